@@ -1,0 +1,107 @@
+//! Time as sessions see it: milliseconds since the Unix epoch, from a clock that tests can turn.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point in time in whole milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The latest time that can be expressed.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// From milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This time and a duration, rounded up to the millisecond and held at [`Timestamp::MAX`].
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+
+    /// How long it is from `earlier` until this time; zero when this time is not later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Where a manager, and an engine without a clock of its own, take the time from.
+pub trait Clock: Send + Sync + fmt::Debug + 'static {
+    /// The present time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A clock for tests: it stands still until it is told to move. Clones show the same time.
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<AtomicU64>);
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self(Arc::new(AtomicU64::new(now.0)))
+    }
+
+    /// Moves the clock forward, by whole milliseconds.
+    pub fn advance(&self, duration: Duration) {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Default for ManualClock {
+    /// Stands at the present time.
+    fn default() -> Self {
+        Self::new(SystemClock.now())
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_round_up_and_never_overflow() {
+        let start = Timestamp::from_millis(1_000);
+        assert_eq!(start.after(Duration::from_nanos(1)).as_millis(), 1_001);
+        assert_eq!(start.after(Duration::MAX), Timestamp::MAX);
+        assert_eq!(start.since(Timestamp::from_millis(5_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn clones_of_a_manual_clock_move_together() {
+        let clock = ManualClock::default();
+        let before = clock.now();
+        clock.clone().advance(Duration::from_secs(3));
+        assert_eq!(clock.now().since(before), Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,12 @@
+//! The two names of a session: the [`Token`] that the client holds and the [`StorageId`] under which it is stored.
+//!
+//! They differ so that whoever reads the store (a dump, a replica, `MONITOR`) cannot log in as anyone:
+//! the storage id is the SHA-256 of the token, and cannot be turned back.
+
+mod generate;
+mod storage;
+mod token;
+
+pub use generate::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds};
+pub use storage::StorageId;
+pub use token::Token;

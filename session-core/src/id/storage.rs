@@ -1,0 +1,120 @@
+//! The name of a record in the store.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::Token;
+use crate::{Error, Result};
+
+const MAX_PLAIN: usize = 4096;
+
+/// Under which name an engine stores a session.
+///
+/// Normally 32 bytes, the SHA-256 of the client's token; engines that need text use
+/// [`to_text`](Self::to_text), 64 hexadecimal digits. A provider that is used directly, and a manager set to
+/// `plain`, give the raw id instead, so that the layouts of older applications keep working.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct StorageId(Repr);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    Hashed([u8; 32]),
+    Plain(Arc<str>),
+}
+
+impl StorageId {
+    /// The hashed name of the session whose client holds `token`.
+    #[must_use]
+    pub fn of(token: &Token) -> Self {
+        Self(Repr::Hashed(Sha256::digest(token.expose().as_bytes()).into()))
+    }
+
+    /// A name that is 32 bytes already.
+    #[must_use]
+    pub const fn from_hash(hash: [u8; 32]) -> Self {
+        Self(Repr::Hashed(hash))
+    }
+
+    /// A raw id as the name: 1 to 4096 of the characters `A-Z a-z 0-9 _ - .`, not beginning with a dot.
+    /// Anything else is a [`Config`](crate::ErrorKind::Config) error, so that an id can never name a path,
+    /// a pattern or a second command.
+    pub fn plain(id: &str) -> Result<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if id.is_empty() || id.len() > MAX_PLAIN || id.starts_with('.') || !id.bytes().all(allowed) {
+            return Err(Error::config(
+                "a session id is 1 to 4096 of A-Z a-z 0-9 _ - . and does not begin with a dot",
+            ));
+        }
+        Ok(Self(Repr::Plain(id.into())))
+    }
+
+    /// The name as bytes: 32 of them when hashed.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Hashed(hash) => hash,
+            Repr::Plain(id) => id.as_bytes(),
+        }
+    }
+
+    /// The name as text: 64 hexadecimal digits when hashed, else the raw id.
+    pub fn to_text(&self) -> String {
+        match &self.0 {
+            Repr::Hashed(hash) => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let mut text = String::with_capacity(64);
+                for byte in hash {
+                    text.push(DIGITS[usize::from(byte >> 4)].into());
+                    text.push(DIGITS[usize::from(byte & 15)].into());
+                }
+                text
+            }
+            Repr::Plain(id) => String::from(&**id),
+        }
+    }
+
+    /// The name as text, for a name that is not hashed.
+    pub fn as_plain(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Plain(id) => Some(id),
+            Repr::Hashed(_) => None,
+        }
+    }
+}
+
+/// Shows enough to tell two sessions apart in a log and too little to use: the first 8 digits of a hash.
+impl fmt::Debug for StorageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hash: [u8; 32] = match &self.0 {
+            Repr::Hashed(hash) => *hash,
+            Repr::Plain(id) => Sha256::digest(id.as_bytes()).into(),
+        };
+        let [a, b, c, d, ..] = hash;
+        write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_never_sees_the_token() {
+        let token = Token::new("abc").unwrap();
+        let id = StorageId::of(&token);
+        assert_eq!(id.to_text(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(format!("{id:?}"), "ba7816bf");
+    }
+
+    #[test]
+    fn a_plain_id_is_neither_a_path_nor_a_pattern() {
+        for bad in ["", ".", "..", ".x", "a/b", "a\\b", "a b", "a\0b", "a\r\nb", "a*", "ä", &"x".repeat(4097)]
+        {
+            assert!(StorageId::plain(bad).is_err(), "{bad:?}");
+        }
+        let id = StorageId::plain("xsnkjklkjjkh27hjh78908").unwrap();
+        assert_eq!(id.to_text(), "xsnkjklkjjkh27hjh78908");
+        assert!(!format!("{id:?}").contains("xsnk"));
+    }
+}

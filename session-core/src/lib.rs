@@ -1,0 +1,27 @@
+//! Sessions for Rust web services: one interface, interchangeable engines.
+
+mod capabilities;
+mod clock;
+mod error;
+mod id;
+mod provider;
+mod record;
+mod registry;
+mod rename;
+mod secret;
+
+pub use capabilities::{Capabilities, Durability, TimeSource};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{Error, ErrorKind, Result};
+pub use id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, StorageId, Token};
+pub use provider::{
+    Condition, DestroyOutcome, Provider, Refusal, Rename, Stored, TOMBSTONE_TTL, WriteOutcome,
+};
+pub use record::{Body, HEADER_BYTES, Header, Owner, Record, Stamp, State, Value, Version};
+pub use registry::{ConnectOptions, Connecting, Engine, connect, engines, register};
+pub use secret::Secret;
+
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+}

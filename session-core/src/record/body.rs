@@ -1,0 +1,124 @@
+//! The body: the application's keys and values, and how they are written (`bincode` 2, only here).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Value;
+use crate::{Error, ErrorKind, Result};
+
+/// The keys and values of a session, sorted by key. Cloning shares them; changing a shared body copies it first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Body(Arc<Vec<(Box<str>, Value)>>);
+
+impl Body {
+    /// The value under a key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.position(key).ok().map(|at| &self.0[at].1)
+    }
+
+    /// Sets the value under a key.
+    pub fn insert(&mut self, key: &str, value: Value) {
+        match self.position(key) {
+            Ok(at) => Arc::make_mut(&mut self.0)[at].1 = value,
+            Err(at) => Arc::make_mut(&mut self.0).insert(at, (key.into(), value)),
+        }
+    }
+
+    /// Removes a key, and says whether it was there.
+    pub fn remove(&mut self, key: &str) -> bool {
+        let found = self.position(key);
+        if let Ok(at) = found {
+            Arc::make_mut(&mut self.0).remove(at);
+        }
+        found.is_ok()
+    }
+
+    /// Removes everything.
+    pub fn clear(&mut self) {
+        self.0 = Arc::default();
+    }
+
+    /// The keys and values, in the order of the keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many bytes keys and values have together.
+    pub fn bytes(&self) -> usize {
+        self.iter().map(|(key, value)| key.len() + value.as_encoded().len()).sum()
+    }
+
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| (**other).cmp(key))
+    }
+
+    /// Appends the encoded form to `out`.
+    pub(super) fn encode_into(&self, out: &mut Vec<u8>) -> Result<()> {
+        write(&(self.len() as u64), out)?;
+        for (key, value) in self.iter() {
+            write(key, out)?;
+            write(&value.as_encoded()[..], out)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the encoded form, which must fill `bytes` exactly. The values share `bytes`.
+    pub(super) fn decode(bytes: &Bytes) -> Result<Self> {
+        let mut rest: &[u8] = bytes;
+        let count: u64 = read(&mut rest)?;
+        // Each entry takes two bytes at least, so what a lying count can make us allocate is bounded by the input.
+        if count > (rest.len() / 2) as u64 {
+            return Err(corrupt("it names more keys than it can hold"));
+        }
+        let mut entries = Vec::<(Box<str>, Value)>::with_capacity(usize::try_from(count).unwrap_or(0));
+        for _ in 0..count {
+            let key: &str = read(&mut rest)?;
+            let value: &[u8] = read(&mut rest)?;
+            if entries.last().is_some_and(|(last, _)| **last >= *key) {
+                return Err(corrupt("its keys are not in order"));
+            }
+            entries.push((key.into(), Value::from_encoded(bytes.slice_ref(value))));
+        }
+        if !rest.is_empty() {
+            return Err(corrupt("there is more after its last value"));
+        }
+        Ok(Self(Arc::new(entries)))
+    }
+}
+
+fn write<T: bincode::Encode + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
+    bincode::encode_into_writer(value, Appender(out), bincode::config::standard()).map_err(|error| {
+        Error::new(ErrorKind::Codec, "the record cannot be encoded").with_source(error.to_string())
+    })
+}
+
+fn read<'a, T: bincode::BorrowDecode<'a, ()>>(rest: &mut &'a [u8]) -> Result<T> {
+    let (value, used) = bincode::borrow_decode_from_slice(rest, bincode::config::standard())
+        .map_err(|error| corrupt("its body is cut short or damaged").with_source(error.to_string()))?;
+    *rest = &rest[used..];
+    Ok(value)
+}
+
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl bincode::enc::write::Writer for Appender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+pub(super) fn corrupt(why: &'static str) -> Error {
+    Error::new(ErrorKind::Corrupt, why)
+}

@@ -1,0 +1,202 @@
+//! The record as bytes. The layout, all numbers big-endian:
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 3 | `SSN` |
+//! | 3 | 1 | format, now 1 |
+//! | 4 | 1 | state: 0 live, 1 moved to a hashed id, 2 moved to a plain id |
+//! | 5 | 1 | 1 when there is an owner |
+//! | 6 | 2 | zero |
+//! | 8 | 8 | version token |
+//! | 16 | 8 | created, Unix milliseconds |
+//! | 24 | 8 | absolute deadline, Unix milliseconds |
+//! | 32 | 8 | idle deadline, Unix milliseconds (not covered by the checksum, so that a touch can write it in place) |
+//! | 40 | 32 | owner, or zeros |
+//! | 72 | 56 | the seven version tokens before, newest first |
+//! | 128 | 4 | CRC-32 of everything else but the idle deadline |
+//! | 132 | | live: the body; moved: the new storage id |
+
+use bytes::Bytes;
+
+use super::body::corrupt;
+use super::header::VERSIONS;
+use super::{Body, Header, Owner, Record, State, Version};
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
+
+/// How many bytes stand before the body.
+pub const HEADER_BYTES: usize = 132;
+
+const MAGIC: &[u8; 3] = b"SSN";
+const FORMAT: u8 = 1;
+const CHECKSUM: usize = 128;
+
+pub(super) fn encode(record: &Record) -> Result<Vec<u8>> {
+    let Header { state, versions, created, absolute, deadline, owner } = &record.header;
+    let mut out = Vec::with_capacity(HEADER_BYTES + 16 + record.body.bytes() + record.body.len() * 8);
+    out.extend_from_slice(MAGIC);
+    out.push(FORMAT);
+    out.push(match state {
+        State::Live => 0,
+        State::Moved(id) => 1 + u8::from(id.as_plain().is_some()),
+    });
+    out.extend_from_slice(&[u8::from(owner.is_some()), 0, 0]);
+    out.extend_from_slice(&versions[0].0.to_be_bytes());
+    for time in [created, absolute, deadline] {
+        out.extend_from_slice(&time.as_millis().to_be_bytes());
+    }
+    out.extend_from_slice(&owner.map_or([0; 32], |owner| owner.0));
+    for version in &versions[1..] {
+        out.extend_from_slice(&version.0.to_be_bytes());
+    }
+    out.extend_from_slice(&[0; 4]);
+    match state {
+        State::Live => record.body.encode_into(&mut out)?,
+        State::Moved(id) => out.extend_from_slice(id.as_bytes()),
+    }
+    let checksum = checksum(&out);
+    out[CHECKSUM..HEADER_BYTES].copy_from_slice(&checksum.to_be_bytes());
+    Ok(out)
+}
+
+pub(super) fn decode(bytes: Bytes) -> Result<Record> {
+    if !bytes.starts_with(MAGIC) || bytes.len() <= MAGIC.len() {
+        return Err(corrupt("it is not a session record"));
+    }
+    let format = bytes[3];
+    if format > FORMAT {
+        let message =
+            format!("it has format {format}, this version reads up to {FORMAT}: finish the upgrade");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    if format == 0 || bytes.len() < HEADER_BYTES {
+        return Err(corrupt("its header is cut short or damaged"));
+    }
+    if u32::from_be_bytes(array(&bytes, CHECKSUM)) != checksum(&bytes) {
+        return Err(corrupt("its checksum does not match"));
+    }
+    let number = |offset| u64::from_be_bytes(array(&bytes, offset));
+    let time = |offset| Timestamp::from_millis(number(offset));
+    let mut versions = [Version(number(8)); VERSIONS];
+    for (index, version) in versions.iter_mut().enumerate().skip(1) {
+        *version = Version(number(64 + index * 8));
+    }
+    let rest = bytes.slice(HEADER_BYTES..);
+    let (state, body) = match bytes[4] {
+        0 => (State::Live, Body::decode(&rest)?),
+        1 if rest.len() == 32 => (State::Moved(StorageId::from_hash(array(&rest, 0))), Body::default()),
+        2 => {
+            let id = std::str::from_utf8(&rest).ok().and_then(|id| StorageId::plain(id).ok());
+            (State::Moved(id.ok_or_else(|| corrupt("it moved to an id that is none"))?), Body::default())
+        }
+        _ => return Err(corrupt("its state is not known")),
+    };
+    let owner = match bytes[5] {
+        0 => None,
+        1 => Some(Owner(array(&bytes, 40))),
+        _ => return Err(corrupt("its owner is damaged")),
+    };
+    let header = Header { state, versions, created: time(16), absolute: time(24), deadline: time(32), owner };
+    Ok(Record::new(header, body))
+}
+
+fn checksum(record: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&record[..32]);
+    hasher.update(&record[40..CHECKSUM]);
+    hasher.update(&record[HEADER_BYTES..]);
+    hasher.finalize()
+}
+
+/// The `N` bytes at `offset`, which the caller has made sure are there.
+fn array<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[offset..offset + N]);
+    array
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Value;
+    use super::*;
+
+    fn sample(entries: &[(&str, &str)]) -> Record {
+        let time = Timestamp::from_millis;
+        let mut header = Header::new(time(1), time(2_000), time(3_000)).next();
+        header.owner = Some(Owner::of("ada"));
+        let mut body = Body::default();
+        for (key, value) in entries {
+            body.insert(key, Value::encode(value).unwrap());
+        }
+        Record::new(header, body)
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let mut record = sample(&[("b", "2"), ("a", "1")]);
+        assert_eq!(Record::decode(record.encode().unwrap()).unwrap(), record);
+        record.body.clear();
+        for id in [StorageId::from_hash([7; 32]), StorageId::plain("xsnk").unwrap()] {
+            record.header.state = State::Moved(id);
+            assert_eq!(Record::decode(record.encode().unwrap()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_unsupported_and_not_corrupt() {
+        let mut bytes = sample(&[]).encode().unwrap();
+        bytes[3] = 2;
+        assert_eq!(Record::decode(bytes).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(Record::decode(&b"SSN\x09"[..]).unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn every_truncation_and_every_flipped_bit_is_corrupt() {
+        let record = sample(&[("user", "ada"), ("visits", "7")]);
+        let bytes = record.encode().unwrap();
+        for length in 0..bytes.len() {
+            let error = Record::decode(bytes[..length].to_vec()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "cut to {length}");
+        }
+        for bit in (0..bytes.len() * 8).filter(|bit| !(32..40).contains(&(bit / 8)) && bit / 8 != 3) {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Record::decode(damaged).unwrap_err().kind(), ErrorKind::Corrupt, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn checklist_26_a_record_that_claims_to_be_huge_allocates_nothing_of_it() {
+        let mut bytes = sample(&[]).encode().unwrap();
+        bytes.truncate(HEADER_BYTES);
+        bytes.extend_from_slice(&[253, 255, 255, 255, 255, 255, 255, 255, 127]);
+        let sum = checksum(&bytes);
+        bytes[CHECKSUM..HEADER_BYTES].copy_from_slice(&sum.to_be_bytes());
+        assert_eq!(Record::decode(bytes).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    proptest! {
+        #[test]
+        fn checklist_26_hostile_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..600), fix: bool) {
+            let mut bytes = body;
+            if fix && bytes.len() >= HEADER_BYTES {
+                bytes[..4].copy_from_slice(b"SSN\x01");
+                bytes[4] %= 3;
+                bytes[5] %= 2;
+                let sum = checksum(&bytes);
+                bytes[CHECKSUM..HEADER_BYTES].copy_from_slice(&sum.to_be_bytes());
+            }
+            if let Err(error) = Record::decode(bytes) {
+                prop_assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported));
+            }
+        }
+
+        #[test]
+        fn any_session_survives_the_round_trip(entries in prop::collection::btree_map(".{0,20}", ".{0,80}", 0..20)) {
+            let entries: Vec<_> = entries.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let record = sample(&entries);
+            prop_assert_eq!(Record::decode(record.encode().unwrap()).unwrap(), record);
+        }
+    }
+}

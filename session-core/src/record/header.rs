@@ -1,0 +1,101 @@
+//! The header: what engines and scripts read without decoding the body.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::{StorageId, Timestamp};
+
+/// A random token, drawn anew for every write. Equal tokens mean the very same write.
+///
+/// Not a counter: a driver may resend a write whose answer was lost, and only a token that nobody else can
+/// have drawn tells "mine was stored" from "somebody else's was".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Version(pub u64);
+
+impl Version {
+    /// Draws a token; it is never zero.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random::<u64>().max(1))
+    }
+}
+
+/// Whether a record is a session or a tombstone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// A session.
+    Live,
+    /// The session's id was regenerated: it lies under this id now. Reads as not found; a logout follows it.
+    Moved(StorageId),
+}
+
+/// Whose session it is: a hash of the application's user id.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner(pub [u8; 32]);
+
+impl Owner {
+    /// The owner for a user id of the application.
+    #[must_use]
+    pub fn of(user_id: &str) -> Self {
+        Self(Sha256::digest(user_id.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, ..] = self.0;
+        write!(f, "Owner({a:02x}{b:02x}{c:02x}{d:02x})")
+    }
+}
+
+/// How many version tokens a header keeps: its own and those of the writes before it.
+pub(crate) const VERSIONS: usize = 8;
+
+/// The fixed part of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Header {
+    /// Session or tombstone.
+    pub state: State,
+    /// The tokens of the last writes, newest first; zero where there were fewer.
+    pub(crate) versions: [Version; VERSIONS],
+    /// When the session was first stored.
+    pub created: Timestamp,
+    /// When the session ends whatever its user does.
+    pub absolute: Timestamp,
+    /// When the session ends unless it is used: as of the last write or touch, or better knowledge of the engine.
+    pub deadline: Timestamp,
+    /// Whose session it is, if the application said so.
+    pub owner: Option<Owner>,
+}
+
+impl Header {
+    /// The header of a session's first record, with a version of its own.
+    #[must_use]
+    pub fn new(created: Timestamp, absolute: Timestamp, deadline: Timestamp) -> Self {
+        let mut versions = [Version::default(); VERSIONS];
+        versions[0] = Version::random();
+        Self { state: State::Live, versions, created, absolute, deadline, owner: None }
+    }
+
+    /// The header for the next write over a record that has this one: a new version, the old ones remembered.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let mut next = self.clone();
+        next.versions.copy_within(..VERSIONS - 1, 1);
+        next.versions[0] = Version::random();
+        next
+    }
+
+    /// The token of the write that stored this record.
+    pub const fn version(&self) -> Version {
+        self.versions[0]
+    }
+
+    /// Whether the write with this token is this record's, or one of the last few before it.
+    pub fn has_version(&self, version: Version) -> bool {
+        self.versions.contains(&version)
+    }
+}

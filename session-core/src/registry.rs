@@ -1,0 +1,171 @@
+//! Engines by name: what `sessionprovider = redis` in a configuration file means.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::{Clock, Error, Provider, Result, SystemClock};
+
+/// What an engine is connected with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// The engine's own config string (`providerConfig`), in the seeds' form or as a URL.
+    pub config: crate::Secret,
+    /// The clock for engines that keep time themselves.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl ConnectOptions {
+    /// With this config string and the system's clock.
+    #[must_use]
+    pub fn new(config: &str) -> Self {
+        Self { config: crate::Secret::new(config), clock: Arc::new(SystemClock) }
+    }
+
+    /// Takes the time from another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+}
+
+/// What connecting gives.
+pub type Connecting = Pin<Box<dyn Future<Output = Result<Arc<dyn Provider>>> + Send>>;
+
+/// An engine that registers itself when its crate is linked; see [`register_engine!`](crate::register_engine).
+#[derive(Debug)]
+pub struct Engine {
+    /// The names it answers to.
+    pub names: &'static [&'static str],
+    /// How it is connected.
+    pub connect: fn(ConnectOptions) -> Connecting,
+}
+
+inventory::collect!(Engine);
+
+/// Makes an engine known by name wherever its crate is linked (`use session_redis as _;` is enough).
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use session_core::{ConnectOptions, Provider, Result};
+/// async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+///     # let _ = options;
+///     # unimplemented!()
+/// }
+///
+/// session_core::register_engine!(["mine", "my-engine"], connect);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! register_engine {
+    ([$($name:literal),+ $(,)?], $connect:path) => {
+        $crate::__private::inventory::submit! {
+            $crate::Engine { names: &[$($name),+], connect: |options| ::std::boxed::Box::pin($connect(options)) }
+        }
+    };
+}
+
+type Factory = Arc<dyn Fn(ConnectOptions) -> Connecting + Send + Sync>;
+
+static REGISTERED: RwLock<BTreeMap<String, Factory>> = RwLock::new(BTreeMap::new());
+
+/// Makes your own engine known under a name, for as long as the process runs.
+///
+/// [`Config`](crate::ErrorKind::Config) when the name is taken.
+pub fn register<F, Fut>(name: &str, connect: F) -> Result<()>
+where
+    F: Fn(ConnectOptions) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Arc<dyn Provider>>> + Send + 'static,
+{
+    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    if registered.contains_key(name) || linked(name).is_some() {
+        return Err(Error::config(format!("an engine named `{name}` is registered already")));
+    }
+    registered.insert(name.to_owned(), Arc::new(move |options| Box::pin(connect(options))));
+    Ok(())
+}
+
+/// Connects the engine that is registered under `name`. What that costs is the engine's to say.
+///
+/// [`Config`](crate::ErrorKind::Config) when there is none: the message says which feature or `use` line is missing.
+pub async fn connect(name: &str, options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+    if let Some(factory) = registered {
+        return factory(options).await;
+    }
+    match linked(name) {
+        Some(engine) => (engine.connect)(options).await,
+        None => Err(unknown(name)),
+    }
+}
+
+/// The names under which an engine can be connected now, sorted.
+pub fn engines() -> Vec<String> {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    let linked = inventory::iter::<Engine>().flat_map(|engine| engine.names.iter().map(ToString::to_string));
+    let mut names: Vec<_> = registered.keys().cloned().chain(linked).collect();
+    names.sort();
+    names
+}
+
+fn linked(name: &str) -> Option<&'static Engine> {
+    inventory::iter::<Engine>().find(|engine| engine.names.contains(&name))
+}
+
+/// Which crate brings an engine of this project. The crates are siblings, so this is knowledge of the workspace.
+const KNOWN: [(&str, &str); 11] = [
+    ("memory", "memory"),
+    ("file", "file"),
+    ("cookie", "cookie"),
+    ("mysql", "mysql"),
+    ("postgresql", "postgres"),
+    ("postgres", "postgres"),
+    ("redis", "redis"),
+    ("redis_cluster", "redis"),
+    ("redis_sentinel", "redis"),
+    ("memcache", "memcache"),
+    ("couchbase", "couchbase"),
+];
+
+fn unknown(name: &str) -> Error {
+    let linked = engines();
+    let have = if linked.is_empty() { "none".to_owned() } else { linked.join(", ") };
+    Error::config(match KNOWN.iter().find(|(known, _)| *known == name) {
+        Some((_, feature)) => format!(
+            "the engine `{name}` is not linked: enable the feature `{feature}` of session-kit, \
+             or depend on session-{feature} and write `use session_{feature} as _;` (linked: {have})"
+        ),
+        None => format!(
+            "there is no engine named `{name}` (linked: {have}); register your own with session_core::register"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn nothing(_: ConnectOptions) -> Result<Arc<dyn Provider>> {
+        Err(Error::config("reached"))
+    }
+
+    crate::register_engine!(["linked"], nothing);
+
+    #[tokio::test]
+    async fn engines_are_found_by_name_and_a_missing_one_says_which_line_to_add() {
+        let message = |error: Error| error.message().to_owned();
+        let of = async |name: &str| message(connect(name, ConnectOptions::new("")).await.unwrap_err());
+        assert_eq!(of("linked").await, "reached");
+        assert!(of("redis_cluster").await.contains("use session_redis as _;"));
+        assert!(of("redis").await.contains("feature `redis`"));
+        assert!(of("nope").await.contains("no engine named `nope`"));
+
+        register("own", nothing).unwrap();
+        assert_eq!(of("own").await, "reached");
+        assert!(message(register("own", nothing).unwrap_err()).contains("already"));
+        assert!(message(register("linked", nothing).unwrap_err()).contains("already"));
+    }
+}
