@@ -26,5 +26,6 @@ pub mod packages;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 mod signals;
 mod spawn;
