@@ -26,7 +26,10 @@ pub use provider::{
 pub use record::{Body, HEADER_BYTES, Header, Owner, Record, Stamp, State, Value, Version};
 pub use registry::{ConnectOptions, Connecting, Engine, connect, engines, register};
 pub use secret::Secret;
-pub use transport::*;
+pub use transport::{
+    Candidates, Connection, CookieSettings, Incoming, MAX_CANDIDATES, MAX_COOKIE_OCTETS, QUERY_MODE_HEADERS,
+    SameSite, SecureMode, Source, TokenHeaders, Transport, TrustedProxies, cookie_name_of_scope,
+};
 
 #[doc(hidden)]
 pub mod __private {

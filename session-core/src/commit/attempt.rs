@@ -64,7 +64,8 @@ impl Operation {
             }
             if last {
                 return Err(self.explain(if repeated && error.kind() == ErrorKind::Unavailable {
-                    Error::new(ErrorKind::OutcomeUnknown, "an earlier attempt was not answered").with_source(error)
+                    Error::new(ErrorKind::OutcomeUnknown, "an earlier attempt was not answered")
+                        .with_source(error)
                 } else {
                     error
                 }));
@@ -112,7 +113,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_that_hangs_is_tried_again_and_the_answer_says_so() {
         let calls = Cell::new(0);
-        let answer = operation(true).call(|| {
+        let operation = operation(true);
+        let answer = operation.call(|| {
             calls.set(calls.get() + 1);
             let first = calls.get() == 1;
             async move {
@@ -139,7 +141,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_second_try_cannot_repair_is_not_tried_again() {
         let calls = Cell::new(0);
-        let answer = operation(true).call(|| {
+        let operation = operation(true);
+        let answer = operation.call(|| {
             calls.set(calls.get() + 1);
             async { Err::<(), _>(Error::new(ErrorKind::TooLarge, "")) }
         });

@@ -51,7 +51,8 @@ fn is_idle(manager: &Shared, state: &State, create: Create) -> bool {
         None => create == Create::Never || (state.changes.is_empty() && state.plan.owner.is_none()),
         Some(stored) => {
             let plan = &state.plan;
-            let unchanged = state.changes.is_empty() && plan.owner.is_none() && !plan.regenerate && plan.class.is_none();
+            let unchanged =
+                state.changes.is_empty() && plan.owner.is_none() && !plan.regenerate && plan.class.is_none();
             unchanged && !manager.must_touch(stored)
         }
     }

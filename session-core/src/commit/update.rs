@@ -82,11 +82,17 @@ async fn replace(manager: &Shared, stored: Stored, mut work: Work) -> Result<Com
         if now >= base.header.absolute {
             return Err(operation.explain(Error::new(ErrorKind::Expired, "its absolute deadline has passed")));
         }
-        let mut next = Next::over(manager, &stored, &base, &mut work, now).map_err(|error| operation.explain(error))?;
+        let mut next =
+            Next::over(manager, &stored, &base, &mut work, now).map_err(|error| operation.explain(error))?;
         if !next.changed {
             touch(manager, &stored, &mut base, now).await;
-            if !manager.capabilities.client_side || !manager.must_touch(&Stored { record: base.clone(), ..stored.clone() }) {
-                return Ok(Committed { stored: Some(Stored { record: base, ..stored }), message: Message::Nothing });
+            if !manager.capabilities.client_side
+                || !manager.must_touch(&Stored { record: base.clone(), ..stored.clone() })
+            {
+                return Ok(Committed {
+                    stored: Some(Stored { record: base, ..stored }),
+                    message: Message::Nothing,
+                });
             }
         }
         let refusal = match next.store(manager, &operation, &stored, &base).await? {
@@ -94,7 +100,8 @@ async fn replace(manager: &Shared, stored: Stored, mut work: Work) -> Result<Com
                 if let Some(turn) = &mut turn {
                     turn.stored(&next.record);
                 }
-                let message = if token == stored.token { Message::Nothing } else { Message::Hold(token.clone()) };
+                let message =
+                    if token == stored.token { Message::Nothing } else { Message::Hold(token.clone()) };
                 let stored = Stored { token, id, class: next.class, record: next.record };
                 return Ok(Committed { stored: Some(stored), message });
             }
@@ -122,7 +129,13 @@ fn contention(operation: &Operation) -> Error {
 }
 
 /// The record to merge with after a refusal, or why there is none.
-fn newer(manager: &Shared, operation: &Operation, stored: &Stored, base: &Record, refusal: Refusal) -> Result<Record> {
+fn newer(
+    manager: &Shared,
+    operation: &Operation,
+    stored: &Stored,
+    base: &Record,
+    refusal: Refusal,
+) -> Result<Record> {
     let kind = match refusal.current {
         Some(current) if current.is_live() => {
             // All writes since the one we read are on the list, and ours is not: it was not applied.
@@ -152,7 +165,13 @@ enum Outcome {
 }
 
 impl Next {
-    fn over(manager: &Shared, stored: &Stored, base: &Record, work: &mut Work, now: Timestamp) -> Result<Self> {
+    fn over(
+        manager: &Shared,
+        stored: &Stored,
+        base: &Record,
+        work: &mut Work,
+        now: Timestamp,
+    ) -> Result<Self> {
         let mut body = base.body.clone();
         apply(&mut work.changes, &mut body)?;
         let owner = work.plan.owner.unwrap_or(base.header.owner);
@@ -180,7 +199,9 @@ impl Next {
             return self.move_to_new_id(manager, operation, stored, base).await;
         }
         let answer = operation
-            .call(|| manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl))
+            .call(|| {
+                manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl)
+            })
             .await?;
         let outcome = self.settle(answer.value, answer.repeated);
         Ok(self.named(manager, outcome, stored.token.clone(), stored.id.clone()))
@@ -195,8 +216,7 @@ impl Next {
     ) -> Result<Outcome> {
         let (token, id) = manager.new_id(self.class)?;
         let tombstone = rename::tombstone(base, &id, manager.now());
-        let arguments =
-            Rename::new((&stored.id, base.stamp()), (&id, &self.record, self.ttl), &tombstone);
+        let arguments = Rename::new((&stored.id, base.stamp()), (&id, &self.record, self.ttl), &tombstone);
         let answer = operation.call(|| manager.provider.rename(&arguments)).await?;
         let outcome = self.settle(answer.value, answer.repeated);
         if matches!(outcome, WriteOutcome::Stored(_)) {
@@ -210,7 +230,8 @@ impl Next {
         match outcome {
             WriteOutcome::Refused(mut refusal) => {
                 let current = refusal.current.as_deref();
-                if let Some(current) = current.filter(|c| c.header.has_version(self.record.header.version())) {
+                if let Some(current) = current.filter(|c| c.header.has_version(self.record.header.version()))
+                {
                     return WriteOutcome::stored_with_cas(current.cas);
                 }
                 refusal.resent |= repeated;

@@ -23,7 +23,10 @@ impl Shared {
         }
         if live.len() > 1 {
             // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
-            tracing::warn!(sessions = live.len(), "ambiguous_cookie: several live sessions presented, none used");
+            tracing::warn!(
+                sessions = live.len(),
+                "ambiguous_cookie: several live sessions presented, none used"
+            );
             return Ok(Found { session: None, ambiguous: live });
         }
         Ok(Found { session: live.pop(), ambiguous: Vec::new() })

@@ -145,7 +145,10 @@ impl Manager {
 
 impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").field("provider", &self.0.provider).field("transport", &self.0.transport).finish_non_exhaustive()
+        f.debug_struct("Manager")
+            .field("provider", &self.0.provider)
+            .field("transport", &self.0.transport)
+            .finish_non_exhaustive()
     }
 }
 

@@ -111,7 +111,9 @@ impl RequestSession {
             Message::Nothing => Ok(Reply { loaded: true, ..Reply::default() }),
             Message::Forget => Ok(Reply::removing(shared, connection, true)),
             // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
-            Message::Hold(_) if self.came_by_url() => Ok(Reply { loaded: true, sets_token: true, ..Reply::default() }),
+            Message::Hold(_) if self.came_by_url() => {
+                Ok(Reply { loaded: true, sets_token: true, ..Reply::default() })
+            }
             Message::Hold(token) => {
                 let left = session.absolute_deadline().map(|deadline| deadline.since(shared.now()));
                 let secure = shared.transport.secure(connection);

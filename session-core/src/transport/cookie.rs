@@ -23,7 +23,7 @@ pub(super) fn set(cookie: &CookieSettings, value: &str, max_age: Option<Duration
     let mut line = start(cookie, value);
     if let (true, Some(max_age)) = (cookie.persistent, max_age) {
         // Rounded up, so that the cookie does not go before the session; zero would mean "remove".
-        let seconds = max_age.as_secs() + u64::from(max_age.subsec_nanos() > 0);
+        let seconds = max_age.as_secs().saturating_add(u64::from(max_age.subsec_nanos() > 0));
         line.push_str("; Max-Age=");
         line.push_str(&seconds.clamp(1, MAX_AGE_LIMIT).to_string());
     }
@@ -39,7 +39,8 @@ pub(super) fn remove(cookie: &CookieSettings, secure: bool) -> String {
 
 fn start(cookie: &CookieSettings, value: &str) -> String {
     let domain = cookie.domain.as_deref().unwrap_or_default();
-    let mut line = String::with_capacity(cookie.name.len() + value.len() + cookie.path.len() + domain.len() + 112);
+    let mut line =
+        String::with_capacity(cookie.name.len() + value.len() + cookie.path.len() + domain.len() + 112);
     line.push_str(&cookie.name);
     line.push('=');
     line.push_str(value);

@@ -208,7 +208,9 @@ impl CookieSettings {
             return complain("__Secure-", "Secure on every connection (`secure` set to always)");
         }
         // The two youngest prefixes; browsers that know them enforce HttpOnly.
-        if (name.starts_with("__http-") || name.starts_with("__host-http-")) && !(always_secure && self.http_only) {
+        if (name.starts_with("__http-") || name.starts_with("__host-http-"))
+            && !(always_secure && self.http_only)
+        {
             return complain("__Http-", "Secure on every connection, and HttpOnly");
         }
         Ok(())
