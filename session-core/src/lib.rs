@@ -7,6 +7,7 @@ mod error;
 mod id;
 mod live;
 mod manager;
+mod observe;
 mod provider;
 mod record;
 mod registry;

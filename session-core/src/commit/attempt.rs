@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, observe};
 
 /// Until when an operation may take, and which one it is.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,16 @@ impl Operation {
     /// Calls the engine, and once more when the first call failed in a way that a second may repair: every call is
     /// idempotent, by its version token. The first gets half of the time that is left, so that an answer that was lost on
     /// the way, or a connection that hangs, leaves time for the second.
-    pub(crate) async fn call<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
+    pub(crate) async fn call<T, F>(&self, attempt: impl FnMut() -> F) -> Result<Answer<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let answer = self.try_twice(attempt).await;
+        observe::took(self.engine, self.name, self.begun);
+        answer
+    }
+
+    async fn try_twice<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
     where
         F: Future<Output = Result<T>>,
     {

@@ -11,7 +11,7 @@ use crate::live::state::{Message, Plan, Stored};
 use crate::manager::{Class, Shared};
 use crate::provider::{Condition, Refusal, Rename, WriteOutcome};
 use crate::record::{Body, Header, Record};
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, rename};
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe, rename};
 
 /// What a release has to do.
 pub(super) struct Work {
@@ -38,7 +38,7 @@ async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
     let operation = manager.operation("create", true);
     let mut body = Body::default();
     apply(&mut work.changes, &mut body).map_err(|error| operation.explain(error))?;
-    let owner = work.plan.owner.flatten();
+    let owner = work.plan.owner_after(None);
     if body.is_empty() && owner.is_none() {
         return Ok(Committed { stored: None, message: Message::Nothing });
     }
@@ -51,22 +51,19 @@ async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
     let mut record = Record::new(header, body);
     // A create whose answer was lost is tried again under another id: under the same one it could come
     // alive again after a logout that the client got in between.
-    let drawn = std::sync::Mutex::new(None);
     let answer = operation
         .call(async || {
             let (token, id) = manager.new_id(class)?;
             let outcome = manager.provider.write(&id, &record, Condition::Absent, ttl).await?;
-            *drawn.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((token, id));
-            Ok(outcome)
+            Ok((token, id, outcome))
         })
         .await?;
-    let drawn = drawn.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (Some((token, id)), WriteOutcome::Stored(stored)) = (drawn, answer.value) else {
+    let (token, id, WriteOutcome::Stored(stored)) = answer.value else {
         return Err(operation.explain(Error::new(ErrorKind::Conflict, "the id that was drawn is taken")));
     };
     record.cas = stored.cas;
     let (token, id) = manager.named(stored.token, token, id);
-    tracing::debug!(session = ?id, "session created");
+    observe::created(&id);
     let message = Message::Hold(token.clone());
     Ok(Committed { stored: Some(Stored { token, id, class, record }), message })
 }
@@ -84,16 +81,14 @@ async fn replace(manager: &Shared, stored: Stored, mut work: Work) -> Result<Com
         }
         let mut next =
             Next::over(manager, &stored, &base, &mut work, now).map_err(|error| operation.explain(error))?;
-        if !next.changed {
+        // A client-side record slides by being issued again; elsewhere a touch moves the deadline.
+        let reissue = manager.capabilities.client_side && manager.must_touch(&stored);
+        if !(next.changed || reissue) {
             touch(manager, &stored, &mut base, now).await;
-            if !manager.capabilities.client_side
-                || !manager.must_touch(&Stored { record: base.clone(), ..stored.clone() })
-            {
-                return Ok(Committed {
-                    stored: Some(Stored { record: base, ..stored }),
-                    message: Message::Nothing,
-                });
-            }
+            return Ok(Committed {
+                stored: Some(Stored { record: base, ..stored }),
+                message: Message::Nothing,
+            });
         }
         let refusal = match next.store(manager, &operation, &stored, &base).await? {
             Outcome::Stored { token, id } => {
@@ -108,7 +103,7 @@ async fn replace(manager: &Shared, stored: Stored, mut work: Work) -> Result<Com
             Outcome::Refused(refusal) => refusal,
         };
         base = newer(manager, &operation, &stored, &base, refusal)?;
-        tracing::debug!(session = ?stored.id, "session changed meanwhile, merging");
+        observe::conflict(&stored.id);
         match &turn {
             None => {
                 let next_turn = within(operation.end(), manager.queue.turn(&stored.id)).await;
@@ -174,7 +169,7 @@ impl Next {
     ) -> Result<Self> {
         let mut body = base.body.clone();
         apply(&mut work.changes, &mut body)?;
-        let owner = work.plan.owner.unwrap_or(base.header.owner);
+        let owner = work.plan.owner_after(base.header.owner);
         let class = work.plan.class.unwrap_or_else(|| manager.classes.after(stored.class, owner.is_some()));
         let renew = work.plan.regenerate || class != stored.class;
         let changed = renew || owner != base.header.owner || body != base.body;
@@ -220,7 +215,7 @@ impl Next {
         let answer = operation.call(|| manager.provider.rename(&arguments)).await?;
         let outcome = self.settle(answer.value, answer.repeated);
         if matches!(outcome, WriteOutcome::Stored(_)) {
-            tracing::debug!(session = ?stored.id, new = ?id, "session id regenerated");
+            observe::regenerated(&stored.id, &id);
         }
         Ok(self.named(manager, outcome, token, id))
     }
@@ -259,7 +254,7 @@ fn apply(changes: &mut [Change], body: &mut Body) -> Result<()> {
 
 /// Moves the idle deadline of an unchanged session, when that is due. A request that only read is not failed by it.
 async fn touch(manager: &Shared, stored: &Stored, base: &mut Record, now: Timestamp) {
-    if manager.capabilities.client_side || !manager.must_touch(stored) {
+    if !manager.must_touch(stored) {
         return;
     }
     let ttl = stored.class.idle.min(base.header.absolute.since(now));
@@ -267,7 +262,7 @@ async fn touch(manager: &Shared, stored: &Stored, base: &mut Record, now: Timest
     match operation.call(|| manager.provider.touch(&stored.id, base, ttl)).await {
         Ok(answer) if answer.value => base.header.deadline = now.after(ttl),
         Ok(_) => {}
-        Err(error) => tracing::warn!(error = %error, session = ?stored.id, "idle deadline not moved"),
+        Err(error) => observe::not_touched(&stored.id, &error),
     }
 }
 

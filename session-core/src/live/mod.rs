@@ -19,7 +19,7 @@ use crate::manager::Shared;
 use crate::record::{Body, Owner, Value};
 use crate::{Error, ErrorKind, Result, Timestamp, Token};
 use change::Change;
-use state::{Message, Phase, State, Stored};
+use state::{Message, NewOwner, Phase, State, Stored};
 
 /// A handle to the session of a request. Clones are handles to the same session.
 ///
@@ -165,7 +165,7 @@ impl Session {
     pub fn set_owner(&self, user_id: Option<&str>) -> Result<()> {
         let mut state = self.0.state();
         state.must_be_active("set_owner")?;
-        state.plan.owner = Some(user_id.map(Owner::of));
+        state.plan.owner = Some(NewOwner(user_id.map(Owner::of)));
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! Finding the session that a client presents.
 
+use tracing::Instrument as _;
+
 use super::Shared;
 use crate::live::state::Stored;
 use crate::record::Record;
-use crate::{ErrorKind, Result, StorageId, Token};
+use crate::{ErrorKind, Result, StorageId, Token, observe};
 
 /// What the presented tokens lead to.
 #[derive(Debug, Default)]
@@ -23,10 +25,7 @@ impl Shared {
         }
         if live.len() > 1 {
             // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
-            tracing::warn!(
-                sessions = live.len(),
-                "ambiguous_cookie: several live sessions presented, none used"
-            );
+            observe::ambiguous(live.len());
             return Ok(Found { session: None, ambiguous: live });
         }
         Ok(Found { session: live.pop(), ambiguous: Vec::new() })
@@ -36,12 +35,13 @@ impl Shared {
         let id = self.storage_id(token)?;
         let (_, class) = self.classes.split(token.expose());
         let operation = self.operation("load", false);
-        let read = operation.call(|| self.provider.read(&id, class.idle)).await;
+        let read = operation.call(|| self.provider.read(&id, class.idle));
+        let read = read.instrument(tracing::debug_span!("session.load", session = ?id)).await;
         let record = match read {
             Ok(answer) => answer.value,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 // Reported once: with the record gone, the next request finds nothing and is quiet.
-                tracing::error!(error = %error, session = ?id, "unreadable session record, removed");
+                observe::unreadable(&id, &error);
                 if !self.capabilities.client_side {
                     let _ = crate::commit::end(self, &id, None).await;
                 }
