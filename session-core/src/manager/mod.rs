@@ -98,6 +98,16 @@ impl Manager {
         Ok(found.session.map(|stored| Session::new(Arc::clone(&self.0), Some(stored), Vec::new())))
     }
 
+    /// Whether there is a session of this token, without moving its idle deadline. One round trip.
+    #[doc(alias = "SessionExist")]
+    pub async fn exists(&self, token: &Token) -> Result<bool> {
+        if !self.0.accepts(token.expose()) {
+            return Ok(false);
+        }
+        let id = self.0.storage_id(token)?;
+        Ok(self.0.operation("exists", false).call(|| self.0.provider.exists(&id)).await?.value)
+    }
+
     /// Ends the session of a token and says whether there was one. One round trip.
     #[doc(alias = "SessionDestroy")]
     pub async fn destroy(&self, token: &Token) -> Result<bool> {
