@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod clock;
+mod config;
 mod error;
 mod id;
 mod provider;
@@ -13,6 +14,7 @@ mod transport;
 
 pub use capabilities::{Capabilities, Durability, TimeSource};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use config::ManagerConfig;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, StorageId, Token};
 pub use provider::{
