@@ -88,7 +88,7 @@ impl Keys {
                 return Err(Error::config(format!("app.conf line {number}: expected `key = value`{hint}")));
             };
             let key = key.trim().to_ascii_lowercase();
-            sections.entry(section.clone()).or_insert_with(Self::new).add(key, number, value, environment)?;
+            sections.entry(section.clone()).or_insert_with(Self::new).add(&key, number, value, environment)?;
         }
         let mut holding = sections.remove("").unwrap_or_else(Self::new);
         let run_mode = holding.text("runmode").unwrap_or("prod").to_ascii_lowercase();
@@ -100,9 +100,9 @@ impl Keys {
         Self(BTreeMap::new())
     }
 
-    fn add(&mut self, key: String, line: usize, value: &str, environment: Environment<'_>) -> Result<()> {
+    fn add(&mut self, key: &str, line: usize, value: &str, environment: Environment<'_>) -> Result<()> {
         let ours = key.starts_with("session");
-        if ours && !KEYS.contains(&&*key) {
+        if ours && !KEYS.contains(&key) {
             return Err(Error::config(format!(
                 "app.conf line {line}: there is no session setting `{}` (there are {})",
                 key.escape_debug(),
@@ -115,7 +115,7 @@ impl Keys {
         if value.is_empty() {
             return Ok(());
         }
-        match self.0.insert(key.clone(), (line, value)) {
+        match self.0.insert(key.to_owned(), (line, value)) {
             Some((first, _)) if ours => {
                 Err(Error::config(format!("app.conf line {line}: `{key}` is given twice, see line {first}")))
             }
