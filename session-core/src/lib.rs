@@ -2,9 +2,13 @@
 
 mod capabilities;
 mod clock;
+mod commit;
 mod config;
 mod error;
 mod id;
+mod live;
+mod manager;
+mod observe;
 mod provider;
 mod record;
 mod registry;
@@ -17,6 +21,8 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::ManagerConfig;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, StorageId, Token};
+pub use live::{AnyKey, Key, ReadKey, Session, Store, WriteKey};
+pub use manager::{GcTask, Manager, ManagerBuilder, Reply, RequestSession};
 pub use provider::{
     Condition, DestroyOutcome, Provider, Refusal, Rename, Stored, TOMBSTONE_TTL, WriteOutcome,
 };

@@ -88,7 +88,12 @@ impl Keys {
                 return Err(Error::config(format!("app.conf line {number}: expected `key = value`{hint}")));
             };
             let key = key.trim().to_ascii_lowercase();
-            sections.entry(section.clone()).or_insert_with(Self::new).add(&key, number, value, environment)?;
+            sections.entry(section.clone()).or_insert_with(Self::new).add(
+                &key,
+                number,
+                value,
+                environment,
+            )?;
         }
         let mut holding = sections.remove("").unwrap_or_else(Self::new);
         let run_mode = holding.text("runmode").unwrap_or("prod").to_ascii_lowercase();
