@@ -27,6 +27,7 @@
 mod capabilities;
 mod clock;
 mod commit;
+mod config;
 mod error;
 mod id;
 mod live;
@@ -41,6 +42,7 @@ mod transport;
 
 pub use capabilities::{Capabilities, Durability, TimeSource};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use config::ManagerConfig;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, StorageId, Token};
 pub use live::{AnyKey, Key, ReadKey, Session, Store, WriteKey};
