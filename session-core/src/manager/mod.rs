@@ -23,7 +23,10 @@ use crate::id::IdGenerator;
 use crate::live::state::Stored;
 use crate::live::{Limits, Session};
 use crate::transport::{Candidates, Incoming, Transport};
-use crate::{Capabilities, Clock, Provider, Result, StorageId, Timestamp, Token};
+use crate::{
+    Capabilities, Clock, ConnectOptions, ManagerConfig, Provider, Result, StorageId, Timestamp, Token,
+    connect,
+};
 
 /// Starts, finds and ends sessions. Cloning it is cheap; all clones are the same manager.
 ///
@@ -68,6 +71,24 @@ impl Manager {
     /// As [`builder`](Self::builder), over an engine that is shared already.
     pub fn builder_shared(provider: Arc<dyn Provider>) -> ManagerBuilder {
         ManagerBuilder::new(provider)
+    }
+
+    /// Connects the engine that is registered under `engine`, with the `providerConfig` of a configuration, and builds
+    /// its manager: `session.NewManager("file", …)` of the seeds.
+    ///
+    /// ```no_run
+    /// # async fn demo() -> session_core::Result<()> {
+    /// use session_core::{Manager, ManagerConfig};
+    ///
+    /// let config = ManagerConfig::from_json(r#"{"cookieName":"gosessionid","gclifetime":3600,"providerConfig":"./tmp"}"#)?;
+    /// let manager = Manager::open("file", &config).await?;
+    /// manager.spawn_gc();
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "NewManager")]
+    pub async fn open(engine: &str, config: &ManagerConfig) -> Result<Self> {
+        let provider = connect(engine, ConnectOptions::new(config.provider_config.expose())).await?;
+        Self::builder_shared(provider).configure(config)?.build()
     }
 
     /// The session of a request, to be loaded when somebody asks for it. No I/O.
