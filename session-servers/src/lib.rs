@@ -22,6 +22,7 @@
 //! ready, and in a [`packages::Package`] where its binary comes from.
 
 pub mod compose;
+mod dir;
 pub mod mariadb;
 pub mod packages;
 pub mod ports;
