@@ -20,7 +20,7 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
         None => (arguments, &[][..]),
     };
     let which = if which.is_empty() { &["--workspace", "--all-features"] } else { which };
-    let mut command = cargo(&["test"]);
+    let mut command = cargo(&["test", "--no-fail-fast"]);
     command.args(which).args(["--", "--include-ignored"]).args(filter).envs(services.environment());
     let status = interrupt.run(&mut command)?;
     drop(services);
