@@ -1,5 +1,6 @@
 //! Create, replace and move, with the merge.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use crate::live::change::Change;
 use crate::live::state::{Message, Plan, Stored};
 use crate::manager::{Class, Shared};
 use crate::provider::{Condition, Refusal, Rename, WriteOutcome};
-use crate::record::{Body, Header, Record};
+use crate::record::{Body, Header, Record, State};
 use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe, rename};
 
 /// What a release has to do.
@@ -51,9 +52,11 @@ async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
     let mut record = Record::new(header, body);
     // A create whose answer was lost is tried again under another id: under the same one it could come
     // alive again after a logout that the client got in between.
+    let first = OnceLock::new();
     let answer = operation
         .call(async || {
             let (token, id) = manager.new_id(class)?;
+            first.get_or_init(|| id.clone());
             let outcome = manager.provider.write(&id, &record, Condition::Absent, ttl).await?;
             Ok((token, id, outcome))
         })
@@ -61,6 +64,9 @@ async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
     let (token, id, WriteOutcome::Stored(stored)) = answer.value else {
         return Err(operation.explain(Error::new(ErrorKind::Conflict, "the id that was drawn is taken")));
     };
+    if answer.repeated {
+        withdraw(manager, &operation, first.get().filter(|first| **first != id)).await;
+    }
     record.cas = stored.cas;
     let (token, id) = manager.named(stored.token, token, id);
     observe::created(&id);
@@ -209,13 +215,31 @@ impl Next {
         stored: &Stored,
         base: &Record,
     ) -> Result<Outcome> {
-        let (token, id) = manager.new_id(self.class)?;
-        let tombstone = rename::tombstone(base, &id, manager.now());
-        let arguments = Rename::new((&stored.id, base.stamp()), (&id, &self.record, self.ttl), &tombstone);
-        let answer = operation.call(|| manager.provider.rename(&arguments)).await?;
-        let outcome = self.settle(answer.value, answer.repeated);
+        // As with a create, a second attempt takes another id. Nobody else can know either of them, so a
+        // tombstone that points to one is ours.
+        let drawn = [manager.new_id(self.class)?, manager.new_id(self.class)?];
+        let tombstones = [0, 1].map(|index| rename::tombstone(base, &drawn[index].1, manager.now()));
+        let mut attempts = [0, 1].into_iter().cycle();
+        let answer = operation
+            .call(|| {
+                let index = attempts.next().unwrap_or(0);
+                let new = (&drawn[index].1, &self.record, self.ttl);
+                let arguments = Rename::new((&stored.id, base.stamp()), new, &tombstones[index]);
+                async move { Ok((index, manager.provider.rename(&arguments).await?)) }
+            })
+            .await?;
+        let (index, outcome) = answer.value;
+        let (index, outcome) = match moved_to(&outcome, &drawn) {
+            Some(index) => (index, WriteOutcome::stored()),
+            None => (index, self.settle(outcome, answer.repeated)),
+        };
+        let [first, second] = drawn;
+        let ((token, id), other) = if index == 0 { (first, second.1) } else { (second, first.1) };
         if matches!(outcome, WriteOutcome::Stored(_)) {
             observe::regenerated(&stored.id, &id);
+        }
+        if answer.repeated {
+            withdraw(manager, operation, Some(&other)).await;
         }
         Ok(self.named(manager, outcome, token, id))
     }
@@ -245,6 +269,23 @@ impl Next {
             }
             WriteOutcome::Refused(refusal) => Outcome::Refused(refusal),
         }
+    }
+}
+
+/// To which of the ids that were drawn a refusal shows the session to have moved.
+fn moved_to(outcome: &WriteOutcome, drawn: &[(Token, StorageId); 2]) -> Option<usize> {
+    let WriteOutcome::Refused(refusal) = outcome else { return None };
+    match &refusal.current.as_deref()?.header.state {
+        State::Moved(to) => drawn.iter().position(|(_, id)| id == to),
+        State::Live => None,
+    }
+}
+
+/// Removes what an attempt that was not heard may have left under an id that nobody was told. It would end by itself;
+/// that it fails too is no reason to fail.
+async fn withdraw(manager: &Shared, operation: &Operation, id: Option<&StorageId>) {
+    if let Some(id) = id {
+        let _ = within(operation.end(), manager.provider.destroy(id, None)).await;
     }
 }
 

@@ -3,6 +3,7 @@
 use tracing::Instrument as _;
 
 use super::Shared;
+use crate::commit::attempt::Operation;
 use crate::live::state::Stored;
 use crate::record::Record;
 use crate::{ErrorKind, Result, StorageId, Token, observe};
@@ -20,8 +21,9 @@ impl Shared {
     /// Looks up the candidates (normally one, at most four). One round trip each.
     pub(crate) async fn find(&self, candidates: impl Iterator<Item = &Token>) -> Result<Found> {
         let mut live = Vec::new();
+        let operation = self.operation("load", false);
         for token in candidates {
-            live.extend(self.find_one(token).await?);
+            live.extend(self.find_one(&operation, token).await?);
         }
         if live.len() > 1 {
             // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
@@ -31,10 +33,9 @@ impl Shared {
         Ok(Found { session: live.pop(), ambiguous: Vec::new() })
     }
 
-    async fn find_one(&self, token: &Token) -> Result<Option<Stored>> {
+    async fn find_one(&self, operation: &Operation, token: &Token) -> Result<Option<Stored>> {
         let id = self.storage_id(token)?;
         let (_, class) = self.classes.split(token.expose());
-        let operation = self.operation("load", false);
         let read = operation.call(|| self.provider.read(&id, class.idle));
         let read = read.instrument(tracing::debug_span!("session.load", session = ?id)).await;
         let record = match read {
