@@ -21,6 +21,8 @@
 //! A new server is a module of its own: say in a [`process::Launch`] how it is started and when it is
 //! ready, and in a [`packages::Package`] where its binary comes from.
 
+pub mod compose;
+mod dir;
 pub mod mariadb;
 pub mod packages;
 pub mod ports;
