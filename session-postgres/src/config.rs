@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use session_core::{Error, Result};
-use session_sql::{Place, Settings, Target, number};
+use session_sql::{Place, Settings, Target, is_host, number};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::failure::ENGINE;
@@ -74,7 +74,8 @@ impl Config {
         let options = self.options.clone();
         self.options = match name {
             "host" if value.starts_with('/') => options.socket(value),
-            "host" | "hostaddr" => options.host(not_empty("host", value)?),
+            "host" | "hostaddr" if is_host(value) => options.host(value),
+            "host" | "hostaddr" => return Err(Error::config("the host must be one name, address or socket path")),
             "port" => options.port(
                 number::<u16>("port", value)
                     .ok()

@@ -21,4 +21,4 @@ pub use key::{key, storage_id};
 pub use pool::{Lease, Pool};
 pub use settings::{Settings, duration, number};
 pub use table::TableName;
-pub use target::{Place, Target, percent_decode};
+pub use target::{Place, Target, is_host, percent_decode};

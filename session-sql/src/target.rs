@@ -104,8 +104,7 @@ fn place_of(text: &str) -> Result<Option<Place>> {
     if host.starts_with('/') && port.is_none() {
         return Ok(Some(Place::Socket(host)));
     }
-    let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
-    if host.is_empty() || !host.bytes().all(name) {
+    if !is_host(&host) {
         return Err(bad());
     }
     let port = port.map(|port| {
@@ -113,6 +112,12 @@ fn place_of(text: &str) -> Result<Option<Place>> {
         number.ok_or_else(|| Error::config("the port must be a number from 1 to 65535"))
     });
     Ok(Some(Place::Host(host, port.transpose()?)))
+}
+
+/// Whether this can be the name or address of a host.
+pub fn is_host(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+    !text.is_empty() && text.bytes().all(allowed)
 }
 
 /// `%41` is `A`; what is not followed by two hexadecimal digits, is no UTF-8 or a control character, is an error.
