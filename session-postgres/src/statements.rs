@@ -1,5 +1,9 @@
 //! The statements, with the table's name filled in once.
 
+#[cfg(test)]
+#[path = "plans.rs"]
+mod plans;
+
 use std::sync::Arc;
 
 use session_sql::TableName;
