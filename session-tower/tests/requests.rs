@@ -2,9 +2,10 @@
 
 mod support;
 
+use axum::body::Body;
 use axum::routing::{get as on_get, post};
 use axum::{Router, middleware};
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use session_tower::{LazySession, Session, SessionError, SessionLayer};
 use support::{NAME, Shelf, cookie_of, get, header, manager, send, set_cookies, text};
 
@@ -31,6 +32,16 @@ async fn login(session: Session) -> Result<&'static str, SessionError> {
 async fn logout(session: LazySession) -> Result<&'static str, SessionError> {
     session.destroy().await?;
     Ok("bye")
+}
+
+/// A middleware that uses the session as handlers do.
+async fn before(
+    session: Session,
+    request: Request<Body>,
+    next: middleware::Next,
+) -> Result<Response<Body>, SessionError> {
+    session.set("m", "middleware")?;
+    Ok(next.run(request).await)
 }
 
 fn routes() -> Router {
@@ -97,14 +108,6 @@ async fn all_extractors_and_layers_of_a_request_share_one_load_and_one_session()
         one.set("a", &1)?;
         two.set("b", &2)?;
         Ok(lazy.session().await?.keys().join(","))
-    }
-    async fn before(
-        session: Session,
-        request: axum::extract::Request,
-        next: middleware::Next,
-    ) -> axum::response::Response {
-        session.set("m", "middleware").unwrap();
-        next.run(request).await
     }
     let shelf = Shelf::default();
     let inner = Router::new().route("/", on_get(both)).layer(middleware::from_fn(before));
@@ -173,14 +176,6 @@ async fn two_managers_side_by_side_keep_two_sessions() {
     let (ours, theirs) = (Shelf::default(), Shelf::default());
     let other = support::with_cookie(&theirs, session_core::CookieSettings::host_prefixed("other"));
     let inner = Router::new().route("/count", on_get(count)).layer(SessionLayer::new(other));
-    async fn before(
-        session: Session,
-        request: axum::extract::Request,
-        next: middleware::Next,
-    ) -> axum::response::Response {
-        session.set("outer", &true).unwrap();
-        next.run(request).await
-    }
     let app = inner.layer(middleware::from_fn(before)).layer(SessionLayer::new(manager(&ours)));
     let response = send(&app, get("/count", "")).await;
     let names: Vec<_> = set_cookies(&response).iter().map(|c| c.split('=').next().unwrap()).collect();
@@ -197,7 +192,7 @@ async fn a_session_survives_in_several_cookie_headers_among_other_cookies() {
         .header("cookie", "theme=dark; lang=en")
         .header("cookie", format!("a=b; {cookie}"))
         .header("cookie", "z=1")
-        .body(axum::body::Body::empty())
+        .body(Body::empty())
         .unwrap();
     assert_eq!(text(send(&app, request).await).await, "Some(1)");
 }
