@@ -15,17 +15,35 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     install()?;
     check_compose_file()?;
     let services = Services::start(&interrupt)?;
-    let (which, filter) = match arguments.iter().position(|argument| *argument == "--") {
-        Some(end) => (&arguments[..end], &arguments[end + 1..]),
-        None => (arguments, &[][..]),
-    };
-    let which = if which.is_empty() { &["--workspace", "--all-features"] } else { which };
-    let mut command = cargo(&["test", "--no-fail-fast"]);
-    command.args(which).args(["--", "--include-ignored"]).args(filter).envs(services.environment());
-    let status = interrupt.run(&mut command)?;
-    drop(services);
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    let mut code = ExitCode::SUCCESS;
+    for mut command in commands(arguments) {
+        let status = interrupt.run(command.envs(services.environment()))?;
+        if !status.success() {
+            code = status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    }
+    Ok(code)
+}
+
+/// What is to be run: everything, or what the arguments say.
+fn commands(arguments: &[&str]) -> Vec<Command> {
+    let test =
+        |which: &[&str], filter: &[&str]| cargo(&[&["test", "--no-fail-fast"], which, filter].concat());
+    if !arguments.is_empty() {
+        let end = arguments.iter().position(|argument| *argument == "--").unwrap_or(arguments.len());
+        let (which, filter) = arguments.split_at(end);
+        let filter = [&["--", "--include-ignored"], filter.get(1..).unwrap_or_default()].concat();
+        return vec![test(which, &filter)];
+    }
+    let all = ["--workspace", "--all-features"];
+    vec![
+        test(&[&all[..], &["--tests"]].concat(), &["--", "--include-ignored"]),
+        // Apart: an ignored example in the docs is one that cannot be run.
+        test(&[&all[..], &["--doc"]].concat(), &[]),
+    ]
 }
 
 /// Installs what the servers need. With a Docker engine only the tests that start a server of their own
@@ -54,4 +72,29 @@ fn check_compose_file() -> io::Result<()> {
     };
     let status = command.args(["--file", "docker-compose.yml", "config", "--quiet"]).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other("docker-compose.yml is not valid")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(arguments: &[&str]) -> Vec<String> {
+        let line = |command: &Command| {
+            command.get_args().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        };
+        commands(arguments).iter().map(line).collect()
+    }
+
+    #[test]
+    fn everything_is_run_by_default_and_ignored_tests_always() {
+        assert_eq!(
+            lines(&[]),
+            [
+                "test --no-fail-fast --workspace --all-features --tests -- --include-ignored",
+                "test --no-fail-fast --workspace --all-features --doc",
+            ]
+        );
+        assert_eq!(lines(&["-p", "a"]), ["test --no-fail-fast -p a -- --include-ignored"]);
+        assert_eq!(lines(&["-p", "a", "--", "b"]), ["test --no-fail-fast -p a -- --include-ignored b"]);
+    }
 }
