@@ -75,7 +75,9 @@ impl Config {
         self.options = match name {
             "host" if value.starts_with('/') => options.socket(value),
             "host" | "hostaddr" if is_host(value) => options.host(value),
-            "host" | "hostaddr" => return Err(Error::config("the host must be one name, address or socket path")),
+            "host" | "hostaddr" => {
+                return Err(Error::config("the host must be one name, address or socket path"));
+            }
             "port" => options.port(
                 number::<u16>("port", value)
                     .ok()
@@ -109,7 +111,9 @@ impl Config {
         let target = Target::parse(rest)?;
         let mut config = Self::new(PgConnectOptions::new_without_pgpass());
         let place = match &target.place {
-            Some(Place::Host(host, port)) => [Some(("host", host.clone())), port.map(|port| ("port", port.to_string()))],
+            Some(Place::Host(host, port)) => {
+                [Some(("host", host.clone())), port.map(|port| ("port", port.to_string()))]
+            }
             Some(Place::Socket(path)) => [Some(("host", path.clone())), None],
             None => [None, None],
         };
@@ -134,8 +138,9 @@ impl Config {
         let mut config = Self::new(PgConnectOptions::new_without_pgpass());
         let mut rest = text.trim_start();
         while !rest.is_empty() {
-            let (name, value) =
-                rest.split_once('=').ok_or_else(|| Error::config("a list must be name=value, joined by blanks"))?;
+            let (name, value) = rest
+                .split_once('=')
+                .ok_or_else(|| Error::config("a list must be name=value, joined by blanks"))?;
             let (value, after) = list_value(value.trim_start())?;
             config.set(name.trim_end(), &value)?;
             rest = after.trim_start();
@@ -151,7 +156,9 @@ impl FromStr for Config {
         let text = text.trim();
         let parsed = match text.split_once("://") {
             Some(("postgres" | "postgresql", rest)) => Self::from_url(rest),
-            Some((scheme, _)) if !scheme.contains('=') => Err(Error::config("the scheme must be postgres://")),
+            Some((scheme, _)) if !scheme.contains('=') => {
+                Err(Error::config("the scheme must be postgres://"))
+            }
             _ if text.is_empty() => Err(Error::config("the config string is empty")),
             _ => Self::from_list(text),
         };
@@ -213,7 +220,11 @@ fn not_empty<'a>(name: &'static str, value: &'a str) -> Result<&'a str> {
 /// The name is repeated only when it cannot be a part of a password that was not encoded.
 fn unknown(name: &str) -> Error {
     let known = ["sslcrl", "sslcompression", "sslnegotiation", "target_session_attrs", "passfile", "service"];
-    let which = if known.contains(&name) { format!("`{name}` is not supported") } else { "a parameter is not known".into() };
+    let which = if known.contains(&name) {
+        format!("`{name}` is not supported")
+    } else {
+        "a parameter is not known".into()
+    };
     Error::config(format!("{which}: there are {NAMES}, {}", Settings::NAMES))
 }
 
@@ -248,9 +259,16 @@ mod tests {
     fn the_seeds_example_and_sockets_are_understood() {
         let seed: Config =
             "postgres://pqgotest:password@localhost/pqgotest?sslmode=verify-full".parse().unwrap();
-        assert_eq!((seed.options.get_username(), seed.options.get_database()), ("pqgotest", Some("pqgotest")));
+        assert_eq!(
+            (seed.options.get_username(), seed.options.get_database()),
+            ("pqgotest", Some("pqgotest"))
+        );
         assert_eq!(seed.settings, Settings::default());
-        for text in ["host=/run/postgresql dbname=web", "postgres://%2Frun%2Fpostgresql/web", "postgres:///web?host=/run/postgresql"] {
+        for text in [
+            "host=/run/postgresql dbname=web",
+            "postgres://%2Frun%2Fpostgresql/web",
+            "postgres:///web?host=/run/postgresql",
+        ] {
             let config: Config = text.parse().unwrap();
             assert_eq!(config.options.get_socket().unwrap().to_str(), Some("/run/postgresql"), "{text}");
         }

@@ -27,7 +27,9 @@ fn classify(error: &Error) -> Failure {
             Failure::Refused(ErrorKind::Unavailable, "all connections of the pool are in use".into())
         }
         Error::PoolClosed => Failure::Refused(ErrorKind::Unavailable, "the pool is closed".into()),
-        Error::Configuration(_) => Failure::Refused(ErrorKind::Config, "the connection cannot be set up".into()),
+        Error::Configuration(_) => {
+            Failure::Refused(ErrorKind::Config, "the connection cannot be set up".into())
+        }
         Error::Tls(_) => {
             Failure::Refused(ErrorKind::Config, "no TLS as sslmode and sslrootcert ask for".into())
         }
@@ -55,17 +57,23 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
         "40001" | "40P01" => Failure::Again,
         // "cached plan must not change result type": the table was altered since the statement was prepared.
         "0A000" => Failure::Renew,
-        "25006" => Failure::Moved("the server is read-only: a standby, or a primary that has become one".into()),
+        "25006" => {
+            Failure::Moved("the server is read-only: a standby, or a primary that has become one".into())
+        }
         "26000" | "42P05" => config(
             "prepared statements do not survive on the way to the server: behind a pooler in transaction mode \
              set statement-cache-capacity=0",
         ),
-        "42501" => config("the user needs SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema"),
+        "42501" => {
+            config("the user needs SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema")
+        }
         "42P01" | "42703" | "42804" | "42846" | "42883" | "42P10" | "3F000" | "22001" | "22P03" | "23502" => {
             Failure::Schema
         }
         "55P03" | "57014" => unavailable("the server gave up: statement_timeout, lock_timeout, or cancelled"),
-        _ if class(code) == "54" => Failure::Refused(ErrorKind::TooLarge, "the server cannot store it".into()),
+        _ if class(code) == "54" => {
+            Failure::Refused(ErrorKind::TooLarge, "the server cannot store it".into())
+        }
         _ if class(code) == "53" => unavailable("the server has not enough memory, disk or connections"),
         _ => unavailable("the server refused the statement"),
     }

@@ -31,7 +31,9 @@ async fn plan(connection: &mut PgConnection, statement: &Statement, types: &str,
 #[ignore = "needs a server: cargo xtask test"]
 async fn every_statement_uses_an_index() {
     let mut connection = PgConnection::connect(&compose::POSTGRES.address()).await.unwrap();
-    for sql in [TABLE, include_str!("../../migrations/postgres/0001_session.sql"), ROWS, "VACUUM ANALYZE session"] {
+    for sql in
+        [TABLE, include_str!("../../migrations/postgres/0001_session.sql"), ROWS, "VACUUM ANALYZE session"]
+    {
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
     let statements = Statements::new(&"session".parse().unwrap());
@@ -47,10 +49,22 @@ async fn every_statement_uses_an_index() {
         ("touch", &statements.touch, "(text, interval)".to_owned(), "('k', '1 s')".to_owned(), primary),
         ("rename", &statements.rename, format!("{row}, bigint, text)"), format!("{r}, 1, 'n')"), primary),
         ("destroy", &statements.destroy, key.to_owned(), k.to_owned(), both),
-        ("destroy_version", &statements.destroy_version, "(text, bigint)".to_owned(), "('k', 1)".to_owned(), primary),
+        (
+            "destroy_version",
+            &statements.destroy_version,
+            "(text, bigint)".to_owned(),
+            "('k', 1)".to_owned(),
+            primary,
+        ),
         ("exists", &statements.exists, key.to_owned(), k.to_owned(), primary),
         ("count", &statements.count, String::new(), String::new(), &["session_by_expiry"]),
-        ("collect", &statements.collect, "(bigint)".to_owned(), "(500)".to_owned(), &["session_by_expiry", "session_pkey"]),
+        (
+            "collect",
+            &statements.collect,
+            "(bigint)".to_owned(),
+            "(500)".to_owned(),
+            &["session_by_expiry", "session_pkey"],
+        ),
     ];
     for (name, statement, types, arguments, indexes) in cases {
         let plan = plan(&mut connection, statement, &types, &arguments).await;

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Body, Capabilities, Clock, Condition, DestroyOutcome, Error, Provider, Record, Rename, Result, Stamp, State,
-    StorageId, SystemClock, WriteOutcome,
+    Body, Capabilities, Clock, Condition, DestroyOutcome, Error, Provider, Record, Rename, Result, Stamp,
+    State, StorageId, SystemClock, WriteOutcome,
 };
 use session_sql::{Client, Effect, Executed, Pool, TableName, storage_id};
 use sqlx::Row;
-use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres as Driver};
 use sqlx::postgres::types::PgInterval;
+use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres as Driver};
 use sqlx::query::Query;
 
+use crate::Config;
 use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
 use crate::statements::{Statement, Statements};
-use crate::Config;
 
 /// How many expired rows one statement removes: few milliseconds, so that no request waits for it.
 const GC_BATCH: usize = 500;
@@ -113,7 +113,8 @@ impl Postgres {
     fn record(&self, operation: &'static str, row: &PgRow) -> Result<Record> {
         let data: Option<Vec<u8>> = self.column(operation, row, 0)?;
         let left: PgInterval = self.column(operation, row, 1)?;
-        let mut record = Record::decode(data.unwrap_or_default()).map_err(|error| error.in_engine(ENGINE).during(operation))?;
+        let mut record = Record::decode(data.unwrap_or_default())
+            .map_err(|error| error.in_engine(ENGINE).during(operation))?;
         record.header.deadline = self.clock.now().after(duration(left));
         Ok(record)
     }
@@ -173,7 +174,8 @@ impl Provider for Postgres {
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
         let key = key(id)?;
-        let rows = self.client.fetch("read", Effect::Read, || self.statements.read.query().bind(&key)).await?;
+        let rows =
+            self.client.fetch("read", Effect::Read, || self.statements.read.query().bind(&key)).await?;
         rows.first().map(|row| self.record("read", row)).transpose()
     }
 
@@ -230,7 +232,8 @@ impl Provider for Postgres {
                     alive.collect::<Result<Vec<bool>>>()?.contains(&true)
                 }
                 Some(stamp) => {
-                    let statement = || self.statements.destroy_version.query().bind(&key).bind(version(stamp));
+                    let statement =
+                        || self.statements.destroy_version.query().bind(&key).bind(version(stamp));
                     self.client.execute("destroy", statement).await? != Executed::Rows(0)
                 }
             };
@@ -255,7 +258,8 @@ impl Provider for Postgres {
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
         let key = key(id)?;
-        let rows = self.client.fetch("exists", Effect::Read, || self.statements.exists.query().bind(&key)).await?;
+        let rows =
+            self.client.fetch("exists", Effect::Read, || self.statements.exists.query().bind(&key)).await?;
         Ok(!rows.is_empty())
     }
 

@@ -88,7 +88,9 @@ pub(crate) async fn check(client: &Client<Postgres>, table: &TableName) -> Resul
         match found.iter().find(|(name, _)| name == column) {
             None => return wrong(format!("the table {name} has no column {column}")),
             Some((_, kind)) if kind != expected => {
-                return wrong(format!("the column {column} of the table {name} is {kind}, it has to be {expected}"));
+                return wrong(format!(
+                    "the column {column} of the table {name} is {kind}, it has to be {expected}"
+                ));
             }
             Some(_) => {}
         }

@@ -41,8 +41,7 @@ pub(crate) struct Statements {
 }
 
 /// A tombstone, by the first bytes of the encoded record: the format's name and number, and the state.
-const IS_TOMBSTONE: &str =
-    "coalesce(substring(session_data FOR 5) IN (decode('53534e0101', 'hex'), decode('53534e0102', 'hex')), false)";
+const IS_TOMBSTONE: &str = "coalesce(substring(session_data FOR 5) IN (decode('53534e0101', 'hex'), decode('53534e0102', 'hex')), false)";
 
 /// The row that lay under the id until a moment ago: what a tombstone is on other engines.
 const WAS_UNDER: &str = "previous_key = $1::bpchar AND moved_at > now() - interval '60 seconds'";

@@ -28,14 +28,19 @@ const ROWS: &str = "SELECT session_key::text || ' ' || coalesce(encode(session_d
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
-    for (place, zone, noon) in [("seed_utc", "UTC", "12:00:00+00"), ("seed_berlin", "Europe/Berlin", "10:00:00+00")] {
+    for (place, zone, noon) in
+        [("seed_utc", "UTC", "12:00:00+00"), ("seed_berlin", "Europe/Berlin", "10:00:00+00")]
+    {
         let url = empty(place).await;
         sql(&url, SEED).await;
         let sessions = connect(&url).await;
         let write = sessions.write(&id("a"), &record("a"), Condition::Absent, MINUTE).await;
         assert_eq!(write.unwrap_err().kind(), ErrorKind::Config);
         let error = sessions.check().await.unwrap_err();
-        assert!(error.to_string().contains("session_expiry of the table \"session\" is timestamp without"), "{error}");
+        assert!(
+            error.to_string().contains("session_expiry of the table \"session\" is timestamp without"),
+            "{error}"
+        );
 
         sessions.migrate_from(zone).await.unwrap();
         sessions.check().await.unwrap();
@@ -172,7 +177,10 @@ async fn sessions_go_on_while_the_table_is_altered() {
     assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_some());
     sql(&url, "ALTER TABLE session ALTER COLUMN session_expiry TYPE timestamp").await;
     sql(&url, "ALTER TABLE session ALTER COLUMN session_expiry TYPE timestamptz").await;
-    assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_some(), "statements prepared before are made anew");
+    assert!(
+        sessions.read(&id("a"), MINUTE).await.unwrap().is_some(),
+        "statements prepared before are made anew"
+    );
     assert!(is_stored(&replace(&sessions, &id("a"), &first, &changed(&first, "b")).await));
 }
 

@@ -36,7 +36,10 @@ async fn a_renamed_row_shows_as_a_tombstone_to_writers_only() {
     let with_stamp = sessions.destroy(&old, Some(first.stamp())).await.unwrap();
     assert!(matches!(with_stamp, DestroyOutcome::Moved(to) if to == new));
     assert!(matches!(sessions.destroy(&old, None).await.unwrap(), DestroyOutcome::Destroyed));
-    assert!(sessions.read(&new, MINUTE).await.unwrap().is_none(), "a logout with the old id ends the session");
+    assert!(
+        sessions.read(&new, MINUTE).await.unwrap().is_none(),
+        "a logout with the old id ends the session"
+    );
 }
 
 #[tokio::test]
@@ -134,11 +137,12 @@ async fn expiry_is_the_servers_and_is_told_by_the_callers_clock() {
 
     assert!(sessions.touch(&id("a"), &first, 48 * 60 * MINUTE).await.unwrap());
     let left = sessions.read(&id("a"), MINUTE).await.unwrap().unwrap().header.deadline.since(clock.now());
-    assert!(left <= DAY && left > DAY - MINUTE, "a touch ends at the absolute deadline: {left:?}");
+    assert!(left <= DAY && left + MINUTE > DAY, "a touch ends at the absolute deadline: {left:?}");
 
     first.header.absolute = Timestamp::MAX;
     sessions.write(&id("for-ever"), &first, Condition::Absent, Duration::MAX).await.unwrap();
-    let left = sessions.read(&id("for-ever"), MINUTE).await.unwrap().unwrap().header.deadline.since(clock.now());
+    let left =
+        sessions.read(&id("for-ever"), MINUTE).await.unwrap().unwrap().header.deadline.since(clock.now());
     assert!(left > 90 * 365 * DAY, "{left:?}");
 }
 
@@ -215,7 +219,10 @@ async fn what_is_no_record_is_corrupt_and_can_be_destroyed() {
         .await;
         let error = sessions.read(&id(name), MINUTE).await.unwrap_err();
         assert_eq!((error.kind(), error.engine()), (ErrorKind::Corrupt, Some("postgresql")), "{name}");
-        assert!(matches!(sessions.destroy(&id(name), None).await.unwrap(), DestroyOutcome::Destroyed), "{name}");
+        assert!(
+            matches!(sessions.destroy(&id(name), None).await.unwrap(), DestroyOutcome::Destroyed),
+            "{name}"
+        );
     }
 }
 
@@ -264,7 +271,8 @@ async fn two_collectors_at_once_do_not_wait_for_each_other_nor_count_a_row_twice
 #[ignore = "needs a server: cargo xtask test"]
 async fn serialization_failures_are_tried_again_inside() {
     let (url, _) = start("serializable").await;
-    let strict = Arc::new(connect(&format!("{url}%20-c%20default_transaction_isolation%3Dserializable")).await);
+    let strict =
+        Arc::new(connect(&format!("{url}%20-c%20default_transaction_isolation%3Dserializable")).await);
     let first = record("0");
     create(&*strict, &id("a"), &first).await;
     let writers = (0..8).map(|writer| {

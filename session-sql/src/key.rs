@@ -24,7 +24,8 @@ pub fn storage_id(key: &str, like: &StorageId) -> Result<StorageId> {
     let digit = |at: usize| key.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
     let mut hash = [0; 32];
     for (index, byte) in hash.iter_mut().enumerate() {
-        *byte = digit(2 * index).ok_or_else(|| Error::new(session_core::ErrorKind::Corrupt, "a key is no hash"))?;
+        *byte = digit(2 * index)
+            .ok_or_else(|| Error::new(session_core::ErrorKind::Corrupt, "a key is no hash"))?;
     }
     Ok(StorageId::from_hash(hash))
 }

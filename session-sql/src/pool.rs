@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions, Connection, Database, Error};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 /// A connection that has not answered for this long is pinged before it is used: the server, or a firewall on
@@ -21,9 +21,9 @@ const PING_AFTER: Duration = Duration::from_secs(30);
 /// How long such a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections beyond what the load needs are closed after this time.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 /// No connection gets older, so that a changed address, password or server setting reaches all of them.
-const MAX_LIFETIME: Duration = Duration::from_secs(1800);
+const MAX_LIFETIME: Duration = Duration::from_mins(30);
 
 type Options<DB> = <<DB as Database>::Connection as Connection>::Options;
 
@@ -81,7 +81,9 @@ impl<DB: Database> Pool<DB> {
     pub async fn lease(&self) -> Result<Lease<DB>, Error> {
         match &self.0 {
             Source::Own(own) => own.lease().await,
-            Source::Given(pool) => Ok(Lease { held: Some(Held::Given(pool.acquire().await?)), unproven: false }),
+            Source::Given(pool) => {
+                Ok(Lease { held: Some(Held::Given(pool.acquire().await?)), unproven: false })
+            }
         }
     }
 
@@ -96,14 +98,9 @@ impl<DB: Database> Pool<DB> {
 
 impl<DB: Database> Own<DB> {
     async fn lease(self: &Arc<Self>) -> Result<Lease<DB>, Error> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::PoolClosed)?;
-        let held = |entry, permit| Lease {
-            held: Some(Held::Own { entry, own: Arc::clone(self), _permit: permit }),
-            unproven: false,
-        };
-        let mut permit = permit;
+        let mut permit = self.permit().await?;
         while let Some((entry, proven)) = self.take() {
-            let mut lease = held(entry, permit);
+            let mut lease = self.hold(entry, permit);
             if proven {
                 return Ok(lease);
             }
@@ -116,12 +113,35 @@ impl<DB: Database> Own<DB> {
             }
             tracing::debug!("a kept connection does not answer any more: all of them are closed");
             lease.broken();
-            permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::PoolClosed)?;
+            permit = self.permit().await?;
         }
-        let generation = self.state().generation;
-        let connection = self.open().await?;
-        let now = Instant::now();
-        Ok(held(Entry { connection, opened: now, answered: now, generation }, permit))
+        self.open_for(permit).await
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::PoolClosed)
+    }
+
+    /// Opens on a task of its own: when the caller gives up, the connection is there for the next one, and a
+    /// server that is slow to connect to is reached in the end.
+    async fn open_for(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease<DB>, Error> {
+        let own = Arc::clone(self);
+        let (send, receive) = oneshot::channel();
+        tokio::spawn(async move {
+            let generation = own.state().generation;
+            let lease = own.open().await.map(|connection| {
+                let now = Instant::now();
+                own.hold(Entry { connection, opened: now, answered: now, generation }, permit)
+            });
+            if let Err(Ok(lease)) = send.send(lease) {
+                lease.keep();
+            }
+        });
+        receive.await.unwrap_or(Err(Error::WorkerCrashed))
+    }
+
+    fn hold(self: &Arc<Self>, entry: Entry<DB::Connection>, permit: OwnedSemaphorePermit) -> Lease<DB> {
+        Lease { held: Some(Held::Own { entry, own: Arc::clone(self), _permit: permit }), unproven: false }
     }
 
     async fn open(&self) -> Result<DB::Connection, Error> {
@@ -160,9 +180,9 @@ impl<DB: Database> Own<DB> {
         let mut state = self.state();
         if state.generation == generation {
             state.generation += 1;
-            let stale = std::mem::take(&mut state.idle);
+            let closed = std::mem::take(&mut state.idle);
             drop(state);
-            drop(stale);
+            drop(closed);
         }
     }
 

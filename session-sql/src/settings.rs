@@ -57,7 +57,8 @@ impl Default for Settings {
 /// A number, or `true` and `false`.
 pub fn number<T: FromStr>(name: &'static str, value: &str) -> Result<T> {
     value.parse().map_err(|_| {
-        let expected = if std::any::type_name::<T>() == "bool" { "`true` or `false`" } else { "a whole number" };
+        let expected =
+            if std::any::type_name::<T>() == "bool" { "`true` or `false`" } else { "a whole number" };
         Error::config(format!("`{name}` must be {expected}"))
     })
 }

@@ -90,10 +90,28 @@ mod tests {
     #[test]
     fn a_table_name_is_an_identifier_and_never_a_statement() {
         let name: TableName = "web.Sessions_2".parse().unwrap();
-        assert_eq!((name.quoted('"'), name.to_string()), ("\"web\".\"Sessions_2\"".into(), "web.Sessions_2".into()));
+        assert_eq!(
+            (name.quoted('"'), name.to_string()),
+            ("\"web\".\"Sessions_2\"".into(), "web.Sessions_2".into())
+        );
         assert_eq!(TableName::default().quoted('`'), "`session`");
         let long = "x".repeat(64);
-        for bad in ["", ".", "a.", ".a", "a.b.c", "1a", "a b", "a;drop table a", "a\"", "a`", "a'--", "ä", "a-b", &long] {
+        for bad in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a.b.c",
+            "1a",
+            "a b",
+            "a;drop table a",
+            "a\"",
+            "a`",
+            "a'--",
+            "ä",
+            "a-b",
+            &long,
+        ] {
             assert!(bad.parse::<TableName>().is_err(), "{bad:?}");
         }
     }

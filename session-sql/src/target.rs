@@ -43,11 +43,13 @@ impl Target {
         if tail.contains('#') {
             return Err(Error::config("a `#` has no meaning here: write it as %23"));
         }
-        let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
+        let (user, place) =
+            authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
         let mut target = Self { place: place_of(place)?, ..Self::parameters(query)? };
         if let Some(user) = user {
-            let (user, password) = user.split_once(':').map_or((user, None), |(user, word)| (user, Some(word)));
+            let (user, password) =
+                user.split_once(':').map_or((user, None), |(user, word)| (user, Some(word)));
             target.user = Some(percent_decode(user)?).filter(|user| !user.is_empty());
             target.password = password.map(percent_decode).transpose()?.map(Secret::new);
         }
@@ -63,9 +65,9 @@ impl Target {
     pub fn parameters(query: &str) -> Result<Self> {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let parameters = pairs.map(|pair| {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| Error::config("what stands behind the `?` must be name=value, joined by `&`"))?;
+            let (name, value) = pair.split_once('=').ok_or_else(|| {
+                Error::config("what stands behind the `?` must be name=value, joined by `&`")
+            })?;
             Ok((percent_decode(name)?, percent_decode(value)?))
         });
         Ok(Self { parameters: parameters.collect::<Result<_>>()?, ..Self::default() })
@@ -87,19 +89,21 @@ fn place_of(text: &str) -> Result<Option<Place>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let bad = || Error::config("the host must be a name or address, a `[IPv6 address]`, or a percent-encoded socket path");
-    let (host, port) = match text.strip_prefix('[') {
-        Some(address) => {
-            let (address, port) = address.split_once(']').ok_or_else(bad)?;
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
-                return Err(bad());
-            }
-            (address.to_owned(), if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or_else(bad)?) })
+    let bad = || {
+        Error::config(
+            "the host must be a name or address, a `[IPv6 address]`, or a percent-encoded socket path",
+        )
+    };
+    let (host, port) = if let Some(address) = text.strip_prefix('[') {
+        let (address, port) = address.split_once(']').ok_or_else(bad)?;
+        if address.parse::<std::net::Ipv6Addr>().is_err() {
+            return Err(bad());
         }
-        None => {
-            let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
-            (percent_decode(host)?, port)
-        }
+        let port = if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or_else(bad)?) };
+        (address.to_owned(), port)
+    } else {
+        let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+        (percent_decode(host)?, port)
     };
     if host.starts_with('/') && port.is_none() {
         return Ok(Some(Place::Socket(host)));
@@ -122,7 +126,8 @@ pub fn is_host(text: &str) -> bool {
 
 /// `%41` is `A`; what is not followed by two hexadecimal digits, is no UTF-8 or a control character, is an error.
 pub fn percent_decode(text: &str) -> Result<String> {
-    let bad = || Error::config("a `%` must be followed by two hexadecimal digits, and make UTF-8 (`%25` is a `%`)");
+    let bad =
+        || Error::config("a `%` must be followed by two hexadecimal digits, and make UTF-8 (`%25` is a `%`)");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -13,8 +13,8 @@ use session_servers::postgres::Postgres as Server;
 use session_servers::proxy::Proxy;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-pub const MINUTE: Duration = Duration::from_secs(60);
-pub const DAY: Duration = Duration::from_secs(86_400);
+pub const MINUTE: Duration = Duration::from_mins(1);
+pub const DAY: Duration = Duration::from_hours(24);
 
 /// A place of this name on the shared server, with the table made in it; and how to get there.
 pub async fn start(name: &str) -> (String, Postgres) {
