@@ -33,6 +33,8 @@
 
 mod config;
 mod failure;
+#[cfg(test)]
+mod plans;
 mod provider;
 mod schema;
 mod statements;

@@ -3,7 +3,7 @@
 use session_servers::compose;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-use super::{Statement, Statements};
+use crate::statements::{Statement, Statements};
 
 /// A table of 20,000 live and 500 expired sessions, of which some were renamed a moment ago.
 const TABLE: &str = "

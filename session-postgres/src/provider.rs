@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Body, Capabilities, Clock, Condition, DestroyOutcome, Error, Provider, Record, Rename, Result, Stamp,
+    Body, Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result, Stamp,
     State, StorageId, SystemClock, WriteOutcome,
 };
 use session_sql::{Client, Effect, Executed, Pool, TableName, storage_id};
@@ -105,6 +105,20 @@ impl Postgres {
         Ok(Some(record))
     }
 
+    /// Deletes a live row, if it has the version; says whether there was one.
+    async fn remove(&self, key: &str, expected: Option<Stamp>) -> Result<bool> {
+        if let Some(stamp) = expected {
+            let statement = || self.statements.destroy_version.query().bind(key).bind(version(stamp));
+            return Ok(self.client.execute("destroy", statement).await? != Executed::Rows(0));
+        }
+        let rows = self
+            .client
+            .fetch("destroy", Effect::Write, || self.statements.destroy.query().bind(key))
+            .await?;
+        let alive = rows.iter().map(|row| self.column("destroy", row, 0));
+        Ok(alive.collect::<Result<Vec<bool>>>()?.contains(&true))
+    }
+
     async fn refused(&self, operation: &'static str, id: &StorageId) -> Result<WriteOutcome> {
         Ok(WriteOutcome::refused(self.current(operation, id).await?))
     }
@@ -140,11 +154,12 @@ struct Stored {
 impl Stored {
     fn new(id: &StorageId, record: &Record, ttl: Duration, clock: &dyn Clock) -> Result<Self> {
         let header = &record.header;
+        let absolute = header.absolute.since(clock.now());
         Ok(Self {
             key: key(id)?,
             data: record.encode()?,
-            idle: interval(ttl),
-            absolute: interval(header.absolute.since(clock.now())),
+            idle: interval(ttl.min(absolute)),
+            absolute: interval(absolute),
             version: header.version().0.cast_signed(),
             owner: header.owner.map(|owner| owner.0),
         })
@@ -222,38 +237,21 @@ impl Provider for Postgres {
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let key = key(id)?;
-        // Twice: what is looked at after a removal found nothing may have been stored in between.
-        for _ in 0..2 {
-            let destroyed = match expected {
-                None => {
-                    let statement = || self.statements.destroy.query().bind(&key);
-                    let rows = self.client.fetch("destroy", Effect::Write, statement).await?;
-                    let alive = rows.iter().map(|row| self.column("destroy", row, 0));
-                    alive.collect::<Result<Vec<bool>>>()?.contains(&true)
-                }
-                Some(stamp) => {
-                    let statement =
-                        || self.statements.destroy_version.query().bind(&key).bind(version(stamp));
-                    self.client.execute("destroy", statement).await? != Executed::Rows(0)
-                }
-            };
-            if destroyed {
+        // Again when what is there was stored after the removal had found nothing.
+        for _ in 0..3 {
+            if self.remove(&key, expected).await? {
                 return Ok(DestroyOutcome::Destroyed);
             }
-            match (self.current("destroy", id).await?, expected) {
-                (None, _) => return Ok(DestroyOutcome::Absent),
-                (Some(Record { header, .. }), _) if matches!(header.state, State::Moved(_)) => {
-                    if let State::Moved(to) = header.state {
-                        return Ok(DestroyOutcome::Moved(to));
-                    }
-                }
-                (Some(current), Some(stamp)) if current.header.version() != stamp.version => {
-                    return Ok(DestroyOutcome::Refused(Box::new(current)));
-                }
-                _ => {}
+            let Some(current) = self.current("destroy", id).await? else { return Ok(DestroyOutcome::Absent) };
+            if let State::Moved(to) = current.header.state {
+                return Ok(DestroyOutcome::Moved(to));
+            }
+            if expected.is_some_and(|expected| expected.version != current.header.version()) {
+                return Ok(DestroyOutcome::Refused(Box::new(current)));
             }
         }
-        Err(Error::new(session_core::ErrorKind::Conflict, "others keep changing this session"))
+        let message = "others end and begin this session all the time";
+        Err(Error::new(ErrorKind::Conflict, message).in_engine(ENGINE).during("destroy"))
     }
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {

@@ -1,9 +1,5 @@
 //! The statements, with the table's name filled in once.
 
-#[cfg(test)]
-#[path = "plans.rs"]
-mod plans;
-
 use std::sync::Arc;
 
 use session_sql::TableName;
@@ -13,7 +9,7 @@ use sqlx::query::Query;
 
 /// A statement that is prepared once per connection.
 #[derive(Debug)]
-pub(crate) struct Statement(Arc<str>);
+pub(crate) struct Statement(pub(crate) Arc<str>);
 
 impl Statement {
     /// The statement, to bind arguments to. Its text holds nothing but a checked table name.
@@ -67,7 +63,7 @@ impl Statements {
             create: fill(
                 "INSERT INTO {table} AS stored \
                  (session_key, session_data, session_expiry, session_absolute, version, owner) \
-                 VALUES ($1::bpchar, $2, now() + least($3, $4), now() + $4, $5, $6) \
+                 VALUES ($1::bpchar, $2, now() + $3, now() + $4, $5, $6) \
                  ON CONFLICT (session_key) DO UPDATE SET \
                  session_data = excluded.session_data, session_expiry = excluded.session_expiry, \
                  session_absolute = excluded.session_absolute, version = excluded.version, \
@@ -75,7 +71,7 @@ impl Statements {
                  WHERE stored.session_expiry <= now()",
             ),
             replace: fill(
-                "UPDATE {table} SET session_data = $2, session_expiry = now() + least($3, $4), \
+                "UPDATE {table} SET session_data = $2, session_expiry = now() + $3, \
                  session_absolute = now() + $4, version = $5, owner = $6 \
                  WHERE session_key = $1::bpchar AND version = $7 AND session_expiry > now()",
             ),
@@ -84,7 +80,7 @@ impl Statements {
                  WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT {is_tombstone}",
             ),
             rename: fill(
-                "UPDATE {table} SET session_data = $2, session_expiry = now() + least($3, $4), \
+                "UPDATE {table} SET session_data = $2, session_expiry = now() + $3, \
                  session_absolute = now() + $4, version = $5, owner = $6, \
                  session_key = $8::bpchar, previous_key = session_key, moved_at = now() \
                  WHERE session_key = $1::bpchar AND version = $7 AND session_expiry > now()",

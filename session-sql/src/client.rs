@@ -161,7 +161,8 @@ where
         let failure = (self.driver.classify)(error);
         match &failure {
             Failure::Lost | Failure::Moved(_) => lease.broken(),
-            Failure::Renew => lease.close(),
+            // A server that is told too much does not listen to the end.
+            Failure::Renew | Failure::Refused(ErrorKind::TooLarge, _) => lease.close(),
             _ => lease.keep(),
         }
         failure
