@@ -1,7 +1,13 @@
 //! The behaviours, grouped by what they guarantee. Each is a function that panics when the engine does not show it.
 
-#![allow(clippy::missing_panics_doc, reason = "panicking is how a behaviour says no")]
-
+pub mod collection;
 pub mod conditional;
 pub mod ending;
+pub mod expiry;
+pub mod identity;
+pub mod logout;
 pub mod merging;
+pub mod nothing;
+pub mod regeneration;
+pub mod renaming;
+pub mod round_trips;
