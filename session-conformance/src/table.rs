@@ -165,6 +165,38 @@ macro_rules! __behaviours {
                 after_a_logout_nothing_comes_back,
                 of_a_new_session_is_a_create,
             }
+            deadlines {
+                checklist_06_a_session_ends_after_its_idle_time,
+                use_keeps_a_session_alive,
+                checklist_07_activity_does_not_extend_the_absolute_deadline,
+                checklist_07_every_write_ends_at_the_absolute_deadline,
+                a_release_past_the_idle_deadline_is_expired,
+                a_release_past_the_absolute_deadline_is_expired,
+                the_core_checks_the_absolute_deadline_itself,
+            }
+            classes {
+                a_class_has_an_idle_time_of_its_own,
+                a_class_cannot_be_forged,
+                changing_the_class_regenerates,
+                visitors_without_an_owner_end_sooner,
+                the_owner_is_kept_beside_the_body,
+            }
+            limits {
+                a_session_keeps_its_limits,
+                a_merge_keeps_the_limits_too,
+                a_large_record_is_kept_or_refused_whole,
+                a_value_of_another_type_is_an_error_and_stays,
+            }
+            unreadable {
+                a_damaged_record_is_an_error_that_can_be_removed,
+                a_damaged_record_gives_a_fresh_session,
+                a_newer_record_is_unsupported_and_left_alone,
+                checklist_26_hostile_bytes_never_panic,
+            }
+            privacy {
+                checklist_24_no_token_in_debug_output,
+                checklist_24_no_token_in_errors,
+            }
         }
     };
 }

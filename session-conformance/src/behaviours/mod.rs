@@ -1,13 +1,18 @@
 //! The behaviours, grouped by what they guarantee. Each is a function that panics when the engine does not show it.
 
+pub mod classes;
 pub mod collection;
 pub mod conditional;
+pub mod deadlines;
 pub mod ending;
 pub mod expiry;
 pub mod identity;
+pub mod limits;
 pub mod logout;
 pub mod merging;
 pub mod nothing;
+pub mod privacy;
 pub mod regeneration;
 pub mod renaming;
 pub mod round_trips;
+pub mod unreadable;

@@ -1,6 +1,7 @@
 //! Layers between the core and an engine: they watch, disturb and order the calls.
 
 mod faulty;
+mod garbled;
 mod spy;
 mod writes;
 
@@ -13,6 +14,7 @@ use session_core::{
 };
 
 pub use faulty::{Fault, Faulty};
+pub use garbled::Garbled;
 pub use spy::Spy;
 pub use writes::ByWrites;
 
