@@ -193,6 +193,27 @@ macro_rules! __behaviours {
                 a_newer_record_is_unsupported_and_left_alone,
                 checklist_26_hostile_bytes_never_panic,
             }
+            outage {
+                checklist_27_a_failing_engine_logs_nobody_in,
+                a_change_that_cannot_be_stored_is_an_error,
+                a_logout_that_fails_says_so,
+                a_failed_regeneration_loses_nothing,
+                a_regeneration_cut_between_its_writes_loses_nothing,
+                a_failed_touch_fails_no_request,
+                one_refused_call_is_tried_again,
+                the_collecting_task_survives_an_outage,
+            }
+            lost_answers {
+                checklist_32_one_lost_answer_counts_once,
+                checklist_32_when_all_answers_are_lost_it_counts_at_most_once,
+                checklist_32_others_write_before_the_second_try,
+                what_never_arrived_is_merged_at_the_second_try,
+                a_take_whose_answer_is_lost_is_taken_once,
+                a_create_is_tried_again_under_another_id,
+                a_logout_whose_answer_is_lost_is_a_logout,
+                a_regeneration_whose_answer_is_lost_is_done_once,
+                a_logout_before_the_second_try_of_a_regeneration_holds,
+            }
             privacy {
                 checklist_24_no_token_in_debug_output,
                 checklist_24_no_token_in_errors,

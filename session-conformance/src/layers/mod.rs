@@ -2,6 +2,7 @@
 
 mod faulty;
 mod garbled;
+mod meddler;
 mod spy;
 mod writes;
 
@@ -15,6 +16,7 @@ use session_core::{
 
 pub use faulty::{Fault, Faulty};
 pub use garbled::Garbled;
+pub use meddler::Meddler;
 pub use spy::Spy;
 pub use writes::ByWrites;
 
