@@ -4,6 +4,7 @@
 
 pub mod behaviours;
 mod context;
+mod cut;
 mod harness;
 pub mod layers;
 mod run;

@@ -214,6 +214,36 @@ macro_rules! __behaviours {
                 a_regeneration_whose_answer_is_lost_is_done_once,
                 a_logout_before_the_second_try_of_a_regeneration_holds,
             }
+            cancellation {
+                checklist_31_a_dropped_read_mixes_nothing_up,
+                checklist_31_a_dropped_write_is_done_or_not,
+                checklist_31_a_dropped_end_or_move_is_done_or_not,
+                checklist_31_a_dropped_collection_harms_nobody,
+                checklist_31_many_dropped_reads_at_once_mix_nothing_up,
+            }
+            hanging_up {
+                a_release_that_has_begun_is_finished,
+                a_merge_that_has_begun_is_finished,
+                what_was_not_released_is_not_stored,
+                a_create_that_has_begun_is_finished,
+                a_logout_that_has_begun_is_finished,
+                a_regeneration_that_has_begun_is_finished,
+                a_load_that_is_given_up_is_nobodys_loss,
+                a_panic_in_a_handler_stores_nothing,
+                a_panic_in_an_update_stores_nothing,
+                a_panic_beside_a_release_does_not_stop_it,
+            }
+            orders {
+                two_updates_count_two,
+                two_sets_are_both_kept,
+                of_two_takes_one_gets_it,
+                an_update_beside_a_logout_leaves_nothing,
+                a_touch_beside_a_logout_leaves_nothing,
+                two_logouts_end_one_session,
+                an_update_beside_a_regeneration_is_kept_or_refused,
+                of_two_regenerations_one_wins,
+                a_regeneration_beside_a_logout_leaves_nothing,
+            }
             privacy {
                 checklist_24_no_token_in_debug_output,
                 checklist_24_no_token_in_errors,

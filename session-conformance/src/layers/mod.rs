@@ -2,7 +2,9 @@
 
 mod faulty;
 mod garbled;
+mod gates;
 mod meddler;
+mod slow;
 mod spy;
 mod writes;
 
@@ -16,7 +18,9 @@ use session_core::{
 
 pub use faulty::{Fault, Faulty};
 pub use garbled::Garbled;
+pub use gates::{Gates, Orders};
 pub use meddler::Meddler;
+pub use slow::Slow;
 pub use spy::Spy;
 pub use writes::ByWrites;
 
