@@ -89,6 +89,8 @@ pub async fn a_write_that_came_first_moves_along(context: Context) {
         assert_eq!(moving.get::<u64>("counter").expect("a number"), Some(5));
         assert_eq!(number(&manager, &new, "counter").await, Some(5));
         assert!(manager.load(&old).await.expect("a load").is_none());
+        nothing_else_is_left(&context, 1).await;
+        manager.destroy(&new).await.expect("a logout");
     }
 }
 
