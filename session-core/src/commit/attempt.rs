@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, observe};
 
 /// Until when an operation may take, and which one it is.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,16 @@ impl Operation {
     /// Calls the engine, and once more when the first call failed in a way that a second may repair: every call is
     /// idempotent, by its version token. The first gets half of the time that is left, so that an answer that was lost on
     /// the way, or a connection that hangs, leaves time for the second.
-    pub(crate) async fn call<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
+    pub(crate) async fn call<T, F>(&self, attempt: impl FnMut() -> F) -> Result<Answer<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let answer = self.try_twice(attempt).await;
+        observe::took(self.engine, self.name, self.begun);
+        answer
+    }
+
+    async fn try_twice<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
     where
         F: Future<Output = Result<T>>,
     {
@@ -64,7 +73,8 @@ impl Operation {
             }
             if last {
                 return Err(self.explain(if repeated && error.kind() == ErrorKind::Unavailable {
-                    Error::new(ErrorKind::OutcomeUnknown, "an earlier attempt was not answered").with_source(error)
+                    Error::new(ErrorKind::OutcomeUnknown, "an earlier attempt was not answered")
+                        .with_source(error)
                 } else {
                     error
                 }));
@@ -112,7 +122,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_that_hangs_is_tried_again_and_the_answer_says_so() {
         let calls = Cell::new(0);
-        let answer = operation(true).call(|| {
+        let operation = operation(true);
+        let answer = operation.call(|| {
             calls.set(calls.get() + 1);
             let first = calls.get() == 1;
             async move {
@@ -139,7 +150,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_second_try_cannot_repair_is_not_tried_again() {
         let calls = Cell::new(0);
-        let answer = operation(true).call(|| {
+        let operation = operation(true);
+        let answer = operation.call(|| {
             calls.set(calls.get() + 1);
             async { Err::<(), _>(Error::new(ErrorKind::TooLarge, "")) }
         });

@@ -3,7 +3,7 @@
 use crate::manager::Shared;
 use crate::provider::DestroyOutcome;
 use crate::record::Stamp;
-use crate::{Error, ErrorKind, Result, StorageId};
+use crate::{Error, ErrorKind, Result, StorageId, observe};
 
 /// How many regenerations in a row a logout follows.
 const MOVES: usize = 8;
@@ -20,7 +20,7 @@ pub(crate) async fn end(manager: &Shared, id: &StorageId, stamp: Option<Stamp>) 
         unheard |= answer.repeated;
         match answer.value {
             DestroyOutcome::Destroyed => {
-                tracing::debug!(session = ?id, "session destroyed");
+                observe::destroyed(&id);
                 return Ok(true);
             }
             // Gone at the second try: the first one did it.

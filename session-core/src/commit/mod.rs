@@ -11,6 +11,8 @@ mod update;
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 pub(crate) use destroy::end;
 pub(crate) use detach::detached;
 pub(crate) use queue::Queue;
@@ -18,7 +20,7 @@ pub(crate) use queue::Queue;
 use crate::live::Live;
 use crate::live::state::{Message, Phase, State, Stored};
 use crate::manager::Shared;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, observe};
 use update::{Committed, Work};
 
 /// Whether a release may bring a session into being.
@@ -42,18 +44,14 @@ pub(crate) async fn release(live: &Arc<Live>, create: Create) -> Result<()> {
             Phase::Failed(_) => return state.phase.earlier_failure().map_or(Ok(()), Err),
         }
     }
-    detached(release_owned(Arc::clone(live))).await
+    detached(release_owned(Arc::clone(live)).instrument(tracing::debug_span!("session.release"))).await
 }
 
 /// Whether a release has nothing to do, not even to move the idle deadline.
 fn is_idle(manager: &Shared, state: &State, create: Create) -> bool {
     match &state.stored {
         None => create == Create::Never || (state.changes.is_empty() && state.plan.owner.is_none()),
-        Some(stored) => {
-            let plan = &state.plan;
-            let unchanged = state.changes.is_empty() && plan.owner.is_none() && !plan.regenerate && plan.class.is_none();
-            unchanged && !manager.must_touch(stored)
-        }
+        Some(stored) => state.changes.is_empty() && state.plan.is_empty() && !manager.must_touch(stored),
     }
 }
 
@@ -87,7 +85,7 @@ async fn release_owned(live: Arc<Live>) -> Result<()> {
         }
         Err(error) => {
             state.phase = Phase::Failed(error.kind());
-            tracing::warn!(error = %error, session = ?state.stored.as_ref().map(|s| &s.id), "session not stored");
+            observe::not_stored(state.stored.as_ref().map(|stored| &stored.id), &error);
             Err(error)
         }
     }
@@ -104,7 +102,7 @@ impl Drop for PanicGuard<'_> {
 
 /// Ends a session; see [`Session::destroy`](crate::Session::destroy).
 pub(crate) async fn destroy(live: &Arc<Live>) -> Result<()> {
-    detached(destroy_owned(Arc::clone(live))).await
+    detached(destroy_owned(Arc::clone(live)).instrument(tracing::debug_span!("session.destroy"))).await
 }
 
 async fn destroy_owned(live: Arc<Live>) -> Result<()> {

@@ -40,7 +40,8 @@ impl Turn<'_> {
     /// What the one before stored, when it follows from `seen`.
     pub(crate) fn newer_than(&self, seen: &Record) -> Option<Record> {
         let last = self.last.as_ref()?.as_ref()?;
-        let follows = last.header.version() != seen.header.version() && last.header.has_version(seen.header.version());
+        let follows =
+            last.header.version() != seen.header.version() && last.header.has_version(seen.header.version());
         follows.then(|| last.clone())
     }
 

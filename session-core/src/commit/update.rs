@@ -1,5 +1,6 @@
 //! Create, replace and move, with the merge.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,8 +11,8 @@ use crate::live::change::Change;
 use crate::live::state::{Message, Plan, Stored};
 use crate::manager::{Class, Shared};
 use crate::provider::{Condition, Refusal, Rename, WriteOutcome};
-use crate::record::{Body, Header, Record};
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, rename};
+use crate::record::{Body, Header, Record, State};
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe, rename};
 
 /// What a release has to do.
 pub(super) struct Work {
@@ -38,7 +39,7 @@ async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
     let operation = manager.operation("create", true);
     let mut body = Body::default();
     apply(&mut work.changes, &mut body).map_err(|error| operation.explain(error))?;
-    let owner = work.plan.owner.flatten();
+    let owner = work.plan.owner_after(None);
     if body.is_empty() && owner.is_none() {
         return Ok(Committed { stored: None, message: Message::Nothing });
     }
@@ -51,22 +52,24 @@ async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
     let mut record = Record::new(header, body);
     // A create whose answer was lost is tried again under another id: under the same one it could come
     // alive again after a logout that the client got in between.
-    let drawn = std::sync::Mutex::new(None);
+    let first = OnceLock::new();
     let answer = operation
         .call(async || {
             let (token, id) = manager.new_id(class)?;
+            first.get_or_init(|| id.clone());
             let outcome = manager.provider.write(&id, &record, Condition::Absent, ttl).await?;
-            *drawn.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((token, id));
-            Ok(outcome)
+            Ok((token, id, outcome))
         })
         .await?;
-    let drawn = drawn.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (Some((token, id)), WriteOutcome::Stored(stored)) = (drawn, answer.value) else {
+    let (token, id, WriteOutcome::Stored(stored)) = answer.value else {
         return Err(operation.explain(Error::new(ErrorKind::Conflict, "the id that was drawn is taken")));
     };
+    if answer.repeated {
+        withdraw(manager, &operation, first.get().filter(|first| **first != id)).await;
+    }
     record.cas = stored.cas;
     let (token, id) = manager.named(stored.token, token, id);
-    tracing::debug!(session = ?id, "session created");
+    observe::created(&id);
     let message = Message::Hold(token.clone());
     Ok(Committed { stored: Some(Stored { token, id, class, record }), message })
 }
@@ -82,26 +85,31 @@ async fn replace(manager: &Shared, stored: Stored, mut work: Work) -> Result<Com
         if now >= base.header.absolute {
             return Err(operation.explain(Error::new(ErrorKind::Expired, "its absolute deadline has passed")));
         }
-        let mut next = Next::over(manager, &stored, &base, &mut work, now).map_err(|error| operation.explain(error))?;
-        if !next.changed {
+        let mut next =
+            Next::over(manager, &stored, &base, &mut work, now).map_err(|error| operation.explain(error))?;
+        // A client-side record slides by being issued again; elsewhere a touch moves the deadline.
+        let reissue = manager.capabilities.client_side && manager.must_touch(&stored);
+        if !(next.changed || reissue) {
             touch(manager, &stored, &mut base, now).await;
-            if !manager.capabilities.client_side || !manager.must_touch(&Stored { record: base.clone(), ..stored.clone() }) {
-                return Ok(Committed { stored: Some(Stored { record: base, ..stored }), message: Message::Nothing });
-            }
+            return Ok(Committed {
+                stored: Some(Stored { record: base, ..stored }),
+                message: Message::Nothing,
+            });
         }
         let refusal = match next.store(manager, &operation, &stored, &base).await? {
             Outcome::Stored { token, id } => {
                 if let Some(turn) = &mut turn {
                     turn.stored(&next.record);
                 }
-                let message = if token == stored.token { Message::Nothing } else { Message::Hold(token.clone()) };
+                let message =
+                    if token == stored.token { Message::Nothing } else { Message::Hold(token.clone()) };
                 let stored = Stored { token, id, class: next.class, record: next.record };
                 return Ok(Committed { stored: Some(stored), message });
             }
             Outcome::Refused(refusal) => refusal,
         };
         base = newer(manager, &operation, &stored, &base, refusal)?;
-        tracing::debug!(session = ?stored.id, "session changed meanwhile, merging");
+        observe::conflict(&stored.id);
         match &turn {
             None => {
                 let next_turn = within(operation.end(), manager.queue.turn(&stored.id)).await;
@@ -122,7 +130,13 @@ fn contention(operation: &Operation) -> Error {
 }
 
 /// The record to merge with after a refusal, or why there is none.
-fn newer(manager: &Shared, operation: &Operation, stored: &Stored, base: &Record, refusal: Refusal) -> Result<Record> {
+fn newer(
+    manager: &Shared,
+    operation: &Operation,
+    stored: &Stored,
+    base: &Record,
+    refusal: Refusal,
+) -> Result<Record> {
     let kind = match refusal.current {
         Some(current) if current.is_live() => {
             // All writes since the one we read are on the list, and ours is not: it was not applied.
@@ -152,10 +166,16 @@ enum Outcome {
 }
 
 impl Next {
-    fn over(manager: &Shared, stored: &Stored, base: &Record, work: &mut Work, now: Timestamp) -> Result<Self> {
+    fn over(
+        manager: &Shared,
+        stored: &Stored,
+        base: &Record,
+        work: &mut Work,
+        now: Timestamp,
+    ) -> Result<Self> {
         let mut body = base.body.clone();
         apply(&mut work.changes, &mut body)?;
-        let owner = work.plan.owner.unwrap_or(base.header.owner);
+        let owner = work.plan.owner_after(base.header.owner);
         let class = work.plan.class.unwrap_or_else(|| manager.classes.after(stored.class, owner.is_some()));
         let renew = work.plan.regenerate || class != stored.class;
         let changed = renew || owner != base.header.owner || body != base.body;
@@ -180,7 +200,9 @@ impl Next {
             return self.move_to_new_id(manager, operation, stored, base).await;
         }
         let answer = operation
-            .call(|| manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl))
+            .call(|| {
+                manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl)
+            })
             .await?;
         let outcome = self.settle(answer.value, answer.repeated);
         Ok(self.named(manager, outcome, stored.token.clone(), stored.id.clone()))
@@ -193,14 +215,31 @@ impl Next {
         stored: &Stored,
         base: &Record,
     ) -> Result<Outcome> {
-        let (token, id) = manager.new_id(self.class)?;
-        let tombstone = rename::tombstone(base, &id, manager.now());
-        let arguments =
-            Rename::new((&stored.id, base.stamp()), (&id, &self.record, self.ttl), &tombstone);
-        let answer = operation.call(|| manager.provider.rename(&arguments)).await?;
-        let outcome = self.settle(answer.value, answer.repeated);
+        // As with a create, a second attempt takes another id. Nobody else can know either of them, so a
+        // tombstone that points to one is ours.
+        let drawn = [manager.new_id(self.class)?, manager.new_id(self.class)?];
+        let tombstones = [0, 1].map(|index| rename::tombstone(base, &drawn[index].1, manager.now()));
+        let mut attempts = [0, 1].into_iter().cycle();
+        let answer = operation
+            .call(|| {
+                let index = attempts.next().unwrap_or(0);
+                let new = (&drawn[index].1, &self.record, self.ttl);
+                let arguments = Rename::new((&stored.id, base.stamp()), new, &tombstones[index]);
+                async move { Ok((index, manager.provider.rename(&arguments).await?)) }
+            })
+            .await?;
+        let (index, outcome) = answer.value;
+        let (index, outcome) = match moved_to(&outcome, &drawn) {
+            Some(index) => (index, WriteOutcome::stored()),
+            None => (index, self.settle(outcome, answer.repeated)),
+        };
+        let [first, second] = drawn;
+        let ((token, id), other) = if index == 0 { (first, second.1) } else { (second, first.1) };
         if matches!(outcome, WriteOutcome::Stored(_)) {
-            tracing::debug!(session = ?stored.id, new = ?id, "session id regenerated");
+            observe::regenerated(&stored.id, &id);
+        }
+        if answer.repeated {
+            withdraw(manager, operation, Some(&other)).await;
         }
         Ok(self.named(manager, outcome, token, id))
     }
@@ -210,7 +249,8 @@ impl Next {
         match outcome {
             WriteOutcome::Refused(mut refusal) => {
                 let current = refusal.current.as_deref();
-                if let Some(current) = current.filter(|c| c.header.has_version(self.record.header.version())) {
+                if let Some(current) = current.filter(|c| c.header.has_version(self.record.header.version()))
+                {
                     return WriteOutcome::stored_with_cas(current.cas);
                 }
                 refusal.resent |= repeated;
@@ -232,13 +272,30 @@ impl Next {
     }
 }
 
+/// To which of the ids that were drawn a refusal shows the session to have moved.
+fn moved_to(outcome: &WriteOutcome, drawn: &[(Token, StorageId); 2]) -> Option<usize> {
+    let WriteOutcome::Refused(refusal) = outcome else { return None };
+    match &refusal.current.as_deref()?.header.state {
+        State::Moved(to) => drawn.iter().position(|(_, id)| id == to),
+        State::Live => None,
+    }
+}
+
+/// Removes what an attempt that was not heard may have left under an id that nobody was told. It would end by itself;
+/// that it fails too is no reason to fail.
+async fn withdraw(manager: &Shared, operation: &Operation, id: Option<&StorageId>) {
+    if let Some(id) = id {
+        let _ = within(operation.end(), manager.provider.destroy(id, None)).await;
+    }
+}
+
 fn apply(changes: &mut [Change], body: &mut Body) -> Result<()> {
     changes.iter_mut().try_for_each(|change| change.apply(body))
 }
 
 /// Moves the idle deadline of an unchanged session, when that is due. A request that only read is not failed by it.
 async fn touch(manager: &Shared, stored: &Stored, base: &mut Record, now: Timestamp) {
-    if manager.capabilities.client_side || !manager.must_touch(stored) {
+    if !manager.must_touch(stored) {
         return;
     }
     let ttl = stored.class.idle.min(base.header.absolute.since(now));
@@ -246,7 +303,7 @@ async fn touch(manager: &Shared, stored: &Stored, base: &mut Record, now: Timest
     match operation.call(|| manager.provider.touch(&stored.id, base, ttl)).await {
         Ok(answer) if answer.value => base.header.deadline = now.after(ttl),
         Ok(_) => {}
-        Err(error) => tracing::warn!(error = %error, session = ?stored.id, "idle deadline not moved"),
+        Err(error) => observe::not_touched(&stored.id, &error),
     }
 }
 

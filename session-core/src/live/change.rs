@@ -27,7 +27,10 @@ impl Change {
             }
             Self::Take(key, taken) => {
                 if body.get(key) != Some(taken) {
-                    return Err(Error::new(ErrorKind::Conflict, "another request took or changed the value first"));
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        "another request took or changed the value first",
+                    ));
                 }
                 body.remove(key);
             }

@@ -19,7 +19,7 @@ use crate::manager::Shared;
 use crate::record::{Body, Owner, Value};
 use crate::{Error, ErrorKind, Result, Timestamp, Token};
 use change::Change;
-use state::{Message, Phase, State, Stored};
+use state::{Message, NewOwner, Phase, State, Stored};
 
 /// A handle to the session of a request. Clones are handles to the same session.
 ///
@@ -47,6 +47,17 @@ impl Session {
     pub(crate) fn new(manager: Arc<Shared>, stored: Option<Stored>, others: Vec<Stored>) -> Self {
         let state = Mutex::new(State::new(stored));
         Self(Arc::new(Live { manager, state, gate: tokio::sync::Mutex::default(), others }))
+    }
+
+    /// What is left of a session that was ended without being loaded.
+    pub(crate) fn ended(manager: Arc<Shared>, was_there: bool) -> Self {
+        let session = Self::new(manager, None, Vec::new());
+        {
+            let mut state = session.0.state();
+            state.phase = Phase::Destroyed;
+            state.message = if was_there { Message::Forget } else { Message::Nothing };
+        }
+        session
     }
 
     /// The value under a key, `None` when there is none. Shows this request's own changes, and after the release
@@ -94,12 +105,22 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T + Send + 'static,
     {
-        let mut state = self.0.state();
-        state.must_be_active("update")?;
-        let old = state.body.get(key.name()).map(Value::decode).transpose()?;
-        let new = function(old);
-        let value = Value::encode(&new)?;
-        self.insert(&mut state, key.name(), value, "update")?;
+        // The function runs without the lock: it may look at the session.
+        let (mut state, new) = loop {
+            let old = {
+                let state = self.0.state();
+                state.must_be_active("update")?;
+                state.body.get(key.name()).cloned()
+            };
+            let new = function(old.as_ref().map(Value::decode).transpose()?);
+            let value = Value::encode(&new)?;
+            let mut state = self.0.state();
+            state.must_be_active("update")?;
+            if state.body.get(key.name()) == old.as_ref() {
+                self.insert(&mut state, key.name(), value, "update")?;
+                break (state, new);
+            }
+        };
         let again = move |old: Option<&Value>| Value::encode(&function(old.map(Value::decode).transpose()?));
         state.changes.push(Change::Update(key.name().into(), Box::new(again)));
         Ok(new)
@@ -165,7 +186,7 @@ impl Session {
     pub fn set_owner(&self, user_id: Option<&str>) -> Result<()> {
         let mut state = self.0.state();
         state.must_be_active("set_owner")?;
-        state.plan.owner = Some(user_id.map(Owner::of));
+        state.plan.owner = Some(NewOwner(user_id.map(Owner::of)));
         Ok(())
     }
 

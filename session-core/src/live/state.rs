@@ -54,8 +54,23 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     pub regenerate: bool,
-    pub owner: Option<Option<Owner>>,
+    pub owner: Option<NewOwner>,
     pub class: Option<Class>,
+}
+
+/// Whose the session becomes; nobody's, when there is none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewOwner(pub Option<Owner>);
+
+impl Plan {
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.regenerate && self.owner.is_none() && self.class.is_none()
+    }
+
+    /// The owner after the release of a session that has `owner` now.
+    pub(crate) fn owner_after(&self, owner: Option<Owner>) -> Option<Owner> {
+        self.owner.map_or(owner, |new| new.0)
+    }
 }
 
 impl State {

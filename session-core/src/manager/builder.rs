@@ -10,7 +10,7 @@ use crate::commit::Queue;
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
 use crate::live::Limits;
 use crate::transport::Transport;
-use crate::{Clock, Error, Provider, Result, SystemClock};
+use crate::{Clock, Error, ManagerConfig, Provider, Result, SystemClock};
 
 /// Configures a [`Manager`]; [`build`](Self::build) checks it.
 #[derive(Debug)]
@@ -48,6 +48,20 @@ impl ManagerBuilder {
             limits: Limits { keys: 1_024, bytes: 4 << 20 },
             plain_ids: false,
         }
+    }
+
+    /// Takes over what a [`ManagerConfig`] says of cookies, ids and lifetimes; what is set after it counts.
+    ///
+    /// Such a configuration knows no absolute timeout: the default of 12 hours stays, unless it gives a longer idle
+    /// or cookie lifetime. [`Config`](crate::ErrorKind::Config) when it contradicts itself.
+    pub fn configure(mut self, config: &ManagerConfig) -> Result<Self> {
+        config.check()?;
+        self.transport = config.transport()?;
+        self.ids = Arc::new(config.id_generator()?);
+        self.idle = config.idle();
+        self.gc_interval = config.gc_interval();
+        self.absolute = self.absolute.max(config.idle()).max(config.cookie_lifetime().unwrap_or_default());
+        Ok(self)
     }
 
     /// How tokens travel: cookie, header or URL. Default: a `__Host-` cookie with `Secure`, `HttpOnly` and `SameSite=Lax`.
@@ -172,11 +186,13 @@ impl ManagerBuilder {
         if sample.expose().len() != self.ids.length() {
             return Err(Error::config("the id generator declares a length that its ids do not have"));
         }
-        self.provider.bind(&self.transport.scope())?;
+        // Where the cookie is the storage, a configuration that keeps it from being written makes no sense.
+        let transport = if capabilities.client_side { self.transport.always_sent() } else { self.transport };
+        self.provider.bind(&transport.scope())?;
         Ok(Manager(Arc::new(Shared {
             provider: self.provider,
             capabilities,
-            transport: self.transport,
+            transport,
             classes,
             limits: self.limits,
             absolute: self.absolute,

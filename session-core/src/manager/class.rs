@@ -25,10 +25,15 @@ pub(crate) const DEFAULT: &str = "default";
 const ANONYMOUS: &str = "visitor";
 
 impl Classes {
-    pub(crate) fn new(idle: Duration, named: Vec<(String, Duration)>, anonymous: Option<Duration>) -> Result<Self> {
+    pub(crate) fn new(
+        idle: Duration,
+        named: Vec<(String, Duration)>,
+        anonymous: Option<Duration>,
+    ) -> Result<Self> {
         let mut all = vec![(DEFAULT.to_owned(), idle)];
         for (name, idle) in named {
-            let letters = (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase());
+            let letters =
+                (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase());
             if !letters || name == ANONYMOUS || all.iter().any(|(other, _)| *other == name) {
                 return Err(Error::config(format!(
                     "an idle class is named by 1 to 16 letters a-z, once, and not `{DEFAULT}` or `{ANONYMOUS}`: `{name}`"

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{Manager, Shared};
 use crate::commit::attempt::jitter;
+use crate::observe;
 
 /// How many sessions one batch removes at most.
 const BATCH: usize = 1_000;
@@ -76,7 +77,7 @@ impl Shared {
             let removed = operation.call(|| self.provider.gc(BATCH)).await?.value;
             total += removed;
             if removed < BATCH {
-                tracing::debug!(removed = total, "expired sessions collected");
+                observe::collected(total);
                 return Ok(total);
             }
             tokio::time::sleep(PAUSE).await;

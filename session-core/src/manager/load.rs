@@ -1,9 +1,12 @@
 //! Finding the session that a client presents.
 
+use tracing::Instrument as _;
+
 use super::Shared;
+use crate::commit::attempt::Operation;
 use crate::live::state::Stored;
 use crate::record::Record;
-use crate::{ErrorKind, Result, StorageId, Token};
+use crate::{ErrorKind, Result, StorageId, Token, observe};
 
 /// What the presented tokens lead to.
 #[derive(Debug, Default)]
@@ -18,27 +21,28 @@ impl Shared {
     /// Looks up the candidates (normally one, at most four). One round trip each.
     pub(crate) async fn find(&self, candidates: impl Iterator<Item = &Token>) -> Result<Found> {
         let mut live = Vec::new();
+        let operation = self.operation("load", false);
         for token in candidates {
-            live.extend(self.find_one(token).await?);
+            live.extend(self.find_one(&operation, token).await?);
         }
         if live.len() > 1 {
             // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
-            tracing::warn!(sessions = live.len(), "ambiguous_cookie: several live sessions presented, none used");
+            observe::ambiguous(live.len());
             return Ok(Found { session: None, ambiguous: live });
         }
         Ok(Found { session: live.pop(), ambiguous: Vec::new() })
     }
 
-    async fn find_one(&self, token: &Token) -> Result<Option<Stored>> {
-        let id = self.storage_id(token)?;
+    async fn find_one(&self, operation: &Operation, token: &Token) -> Result<Option<Stored>> {
+        let id = self.storage_id(token);
         let (_, class) = self.classes.split(token.expose());
-        let operation = self.operation("load", false);
-        let read = operation.call(|| self.provider.read(&id, class.idle)).await;
+        let read = operation.call(|| self.provider.read(&id, class.idle));
+        let read = read.instrument(tracing::debug_span!("session.load", session = ?id)).await;
         let record = match read {
             Ok(answer) => answer.value,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 // Reported once: with the record gone, the next request finds nothing and is quiet.
-                tracing::error!(error = %error, session = ?id, "unreadable session record, removed");
+                observe::unreadable(&id, &error);
                 if !self.capabilities.client_side {
                     let _ = crate::commit::end(self, &id, None).await;
                 }
@@ -60,11 +64,11 @@ impl Shared {
     }
 
     /// Under which name the session of this token is stored.
-    pub(crate) fn storage_id(&self, token: &Token) -> Result<StorageId> {
+    pub(crate) fn storage_id(&self, token: &Token) -> StorageId {
         if self.plain_ids || self.capabilities.client_side {
-            StorageId::plain(token.expose())
+            StorageId::unhashed(token)
         } else {
-            Ok(StorageId::of(token))
+            StorageId::of(token)
         }
     }
 }

@@ -23,7 +23,10 @@ use crate::id::IdGenerator;
 use crate::live::state::Stored;
 use crate::live::{Limits, Session};
 use crate::transport::{Candidates, Incoming, Transport};
-use crate::{Capabilities, Clock, Provider, Result, StorageId, Timestamp, Token};
+use crate::{
+    Capabilities, Clock, ConnectOptions, ManagerConfig, Provider, Result, StorageId, Timestamp, Token,
+    connect,
+};
 
 /// Starts, finds and ends sessions. Cloning it is cheap; all clones are the same manager.
 ///
@@ -70,6 +73,24 @@ impl Manager {
         ManagerBuilder::new(provider)
     }
 
+    /// Connects the engine that is registered under `engine`, with the `providerConfig` of a configuration, and builds
+    /// its manager: `session.NewManager("file", …)` of the seeds.
+    ///
+    /// ```no_run
+    /// # async fn demo() -> session_core::Result<()> {
+    /// use session_core::{Manager, ManagerConfig};
+    ///
+    /// let config = ManagerConfig::from_json(r#"{"cookieName":"gosessionid","gclifetime":3600,"providerConfig":"./tmp"}"#)?;
+    /// let manager = Manager::open("file", &config).await?;
+    /// manager.spawn_gc();
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "NewManager")]
+    pub async fn open(engine: &str, config: &ManagerConfig) -> Result<Self> {
+        let provider = connect(engine, ConnectOptions::new(config.provider_config.expose())).await?;
+        Self::builder_shared(provider).configure(config)?.build()
+    }
+
     /// The session of a request, to be loaded when somebody asks for it. No I/O.
     pub fn request(&self) -> RequestSession {
         RequestSession::new(self.clone())
@@ -98,13 +119,23 @@ impl Manager {
         Ok(found.session.map(|stored| Session::new(Arc::clone(&self.0), Some(stored), Vec::new())))
     }
 
+    /// Whether there is a session of this token, without moving its idle deadline. One round trip.
+    #[doc(alias = "SessionExist")]
+    pub async fn exists(&self, token: &Token) -> Result<bool> {
+        if !self.0.accepts(token.expose()) {
+            return Ok(false);
+        }
+        let id = self.0.storage_id(token);
+        Ok(self.0.operation("exists", false).call(|| self.0.provider.exists(&id)).await?.value)
+    }
+
     /// Ends the session of a token and says whether there was one. One round trip.
     #[doc(alias = "SessionDestroy")]
     pub async fn destroy(&self, token: &Token) -> Result<bool> {
         if !self.0.accepts(token.expose()) {
             return Ok(false);
         }
-        let (shared, id) = (Arc::clone(&self.0), self.0.storage_id(token)?);
+        let (shared, id) = (Arc::clone(&self.0), self.0.storage_id(token));
         commit::detached(async move { commit::end(&shared, &id, None).await }).await
     }
 
@@ -145,7 +176,10 @@ impl Manager {
 
 impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").field("provider", &self.0.provider).field("transport", &self.0.transport).finish_non_exhaustive()
+        f.debug_struct("Manager")
+            .field("provider", &self.0.provider)
+            .field("transport", &self.0.transport)
+            .finish_non_exhaustive()
     }
 }
 
@@ -170,7 +204,7 @@ impl Shared {
             Some(suffix) => Token::new(&format!("{}.{suffix}", token.expose())).unwrap_or(token),
             None => token,
         };
-        let id = self.storage_id(&token)?;
+        let id = self.storage_id(&token);
         Ok((token, id))
     }
 
@@ -178,7 +212,7 @@ impl Shared {
     pub(crate) fn named(&self, given: Option<Token>, token: Token, id: StorageId) -> (Token, StorageId) {
         match given {
             Some(given) => {
-                let id = self.storage_id(&given).unwrap_or(id);
+                let id = self.storage_id(&given);
                 (given, id)
             }
             None => (token, id),

@@ -1,7 +1,7 @@
 //! The session of one request, not loaded before somebody asks for it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OnceCell;
 
@@ -10,7 +10,7 @@ use crate::commit;
 use crate::live::Session;
 use crate::live::state::{Message, Phase};
 use crate::transport::{Candidates, Connection, Incoming, Source, TokenHeaders};
-use crate::{Error, ErrorKind, Result, Token};
+use crate::{Result, Token};
 
 /// What an adapter keeps for the time of a request. Clones are handles to the same.
 ///
@@ -22,28 +22,11 @@ struct Inner {
     manager: Manager,
     presented: OnceLock<Candidates>,
     session: OnceCell<Session>,
-    /// What became of a logout without a load.
-    ended: Mutex<Ended>,
-}
-
-#[derive(Clone, Copy, Default)]
-enum Ended {
-    #[default]
-    No,
-    /// A live session was ended.
-    Live,
-    /// There was nothing to end.
-    Nothing,
 }
 
 impl RequestSession {
     pub(super) fn new(manager: Manager) -> Self {
-        Self(Arc::new(Inner {
-            manager,
-            presented: OnceLock::new(),
-            session: OnceCell::new(),
-            ended: Mutex::default(),
-        }))
+        Self(Arc::new(Inner { manager, presented: OnceLock::new(), session: OnceCell::new() }))
     }
 
     /// Takes the tokens from what the client sent. The first call counts; without one there is no candidate.
@@ -59,7 +42,7 @@ impl RequestSession {
     /// The session, loaded by the first who asks. One round trip, none without a well-formed token.
     ///
     /// A client without a session, or with one that has ended, gets a new one that is stored when it is written to.
-    /// [`Unavailable`](ErrorKind::Unavailable) and [`Unsupported`](ErrorKind::Unsupported) are errors: a failing engine never
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Unsupported`](crate::ErrorKind::Unsupported) are errors: a failing engine never
     /// looks like a logged-out user.
     pub async fn session(&self) -> Result<Session> {
         let load = async || {
@@ -67,28 +50,23 @@ impl RequestSession {
             let found = shared.find(self.presented()).await?;
             Ok(Session::new(Arc::clone(shared), found.session, found.ambiguous))
         };
-        if !matches!(self.ended(), Ended::No) {
-            return Err(Error::new(ErrorKind::Gone, "it was destroyed in this request").during("load"));
-        }
         self.0.session.get_or_try_init(load).await.cloned()
     }
 
     /// Ends the session that the client presents without reading it: a logout in one round trip (one for each
     /// token, when there are several). `Ok` also when there was none.
     pub async fn destroy(&self) -> Result<()> {
-        if let Some(session) = self.0.session.get() {
-            return session.destroy().await;
-        }
+        // The cell is filled by whoever comes first: a load, which is then ended, or this.
         let shared = &self.0.manager.0;
-        let mut live = false;
-        for token in self.presented() {
-            let id = shared.storage_id(token)?;
-            let owner = Arc::clone(shared);
-            live |= commit::detached(async move { commit::end(&owner, &id, None).await }).await?;
-        }
-        let ended = if live { Ended::Live } else { Ended::Nothing };
-        *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner) = ended;
-        Ok(())
+        let end = async || {
+            let mut live = false;
+            for token in self.presented() {
+                let (owner, id) = (Arc::clone(shared), shared.storage_id(token));
+                live |= commit::detached(async move { commit::end(&owner, &id, None).await }).await?;
+            }
+            Ok(Session::ended(Arc::clone(shared), live))
+        };
+        self.0.session.get_or_try_init(end).await?.destroy().await
     }
 
     /// Releases the session, if it was loaded, and says what the response must carry. For adapters: before the
@@ -98,20 +76,17 @@ impl RequestSession {
     /// itself has seen fail is not reported again.
     pub async fn finish(&self, connection: Connection<'_>) -> Result<Reply> {
         let shared = &self.0.manager.0;
-        let Some(session) = self.0.session.get() else {
-            return Ok(match self.ended() {
-                Ended::Live => Reply::removing(shared, connection, false),
-                Ended::Nothing | Ended::No => Reply::default(),
-            });
-        };
+        let Some(session) = self.0.session.get() else { return Ok(Reply::default()) };
         if !matches!(session.phase(), Phase::Failed(_)) {
             session.release().await?;
         }
         match session.message() {
             Message::Nothing => Ok(Reply { loaded: true, ..Reply::default() }),
-            Message::Forget => Ok(Reply::removing(shared, connection, true)),
+            Message::Forget => Ok(Reply::removing(shared, connection)),
             // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
-            Message::Hold(_) if self.came_by_url() => Ok(Reply { loaded: true, sets_token: true, ..Reply::default() }),
+            Message::Hold(_) if self.came_by_url() => {
+                Ok(Reply { loaded: true, sets_token: true, ..Reply::default() })
+            }
             Message::Hold(token) => {
                 let left = session.absolute_deadline().map(|deadline| deadline.since(shared.now()));
                 let secure = shared.transport.secure(connection);
@@ -127,10 +102,6 @@ impl RequestSession {
 
     fn came_by_url(&self) -> bool {
         self.0.presented.get().and_then(Candidates::source) == Some(Source::Query)
-    }
-
-    fn ended(&self) -> Ended {
-        *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,9 +125,9 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn removing(shared: &Shared, connection: Connection<'_>, loaded: bool) -> Self {
+    fn removing(shared: &Shared, connection: Connection<'_>) -> Self {
         let headers = owned(shared.transport.remove(shared.transport.secure(connection)));
-        Self { headers, loaded, sets_token: true }
+        Self { headers, loaded: true, sets_token: true }
     }
 }
 

@@ -48,21 +48,27 @@ pub struct Connection<'a> {
 impl Connection<'_> {
     /// What the headers say of the first hop, the one between the client and the outermost proxy.
     fn forwarded_https(self) -> bool {
-        let first = |value: Option<&'_ [u8]>| value.and_then(|value| value.split(|byte| *byte == b',').next().map(<[u8]>::to_vec));
-        let proto = first(self.forwarded_proto);
-        let pairs = first(self.forwarded);
-        let named = pairs.iter().flat_map(|element| element.split(|byte| *byte == b';')).any(|pair| {
-            let mut halves = pair.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
-            let name = halves.next().unwrap_or_default();
-            let value = halves.next().unwrap_or_default();
-            name.eq_ignore_ascii_case(b"proto") && is_https(value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value))
+        let by_proto = self.forwarded_proto.is_some_and(|value| is_https(first_element(value)));
+        let by_standard = self.forwarded.is_some_and(|value| {
+            first_element(value).split(|byte| *byte == b';').any(|pair| {
+                let mut halves = pair.splitn(2, |byte| *byte == b'=');
+                let is_proto =
+                    halves.next().is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"proto"));
+                is_proto && halves.next().is_some_and(is_https)
+            })
         });
-        named || proto.is_some_and(|proto| is_https(proto.trim_ascii()))
+        by_proto || by_standard
     }
 }
 
+fn first_element(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b',').next().unwrap_or_default()
+}
+
 fn is_https(scheme: &[u8]) -> bool {
-    scheme.eq_ignore_ascii_case(b"https")
+    let scheme = scheme.trim_ascii();
+    let unquoted = scheme.strip_prefix(b"\"").and_then(|scheme| scheme.strip_suffix(b"\""));
+    unquoted.unwrap_or(scheme).eq_ignore_ascii_case(b"https")
 }
 
 /// The proxies whose forwarding headers are believed; none by default, because every client can send such headers.
@@ -119,11 +125,13 @@ mod tests {
         ] {
             let proto = Connection { forwarded_proto: Some(b"https, http"), ..from(peer) };
             assert_eq!(auto.applies(proto), believed, "{peer}");
-            let standard = Connection { forwarded: Some(b"for=1.2.3.4;Proto=\"HTTPS\", proto=http"), ..from(peer) };
+            let standard =
+                Connection { forwarded: Some(b"for=1.2.3.4;Proto=\"HTTPS\", proto=http"), ..from(peer) };
             assert_eq!(auto.applies(standard), believed, "{peer}");
         }
         for plain in [&b"http"[..], b"http, https", b"", b"\xff"] {
-            let connection = Connection { forwarded_proto: Some(plain), forwarded: Some(plain), ..from("10.2.3.4") };
+            let connection =
+                Connection { forwarded_proto: Some(plain), forwarded: Some(plain), ..from("10.2.3.4") };
             assert!(!auto.applies(connection));
         }
         assert!(!auto.applies(Connection { forwarded_proto: Some(b"https"), ..Connection::default() }));

@@ -9,7 +9,7 @@ const MAX_AGE_LIMIT: u64 = 400 * 24 * 60 * 60;
 
 /// The values under `name` in one `Cookie` header, in their order, quotes taken off. What is not UTF-8 is left out.
 pub(super) fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a str> {
-    header.split(|byte| *byte == b';').filter_map(move |pair| {
+    pairs(header).filter_map(move |pair| {
         // The name first: most cookies are somebody else's.
         let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
         let value = value.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
@@ -18,12 +18,23 @@ pub(super) fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item 
     })
 }
 
+/// The parts between semicolons. A sealed record is long, so the search takes many bytes at a time.
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(header);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let end = memchr::memchr(b';', all).unwrap_or(all.len());
+        rest = all.get(end + 1..);
+        Some(&all[..end])
+    })
+}
+
 /// The value of `Set-Cookie` that hands out `value`.
 pub(super) fn set(cookie: &CookieSettings, value: &str, max_age: Option<Duration>, secure: bool) -> String {
     let mut line = start(cookie, value);
     if let (true, Some(max_age)) = (cookie.persistent, max_age) {
         // Rounded up, so that the cookie does not go before the session; zero would mean "remove".
-        let seconds = max_age.as_secs() + u64::from(max_age.subsec_nanos() > 0);
+        let seconds = max_age.as_secs().saturating_add(u64::from(max_age.subsec_nanos() > 0));
         line.push_str("; Max-Age=");
         line.push_str(&seconds.clamp(1, MAX_AGE_LIMIT).to_string());
     }
@@ -39,7 +50,8 @@ pub(super) fn remove(cookie: &CookieSettings, secure: bool) -> String {
 
 fn start(cookie: &CookieSettings, value: &str) -> String {
     let domain = cookie.domain.as_deref().unwrap_or_default();
-    let mut line = String::with_capacity(cookie.name.len() + value.len() + cookie.path.len() + domain.len() + 112);
+    let mut line =
+        String::with_capacity(cookie.name.len() + value.len() + cookie.path.len() + domain.len() + 112);
     line.push_str(&cookie.name);
     line.push('=');
     line.push_str(value);

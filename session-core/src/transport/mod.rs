@@ -217,9 +217,9 @@ impl Transport {
             let values = incoming.cookies.iter().flat_map(|header| cookie::values(header, name));
             values.for_each(|text| found.offer(Source::Cookie, text, accept));
         }
-        if found.is_empty() && self.header.is_some() {
-            let text = incoming.header.and_then(|value| std::str::from_utf8(value.trim_ascii()).ok());
-            text.into_iter().for_each(|text| found.offer(Source::Header, text, accept));
+        let header = self.header.as_ref().and(incoming.header).filter(|_| found.is_empty());
+        if let Some(text) = header.and_then(|value| std::str::from_utf8(value.trim_ascii()).ok()) {
+            found.offer(Source::Header, text, accept);
         }
         if let (true, Some(name), Some(query)) = (found.is_empty(), self.query_name(), incoming.query) {
             query::values(query, name).for_each(|text| found.offer(Source::Query, text, accept));
@@ -283,7 +283,8 @@ pub fn cookie_name_of_scope(scope: &str) -> Option<&str> {
 
 /// A `token` of RFC 9110, which is what names of cookies and headers are.
 fn is_http_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl CookieSettings {
         let always_secure = self.secure == SecureMode::Always;
         if self.same_site == SameSite::None && !always_secure {
             return Err(Error::config(
-                "SameSite=None needs Secure, or browsers drop the cookie: set `secure` to always, or SameSite to Lax",
+                "SameSite=None needs Secure, or browsers drop the cookie: turn `secure` on, or set SameSite to Lax",
             ));
         }
         self.check_prefix(always_secure)
@@ -195,7 +195,7 @@ impl CookieSettings {
         };
         if name.starts_with("__host-") {
             if !always_secure {
-                return complain("__Host-", "Secure on every connection (`secure` set to always)");
+                return complain("__Host-", "Secure on every connection (turn `secure` on)");
             }
             if self.domain.is_some() {
                 return complain("__Host-", "no domain");
@@ -205,10 +205,12 @@ impl CookieSettings {
             }
         }
         if name.starts_with("__secure-") && !always_secure {
-            return complain("__Secure-", "Secure on every connection (`secure` set to always)");
+            return complain("__Secure-", "Secure on every connection (turn `secure` on)");
         }
         // The two youngest prefixes; browsers that know them enforce HttpOnly.
-        if (name.starts_with("__http-") || name.starts_with("__host-http-")) && !(always_secure && self.http_only) {
+        if (name.starts_with("__http-") || name.starts_with("__host-http-"))
+            && !(always_secure && self.http_only)
+        {
             return complain("__Http-", "Secure on every connection, and HttpOnly");
         }
         Ok(())
