@@ -28,7 +28,12 @@ pub async fn start(name: &str) -> (String, MySql) {
 pub async fn empty(name: &str) -> String {
     let server = compose::MYSQL.address();
     sql(&server, &format!("DROP TABLE IF EXISTS {name}")).await;
-    format!("{server}?table={name}")
+    place(name)
+}
+
+/// How to get to the table of this name.
+pub fn place(name: &str) -> String {
+    format!("{}?table={name}", compose::MYSQL.address())
 }
 
 /// A private server with the table `session` made.

@@ -28,7 +28,12 @@ pub async fn start(name: &str) -> (String, Postgres) {
 pub async fn empty(name: &str) -> String {
     let server = compose::POSTGRES.address();
     sql(&server, &format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}")).await;
-    format!("{server}?options=-c%20search_path%3D{name}")
+    place(name)
+}
+
+/// How to get to the place of this name.
+pub fn place(name: &str) -> String {
+    format!("{}?options=-c%20search_path%3D{name}", compose::POSTGRES.address())
 }
 
 /// A private server with the table made.
