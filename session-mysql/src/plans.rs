@@ -46,7 +46,6 @@ async fn every_statement_uses_an_index() {
     for (name, statement, indexes) in cases {
         // A key that is there: without a row behind it the server explains nothing.
         let mut sql = statement.0.replace("LIMIT ?", "LIMIT 500");
-        sql = sql.replace("taken.session_key = ?", "taken.session_key = 'new'");
         sql = sql.replace("session_key = ?", "session_key = SHA2(601, 256)");
         let sql = format!("EXPLAIN {}", sql.replace('?', "601"));
         let plan = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();

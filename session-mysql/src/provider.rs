@@ -268,7 +268,7 @@ impl Provider for MySql {
                 .bind_with(&tombstone, &self.statements.rename)
                 .bind(&tombstone.key)
                 .bind(over.version.0)
-                .bind(&moved.key)
+                .bind(&tombstone.key)
         };
         if matches!(self.client.execute("rename", statement).await?, Executed::Rows(1..)) {
             return Ok(WriteOutcome::stored());

@@ -66,8 +66,11 @@ impl Statements {
                 "UPDATE {table} SET session_expiry = LEAST({now} + ?, session_absolute) \
                  WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
             ),
-            // One statement that stores two rows, the new one (part 1) and the tombstone (part 2), if the old one is
-            // as it was and nothing lies under the new key; the tombstone's key is there, and so it is updated.
+            // One statement that stores two rows, if the old one is as it was: the new one (part 1), and the
+            // tombstone (part 2), which is there under its key and so is updated. That the new one is there too
+            // (somebody else's: ids are random) must not pass: the sum is too large for its type, which undoes the
+            // statement in every sql_mode. To look first would lock the gap between two rows, and as many renames at
+            // once as there are would wait for each other.
             rename: fill(
                 "INSERT INTO {table} \
                  (session_data, session_expiry, session_absolute, version, owner, moved, session_key) \
@@ -75,11 +78,11 @@ impl Statements {
                  IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?) \
                  FROM {table} AS stored JOIN (SELECT 1 AS n UNION ALL SELECT 2) AS part \
                  WHERE stored.session_key = ? AND stored.version = ? AND stored.session_expiry > {now} \
-                 AND NOT EXISTS (SELECT 1 FROM {table} AS taken WHERE taken.session_key = ?) \
                  FOR UPDATE \
                  ON DUPLICATE KEY UPDATE session_data = VALUES(session_data), \
                  session_expiry = VALUES(session_expiry), session_absolute = VALUES(session_absolute), \
-                 version = VALUES(version), owner = VALUES(owner), moved = VALUES(moved)",
+                 owner = VALUES(owner), moved = VALUES(moved), \
+                 version = IF(VALUES(session_key) = ?, VALUES(version), 18446744073709551615 + VALUES(version))",
             ),
             destroy: fill(
                 "DELETE FROM {table} WHERE session_key = ? AND session_expiry > {now} AND NOT moved",

@@ -200,6 +200,50 @@ async fn collectors_at_once_count_no_row_twice() {
     assert_eq!(removed, 5000);
 }
 
+/// Nothing of a rename is done when its new id is taken, also by a server that lets wrong values pass.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_rename_to_a_taken_id_is_undone_in_every_sql_mode() {
+    for mode in ["--sql-mode=", "--sql-mode=TRADITIONAL", "--sql-mode=NO_UNSIGNED_SUBTRACTION,ANSI"] {
+        let (server, sessions) = start_private(&[mode]).await;
+        let (mine, theirs) = (record("mine"), record("theirs"));
+        create(&sessions, &id("old"), &mine).await;
+        create(&sessions, &id("taken"), &theirs).await;
+        let moved = Move::new(&id("old"), &id("taken"), &mine);
+        assert!(found(sessions.rename(&moved.as_rename()).await.unwrap()).is_none(), "{mode}");
+        assert_eq!(sessions.read(&id("old"), MINUTE).await.unwrap().unwrap().stamp(), mine.stamp());
+        assert_eq!(sessions.read(&id("taken"), MINUTE).await.unwrap().unwrap().stamp(), theirs.stamp());
+        let moved = Move::new(&id("old"), &id("free"), &mine);
+        assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()), "{mode}");
+        drop(server);
+    }
+}
+
+/// Their locks meet in an empty table; who is given up by the server is sent again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn renames_at_once_all_succeed() {
+    let (_, sessions) = start("renames").await;
+    let sessions = Arc::new(sessions);
+    for round in 0..20 {
+        let renames = (0..16).map(|number| {
+            let sessions = Arc::clone(&sessions);
+            tokio::spawn(async move {
+                let (old, new) = (hashed(round * 100 + number), hashed(round * 100 + number + 50));
+                let first = record("a");
+                create(&*sessions, &old, &first).await;
+                let moved = Move::new(&old, &new, &first);
+                assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()));
+                let outcome = sessions.destroy(&new, Some(moved.record.stamp())).await.unwrap();
+                assert!(matches!(outcome, DestroyOutcome::Destroyed));
+            })
+        });
+        for rename in renames.collect::<Vec<_>>() {
+            rename.await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn of_writers_at_once_one_wins_and_none_fails() {
@@ -277,6 +321,9 @@ async fn a_record_of_several_packets_is_stored_and_read() {
     let large = record(&"x".repeat(20 << 20));
     create(&sessions, &id("a"), &large).await;
     assert_eq!(sessions.read(&id("a"), MINUTE).await.unwrap().unwrap().body, large.body);
+    let moved = Move::new(&id("a"), &id("b"), &large);
+    assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()));
+    assert_eq!(sessions.read(&id("b"), MINUTE).await.unwrap().unwrap().body, large.body);
     drop(server);
 }
 
