@@ -42,23 +42,23 @@ const OF_GO: [&str; 18] = [
 /// How to reach the server, and how to use it. Read from a string, or built from [`MySqlConnectOptions`].
 ///
 /// ```
-/// use session_mysql::Config;
+/// use session_mysql::MySqlConfig;
 ///
 /// # fn main() -> session_core::Result<()> {
-/// let go: Config = "web:secret@tcp(127.0.0.1:3306)/web?tls=preferred&table=web_session".parse()?;
-/// let socket: Config = "web:secret@unix(/run/mysqld/mysqld.sock)/web".parse()?;
-/// let url: Config = "mysql://web:secret@db.example/web?ssl-mode=VERIFY_IDENTITY&max_connections=32".parse()?;
+/// let go: MySqlConfig = "web:secret@tcp(127.0.0.1:3306)/web?tls=preferred&table=web_session".parse()?;
+/// let socket: MySqlConfig = "web:secret@unix(/run/mysqld/mysqld.sock)/web".parse()?;
+/// let url: MySqlConfig = "mysql://web:secret@db.example/web?ssl-mode=VERIFY_IDENTITY&max_connections=32".parse()?;
 /// # let _ = (go, socket, url);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Config {
+pub struct MySqlConfig {
     pub(crate) options: MySqlConnectOptions,
     pub(crate) settings: Settings,
 }
 
-impl Config {
+impl MySqlConfig {
     /// With these connection options, the table `session` and 16 connections.
     pub fn new(options: MySqlConnectOptions) -> Self {
         Self { options, settings: Settings::default() }
@@ -149,7 +149,7 @@ impl Config {
     }
 }
 
-impl FromStr for Config {
+impl FromStr for MySqlConfig {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -169,9 +169,9 @@ impl FromStr for Config {
 }
 
 /// Shows no password.
-impl fmt::Debug for Config {
+impl fmt::Debug for MySqlConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
+        f.debug_struct("MySqlConfig")
             .field("host", &self.options.get_host())
             .field("port", &self.options.get_port())
             .field("user", &self.options.get_username())
@@ -218,7 +218,7 @@ mod tests {
             "mysql://ada:p%40s%20w@db.example:3307/web?ssl-mode=VERIFY_IDENTITY&table=app.web_session\
              &max_connections=4&connect_timeout=500ms",
         ] {
-            let config: Config = text.parse().unwrap();
+            let config: MySqlConfig = text.parse().unwrap();
             let options = &config.options;
             assert_eq!((options.get_host(), options.get_port()), ("db.example", 3307), "{text}");
             assert_eq!((options.get_username(), options.get_database()), ("ada", Some("web")), "{text}");
@@ -233,13 +233,13 @@ mod tests {
 
     #[test]
     fn the_seeds_example_and_what_only_go_needs_are_understood() {
-        let seed: Config =
+        let seed: MySqlConfig =
             "username:password@tcp(127.0.0.1:3306)/dbname?parseTime=true&loc=Local&charset=utf8mb4,utf8"
                 .parse()
                 .unwrap();
         assert_eq!((seed.options.get_host(), seed.options.get_database()), ("127.0.0.1", Some("dbname")));
         assert_eq!((seed.options.get_charset(), &seed.settings), ("utf8mb4", &Settings::default()));
-        let socket: Config = "ada@unix(/run/mysqld/mysqld.sock)/web".parse().unwrap();
+        let socket: MySqlConfig = "ada@unix(/run/mysqld/mysqld.sock)/web".parse().unwrap();
         assert_eq!(socket.options.get_socket().unwrap().to_str(), Some("/run/mysqld/mysqld.sock"));
     }
 
@@ -283,7 +283,7 @@ mod tests {
             "postgres://ada:hunter2@db/web",
             "https://ada:hunter2@db/web",
         ] {
-            let error = bad.parse::<Config>().unwrap_err();
+            let error = bad.parse::<MySqlConfig>().unwrap_err();
             let text = error.to_string();
             assert_eq!(error.kind(), ErrorKind::Config, "{bad}");
             assert!(text.contains("user:***@tcp(host:3306)/database"), "{bad}: {text}");

@@ -1,12 +1,12 @@
-//! Sessions in MySQL and MariaDB: one row each, in a table that [`MySql::migrate`] or `migrations/mysql/*.sql`
+//! Sessions in MySQL and MariaDB: one row each, in a table that [`MySqlProvider::migrate`] or `migrations/mysql/*.sql`
 //! makes.
 //!
 //! ```no_run
-//! use session_mysql::{Config, MySql};
+//! use session_mysql::{MySqlConfig, MySqlProvider};
 //!
 //! # async fn example() -> session_core::Result<()> {
-//! let config: Config = "web:secret@tcp(db.example:3306)/web?tls=true".parse()?;
-//! let sessions = MySql::connect(config).await?;
+//! let config: MySqlConfig = "web:secret@tcp(db.example:3306)/web?tls=true".parse()?;
+//! let sessions = MySqlProvider::connect(config).await?;
 //! sessions.migrate().await?; // once, with a user that may create tables
 //! # Ok(())
 //! # }
@@ -29,7 +29,7 @@
 //! Read, write, create, touch, rename and destroy are one statement and one round trip each, on connections that
 //! are kept ready and not pinged between uses; the statements are prepared once per connection. A write that is
 //! refused needs a second trip, which reads what is stored instead. A touch writes the deadline only.
-//! `count` reads the index on the deadline; `gc` removes 500 rows per statement.
+//! `count` reads the index on the deadline; `gc` removes 250 rows per statement.
 
 mod config;
 mod dsn;
@@ -44,15 +44,15 @@ use std::sync::Arc;
 
 use session_core::{ConnectOptions, Provider, Result};
 
-pub use config::Config;
-pub use provider::MySql;
+pub use config::MySqlConfig;
+pub use provider::MySqlProvider;
 pub use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlSslMode};
 
 session_core::register_engine!(["mysql"], connect);
 
 async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
-    let config: Config = options.config.expose().parse()?;
-    let provider = MySql::connect(config).await?.clock(options.clock);
+    let config: MySqlConfig = options.config.expose().parse()?;
+    let provider = MySqlProvider::connect(config).await?.clock(options.clock);
     provider.check().await?;
     Ok(Arc::new(provider))
 }

@@ -10,17 +10,17 @@ use session_core::{
 };
 use session_sql::{Client, Effect, Executed, Pool, TableName, key};
 use sqlx::Row;
-use sqlx::mysql::{MySql as Driver, MySqlArguments, MySqlPool, MySqlRow};
+use sqlx::mysql::{MySql, MySqlArguments, MySqlPool, MySqlRow};
 use sqlx::query::Query;
 use tokio::sync::OnceCell;
 
-use crate::Config;
+use crate::MySqlConfig;
 use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
 use crate::statements::{Statement, Statements};
 
 /// How many expired rows one statement removes: few milliseconds, so that no request waits for it.
-const GC_BATCH: usize = 500;
+const GC_BATCH: usize = 250;
 
 /// A record up to this size is sent without asking how much the server takes; none is set to take less.
 const SURELY_FITS: usize = 16 * 1024;
@@ -30,8 +30,8 @@ const OVERHEAD: usize = 1024;
 
 /// Sessions in a table of MySQL or MariaDB.
 #[derive(Debug)]
-pub struct MySql {
-    client: Client<Driver>,
+pub struct MySqlProvider {
+    client: Client<MySql>,
     statements: Statements,
     table: TableName,
     clock: Arc<dyn Clock>,
@@ -39,12 +39,12 @@ pub struct MySql {
     limit: OnceCell<usize>,
 }
 
-impl MySql {
+impl MySqlProvider {
     /// Connects, so that a wrong address or password is known at once; with `migrate` set, also makes the table.
     ///
     /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database or TLS,
     /// [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached within `connect_timeout`.
-    pub async fn connect(config: Config) -> Result<Self> {
+    pub async fn connect(config: MySqlConfig) -> Result<Self> {
         let migrate = config.settings.migrate;
         let provider = Self::connect_lazy(config);
         provider.limit("connect").await?;
@@ -55,8 +55,8 @@ impl MySql {
     }
 
     /// Connects when the first session is asked for, so that the service starts also while the server is down.
-    pub fn connect_lazy(config: Config) -> Self {
-        let Config { options, settings } = config;
+    pub fn connect_lazy(config: MySqlConfig) -> Self {
+        let MySqlConfig { options, settings } = config;
         let pool = Pool::new(options, settings.max_connections, settings.connect_timeout);
         Self::on(pool, settings.table)
     }
@@ -67,7 +67,7 @@ impl MySql {
         Ok(Self::on(Pool::given(pool), table.parse()?))
     }
 
-    fn on(pool: Pool<Driver>, table: TableName) -> Self {
+    fn on(pool: Pool<MySql>, table: TableName) -> Self {
         let client = Client::new(pool, &DRIVER, REMEDY.to_owned());
         let statements = Statements::new(&table);
         Self { client, statements, table, clock: Arc::new(SystemClock), limit: OnceCell::new() }
@@ -161,13 +161,13 @@ impl MySql {
 
     fn column<'r, T>(&self, operation: &'static str, row: &'r MySqlRow, index: usize) -> Result<T>
     where
-        T: sqlx::Decode<'r, Driver> + sqlx::Type<Driver>,
+        T: sqlx::Decode<'r, MySql> + sqlx::Type<MySql>,
     {
         row.try_get(index).map_err(|error| self.client.failed(operation, Effect::Read, error))
     }
 }
 
-type Bound = Query<'static, Driver, MySqlArguments>;
+type Bound = Query<'static, MySql, MySqlArguments>;
 
 /// A record with everything that is stored of it.
 struct Stored {
@@ -221,7 +221,7 @@ impl Stored {
 }
 
 #[async_trait]
-impl Provider for MySql {
+impl Provider for MySqlProvider {
     fn engine(&self) -> &'static str {
         ENGINE
     }

@@ -14,7 +14,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/mysql/0001_session
 const MARK: &str = "session-kit schema ";
 
 /// What is said when a statement finds the table missing or different.
-pub(crate) const REMEDY: &str = "run migrations/mysql/*.sql or MySql::migrate(); MySql::check() compares the \
+pub(crate) const REMEDY: &str = "run migrations/mysql/*.sql or MySqlProvider::migrate(); MySqlProvider::check() compares the \
                                  table with what is expected";
 
 /// Some servers say how wide a number is printed, as in `bigint(20) unsigned`: that is left out.

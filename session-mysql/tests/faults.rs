@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use session_core::{Condition, DestroyOutcome, ErrorKind, Manager, Provider, Token};
-use session_mysql::{Config, MySql};
+use session_mysql::{MySqlConfig, MySqlProvider};
 use session_servers::mariadb::MariaDb;
 use sqlx::{Connection, MySqlConnection};
 use support::*;
 use tokio::time::{sleep, timeout};
 
 /// Makes that many connections and leaves them idle.
-async fn warm_up(sessions: &Arc<MySql>, connections: usize) {
+async fn warm_up(sessions: &Arc<MySqlProvider>, connections: usize) {
     let reads = (0..connections).map(|_| {
         let sessions = Arc::clone(sessions);
         tokio::spawn(async move { sessions.count().await.unwrap() })
@@ -131,8 +131,8 @@ async fn checklist_31_a_cancelled_call_never_gives_its_answer_to_the_next_one() 
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wakes() {
     let (server, _) = start_private(&[]).await;
-    let config: Config = format!("{}?connect_timeout=3s", server.url()).parse().unwrap();
-    let sessions = Arc::new(MySql::connect(config).await.unwrap());
+    let config: MySqlConfig = format!("{}?connect_timeout=3s", server.url()).parse().unwrap();
+    let sessions = Arc::new(MySqlProvider::connect(config).await.unwrap());
     create(&*sessions, &id("a"), &record("a")).await;
     warm_up(&sessions, 6).await;
     server.process().pause().unwrap();
@@ -156,7 +156,7 @@ async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wak
 async fn a_server_that_is_slow_to_connect_to_is_reached_by_callers_who_do_not_wait_so_long() {
     let (url, _) = start("slow_connect").await;
     let (proxy, url) = behind_proxy(&url);
-    let sessions = MySql::connect_lazy(format!("{url}&ssl-mode=DISABLED").parse().unwrap());
+    let sessions = MySqlProvider::connect_lazy(format!("{url}&ssl-mode=DISABLED").parse().unwrap());
     // A handshake takes three answers and more, a first statement two: too long for one call, but not for two.
     proxy.delay_answers(Duration::from_millis(200));
     let begun = Instant::now();
@@ -363,7 +363,7 @@ async fn connecting_says_at_once_what_is_wrong() {
     let server = MariaDb::start().unwrap();
     let right = server.url();
     let connect = async |config: String| {
-        let error = MySql::connect(config.parse::<Config>().unwrap()).await.unwrap_err();
+        let error = MySqlProvider::connect(config.parse::<MySqlConfig>().unwrap()).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         (error.kind(), error.to_string())
     };
@@ -388,7 +388,7 @@ async fn connecting_says_at_once_what_is_wrong() {
     assert!(text.contains("no connection") && begun.elapsed() < Duration::from_secs(2), "{text}");
     server.process().kill().unwrap();
 
-    let lazy = MySql::connect_lazy(right.parse().unwrap());
+    let lazy = MySqlProvider::connect_lazy(right.parse().unwrap());
     assert_eq!(lazy.read(&id("a"), MINUTE).await.unwrap_err().kind(), ErrorKind::Unavailable);
     server.process().restart().unwrap();
     lazy.migrate().await.unwrap();

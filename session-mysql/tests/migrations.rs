@@ -160,7 +160,7 @@ async fn a_column_of_the_wrong_type_is_explained() {
         first.header.owner = Some(session_core::Owner::of("ada"));
         let error = sessions.write(&id("a"), &first, Condition::Absent, MINUTE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{column}: {error}");
-        assert!(error.to_string().contains("MySql::check()"), "{error}");
+        assert!(error.to_string().contains("MySqlProvider::check()"), "{error}");
     }
     let (url, sessions) = start("wrong_column").await;
     sql(&url, "ALTER TABLE wrong_column DROP COLUMN moved").await;

@@ -4,7 +4,7 @@
 mod support;
 
 use session_core::{DestroyOutcome, Provider};
-use session_mysql::{MySql, MySqlPool};
+use session_mysql::{MySqlPool, MySqlProvider};
 use session_servers::proxy::Proxy;
 use support::*;
 
@@ -70,7 +70,7 @@ async fn the_drivers_own_pool_works_and_costs_pings() {
     let (url, _) = start("round_trips_given_pool").await;
     let (proxy, url) = behind_proxy(&url);
     let pool = MySqlPool::connect(&format!("{url}&ssl-mode=DISABLED")).await.unwrap();
-    let sessions = MySql::with_pool(pool, "round_trips_given_pool").unwrap();
+    let sessions = MySqlProvider::with_pool(pool, "round_trips_given_pool").unwrap();
     a_life(&sessions, &proxy, 1).await;
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     let before = proxy.counts().round_trips;

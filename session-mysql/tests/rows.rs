@@ -9,7 +9,7 @@ use std::time::Duration;
 use session_core::{
     Clock, Condition, DestroyOutcome, ErrorKind, ManualClock, Owner, Provider, StorageId, Timestamp,
 };
-use session_mysql::MySql;
+use session_mysql::MySqlProvider;
 use support::*;
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn a_create_over_an_expired_row_stores_once() {
 async fn a_record_above_max_allowed_packet_is_too_large_and_the_old_one_is_kept() {
     let (server, _) = start_private(&["--max-allowed-packet=1M"]).await;
     let connected = connect(&server.url()).await;
-    let lazy = MySql::connect_lazy(server.url().parse().unwrap());
+    let lazy = MySqlProvider::connect_lazy(server.url().parse().unwrap());
     let first = record("a");
     create(&connected, &id("a"), &first).await;
     let most = connected.capabilities().max_record_bytes.unwrap();
@@ -334,7 +334,7 @@ async fn the_time_zone_of_the_connection_changes_nothing() {
     let options: session_mysql::MySqlConnectOptions = compose_address().parse().unwrap();
     let pool =
         session_mysql::MySqlPool::connect_with(options.timezone(Some("+09:00".to_owned()))).await.unwrap();
-    let tokyo = MySql::with_pool(pool, "zones").unwrap();
+    let tokyo = MySqlProvider::with_pool(pool, "zones").unwrap();
     let first = record("a");
     create(&tokyo, &id("a"), &first).await;
     for there in [&sessions, &tokyo] {

@@ -19,11 +19,11 @@ const NAMES: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslr
 /// How to reach the server, and how to use it. Read from a string, or built from [`PgConnectOptions`].
 ///
 /// ```
-/// use session_postgres::Config;
+/// use session_postgres::PostgresConfig;
 ///
 /// # fn main() -> session_core::Result<()> {
-/// let url: Config = "postgres://web:secret@db.example/web?sslmode=verify-full&table=web_session".parse()?;
-/// let list: Config = "host=/run/postgresql dbname=web max_connections=32".parse()?;
+/// let url: PostgresConfig = "postgres://web:secret@db.example/web?sslmode=verify-full&table=web_session".parse()?;
+/// let list: PostgresConfig = "host=/run/postgresql dbname=web max_connections=32".parse()?;
 /// # let _ = (url, list);
 /// # Ok(())
 /// # }
@@ -32,12 +32,12 @@ const NAMES: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslr
 /// What the string leaves out comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`,
 /// `PGSSLROOTCERT`, `PGAPPNAME` and `PGOPTIONS`, as in every client of PostgreSQL.
 #[derive(Clone)]
-pub struct Config {
+pub struct PostgresConfig {
     pub(crate) options: PgConnectOptions,
     pub(crate) settings: Settings,
 }
 
-impl Config {
+impl PostgresConfig {
     /// With these connection options, the table `session` and 16 connections.
     pub fn new(options: PgConnectOptions) -> Self {
         Self { options, settings: Settings::default() }
@@ -149,7 +149,7 @@ impl Config {
     }
 }
 
-impl FromStr for Config {
+impl FromStr for PostgresConfig {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -167,9 +167,9 @@ impl FromStr for Config {
 }
 
 /// Shows no password.
-impl fmt::Debug for Config {
+impl fmt::Debug for PostgresConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
+        f.debug_struct("PostgresConfig")
             .field("host", &self.options.get_host())
             .field("port", &self.options.get_port())
             .field("user", &self.options.get_username())
@@ -242,7 +242,7 @@ mod tests {
             "host=db.example port=6432 user=ada password='p@s s' dbname=web sslmode=verify-full table=app.web_session max_connections=4 connect_timeout=500ms",
             r" host = db.example  port=6432 user=ada password=p@s\ s dbname='web' sslmode=verify-full table=app.web_session max_connections=4 connect_timeout=500ms ",
         ] {
-            let config: Config = text.parse().unwrap();
+            let config: PostgresConfig = text.parse().unwrap();
             let options = &config.options;
             assert_eq!((options.get_host(), options.get_port()), ("db.example", 6432), "{text}");
             assert_eq!((options.get_username(), options.get_database()), ("ada", Some("web")), "{text}");
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_seeds_example_and_sockets_are_understood() {
-        let seed: Config =
+        let seed: PostgresConfig =
             "postgres://pqgotest:password@localhost/pqgotest?sslmode=verify-full".parse().unwrap();
         assert_eq!(
             (seed.options.get_username(), seed.options.get_database()),
@@ -269,10 +269,11 @@ mod tests {
             "postgres://%2Frun%2Fpostgresql/web",
             "postgres:///web?host=/run/postgresql",
         ] {
-            let config: Config = text.parse().unwrap();
+            let config: PostgresConfig = text.parse().unwrap();
             assert_eq!(config.options.get_socket().unwrap().to_str(), Some("/run/postgresql"), "{text}");
         }
-        let timeout: Config = "host=x options='-c statement_timeout=5s --lock_timeout=1s'".parse().unwrap();
+        let timeout: PostgresConfig =
+            "host=x options='-c statement_timeout=5s --lock_timeout=1s'".parse().unwrap();
         assert_eq!(timeout.options.get_options(), Some("-c statement_timeout=5s -c lock_timeout=1s"));
     }
 
@@ -316,7 +317,7 @@ mod tests {
             "host=db user=ada passwort=hunter2",
             "ada:hunter2@tcp(127.0.0.1:3306)/web",
         ] {
-            let error = bad.parse::<Config>().unwrap_err();
+            let error = bad.parse::<PostgresConfig>().unwrap_err();
             let text = error.to_string();
             assert_eq!(error.kind(), ErrorKind::Config, "{bad}");
             assert!(text.contains("postgres://user:***@host:5432/database"), "{bad}: {text}");

@@ -1,12 +1,12 @@
-//! Sessions in PostgreSQL: one row each, in a table that [`Postgres::migrate`] or
+//! Sessions in PostgreSQL: one row each, in a table that [`PostgresProvider::migrate`] or
 //! `migrations/postgres/*.sql` makes.
 //!
 //! ```no_run
-//! use session_postgres::{Config, Postgres};
+//! use session_postgres::{PostgresConfig, PostgresProvider};
 //!
 //! # async fn example() -> session_core::Result<()> {
-//! let config: Config = "postgres://web:secret@db.example/web?sslmode=verify-full".parse()?;
-//! let sessions = Postgres::connect(config).await?;
+//! let config: PostgresConfig = "postgres://web:secret@db.example/web?sslmode=verify-full".parse()?;
+//! let sessions = PostgresProvider::connect(config).await?;
 //! sessions.migrate().await?; // once, with a user that may create tables
 //! # Ok(())
 //! # }
@@ -29,7 +29,7 @@
 //! Read, write, create, touch, rename and destroy are one statement and one round trip each, on connections that
 //! are kept ready and not pinged between uses; the statements are prepared once per connection. A write that is
 //! refused needs a second trip, which reads what is stored instead. A touch writes the deadline only.
-//! `count` reads the index on the deadline; `gc` removes 500 rows per statement.
+//! `count` reads the index on the deadline; `gc` removes 250 rows per statement.
 
 mod config;
 mod failure;
@@ -43,15 +43,15 @@ use std::sync::Arc;
 
 use session_core::{ConnectOptions, Provider, Result};
 
-pub use config::Config;
-pub use provider::Postgres;
+pub use config::PostgresConfig;
+pub use provider::PostgresProvider;
 pub use sqlx::postgres::{PgConnectOptions, PgPool, PgSslMode};
 
 session_core::register_engine!(["postgresql", "postgres"], connect);
 
 async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
-    let config: Config = options.config.expose().parse()?;
-    let provider = Postgres::connect(config).await?.clock(options.clock);
+    let config: PostgresConfig = options.config.expose().parse()?;
+    let provider = PostgresProvider::connect(config).await?.clock(options.clock);
     provider.check().await?;
     Ok(Arc::new(provider))
 }

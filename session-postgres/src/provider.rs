@@ -11,32 +11,32 @@ use session_core::{
 use session_sql::{Client, Effect, Executed, Pool, TableName, key};
 use sqlx::Row;
 use sqlx::postgres::types::PgInterval;
-use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres as Driver};
+use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
 use sqlx::query::Query;
 
-use crate::Config;
+use crate::PostgresConfig;
 use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
 use crate::statements::{Statement, Statements};
 
 /// How many expired rows one statement removes: few milliseconds, so that no request waits for it.
-const GC_BATCH: usize = 500;
+const GC_BATCH: usize = 250;
 
 /// Sessions in a table of PostgreSQL.
 #[derive(Debug)]
-pub struct Postgres {
-    client: Client<Driver>,
+pub struct PostgresProvider {
+    client: Client<Postgres>,
     statements: Statements,
     table: TableName,
     clock: Arc<dyn Clock>,
 }
 
-impl Postgres {
+impl PostgresProvider {
     /// Connects, so that a wrong address or password is known at once; with `migrate` set, also makes the table.
     ///
     /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database or TLS,
     /// [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached within `connect_timeout`.
-    pub async fn connect(config: Config) -> Result<Self> {
+    pub async fn connect(config: PostgresConfig) -> Result<Self> {
         let migrate = config.settings.migrate;
         let provider = Self::connect_lazy(config);
         let lease = provider.client.pool().lease().await;
@@ -48,8 +48,8 @@ impl Postgres {
     }
 
     /// Connects when the first session is asked for, so that the service starts also while the server is down.
-    pub fn connect_lazy(config: Config) -> Self {
-        let Config { options, settings } = config;
+    pub fn connect_lazy(config: PostgresConfig) -> Self {
+        let PostgresConfig { options, settings } = config;
         let pool = Pool::new(options, settings.max_connections, settings.connect_timeout);
         Self::on(pool, settings.table)
     }
@@ -60,7 +60,7 @@ impl Postgres {
         Ok(Self::on(Pool::given(pool), table.parse()?))
     }
 
-    fn on(pool: Pool<Driver>, table: TableName) -> Self {
+    fn on(pool: Pool<Postgres>, table: TableName) -> Self {
         let client = Client::new(pool, &DRIVER, REMEDY.to_owned());
         Self { client, statements: Statements::new(&table), table, clock: Arc::new(SystemClock) }
     }
@@ -116,13 +116,13 @@ impl Postgres {
 
     fn column<'r, T>(&self, operation: &'static str, row: &'r PgRow, index: usize) -> Result<T>
     where
-        T: sqlx::Decode<'r, Driver> + sqlx::Type<Driver>,
+        T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
     {
         row.try_get(index).map_err(|error| self.client.failed(operation, Effect::Read, error))
     }
 }
 
-type Bound = Query<'static, Driver, PgArguments>;
+type Bound = Query<'static, Postgres, PgArguments>;
 
 /// A record with everything that is stored of it: seven arguments, in the order of the statements.
 struct Stored {
@@ -167,7 +167,7 @@ impl Stored {
 }
 
 #[async_trait]
-impl Provider for Postgres {
+impl Provider for PostgresProvider {
     fn engine(&self) -> &'static str {
         ENGINE
     }

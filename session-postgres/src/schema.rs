@@ -17,7 +17,7 @@ const MARK: &str = "session-kit schema ";
 const LONGEST: usize = 63 - "_by_expiry".len();
 
 /// What is said when a statement finds the table missing or different.
-pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or Postgres::migrate(); Postgres::check() \
+pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or PostgresProvider::migrate(); PostgresProvider::check() \
                                  compares the table with what is expected";
 
 const COLUMNS: [(&str, &str); 7] = [

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use session_core::{Condition, DestroyOutcome, ErrorKind, Manager, Provider, Token};
-use session_postgres::{Config, Postgres};
+use session_postgres::{PostgresConfig, PostgresProvider};
 use session_servers::postgres::Postgres as Server;
 use sqlx::{Connection, PgConnection};
 use support::*;
 use tokio::time::{sleep, timeout};
 
 /// Makes that many connections and leaves them idle.
-async fn warm_up(sessions: &Arc<Postgres>, connections: usize) {
+async fn warm_up(sessions: &Arc<PostgresProvider>, connections: usize) {
     let reads = (0..connections).map(|_| {
         let sessions = Arc::clone(sessions);
         tokio::spawn(async move { sessions.count().await.unwrap() })
@@ -130,8 +130,8 @@ async fn checklist_31_a_cancelled_call_never_gives_its_answer_to_the_next_one() 
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wakes() {
     let (server, _) = start_private(&[]).await;
-    let config: Config = format!("{}?connect_timeout=3s", server.url()).parse().unwrap();
-    let sessions = Arc::new(Postgres::connect(config).await.unwrap());
+    let config: PostgresConfig = format!("{}?connect_timeout=3s", server.url()).parse().unwrap();
+    let sessions = Arc::new(PostgresProvider::connect(config).await.unwrap());
     create(&*sessions, &id("a"), &record("a")).await;
     warm_up(&sessions, 6).await;
     server.process().pause().unwrap();
@@ -155,7 +155,7 @@ async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wak
 async fn a_server_that_is_slow_to_connect_to_is_reached_by_callers_who_do_not_wait_so_long() {
     let (url, _) = start("slow_connect").await;
     let (proxy, url) = behind_proxy(&url);
-    let sessions = Postgres::connect_lazy(format!("{url}&sslmode=disable").parse().unwrap());
+    let sessions = PostgresProvider::connect_lazy(format!("{url}&sslmode=disable").parse().unwrap());
     // A handshake takes three answers and more, a first statement two: too long for one call, but not for two.
     proxy.delay_answers(Duration::from_millis(200));
     let begun = Instant::now();
@@ -347,7 +347,7 @@ async fn connecting_says_at_once_what_is_wrong() {
     let server = Server::start_with(&[]).unwrap();
     let right = server.url();
     let connect = async |config: String| {
-        let error = Postgres::connect(config.parse::<Config>().unwrap()).await.unwrap_err();
+        let error = PostgresProvider::connect(config.parse::<PostgresConfig>().unwrap()).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         (error.kind(), error.to_string())
     };
@@ -376,7 +376,7 @@ async fn connecting_says_at_once_what_is_wrong() {
     assert!(text.contains("no connection") && begun.elapsed() < Duration::from_secs(2), "{text}");
     server.process().kill().unwrap();
 
-    let lazy = Postgres::connect_lazy(right.parse().unwrap());
+    let lazy = PostgresProvider::connect_lazy(right.parse().unwrap());
     assert_eq!(lazy.read(&id("a"), MINUTE).await.unwrap_err().kind(), ErrorKind::Unavailable);
     server.process().restart().unwrap();
     lazy.migrate().await.unwrap();

@@ -159,7 +159,7 @@ async fn a_column_of_the_wrong_type_is_explained() {
             _ => continue,
         };
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
-        assert!(error.to_string().contains("Postgres::check()"), "{error}");
+        assert!(error.to_string().contains("PostgresProvider::check()"), "{error}");
     }
     let (url, sessions) = start("wrong_column").await;
     sql(&url, "ALTER TABLE session DROP COLUMN moved").await;

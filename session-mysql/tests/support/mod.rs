@@ -7,7 +7,7 @@ use std::time::Duration;
 use session_core::{
     Body, Clock, Condition, Header, Provider, Record, Rename, StorageId, SystemClock, Value, WriteOutcome,
 };
-use session_mysql::{Config, MySql};
+use session_mysql::{MySqlConfig, MySqlProvider};
 use session_servers::compose;
 use session_servers::mariadb::MariaDb;
 use session_servers::proxy::Proxy;
@@ -17,7 +17,7 @@ pub const MINUTE: Duration = Duration::from_mins(1);
 pub const DAY: Duration = Duration::from_hours(24);
 
 /// A table of this name on the shared server; and how to get there.
-pub async fn start(name: &str) -> (String, MySql) {
+pub async fn start(name: &str) -> (String, MySqlProvider) {
     let url = empty(name).await;
     let sessions = connect(&url).await;
     sessions.migrate().await.unwrap();
@@ -37,15 +37,15 @@ pub fn place(name: &str) -> String {
 }
 
 /// A private server with the table `session` made.
-pub async fn start_private(options: &[&str]) -> (MariaDb, MySql) {
+pub async fn start_private(options: &[&str]) -> (MariaDb, MySqlProvider) {
     let server = MariaDb::start_with(options).unwrap();
     let sessions = connect(&server.url()).await;
     sessions.migrate().await.unwrap();
     (server, sessions)
 }
 
-pub async fn connect(config: &str) -> MySql {
-    MySql::connect(config.parse::<Config>().unwrap()).await.unwrap()
+pub async fn connect(config: &str) -> MySqlProvider {
+    MySqlProvider::connect(config.parse::<MySqlConfig>().unwrap()).await.unwrap()
 }
 
 /// A proxy in front of the server of this URL, and the URL through it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use session_core::{
     Body, Clock, Condition, Header, Provider, Record, Rename, StorageId, SystemClock, Value, WriteOutcome,
 };
-use session_postgres::{Config, Postgres};
+use session_postgres::{PostgresConfig, PostgresProvider};
 use session_servers::compose;
 use session_servers::postgres::Postgres as Server;
 use session_servers::proxy::Proxy;
@@ -17,7 +17,7 @@ pub const MINUTE: Duration = Duration::from_mins(1);
 pub const DAY: Duration = Duration::from_hours(24);
 
 /// A place of this name on the shared server, with the table made in it; and how to get there.
-pub async fn start(name: &str) -> (String, Postgres) {
+pub async fn start(name: &str) -> (String, PostgresProvider) {
     let url = empty(name).await;
     let sessions = connect(&url).await;
     sessions.migrate().await.unwrap();
@@ -37,15 +37,15 @@ pub fn place(name: &str) -> String {
 }
 
 /// A private server with the table made.
-pub async fn start_private(settings: &[&str]) -> (Server, Postgres) {
+pub async fn start_private(settings: &[&str]) -> (Server, PostgresProvider) {
     let server = Server::start_with(settings).unwrap();
     let sessions = connect(&server.url()).await;
     sessions.migrate().await.unwrap();
     (server, sessions)
 }
 
-pub async fn connect(config: &str) -> Postgres {
-    Postgres::connect(config.parse::<Config>().unwrap()).await.unwrap()
+pub async fn connect(config: &str) -> PostgresProvider {
+    PostgresProvider::connect(config.parse::<PostgresConfig>().unwrap()).await.unwrap()
 }
 
 /// A proxy in front of the server of this URL, and the URL through it.
