@@ -34,7 +34,7 @@ impl Shared {
     }
 
     async fn find_one(&self, operation: &Operation, token: &Token) -> Result<Option<Stored>> {
-        let id = self.storage_id(token)?;
+        let id = self.storage_id(token);
         let (_, class) = self.classes.split(token.expose());
         let read = operation.call(|| self.provider.read(&id, class.idle));
         let read = read.instrument(tracing::debug_span!("session.load", session = ?id)).await;
@@ -64,11 +64,11 @@ impl Shared {
     }
 
     /// Under which name the session of this token is stored.
-    pub(crate) fn storage_id(&self, token: &Token) -> Result<StorageId> {
+    pub(crate) fn storage_id(&self, token: &Token) -> StorageId {
         if self.plain_ids || self.capabilities.client_side {
-            StorageId::plain(token.expose())
+            StorageId::unhashed(token)
         } else {
-            Ok(StorageId::of(token))
+            StorageId::of(token)
         }
     }
 }
