@@ -31,7 +31,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `./tmp/x/s/xsnk…` | one session, in two levels by the first two characters of its name: the hash in hexadecimal, or the raw id (`_` stands for a missing second character, and for a dot) |
+//! | `./tmp/x/s/xsnk…` | one session, in two levels by the first two characters of its name: the hash in hexadecimal, or the raw id (hashed after two characters when it is longer than 250; `_` stands for a missing second character, and for a dot) |
 //! | `./tmp/x/s/.xsnk….tmp` | what is being written; swept when its writer was killed |
 //! | `./tmp/.lock-00` to `.lock-ff` | locks, never removed: a lock on a session's own file would exclude nobody once that file is replaced |
 //!
@@ -54,8 +54,6 @@
 //! One `spawn_blocking` per operation, so that no async worker waits for a disk. Collecting and counting look at the
 //! header of every file, in slices, holding no lock but that of the one file that is removed; a collection gives up
 //! after a second and goes on from there the next time.
-//!
-//! Ids that are not hashed may have up to 250 characters here; a longer one is never found and cannot be stored.
 
 #[cfg(not(unix))]
 compile_error!("session-file needs a Unix system: openat, flock and rename as POSIX defines them");

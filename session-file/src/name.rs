@@ -1,31 +1,40 @@
 //! The names of files: checked before a path is made of them.
 
 use session_core::StorageId;
+use sha2::{Digest as _, Sha256};
 
 /// With the dot and the ending of a temporary file it is the 255 bytes that file systems take.
 const LONGEST: usize = 250;
 const TEMPORARY: &str = ".tmp";
 
-/// The file name of a session: `A-Z a-z 0-9 _ - .`, not beginning with a dot, so that it is never a path, and
-/// names that do begin with one are free for what is no session.
+/// The file name of a session: its hash in hexadecimal, or its raw id, `A-Z a-z 0-9 _ - .` and not beginning with a
+/// dot. So it is never a path, and names that do begin with one are free for what is no session. An id that is too
+/// long for a name is hashed after its first two characters, behind a `~`, which no id contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
 impl Name {
-    /// The name for an id, `None` when it is longer than a file name can be.
-    pub(crate) fn of(id: &StorageId) -> Option<Self> {
-        match id.as_plain() {
-            Some(plain) => Self::parse(plain.as_bytes()),
-            None => Some(Self(id.to_text())),
-        }
+    pub(crate) fn of(id: &StorageId) -> Self {
+        Self(match id.as_plain() {
+            Some(long) if long.len() > LONGEST => {
+                let hash = StorageId::from_hash(Sha256::digest(long).into());
+                format!("{}~{}", &long[..2], hash.to_text())
+            }
+            _ => id.to_text(),
+        })
     }
 
     /// The session that a file belongs to, if it can be one of this engine's.
     pub(crate) fn parse(file: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(file).ok().filter(|text| text.len() <= LONGEST)?;
         // The rules of a plain id are those of a file name here.
-        StorageId::plain(text).ok()?;
-        Some(Self(text.to_owned()))
+        let is_id = |text| StorageId::plain(text).is_ok();
+        let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_name = match text.split_once('~') {
+            Some((first, hash)) => first.len() == 2 && is_id(first) && is_hash(hash),
+            None => is_id(text),
+        };
+        is_name.then(|| Self(text.to_owned()))
     }
 
     /// The session whose temporary file this is.
@@ -70,45 +79,68 @@ pub(crate) fn is_level(directory: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn name(id: &str) -> Option<Name> {
+    fn name(id: &str) -> Name {
         Name::of(&StorageId::plain(id).unwrap())
     }
 
     #[test]
     fn a_session_lies_two_levels_deep_under_its_first_two_characters() {
-        for (id, levels) in [("xsnk", ["x", "s"]), ("x", ["x", "_"]), ("a.b", ["a", "_"]), ("-_", ["-", "_"])]
-        {
-            assert_eq!(name(id).unwrap().levels(), levels);
+        let long = "lo".repeat(2_000);
+        for (id, levels) in [
+            ("xsnk", ["x", "s"]),
+            ("x", ["x", "_"]),
+            ("a.b", ["a", "_"]),
+            ("-_", ["-", "_"]),
+            (&long, ["l", "o"]),
+        ] {
+            assert_eq!(name(id).levels(), levels);
             assert!(levels.iter().all(|level| is_level(level.as_bytes())));
         }
-        let hashed = Name::of(&StorageId::from_hash([0xab; 32])).unwrap();
+        let hashed = Name::of(&StorageId::from_hash([0xab; 32]));
         assert_eq!((hashed.as_str().len(), hashed.levels()), (64, ["a", "b"]));
     }
 
     #[test]
-    fn a_name_that_no_file_can_have_is_none() {
-        assert_eq!(name(&"x".repeat(250)).unwrap().temporary().len(), 255);
-        assert_eq!(name(&"x".repeat(251)), None);
+    fn every_name_fits_and_is_known_again() {
+        for length in [1, 2, 64, 249, 250, 251, 4096] {
+            let name = name(&"x".repeat(length));
+            assert!(name.temporary().len() <= 255);
+            assert_eq!(Name::parse(name.as_str().as_bytes()), Some(name.clone()));
+            assert_eq!(Name::parse_temporary(name.temporary().as_bytes()), Some(name));
+        }
+        assert_ne!(name(&"x".repeat(251)), name(&"x".repeat(252)));
     }
 
     #[test]
     fn checklist_28_names_that_are_not_a_sessions_are_not_taken_for_one() {
-        for foreign in [&b".."[..], b".", b"", b".lock-00", b"a b", b"a/b", b"\xff", b"a\0", b".xs.tmp"] {
+        for foreign in [
+            &b".."[..],
+            b".",
+            b"",
+            b".lock-00",
+            b"a b",
+            b"a/b",
+            b"\xff",
+            b"a\0",
+            b".xs.tmp",
+            b"xs~",
+            b"xs~ab",
+        ] {
             assert_eq!(Name::parse(foreign), None);
         }
         for foreign in [&b"..tmp"[..], b".tmp", b"xs.tmp", b".xs", b"...tmp"] {
             assert_eq!(Name::parse_temporary(foreign), None);
         }
-        assert_eq!(Name::parse_temporary(b".xs.tmp"), name("xs"));
+        assert_eq!(Name::parse_temporary(b".xs.tmp"), Some(name("xs")));
         assert!(![&b"."[..], b"..", b"ab", b"", b".a"].into_iter().any(is_level));
     }
 
     #[test]
     fn locks_are_the_same_in_every_version_and_spread() {
-        assert_eq!(name("xsnkjklkjjkh27hjh78908").unwrap().lock(), 0xe5);
+        assert_eq!(name("xsnkjklkjjkh27hjh78908").lock(), 0xe5);
         let mut used = [0; 256];
         for number in 0..25_600 {
-            used[usize::from(name(&format!("app-{number}")).unwrap().lock())] += 1;
+            used[usize::from(name(&format!("app-{number}")).lock())] += 1;
         }
         assert!(used.iter().all(|sessions| (50..200).contains(sessions)), "{used:?}");
     }

@@ -101,7 +101,7 @@ impl Provider for FileProvider {
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
-        let Some(name) = Name::of(id) else { return Ok(None) };
+        let name = Name::of(id);
         self.unlocked(move |shared| {
             let record = shared.find(&name)?.map(|file| file.record()).transpose()?;
             Ok(shared.unless_expired(record))
@@ -116,12 +116,7 @@ impl Provider for FileProvider {
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
-        let name = Name::of(id).ok_or_else(|| {
-            Error::config(
-                "an id of more than 250 characters is no file name: shorten `sessionIDLength` or the prefix",
-            )
-            .in_engine(ENGINE)
-        })?;
+        let name = Name::of(id);
         let (place, mut record) = (name.clone(), record.clone());
         self.locked(&name, move |shared, root| {
             let leaf = Root::leaf(root, &place)?;
@@ -151,7 +146,7 @@ impl Provider for FileProvider {
     }
 
     async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
-        let Some(name) = Name::of(id) else { return Ok(false) };
+        let name = Name::of(id);
         let place = name.clone();
         self.locked(&name, move |shared, root| {
             let Some(leaf) = Root::leaf(root, &place)? else { return Ok(false) };
@@ -163,7 +158,7 @@ impl Provider for FileProvider {
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        let Some(name) = Name::of(id) else { return Ok(DestroyOutcome::Absent) };
+        let name = Name::of(id);
         let place = name.clone();
         self.locked(&name, move |shared, root| {
             let Some(leaf) = Root::leaf(root, &place)? else { return Ok(DestroyOutcome::Absent) };
@@ -188,7 +183,7 @@ impl Provider for FileProvider {
     }
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
-        let Some(name) = Name::of(id) else { return Ok(false) };
+        let name = Name::of(id);
         self.unlocked(move |shared| {
             let head = file::head(shared.find(&name))?;
             Ok(head.is_some_and(|head| head.is_session_at(shared.clock.now())))

@@ -66,17 +66,17 @@ async fn ids_whose_first_characters_make_no_directory_have_a_place_as_well() {
 }
 
 #[tokio::test]
-async fn an_id_longer_than_a_file_name_is_never_found_and_cannot_be_stored() {
-    let (provider, _, directory) = store().await;
-    let long = id(&"x".repeat(251));
-    assert!(provider.read(&long, MINUTE).await.unwrap().is_none());
-    assert!(!provider.exists(&long).await.unwrap());
-    assert!(!provider.touch(&long, &record(1), MINUTE).await.unwrap());
-    assert!(matches!(provider.destroy(&long, None).await.unwrap(), DestroyOutcome::Absent));
-    let error = provider.write(&long, &record(1), Condition::Absent, MINUTE).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
-    create(&provider, &"x".repeat(250), &record(1), MINUTE).await;
-    assert_eq!(files(directory.path()).len(), 1);
+async fn ids_that_are_longer_than_a_file_name_are_told_apart_counted_and_collected() {
+    let (provider, clock, directory) = store().await;
+    let long = "xs".repeat(200);
+    for (text, number) in [(format!("{long}a"), 1), (format!("{long}b"), 2)] {
+        create(&provider, &text, &record(number), MINUTE).await;
+        assert_eq!(value(&provider.read(&id(&text), MINUTE).await.unwrap().unwrap()), number);
+    }
+    assert!(files(directory.path()).iter().all(|file| file.starts_with("x/s/xs~")));
+    assert_eq!(provider.count().await.unwrap(), Some(2));
+    clock.advance(MINUTE);
+    assert_eq!(provider.gc(10).await.unwrap(), 2);
 }
 
 #[tokio::test]
