@@ -236,3 +236,9 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl Fn
     }
     panic!("not within 5 s: {what}");
 }
+
+/// The `Cookie` header of a client that holds this token.
+pub fn cookie(manager: &Manager, token: &Token) -> String {
+    let name = manager.transport().cookie_name().expect("the cookie transport");
+    format!("theme=dark; {name}={}; lang=en", token.expose())
+}

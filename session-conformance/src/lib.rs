@@ -1,7 +1,10 @@
 //! The behaviours that every session engine must show.
 
+#![allow(clippy::missing_panics_doc, reason = "panicking is how a test says no")]
+
 pub mod behaviours;
 mod context;
+mod cut;
 mod harness;
 pub mod layers;
 mod run;

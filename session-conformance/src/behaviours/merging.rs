@@ -1,6 +1,9 @@
 //! No lost update: what requests change at the same time is merged key by key.
 
+use std::sync::Arc;
+
 use session_core::{ErrorKind, Manager};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::{Context, begin, fails, number, open};
@@ -64,9 +67,12 @@ pub async fn forty_overlapping_updates_count_forty(context: Context) {
         session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
         sessions.push(session);
     }
+    let start = Arc::new(Barrier::new(sessions.len()));
     let mut requests = JoinSet::new();
     for session in sessions {
+        let start = Arc::clone(&start);
         requests.spawn(async move {
+            start.wait().await;
             session.release().await.expect("a release");
             session.get::<u64>("counter").expect("a number").expect("the committed value")
         });

@@ -1,6 +1,10 @@
 //! Layers between the core and an engine: they watch, disturb and order the calls.
 
 mod faulty;
+mod garbled;
+mod gates;
+mod meddler;
+mod slow;
 mod spy;
 mod writes;
 
@@ -13,6 +17,10 @@ use session_core::{
 };
 
 pub use faulty::{Fault, Faulty};
+pub use garbled::Garbled;
+pub use gates::{Gates, Orders};
+pub use meddler::Meddler;
+pub use slow::Slow;
 pub use spy::Spy;
 pub use writes::ByWrites;
 
