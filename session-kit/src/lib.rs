@@ -34,6 +34,8 @@
 //! | `memory` | `memory` | one process; sessions may end with it |
 //! | `file` | `file` | one machine; sessions outlive the process, several processes share them |
 //! | `cookie` | `cookie` | no store at all, and a logout need not be final on the server |
+//! | `mysql` | `mysql` | there is a MySQL or MariaDB already |
+//! | `postgres` | `postgres` | there is a PostgreSQL already |
 //!
 //! What each guarantees stands in the table of the README, and in its [`Capabilities`].
 //!
@@ -68,6 +70,10 @@ pub use session_cookie as cookie;
 pub use session_file as file;
 #[cfg(feature = "memory")]
 pub use session_memory as memory;
+#[cfg(feature = "mysql")]
+pub use session_mysql as mysql;
+#[cfg(feature = "postgres")]
+pub use session_postgres as postgres;
 #[cfg(feature = "tower")]
 pub use session_tower as tower;
 

@@ -7,6 +7,9 @@ fn enabled() -> Vec<&'static str> {
         ("cookie", cfg!(feature = "cookie")),
         ("file", cfg!(feature = "file")),
         ("memory", cfg!(feature = "memory")),
+        ("mysql", cfg!(feature = "mysql")),
+        ("postgres", cfg!(feature = "postgres")),
+        ("postgresql", cfg!(feature = "postgres")),
     ] {
         names.extend(on.then_some(name));
     }

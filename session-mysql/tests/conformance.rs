@@ -44,9 +44,17 @@ impl Harness for OwnTable {
             self.name
         );
         let mut connection = MySqlConnection::connect(&support::place(&self.name)).await.unwrap();
-        sqlx::query(AssertSqlSafe(put)).bind(id.to_text()).bind(bytes).execute(&mut connection).await.unwrap();
+        sqlx::query(AssertSqlSafe(put))
+            .bind(id.to_text())
+            .bind(bytes)
+            .execute(&mut connection)
+            .await
+            .unwrap();
         true
     }
 }
 
-session_conformance::suite!(#[ignore = "needs a server: cargo xtask test"] OwnTable::new());
+session_conformance::suite!(
+    #[ignore = "needs a server: cargo xtask test"]
+    OwnTable::new()
+);

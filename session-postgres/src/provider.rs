@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Body, Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result, Stamp,
-    State, StorageId, SystemClock, WriteOutcome,
+    Body, Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
+    Stamp, State, StorageId, SystemClock, WriteOutcome,
 };
 use session_sql::{Client, Effect, Executed, Pool, TableName, storage_id};
 use sqlx::Row;
@@ -111,10 +111,8 @@ impl Postgres {
             let statement = || self.statements.destroy_version.query().bind(key).bind(version(stamp));
             return Ok(self.client.execute("destroy", statement).await? != Executed::Rows(0));
         }
-        let rows = self
-            .client
-            .fetch("destroy", Effect::Write, || self.statements.destroy.query().bind(key))
-            .await?;
+        let rows =
+            self.client.fetch("destroy", Effect::Write, || self.statements.destroy.query().bind(key)).await?;
         let alive = rows.iter().map(|row| self.column("destroy", row, 0));
         Ok(alive.collect::<Result<Vec<bool>>>()?.contains(&true))
     }

@@ -52,4 +52,7 @@ impl Harness for OwnSchema {
     }
 }
 
-session_conformance::suite!(#[ignore = "needs a server: cargo xtask test"] OwnSchema::new());
+session_conformance::suite!(
+    #[ignore = "needs a server: cargo xtask test"]
+    OwnSchema::new()
+);
