@@ -215,7 +215,7 @@ mod tests {
             ("127.0.0.1:65536", "port"),
             ("127.0.0.1:eleven", "port"),
             ("127.0.0.1:11211,127.0.0.1:11212", "no host name"),
-            ("127.0.0.1:6379,100,hunter2", "no host name"),
+            ("127.0.0.1:6379,100,hunter2", "port"),
             ("a;b;a:11211", "twice"),
             ("::1", "no host name"),
             ("[::g]:11211", "no host name"),

@@ -54,6 +54,6 @@ mod tests {
         let servers = ["10.0.0.1:11211", "10.0.0.2:11211", "10.0.0.3:11211"];
         let chosen: Vec<_> =
             ["a", "b", "c", "d", "e", "f"].map(|key| choose(key, servers.into_iter())).into();
-        assert_eq!(chosen, [0, 0, 0, 0, 0, 0]);
+        assert_eq!(chosen, [0, 1, 2, 2, 0, 0]);
     }
 }

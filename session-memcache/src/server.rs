@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use memcache::exp::{AsyncMetaClient, Error as ClientError, Operation};
+use memcache::exp::{AsyncMetaClient, Error as ClientError, Get, GetResult, Operation};
 use session_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 
@@ -47,20 +47,31 @@ impl Server {
         }
     }
 
-    /// Sends one command and reads its answer. One round trip; a connection is opened where none is idle.
-    pub(crate) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
+    /// Sends a command that reads. That it may slide the idle deadline is no change that a caller need know of, so
+    /// a lost answer is `Unavailable`. One round trip, as for [`write`](Self::write); a connection is opened where
+    /// none is idle.
+    pub(crate) async fn read(&self, get: Get) -> Result<GetResult> {
+        self.exchange(get, false).await
+    }
+
+    /// Sends a command that changes something, so that a lost answer is `OutcomeUnknown`.
+    pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output> {
+        self.exchange(operation, true).await
+    }
+
+    async fn exchange<O: Operation>(&self, operation: O, changes: bool) -> Result<O::Output> {
         let _turn = self.turns.acquire().await.map_err(|_| self.unavailable("it is shut down"))?;
         let (generation, client) = self.client().await?;
         let mut watch = Watch { server: self, generation, since: Some(Instant::now()) };
         let result = client.run(operation).await;
         watch.since = None;
-        result.map_err(|error| self.explain(error, generation))
+        result.map_err(|error| self.explain(error, changes, generation))
     }
 
     /// One round trip that says whether the server answers.
     pub(crate) async fn ping(&self) -> Result<()> {
         let (generation, client) = self.client().await?;
-        client.noop().await.map_err(|error| self.explain(error, generation))
+        client.noop().await.map_err(|error| self.explain(error, false, generation))
     }
 
     async fn client(&self) -> Result<(u64, AsyncMetaClient)> {
@@ -92,7 +103,7 @@ impl Server {
         }
     }
 
-    fn explain(&self, error: ClientError, generation: u64) -> Error {
+    fn explain(&self, error: ClientError, changes: bool, generation: u64) -> Error {
         let (error, sent) = match error {
             ClientError::Ambiguous { source, .. } => (*source, true),
             error => (error, false),
@@ -114,7 +125,7 @@ impl Server {
             ClientError::Usage(why) => self.error(ErrorKind::Config, why),
             error => {
                 self.discard(generation);
-                let (kind, why) = if sent {
+                let (kind, why) = if sent && changes {
                     (ErrorKind::OutcomeUnknown, "its answer was lost")
                 } else {
                     (ErrorKind::Unavailable, "it does not answer")

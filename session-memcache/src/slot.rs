@@ -48,7 +48,7 @@ impl Slot<'_> {
             Some(idle) => get.meta(Meta::NONE.cas()).touch_raw(ttl::wire(idle)),
             None => get.meta(Meta::NONE.cas().ttl()),
         };
-        let found = self.server.run(get).await?;
+        let found = self.server.read(get).await?;
         if found.status == GetStatus::Miss {
             return Ok(None);
         }
@@ -82,7 +82,7 @@ impl Slot<'_> {
 
     /// Whether there is a session. The value is not sent.
     pub(crate) async fn holds_session(&self) -> Result<bool> {
-        let found = self.server.run(Get::new(&self.key).without_value()).await?;
+        let found = self.server.read(Get::new(&self.key).without_value()).await?;
         Ok(found.status == GetStatus::Hit && found.client_flags != Some(TOMBSTONE))
     }
 
@@ -95,17 +95,17 @@ impl Slot<'_> {
 
     /// Stores where there is nothing.
     pub(crate) async fn add(&self, set: Set) -> Result<Answer> {
-        Ok(answer(&self.server.run(set.add()).await?))
+        Ok(answer(&self.server.write(set.add()).await?))
     }
 
     /// Removes what has this compare token.
     pub(crate) async fn remove(&self, cas: u64) -> Result<Answer> {
-        Ok(answer(&self.server.run(Delete::new(&self.key).compare_cas(cas)).await?))
+        Ok(answer(&self.server.write(Delete::new(&self.key).compare_cas(cas)).await?))
     }
 
     /// Stores over what has this compare token; a second round trip tells what is there instead.
     pub(crate) async fn replace(&self, set: Set, cas: u64) -> Result<WriteOutcome> {
-        match answer(&self.server.run(set.compare_cas(cas)).await?) {
+        match answer(&self.server.write(set.compare_cas(cas)).await?) {
             Answer::Done(cas) => Ok(WriteOutcome::stored_with_cas(cas)),
             Answer::Absent => Ok(WriteOutcome::refused(None)),
             Answer::Differs => Ok(WriteOutcome::refused(self.look().await?)),

@@ -22,6 +22,7 @@
 //! ready, and in a [`packages::Package`] where its binary comes from.
 
 pub mod mariadb;
+pub mod memcached;
 pub mod packages;
 pub mod ports;
 pub mod postgres;
