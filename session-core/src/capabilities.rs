@@ -42,6 +42,7 @@ pub enum Durability {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own, and the table in the docs prints them so.
 pub struct Capabilities {
     /// The client holds the record: no conditional write, no logout on the server, a new token with every write.
     pub client_side: bool,

@@ -1,0 +1,161 @@
+//! One operation on the engine: a deadline, and a second try when the first was not answered.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::{Error, ErrorKind, Result, observe};
+
+/// Until when an operation may take, and which one it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation {
+    pub name: &'static str,
+    pub engine: &'static str,
+    /// Whether an attempt without an answer may have changed something.
+    pub writes: bool,
+    begun: Instant,
+    allowed: Duration,
+}
+
+/// What an operation that was answered knows of itself.
+pub(crate) struct Answer<T> {
+    pub value: T,
+    /// An attempt before this one may have been applied without being heard.
+    pub repeated: bool,
+}
+
+impl Operation {
+    pub(crate) fn new(name: &'static str, engine: &'static str, writes: bool, allowed: Duration) -> Self {
+        Self { name, engine, writes, begun: Instant::now(), allowed }
+    }
+
+    /// When the time is up.
+    pub(crate) fn end(&self) -> Instant {
+        self.begun + self.allowed
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.end()
+    }
+
+    /// Calls the engine, and once more when the first call failed in a way that a second may repair: every call is
+    /// idempotent, by its version token. The first gets half of the time that is left, so that an answer that was lost on
+    /// the way, or a connection that hangs, leaves time for the second.
+    pub(crate) async fn call<T, F>(&self, attempt: impl FnMut() -> F) -> Result<Answer<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let answer = self.try_twice(attempt).await;
+        observe::took(self.engine, self.name, self.begun);
+        answer
+    }
+
+    async fn try_twice<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut repeated = false;
+        let now = Instant::now();
+        let half = now + self.end().saturating_duration_since(now) / 2;
+        for (until, last) in [(half, false), (self.end(), true)] {
+            let error = match within(until, attempt()).await {
+                Some(Ok(value)) => return Ok(Answer { value, repeated }),
+                Some(Err(error)) => error,
+                None => self.timed_out(),
+            };
+            match error.kind() {
+                ErrorKind::OutcomeUnknown => repeated = true,
+                ErrorKind::Unavailable => {}
+                _ => return Err(self.explain(error)),
+            }
+            if last {
+                return Err(self.explain(if repeated && error.kind() == ErrorKind::Unavailable {
+                    Error::new(ErrorKind::OutcomeUnknown, "an earlier attempt was not answered")
+                        .with_source(error)
+                } else {
+                    error
+                }));
+            }
+            sleep(jitter(Duration::from_millis(10))).await;
+        }
+        Err(self.timed_out())
+    }
+
+    fn timed_out(&self) -> Error {
+        let kind = if self.writes { ErrorKind::OutcomeUnknown } else { ErrorKind::Unavailable };
+        self.explain(Error::new(kind, format!("no answer within {:?}", self.allowed)))
+    }
+
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        error.during(self.name).in_engine(self.engine)
+    }
+}
+
+/// Between half of `around` and one and a half times that, so that those who met once do not meet again.
+pub(crate) fn jitter(around: Duration) -> Duration {
+    around.mul_f64(0.5 + rand::random::<f64>())
+}
+
+/// The future's output, or `None` when it takes until `until`. A future that is ready at once costs no timer.
+pub(crate) async fn within<F: Future>(until: Instant, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let first = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+    match first {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => timeout_at(until, future).await.ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn operation(writes: bool) -> Operation {
+        Operation::new("write", "test", writes, Duration::from_secs(4))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_hangs_is_tried_again_and_the_answer_says_so() {
+        let calls = Cell::new(0);
+        let operation = operation(true);
+        let answer = operation.call(|| {
+            calls.set(calls.get() + 1);
+            let first = calls.get() == 1;
+            async move {
+                if first {
+                    std::future::pending::<()>().await;
+                }
+                Ok(7)
+            }
+        });
+        let answer = answer.await.unwrap();
+        assert_eq!((answer.value, answer.repeated, calls.get()), (7, true, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_without_an_answer_is_unknown_and_a_read_unavailable_within_the_deadline() {
+        for (writes, kind) in [(true, ErrorKind::OutcomeUnknown), (false, ErrorKind::Unavailable)] {
+            let begun = Instant::now();
+            let error = operation(writes).call(std::future::pending::<Result<()>>).await.err().unwrap();
+            assert_eq!(error.kind(), kind);
+            assert!(begun.elapsed() <= Duration::from_millis(4_010));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_second_try_cannot_repair_is_not_tried_again() {
+        let calls = Cell::new(0);
+        let operation = operation(true);
+        let answer = operation.call(|| {
+            calls.set(calls.get() + 1);
+            async { Err::<(), _>(Error::new(ErrorKind::TooLarge, "")) }
+        });
+        assert_eq!(answer.await.err().unwrap().kind(), ErrorKind::TooLarge);
+        assert_eq!(calls.get(), 1);
+    }
+}

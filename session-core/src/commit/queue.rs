@@ -1,0 +1,83 @@
+//! Commits of one process to one session, one after the other, once they have met.
+//!
+//! The first attempt of a release does not come here, so a session without contention pays nothing. Those who were
+//! refused queue, and each starts from what the one before it stored: the loop of compare-and-set then only meets other processes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+
+use crate::StorageId;
+use crate::record::Record;
+
+type Slot = Arc<tokio::sync::Mutex<Option<Record>>>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue(Mutex<HashMap<StorageId, Slot>>);
+
+/// The turn of one commit. The next one begins when it is dropped.
+pub(crate) struct Turn<'a> {
+    queue: &'a Queue,
+    id: StorageId,
+    last: Option<OwnedMutexGuard<Option<Record>>>,
+}
+
+impl Queue {
+    pub(crate) async fn turn(&self, id: &StorageId) -> Turn<'_> {
+        let slot = {
+            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(id.clone()).or_default())
+        };
+        // The turn exists before the wait, so that a wait that is given up cleans up as well.
+        let mut turn = Turn { queue: self, id: id.clone(), last: None };
+        turn.last = Some(slot.lock_owned().await);
+        turn
+    }
+}
+
+impl Turn<'_> {
+    /// What the one before stored, when it follows from `seen`.
+    pub(crate) fn newer_than(&self, seen: &Record) -> Option<Record> {
+        let last = self.last.as_ref()?.as_ref()?;
+        let follows =
+            last.header.version() != seen.header.version() && last.header.has_version(seen.header.version());
+        follows.then(|| last.clone())
+    }
+
+    /// Leaves what was stored to the next one.
+    pub(crate) fn stored(&mut self, record: &Record) {
+        if let Some(last) = &mut self.last {
+            **last = Some(record.clone());
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut slots = self.queue.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.last = None;
+        // Alone in the map: nobody waits, and nobody can begin to while the map is locked.
+        if slots.get(&self.id).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+            slots.remove(&self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_come_one_after_the_other_and_leave_nothing_behind() {
+        let queue = Queue::default();
+        let id = StorageId::from_hash([1; 32]);
+        let first = queue.turn(&id).await;
+        assert!(tokio::time::timeout(Duration::from_millis(5), queue.turn(&id)).await.is_err());
+        drop(first);
+        drop(queue.turn(&id).await);
+        assert!(queue.0.lock().unwrap().is_empty());
+    }
+}

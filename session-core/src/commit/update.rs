@@ -1,0 +1,320 @@
+//! Create, replace and move, with the merge.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::{Operation, jitter, within};
+use super::queue::Turn;
+use crate::live::change::Change;
+use crate::live::state::{Message, Plan, Stored};
+use crate::manager::{Class, Shared};
+use crate::provider::{Condition, Refusal, Rename, WriteOutcome};
+use crate::record::{Body, Header, Record, State};
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe, rename};
+
+/// What a release has to do.
+pub(super) struct Work {
+    pub stored: Option<Stored>,
+    pub changes: Vec<Change>,
+    pub plan: Plan,
+}
+
+/// What came of it.
+pub(super) struct Committed {
+    pub stored: Option<Stored>,
+    pub message: Message,
+}
+
+pub(super) async fn commit(manager: &Shared, mut work: Work) -> Result<Committed> {
+    match work.stored.take() {
+        None => create(manager, work).await,
+        Some(stored) => replace(manager, stored, work).await,
+    }
+}
+
+/// Stores a session for the first time.
+async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
+    let operation = manager.operation("create", true);
+    let mut body = Body::default();
+    apply(&mut work.changes, &mut body).map_err(|error| operation.explain(error))?;
+    let owner = work.plan.owner_after(None);
+    if body.is_empty() && owner.is_none() {
+        return Ok(Committed { stored: None, message: Message::Nothing });
+    }
+    let class = work.plan.class.unwrap_or_else(|| manager.classes.for_owner(owner.is_some()));
+    let now = manager.now();
+    let absolute = now.after(manager.absolute);
+    let ttl = class.idle.min(manager.absolute);
+    let mut header = Header::new(now, absolute, now.after(ttl));
+    header.owner = owner;
+    let mut record = Record::new(header, body);
+    // A create whose answer was lost is tried again under another id: under the same one it could come
+    // alive again after a logout that the client got in between.
+    let first = OnceLock::new();
+    let answer = operation
+        .call(async || {
+            let (token, id) = manager.new_id(class)?;
+            first.get_or_init(|| id.clone());
+            let outcome = manager.provider.write(&id, &record, Condition::Absent, ttl).await?;
+            Ok((token, id, outcome))
+        })
+        .await?;
+    let (token, id, WriteOutcome::Stored(stored)) = answer.value else {
+        return Err(operation.explain(Error::new(ErrorKind::Conflict, "the id that was drawn is taken")));
+    };
+    if answer.repeated {
+        withdraw(manager, &operation, first.get().filter(|first| **first != id)).await;
+    }
+    record.cas = stored.cas;
+    let (token, id) = manager.named(stored.token, token, id);
+    observe::created(&id);
+    let message = Message::Hold(token.clone());
+    Ok(Committed { stored: Some(Stored { token, id, class, record }), message })
+}
+
+/// Stores a session over the record that was read.
+async fn replace(manager: &Shared, stored: Stored, mut work: Work) -> Result<Committed> {
+    let operation = manager.operation(if work.plan.regenerate { "regenerate" } else { "release" }, true);
+    let mut base = stored.record.clone();
+    let mut turn: Option<Turn<'_>> = None;
+    let mut backoff = Backoff::default();
+    loop {
+        let now = manager.now();
+        if now >= base.header.absolute {
+            return Err(operation.explain(Error::new(ErrorKind::Expired, "its absolute deadline has passed")));
+        }
+        let mut next =
+            Next::over(manager, &stored, &base, &mut work, now).map_err(|error| operation.explain(error))?;
+        // A client-side record slides by being issued again; elsewhere a touch moves the deadline.
+        let reissue = manager.capabilities.client_side && manager.must_touch(&stored);
+        if !(next.changed || reissue) {
+            touch(manager, &stored, &mut base, now).await;
+            return Ok(Committed {
+                stored: Some(Stored { record: base, ..stored }),
+                message: Message::Nothing,
+            });
+        }
+        let refusal = match next.store(manager, &operation, &stored, &base).await? {
+            Outcome::Stored { token, id } => {
+                if let Some(turn) = &mut turn {
+                    turn.stored(&next.record);
+                }
+                let message =
+                    if token == stored.token { Message::Nothing } else { Message::Hold(token.clone()) };
+                let stored = Stored { token, id, class: next.class, record: next.record };
+                return Ok(Committed { stored: Some(stored), message });
+            }
+            Outcome::Refused(refusal) => refusal,
+        };
+        base = newer(manager, &operation, &stored, &base, refusal)?;
+        observe::conflict(&stored.id);
+        match &turn {
+            None => {
+                let next_turn = within(operation.end(), manager.queue.turn(&stored.id)).await;
+                let next_turn = next_turn.ok_or_else(|| contention(&operation))?;
+                base = next_turn.newer_than(&base).unwrap_or(base);
+                turn = Some(next_turn);
+            }
+            Some(_) => backoff.wait(operation.end()).await,
+        }
+        if operation.is_over() {
+            return Err(contention(&operation));
+        }
+    }
+}
+
+fn contention(operation: &Operation) -> Error {
+    operation.explain(Error::new(ErrorKind::Conflict, "others were faster until the deadline; try again"))
+}
+
+/// The record to merge with after a refusal, or why there is none.
+fn newer(
+    manager: &Shared,
+    operation: &Operation,
+    stored: &Stored,
+    base: &Record,
+    refusal: Refusal,
+) -> Result<Record> {
+    let kind = match refusal.current {
+        Some(current) if current.is_live() => {
+            // All writes since the one we read are on the list, and ours is not: it was not applied.
+            if !refusal.resent || current.header.has_version(base.header.version()) {
+                return Ok(*current);
+            }
+            ErrorKind::OutcomeUnknown
+        }
+        _ if manager.now() >= stored.record.header.deadline => ErrorKind::Expired,
+        _ => ErrorKind::Gone,
+    };
+    Err(operation.explain(Error::new(kind, "")))
+}
+
+/// The next record of a session.
+struct Next {
+    record: Record,
+    class: Class,
+    ttl: Duration,
+    changed: bool,
+    renew: bool,
+}
+
+enum Outcome {
+    Stored { token: Token, id: StorageId },
+    Refused(Refusal),
+}
+
+impl Next {
+    fn over(
+        manager: &Shared,
+        stored: &Stored,
+        base: &Record,
+        work: &mut Work,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let mut body = base.body.clone();
+        apply(&mut work.changes, &mut body)?;
+        let owner = work.plan.owner_after(base.header.owner);
+        let class = work.plan.class.unwrap_or_else(|| manager.classes.after(stored.class, owner.is_some()));
+        let renew = work.plan.regenerate || class != stored.class;
+        let changed = renew || owner != base.header.owner || body != base.body;
+        if changed {
+            manager.limits.check(body.len(), body.bytes())?;
+        }
+        let ttl = class.idle.min(base.header.absolute.since(now));
+        let mut header = base.header.next();
+        header.deadline = now.after(ttl);
+        header.owner = owner;
+        Ok(Self { record: Record::new(header, body), class, ttl, changed, renew })
+    }
+
+    async fn store(
+        &mut self,
+        manager: &Shared,
+        operation: &Operation,
+        stored: &Stored,
+        base: &Record,
+    ) -> Result<Outcome> {
+        if self.renew && !manager.capabilities.client_side {
+            return self.move_to_new_id(manager, operation, stored, base).await;
+        }
+        let answer = operation
+            .call(|| {
+                manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl)
+            })
+            .await?;
+        let outcome = self.settle(answer.value, answer.repeated);
+        Ok(self.named(manager, outcome, stored.token.clone(), stored.id.clone()))
+    }
+
+    async fn move_to_new_id(
+        &mut self,
+        manager: &Shared,
+        operation: &Operation,
+        stored: &Stored,
+        base: &Record,
+    ) -> Result<Outcome> {
+        // As with a create, a second attempt takes another id. Nobody else can know either of them, so a
+        // tombstone that points to one is ours.
+        let drawn = [manager.new_id(self.class)?, manager.new_id(self.class)?];
+        let tombstones = [0, 1].map(|index| rename::tombstone(base, &drawn[index].1, manager.now()));
+        let mut attempts = [0, 1].into_iter().cycle();
+        let answer = operation
+            .call(|| {
+                let index = attempts.next().unwrap_or(0);
+                let new = (&drawn[index].1, &self.record, self.ttl);
+                let arguments = Rename::new((&stored.id, base.stamp()), new, &tombstones[index]);
+                async move { Ok((index, manager.provider.rename(&arguments).await?)) }
+            })
+            .await?;
+        let (index, outcome) = answer.value;
+        let (index, outcome) = match moved_to(&outcome, &drawn) {
+            Some(index) => (index, WriteOutcome::stored()),
+            None => (index, self.settle(outcome, answer.repeated)),
+        };
+        let [first, second] = drawn;
+        let ((token, id), other) = if index == 0 { (first, second.1) } else { (second, first.1) };
+        if matches!(outcome, WriteOutcome::Stored(_)) {
+            observe::regenerated(&stored.id, &id);
+        }
+        if answer.repeated {
+            withdraw(manager, operation, Some(&other)).await;
+        }
+        Ok(self.named(manager, outcome, token, id))
+    }
+
+    /// A refusal that shows this very write is the echo of one that was applied.
+    fn settle(&self, outcome: WriteOutcome, repeated: bool) -> WriteOutcome {
+        match outcome {
+            WriteOutcome::Refused(mut refusal) => {
+                let current = refusal.current.as_deref();
+                if let Some(current) = current.filter(|c| c.header.has_version(self.record.header.version()))
+                {
+                    return WriteOutcome::stored_with_cas(current.cas);
+                }
+                refusal.resent |= repeated;
+                WriteOutcome::Refused(refusal)
+            }
+            WriteOutcome::Stored(_) => outcome,
+        }
+    }
+
+    fn named(&mut self, manager: &Shared, outcome: WriteOutcome, token: Token, id: StorageId) -> Outcome {
+        match outcome {
+            WriteOutcome::Stored(done) => {
+                self.record.cas = done.cas;
+                let (token, id) = manager.named(done.token, token, id);
+                Outcome::Stored { token, id }
+            }
+            WriteOutcome::Refused(refusal) => Outcome::Refused(refusal),
+        }
+    }
+}
+
+/// To which of the ids that were drawn a refusal shows the session to have moved.
+fn moved_to(outcome: &WriteOutcome, drawn: &[(Token, StorageId); 2]) -> Option<usize> {
+    let WriteOutcome::Refused(refusal) = outcome else { return None };
+    match &refusal.current.as_deref()?.header.state {
+        State::Moved(to) => drawn.iter().position(|(_, id)| id == to),
+        State::Live => None,
+    }
+}
+
+/// Removes what an attempt that was not heard may have left under an id that nobody was told. It would end by itself;
+/// that it fails too is no reason to fail.
+async fn withdraw(manager: &Shared, operation: &Operation, id: Option<&StorageId>) {
+    if let Some(id) = id {
+        let _ = within(operation.end(), manager.provider.destroy(id, None)).await;
+    }
+}
+
+fn apply(changes: &mut [Change], body: &mut Body) -> Result<()> {
+    changes.iter_mut().try_for_each(|change| change.apply(body))
+}
+
+/// Moves the idle deadline of an unchanged session, when that is due. A request that only read is not failed by it.
+async fn touch(manager: &Shared, stored: &Stored, base: &mut Record, now: Timestamp) {
+    if !manager.must_touch(stored) {
+        return;
+    }
+    let ttl = stored.class.idle.min(base.header.absolute.since(now));
+    let operation = manager.operation("touch", false);
+    match operation.call(|| manager.provider.touch(&stored.id, base, ttl)).await {
+        Ok(answer) if answer.value => base.header.deadline = now.after(ttl),
+        Ok(_) => {}
+        Err(error) => observe::not_touched(&stored.id, &error),
+    }
+}
+
+/// Waits that grow, from a millisecond to a twentieth of a second.
+#[derive(Default)]
+struct Backoff(u32);
+
+impl Backoff {
+    async fn wait(&mut self, until: Instant) {
+        let around = Duration::from_millis(1 << self.0.min(6)).min(Duration::from_millis(50));
+        self.0 += 1;
+        tokio::time::sleep_until((Instant::now() + jitter(around)).min(until)).await;
+    }
+}

@@ -1,0 +1,359 @@
+//! Settings of a manager as data: the JSON text and the `app.conf` keys that Beego's applications use.
+//!
+//! For new applications the builder of the manager is the better way; this is for those who have such a
+//! configuration, or want to keep one outside of the program. Nothing is connected or started here.
+
+mod app_conf;
+mod json;
+
+use std::time::Duration;
+
+use crate::{
+    CookieSettings, Error, HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, Result, SameSite, Secret,
+    SecureMode, Token, Transport, TrustedProxies,
+};
+
+/// The longest `sessionIDLength` in bytes; as many make 1,024 characters.
+const MAX_ID_BYTES: usize = 512;
+
+/// What a configuration says of a manager. Lifetimes are whole seconds, as in the texts that it is read from.
+///
+/// ```
+/// use session_core::ManagerConfig;
+/// use std::time::Duration;
+///
+/// let config = ManagerConfig::from_json(
+///     r#"{"cookieName":"gosessionid", "enableSetCookie,omitempty": true, "gclifetime":3600, "secure": true}"#,
+/// )?;
+/// assert_eq!(config.idle(), Duration::from_secs(3600));
+/// # Ok::<(), session_core::Error>(())
+/// ```
+///
+/// | JSON key | `app.conf` key | field | when absent (JSON; `app.conf` where it differs) |
+/// |---|---|---|---|
+/// | `cookieName` | `sessionname` | [`cookie_name`](Self::cookie_name) | `gosessionid`; `beegosessionID` |
+/// | `enableSetCookie` | `sessionautosetcookie` | [`enable_set_cookie`](Self::enable_set_cookie) | yes |
+/// | `gclifetime` | `sessiongcmaxlifetime` | [`gc_lifetime`](Self::gc_lifetime) | 3600 |
+/// | `maxLifetime` | | [`max_lifetime`](Self::max_lifetime) | as `gclifetime` |
+/// | `secure` | `enablehttps` | [`secure`](Self::secure) | follows the connection |
+/// | `disableHTTPOnly` | `sessiondisablehttponly` | [`disable_http_only`](Self::disable_http_only) | no |
+/// | `cookieSameSite` | `sessioncookiesamesite` | [`cookie_same_site`](Self::cookie_same_site) | `Lax` |
+/// | `domain` | `sessiondomain` | [`domain`](Self::domain) | this host only |
+/// | `cookieLifeTime` | `sessioncookielifetime` | [`cookie_life_time`](Self::cookie_life_time) | 0, until the browser closes |
+/// | `sessionIDHashFunc` | `sessionhashfunc` | [`session_id_hash_func`](Self::session_id_hash_func) | `sha1` |
+/// | `sessionIDHashKey` | `sessionhashkey` | [`session_id_hash_key`](Self::session_id_hash_key) | empty; `beegoserversessionkey` |
+/// | `sessionIDLength` | | [`session_id_length`](Self::session_id_length) | the hash function decides |
+/// | `sessionIDPrefix` | `sessionidprefix` | [`session_id_prefix`](Self::session_id_prefix) | empty |
+/// | `EnableSidInHTTPHeader` | `sessionenablesidinhttpheader` | [`enable_sid_in_http_header`](Self::enable_sid_in_http_header) | no |
+/// | `SessionNameInHTTPHeader` | `sessionnameinhttpheader` | [`session_name_in_http_header`](Self::session_name_in_http_header) | empty; `Beegosessionid` |
+/// | `EnableSidInURLQuery` | `sessionenablesidinurlquery` | [`enable_sid_in_url_query`](Self::enable_sid_in_url_query) | no |
+/// | `providerConfig` | `sessionproviderconfig`, `sessionsavepath` | [`provider_config`](Self::provider_config) | empty |
+///
+/// Upper and lower case do not matter in keys, and `,omitempty` behind one is dropped, both as in Go's JSON. An
+/// unknown key is an error: a misspelt `secure` must not go unnoticed. It reads other `serde` formats with the same keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "the switches of the documented configuration, one each")]
+pub struct ManagerConfig {
+    /// The name of the cookie, and of the query parameter where that is on.
+    pub cookie_name: String,
+    /// Whether responses write the cookie. Off, it is still read, unless a header is configured instead.
+    pub enable_set_cookie: bool,
+    /// How long from one collection of expired sessions to the next, in seconds; at least 1.
+    pub gc_lifetime: u64,
+    /// After how many unused seconds a session ends; as [`gc_lifetime`](Self::gc_lifetime) when absent or 0.
+    pub max_lifetime: Option<u64>,
+    /// Whether the cookie has `Secure`. Absent, it follows the connection, and no proxy is believed: behind a proxy
+    /// that ends TLS say `true`.
+    pub secure: Option<bool>,
+    /// Whether scripts may read the cookie.
+    pub disable_http_only: bool,
+    /// Whether other sites' requests carry the cookie: 2 or `"lax"`, 3 or `"strict"`, 4 or `"none"`;
+    /// 0 and 1 leave it to the library and mean `Lax`.
+    pub cookie_same_site: SameSite,
+    /// The domain whose subdomains get the cookie as well.
+    pub domain: Option<String>,
+    /// For how many seconds browsers keep the cookie; 0 is until they are closed.
+    pub cookie_life_time: u64,
+    /// With which function ids are made, unless [`session_id_length`](Self::session_id_length) is given.
+    pub session_id_hash_func: HashFunction,
+    /// The key of that function. Ids stay unguessable without: what is hashed is random and used once.
+    pub session_id_hash_key: Secret,
+    /// How many random bytes an id has, in hexadecimal; 16 at least. Goes before the hash function, as in
+    /// Beego 2, which dropped that.
+    pub session_id_length: Option<usize>,
+    /// Fixed text before every id.
+    pub session_id_prefix: String,
+    /// Whether a header carries the id too. With [`enable_set_cookie`](Self::enable_set_cookie) off it is
+    /// the only way, and cookies are not even read.
+    pub enable_sid_in_http_header: bool,
+    /// The name of that header.
+    pub session_name_in_http_header: String,
+    /// Whether an id in the URL counts, where there is no cookie.
+    pub enable_sid_in_url_query: bool,
+    /// What the engine is connected with, in the engine's own form.
+    pub provider_config: Secret,
+}
+
+impl Default for ManagerConfig {
+    fn default() -> Self {
+        Self {
+            cookie_name: "gosessionid".into(),
+            enable_set_cookie: true,
+            gc_lifetime: 3600,
+            max_lifetime: None,
+            secure: None,
+            disable_http_only: false,
+            cookie_same_site: SameSite::Lax,
+            domain: None,
+            cookie_life_time: 0,
+            session_id_hash_func: HashFunction::Sha1,
+            session_id_hash_key: Secret::default(),
+            session_id_length: None,
+            session_id_prefix: String::new(),
+            enable_sid_in_http_header: false,
+            session_name_in_http_header: String::new(),
+            enable_sid_in_url_query: false,
+            provider_config: Secret::default(),
+        }
+    }
+}
+
+impl ManagerConfig {
+    /// Reads the JSON text that `session.NewManager` takes, and [checks](Self::check) it.
+    ///
+    /// [`Config`](crate::ErrorKind::Config) with line and column when it is no JSON or a value has the wrong type,
+    /// and when a key is unknown or given twice. No value of the text is in the message.
+    pub fn from_json(text: &str) -> Result<Self> {
+        json::read(text)
+    }
+
+    /// Reads the session keys of an `app.conf`, and gives the engine's name (`sessionprovider`, default `memory`)
+    /// beside the configuration; `None` unless `sessionon` is true.
+    ///
+    /// The file is read as Beego reads it: `key = value`, comments on lines of their own, the section of the
+    /// `runmode` (default `prod`) before the keys without a section, `${NAME||default}` for environment variables, and
+    /// `sessionConfig` with the JSON text in place of the single keys. Keys that do not begin with `session` are
+    /// the application's and passed over. `include` is not followed.
+    ///
+    /// [`Config`](crate::ErrorKind::Config) with the line when one cannot be read, and as for [`from_json`](Self::from_json).
+    pub fn from_app_conf(text: &str) -> Result<Option<(Self, String)>> {
+        app_conf::read(text, &|name| std::env::var(name).ok())
+    }
+
+    /// [`Config`](crate::ErrorKind::Config) when a setting is out of its range or two contradict each other.
+    pub fn check(&self) -> Result<()> {
+        if self.gc_lifetime == 0 {
+            return Err(Error::config("`gclifetime` is a number of seconds, 1 at least"));
+        }
+        self.transport()?;
+        self.id_generator()?;
+        Ok(())
+    }
+
+    /// After how long without a request a session ends.
+    pub fn idle(&self) -> Duration {
+        let seconds = self.max_lifetime.filter(|seconds| *seconds > 0).unwrap_or(self.gc_lifetime);
+        Duration::from_secs(seconds)
+    }
+
+    /// How often expired sessions are collected.
+    pub const fn gc_interval(&self) -> Duration {
+        Duration::from_secs(self.gc_lifetime)
+    }
+
+    /// How long browsers keep the cookie; `None` is until they are closed.
+    pub fn cookie_lifetime(&self) -> Option<Duration> {
+        (self.cookie_life_time > 0).then(|| Duration::from_secs(self.cookie_life_time))
+    }
+
+    /// How ids travel; checked.
+    pub fn transport(&self) -> Result<Transport> {
+        let secure = match self.secure {
+            Some(true) => SecureMode::Always,
+            Some(false) => SecureMode::Never,
+            None => SecureMode::Auto(TrustedProxies::none()),
+        };
+        let mut cookie = CookieSettings::named(&self.cookie_name)
+            .secure(secure)
+            .http_only(!self.disable_http_only)
+            .same_site(self.cookie_same_site)
+            .persistent(self.cookie_life_time > 0)
+            .send(self.enable_set_cookie);
+        if let Some(domain) = &self.domain {
+            cookie = cookie.domain(domain);
+        }
+        let mut transport = Transport::cookie(cookie);
+        if self.enable_sid_in_http_header {
+            if self.session_name_in_http_header.is_empty() {
+                return Err(Error::config(
+                    "`EnableSidInHTTPHeader` needs the name of a header in `SessionNameInHTTPHeader`",
+                ));
+            }
+            transport = transport.with_header(&self.session_name_in_http_header);
+            if !self.enable_set_cookie {
+                transport = transport.without_cookie();
+            }
+        }
+        if self.enable_sid_in_url_query {
+            transport = transport.with_query(&self.cookie_name);
+        }
+        transport.check()?;
+        Ok(transport)
+    }
+
+    /// How ids are made; never with less than [`MIN_ID_BITS`] bits.
+    pub fn id_generator(&self) -> Result<RandomIds> {
+        let ids = match self.session_id_length {
+            Some(bytes) if bytes <= MAX_ID_BYTES => RandomIds::hex(bytes),
+            Some(_) => {
+                return Err(Error::config(format!("`sessionIDLength` is {MAX_ID_BYTES} bytes at most")));
+            }
+            None => RandomIds::hmac(self.session_id_hash_func, self.session_id_hash_key.clone()),
+        };
+        if ids.random_bits() < MIN_ID_BITS {
+            return Err(Error::config(format!(
+                "ids of {} bits can be guessed: `sessionIDLength` is 16 bytes at least (or leave it out)",
+                ids.random_bits()
+            )));
+        }
+        let prefix = &self.session_id_prefix;
+        if prefix.len() > MAX_ID_BYTES || Token::new(&format!("{prefix}0")).is_none() {
+            return Err(Error::config(format!(
+                "`sessionIDPrefix` is at most {MAX_ID_BYTES} of A-Z a-z 0-9 _ - . and does not begin with a dot"
+            )));
+        }
+        Ok(ids.prefix(prefix))
+    }
+
+    /// Reads the number or the word that says what other sites' requests carry.
+    fn same_site(setting: &str) -> Option<SameSite> {
+        // The numbers are the constants of Go's net/http.
+        match setting.to_ascii_lowercase().as_str() {
+            "0" | "1" | "2" | "lax" => Some(SameSite::Lax),
+            "3" | "strict" => Some(SameSite::Strict),
+            "4" | "none" => Some(SameSite::None),
+            _ => None,
+        }
+    }
+
+    fn hash_function(name: &str) -> Option<HashFunction> {
+        match name.to_ascii_lowercase().as_str() {
+            "" | "sha1" => Some(HashFunction::Sha1),
+            "sha256" => Some(HashFunction::Sha256),
+            _ => None,
+        }
+    }
+}
+
+/// What a same-site setting may be, for messages.
+const SAME_SITES: &str = "0 to 4, \"lax\", \"strict\" or \"none\"";
+/// What a hash function may be, for messages.
+const HASH_FUNCTIONS: &str = "\"sha1\" or \"sha256\"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Connection, ErrorKind};
+
+    fn config(change: impl FnOnce(&mut ManagerConfig)) -> ManagerConfig {
+        let mut config = ManagerConfig::default();
+        change(&mut config);
+        config
+    }
+
+    fn refusal(change: impl FnOnce(&mut ManagerConfig)) -> String {
+        let error = config(change).check().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        error.message().to_owned()
+    }
+
+    fn lines(config: &ManagerConfig, tls: bool) -> Vec<String> {
+        let transport = config.transport().unwrap();
+        let secure = transport.secure(Connection { tls, ..Connection::default() });
+        let token = Token::new("t").unwrap();
+        transport
+            .set(&token, config.cookie_lifetime(), secure)
+            .unwrap()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect()
+    }
+
+    #[test]
+    fn the_cookie_is_what_the_configuration_says() {
+        assert_eq!(
+            lines(&ManagerConfig::default(), false),
+            ["set-cookie: gosessionid=t; Path=/; HttpOnly; SameSite=Lax"]
+        );
+        assert!(lines(&ManagerConfig::default(), true)[0].ends_with("; Secure"), "follows the connection");
+        assert!(
+            lines(&config(|it| it.secure = Some(true)), false)[0].ends_with("; Secure"),
+            "always when on"
+        );
+        assert!(!lines(&config(|it| it.secure = Some(false)), true)[0].contains("Secure"));
+        let full = config(|it| {
+            it.cookie_name = "__Secure-id".into();
+            it.secure = Some(true);
+            it.disable_http_only = true;
+            it.cookie_same_site = SameSite::Strict;
+            it.domain = Some(".example.com".into());
+            it.cookie_life_time = 3600;
+        });
+        assert_eq!(
+            lines(&full, false),
+            ["set-cookie: __Secure-id=t; Path=/; Domain=example.com; Max-Age=3600; SameSite=Strict; Secure"]
+        );
+    }
+
+    #[test]
+    fn header_and_url_modes_are_on_only_when_asked_for() {
+        let header = |set_cookie| {
+            config(|it| {
+                it.enable_sid_in_http_header = true;
+                it.session_name_in_http_header = "Beegosessionid".into();
+                it.enable_set_cookie = set_cookie;
+            })
+        };
+        assert_eq!(lines(&header(true), false).len(), 2);
+        assert_eq!(lines(&header(false), false), ["Beegosessionid: t"]);
+        assert_eq!(header(false).transport().unwrap().cookie_name(), None, "nor are cookies read");
+        let silent = config(|it| it.enable_set_cookie = false);
+        assert!(lines(&silent, false).is_empty());
+        assert_eq!(silent.transport().unwrap().cookie_name(), Some("gosessionid"));
+        assert!(!ManagerConfig::default().transport().unwrap().query_mode());
+        let query = config(|it| it.enable_sid_in_url_query = true).transport().unwrap();
+        assert_eq!(query.query_name(), Some("gosessionid"));
+        assert!(refusal(|it| it.enable_sid_in_http_header = true).contains("SessionNameInHTTPHeader"));
+    }
+
+    #[test]
+    fn contradictions_and_weak_ids_are_refused() {
+        assert!(refusal(|it| it.gc_lifetime = 0).contains("gclifetime"));
+        assert!(refusal(|it| it.cookie_name = "a b".into()).contains("name of a cookie"));
+        assert!(refusal(|it| it.cookie_name = "__Host-id".into()).contains("`secure` on"));
+        assert!(refusal(|it| it.cookie_same_site = SameSite::None).contains("`secure` on"));
+        assert!(refusal(|it| it.session_id_length = Some(15)).contains("120 bits"));
+        assert!(refusal(|it| it.session_id_length = Some(usize::MAX)).contains("at most"));
+        for prefix in ["a b", ".a", "ä", "a\n", &"x".repeat(600)] {
+            assert!(refusal(|it| it.session_id_prefix = prefix.into()).contains("sessionIDPrefix"));
+        }
+    }
+
+    #[test]
+    fn ids_have_the_form_that_the_configuration_asks_for() {
+        let id = |change: fn(&mut ManagerConfig)| {
+            config(change).id_generator().unwrap().generate().unwrap().expose().to_owned()
+        };
+        assert_eq!(id(|_| ()).len(), 40);
+        assert_eq!(id(|it| it.session_id_hash_func = HashFunction::Sha256).len(), 64);
+        assert_eq!(id(|it| it.session_id_length = Some(16)).len(), 32);
+        let prefixed = id(|it| it.session_id_prefix = "app-".into());
+        assert!(prefixed.starts_with("app-") && prefixed.len() == 44);
+    }
+
+    #[test]
+    fn the_idle_time_is_the_gc_lifetime_unless_given() {
+        let of = |max| config(|it| it.max_lifetime = max).idle().as_secs();
+        assert_eq!([of(None), of(Some(0)), of(Some(60))], [3600, 3600, 60]);
+    }
+}

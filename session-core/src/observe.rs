@@ -1,0 +1,69 @@
+//! What the core tells operators: `tracing` events and, with the feature `metrics`, counters.
+//!
+//! A storage id prints as the first digits of a hash; tokens never come here. Every counter has the name of its event; `session_operation_seconds` is a histogram.
+
+use tokio::time::Instant;
+
+use crate::{Error, StorageId};
+
+/// Adds to the counter of an event.
+fn count(event: &'static str, by: usize) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!(event).increment(by as u64);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (event, by);
+}
+
+/// How long an operation took, all attempts together.
+pub(crate) fn took(engine: &'static str, operation: &'static str, begun: Instant) {
+    #[cfg(feature = "metrics")]
+    metrics::histogram!("session_operation_seconds", "engine" => engine, "operation" => operation)
+        .record(begun.elapsed().as_secs_f64());
+    #[cfg(not(feature = "metrics"))]
+    let _ = (engine, operation, begun);
+}
+
+pub(crate) fn created(session: &StorageId) {
+    count("session_created", 1);
+    tracing::debug!(?session, "session created");
+}
+
+pub(crate) fn conflict(session: &StorageId) {
+    count("session_conflict", 1);
+    tracing::debug!(?session, "session changed by another request, merging");
+}
+
+pub(crate) fn regenerated(session: &StorageId, new: &StorageId) {
+    count("session_regenerated", 1);
+    tracing::debug!(?session, ?new, "session id regenerated");
+}
+
+pub(crate) fn destroyed(session: &StorageId) {
+    count("session_destroyed", 1);
+    tracing::debug!(?session, "session destroyed");
+}
+
+pub(crate) fn not_stored(session: Option<&StorageId>, error: &Error) {
+    count("session_not_stored", 1);
+    tracing::warn!(?session, %error, "session not stored");
+}
+
+pub(crate) fn unreadable(session: &StorageId, error: &Error) {
+    count("session_unreadable", 1);
+    tracing::error!(?session, %error, "unreadable session record, removed");
+}
+
+pub(crate) fn ambiguous(sessions: usize) {
+    count("session_ambiguous_cookie", 1);
+    tracing::warn!(sessions, "ambiguous_cookie: several live sessions presented, none used");
+}
+
+pub(crate) fn not_touched(session: &StorageId, error: &Error) {
+    count("session_not_touched", 1);
+    tracing::warn!(?session, %error, "idle deadline not moved");
+}
+
+pub(crate) fn collected(sessions: usize) {
+    count("session_collected", sessions);
+    tracing::debug!(sessions, "expired sessions collected");
+}

@@ -1,0 +1,66 @@
+//! The `Cookie` header as it is read and the `Set-Cookie` header as it is written (RFC 6265bis).
+
+use std::time::Duration;
+
+use super::CookieSettings;
+
+/// The longest life that browsers give a cookie (RFC 6265bis section 5.5).
+const MAX_AGE_LIMIT: u64 = 400 * 24 * 60 * 60;
+
+/// The values under `name` in one `Cookie` header, in their order, quotes taken off. What is not UTF-8 is left out.
+pub(super) fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a str> {
+    header.split(|byte| *byte == b';').filter_map(move |pair| {
+        // The name first: most cookies are somebody else's.
+        let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+        let value = value.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
+        let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+        std::str::from_utf8(unquoted.unwrap_or(value)).ok()
+    })
+}
+
+/// The value of `Set-Cookie` that hands out `value`.
+pub(super) fn set(cookie: &CookieSettings, value: &str, max_age: Option<Duration>, secure: bool) -> String {
+    let mut line = start(cookie, value);
+    if let (true, Some(max_age)) = (cookie.persistent, max_age) {
+        // Rounded up, so that the cookie does not go before the session; zero would mean "remove".
+        let seconds = max_age.as_secs().saturating_add(u64::from(max_age.subsec_nanos() > 0));
+        line.push_str("; Max-Age=");
+        line.push_str(&seconds.clamp(1, MAX_AGE_LIMIT).to_string());
+    }
+    finish(cookie, line, secure)
+}
+
+/// The value of `Set-Cookie` that removes the cookie. Whatever identifies it to browsers is the same as in [`set`].
+pub(super) fn remove(cookie: &CookieSettings, secure: bool) -> String {
+    let mut line = start(cookie, "");
+    line.push_str("; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
+    finish(cookie, line, secure)
+}
+
+fn start(cookie: &CookieSettings, value: &str) -> String {
+    let domain = cookie.domain.as_deref().unwrap_or_default();
+    let mut line =
+        String::with_capacity(cookie.name.len() + value.len() + cookie.path.len() + domain.len() + 112);
+    line.push_str(&cookie.name);
+    line.push('=');
+    line.push_str(value);
+    line.push_str("; Path=");
+    line.push_str(&cookie.path);
+    if !domain.is_empty() {
+        line.push_str("; Domain=");
+        line.push_str(domain);
+    }
+    line
+}
+
+fn finish(cookie: &CookieSettings, mut line: String, secure: bool) -> String {
+    if cookie.http_only {
+        line.push_str("; HttpOnly");
+    }
+    line.push_str("; SameSite=");
+    line.push_str(cookie.same_site.as_str());
+    if secure {
+        line.push_str("; Secure");
+    }
+    line
+}
