@@ -120,7 +120,7 @@ impl Server {
             ClientError::Server(_) => self.unavailable("it answered with an error of its own"),
             ClientError::Rejected(_) => self.error(
                 ErrorKind::Config,
-                "it does not understand the meta commands: memcached 1.6.10 or newer is needed",
+                "it does not understand the meta commands: memcached 1.6 is needed (tested with 1.6.18)",
             ),
             ClientError::Usage(why) => self.error(ErrorKind::Config, why),
             error => {

@@ -1,5 +1,7 @@
 //! Servers that restart, hang, are cut off or lose answers: honest errors, recovery, nothing mixed up.
 
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
 mod support;
 
 use std::sync::Arc;

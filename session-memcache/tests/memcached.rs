@@ -1,5 +1,7 @@
 //! What only memcached has: its commands and limits, lifetimes in ticks and dates, restarts, several servers.
 
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -109,14 +111,14 @@ async fn a_read_moves_the_idle_deadline_and_a_look_does_not() {
     let idle = Duration::from_secs(3);
     provider.write(&id, &session("x"), Condition::Absent, idle).await.unwrap();
     for _ in 0..3 {
-        sleep(Duration::from_millis(2_000)).await;
+        sleep(Duration::from_secs(2)).await;
         assert!(provider.read(&id, idle).await.unwrap().is_some(), "kept by the read before");
     }
-    sleep(Duration::from_millis(2_000)).await;
+    sleep(Duration::from_secs(2)).await;
     assert!(provider.exists(&id).await.unwrap());
     let refused = provider.write(&id, &session("y"), Condition::Absent, idle).await.unwrap();
     assert!(matches!(refused, WriteOutcome::Refused(refusal) if refusal.current.is_some()));
-    sleep(Duration::from_millis(3_000)).await;
+    sleep(Duration::from_secs(3)).await;
     assert!(provider.read(&id, idle).await.unwrap().is_none(), "kept by a look");
 }
 
@@ -165,7 +167,7 @@ async fn a_session_past_its_absolute_deadline_is_gone_though_reads_kept_it_alive
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     let id = id();
-    let record = ending_in(Duration::from_millis(1_000), "x");
+    let record = ending_in(Duration::from_secs(1), "x");
     create(&provider, &id, &record).await.unwrap();
     let seen = provider.read(&id, IDLE).await.unwrap().unwrap();
     sleep(Duration::from_millis(1_100)).await;
