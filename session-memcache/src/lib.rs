@@ -46,6 +46,8 @@ mod slot;
 mod ttl;
 
 pub use config::MemcacheConfig;
+/// The client of the crate `memcache`, of the very version that this crate is built with.
+pub use memcache::exp::AsyncMetaClient;
 pub use provider::MemcacheProvider;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use memcache::exp::AsyncMetaClient;
 use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
     Stamp, State, StorageId, SystemClock, WriteOutcome,
@@ -68,6 +69,14 @@ impl MemcacheProvider {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Uses a client that the application has already, with its own routing, connections and timeouts: of the
+    /// configuration only `prefix` and `item_max` count then.
+    #[must_use]
+    pub fn client(mut self, client: AsyncMetaClient) -> Self {
+        self.servers = vec![Server::given(client)];
         self
     }
 

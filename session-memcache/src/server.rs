@@ -28,6 +28,8 @@ pub(crate) struct Server {
     turns: Semaphore,
     /// The connections, numbered: a failure ends the generation it happened in, and no later one.
     current: Mutex<(u64, Option<AsyncMetaClient>)>,
+    /// The client is the application's own, and stays whatever happens.
+    given: bool,
 }
 
 impl fmt::Debug for Server {
@@ -44,6 +46,19 @@ impl Server {
             connections: config.connections,
             turns: Semaphore::new(config.connections),
             current: Mutex::new((0, None)),
+            given: false,
+        }
+    }
+
+    /// Whatever stands behind a client that the application made.
+    pub(crate) fn given(client: AsyncMetaClient) -> Self {
+        Self {
+            name: "memcached".to_owned(),
+            timeout: Duration::MAX,
+            connections: 0,
+            turns: Semaphore::new(Semaphore::MAX_PERMITS),
+            current: Mutex::new((0, Some(client))),
+            given: true,
         }
     }
 
@@ -98,7 +113,7 @@ impl Server {
     /// Forgets the connections of that generation: those in use end with their exchange, the idle ones now.
     fn discard(&self, generation: u64) {
         let mut current = self.current();
-        if current.0 == generation {
+        if current.0 == generation && !self.given {
             *current = (generation + 1, None);
         }
     }

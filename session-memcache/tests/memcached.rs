@@ -11,7 +11,7 @@ use std::time::Duration;
 use session_core::{
     Condition, ConnectOptions, DestroyOutcome, ErrorKind, Provider, Record, State, StorageId, WriteOutcome,
 };
-use session_memcache::{MemcacheConfig, MemcacheProvider};
+use session_memcache::{AsyncMetaClient, MemcacheConfig, MemcacheProvider};
 use session_servers::memcached::{Memcached, ask};
 use session_servers::proxy::Proxy;
 use support::{IDLE, create, ending_in, id, next, over, session, text};
@@ -347,6 +347,22 @@ async fn three_servers_share_the_sessions_and_one_that_is_down_takes_only_its_ow
         found += u64::from(provider.read(id, IDLE).await.unwrap().is_some());
     }
     assert_eq!(found, 60 - items[1]);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_client_of_the_application_is_used_and_outlives_a_failure() {
+    let server = Memcached::start().unwrap();
+    let client = AsyncMetaClient::connect(server.process().address()).await.unwrap();
+    let provider = MemcacheProvider::new(&"unused".parse().unwrap()).client(client.clone());
+    let id = id();
+    create(&provider, &id, &session("x")).await.unwrap();
+    assert!(client.get(key(&id)).send().await.unwrap().hit());
+    server.process().kill().unwrap();
+    sleep(Duration::from_millis(20)).await;
+    assert_eq!(provider.read(&id, IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    server.process().restart().unwrap();
+    assert!(provider.read(&id, IDLE).await.unwrap().is_none());
 }
 
 #[tokio::test]
