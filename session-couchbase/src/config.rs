@@ -55,6 +55,7 @@ pub struct CouchbaseConfig {
     pub(crate) durability: Durability,
     pub(crate) prefix: String,
     pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     pub(crate) connections: usize,
 }
 
@@ -87,6 +88,7 @@ impl CouchbaseConfig {
             durability: Durability::None,
             prefix: "session:".to_owned(),
             timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(10),
             connections: 2,
         })
     }
@@ -114,13 +116,22 @@ impl CouchbaseConfig {
         Ok(self)
     }
 
-    /// How long an answer, and each step of connecting, may take: 5 s by default. The SDK by itself waits for ever. A
-    /// manager's deadline is usually shorter and ends a call first.
+    /// How long an answer may take: 5 s by default. The SDK by itself waits for ever. A manager's deadline is usually
+    /// shorter and ends a call first.
     pub fn timeout(mut self, timeout: Duration) -> Result<Self> {
         if timeout.is_zero() {
             return Err(wrong("`timeout` must be longer than nothing, as in `500ms` or `5s`"));
         }
         self.timeout = timeout;
+        Ok(self)
+    }
+
+    /// How long connecting may take until it is given up with the reason: 10 s by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Result<Self> {
+        if timeout.is_zero() {
+            return Err(wrong("`connect_timeout` must be longer than nothing, as in `10s`"));
+        }
+        self.connect_timeout = timeout;
         Ok(self)
     }
 
@@ -167,14 +178,12 @@ impl CouchbaseConfig {
                 )),
             })),
             "prefix" => self.prefix(value),
-            "timeout" => match duration(value) {
-                Some(timeout) => self.timeout(timeout),
-                None => Err(wrong("`timeout` takes a whole number with its unit, as in `500ms` or `5s`")),
-            },
+            "timeout" => self.timeout(duration(value)?),
+            "connect_timeout" => self.connect_timeout(duration(value)?),
             "connections" => self.connections(value.parse().unwrap_or(0)),
             "network" => self.network(value),
             _ => Err(wrong(
-                "an option is none of `scope`, `collection`, `durability`, `prefix`, `timeout`, `connections` and `network`",
+                "an option is none of `scope`, `collection`, `durability`, `prefix`, `timeout`, `connect_timeout`, `connections` and `network`",
             )),
         }
     }
@@ -284,11 +293,12 @@ fn name(what: &str, text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn duration(text: &str) -> Option<Duration> {
-    match text.strip_suffix("ms") {
+fn duration(text: &str) -> Result<Duration> {
+    let duration = match text.strip_suffix("ms") {
         Some(millis) => millis.parse().ok().map(Duration::from_millis),
-        None => text.strip_suffix('s')?.parse().ok().map(Duration::from_secs),
-    }
+        None => text.strip_suffix('s').and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
+    };
+    duration.ok_or_else(|| wrong("a timeout is no whole number with its unit, as in `500ms` or `5s`"))
 }
 
 fn wrong(why: &str) -> Error {
@@ -367,6 +377,7 @@ mod tests {
             ("couchbase://b:hunter2@db1/b?scope=", "scope"),
             ("couchbase://b:hunter2@db1/b?collection=a b", "collection"),
             ("couchbase://b:hunter2@db1/b?timeout=5", "timeout"),
+            ("couchbase://b:hunter2@db1/b?connect_timeout=0s", "connect_timeout"),
             ("couchbase://b:hunter2@db1/b?connections=0", "connections"),
             ("couchbase://b:hunter2@db1/b?prefix=a b", "prefix"),
             ("couchbase://b:hunter2@db1/b?kv_timeout=5s", "none of `scope`"),

@@ -14,7 +14,7 @@ use couchbase::service_type::ServiceType;
 use session_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::link::Boxed;
 use crate::{CouchbaseConfig, ENGINE, errors};
@@ -33,7 +33,7 @@ pub(crate) struct Connected {
 /// First on a runtime of its own, which is thrown away: where there is no such bucket, the SDK leaves a task behind that
 /// asks for it for ever, and only the end of its runtime ends it.
 pub(crate) async fn connect(config: &CouchbaseConfig) -> Result<Connected> {
-    rehearse(config.clone()).await?;
+    rehearse(CouchbaseConfig { connections: 1, ..config.clone() }).await?;
     open(config).await
 }
 
@@ -54,31 +54,32 @@ async fn rehearse(config: CouchbaseConfig) -> Result<()> {
 }
 
 async fn open(config: &CouchbaseConfig) -> Result<Connected> {
+    let end = Instant::now() + config.connect_timeout;
     let login = PasswordAuthenticator::new(config.user.as_str(), config.password.expose());
     let options = ClusterOptions::new(login.into())
         .kv_options(
             KvOptions::new()
                 .num_connections(config.connections)
-                .connect_timeout(config.timeout)
+                .connect_timeout(config.connect_timeout)
                 // How long it rests after a failure: short, so that a server that is back is used again at once.
                 .connect_throttle_timeout(Duration::from_millis(500)),
         )
         .orphan_reporter_options(OrphanReporterOptions::new().enabled(false))
         .default_retry_strategy(Arc::new(Patience));
 
-    let cluster = within(config, Box::pin(Cluster::connect(config.connection_string(), options))).await;
+    let cluster = within(end, Box::pin(Cluster::connect(config.connection_string(), options))).await;
     let cluster = match cluster {
         Some(cluster) => cluster.map_err(|error| errors::explain(error.kind(), false))?,
         None => return Err(refused(config, "user and password are wrong").await),
     };
     let bucket = cluster.bucket(config.bucket.as_str());
     let key_value = WaitUntilReadyOptions::new().service_types(vec![ServiceType::KV]);
-    match within(config, Box::pin(bucket.wait_until_ready(key_value))).await {
+    match within(end, Box::pin(bucket.wait_until_ready(key_value))).await {
         Some(ready) => ready.map_err(|error| errors::explain(error.kind(), false))?,
         None => return Err(refused(config, "there is no such bucket, or the user may not use it").await),
     }
     let collection = bucket.scope(config.scope.as_str()).collection(config.collection.as_str());
-    let found = within(config, Box::pin(collection.get(NOBODY, None))).await;
+    let found = within(end, Box::pin(collection.get(NOBODY, None))).await;
     match found.map(|found| found.map_err(|error| error.kind().clone())) {
         Some(Ok(_) | Err(Sdk::DocumentNotFound)) => Ok(Connected { collection, _cluster: cluster }),
         Some(Err(kind)) => Err(errors::explain(&kind, false)),
@@ -87,8 +88,8 @@ async fn open(config: &CouchbaseConfig) -> Result<Connected> {
 }
 
 /// The SDK's answer, or `None` when it is still trying.
-async fn within<T>(config: &CouchbaseConfig, step: Boxed<'_, T>) -> Option<T> {
-    timeout(config.timeout, step).await.ok()
+async fn within<T>(end: Instant, step: Boxed<'_, T>) -> Option<T> {
+    timeout_at(end, step).await.ok()
 }
 
 /// Why a step did not end: a server that answers everybody but us has a reason, and that is in the configuration.
@@ -98,8 +99,10 @@ async fn refused(config: &CouchbaseConfig, reason: &str) -> Error {
             break;
         }
         if matches!(timeout(Duration::from_secs(1), greet(host)).await, Ok(Ok(()))) {
-            let message =
-                format!("the server answers, but does not let us work within {:?}: {reason}", config.timeout);
+            let message = format!(
+                "the server answers, but does not let us work within {:?}: {reason}",
+                config.connect_timeout
+            );
             return Error::config(message).in_engine(ENGINE);
         }
     }
