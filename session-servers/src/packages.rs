@@ -57,7 +57,7 @@ pub fn ensure(packages: &[Package]) -> io::Result<()> {
     if !rustix::process::getuid().is_root() {
         return Err(missing(&wanted, "only root can install it"));
     }
-    let _no_services = NoServices::while_alive()?;
+    let _no_services = NoServices::while_alive(Path::new("/usr/sbin/policy-rc.d"))?;
     // Stale lists, or another update that is under way, need not mean that the install fails.
     let _ = run(&apt, &["update"]);
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
@@ -96,11 +96,10 @@ fn run(apt: &Path, arguments: &[&str]) -> io::Result<()> {
 }
 
 /// Debian's way to forbid that installing a server starts it.
-struct NoServices(Option<&'static Path>);
+struct NoServices<'a>(Option<&'a Path>);
 
-impl NoServices {
-    fn while_alive() -> io::Result<Self> {
-        let policy = Path::new("/usr/sbin/policy-rc.d");
+impl<'a> NoServices<'a> {
+    fn while_alive(policy: &'a Path) -> io::Result<Self> {
         match fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(policy) {
             Ok(mut file) => {
                 io::Write::write_all(&mut file, b"#!/bin/sh\nexit 101\n")?;
@@ -113,7 +112,7 @@ impl NoServices {
     }
 }
 
-impl Drop for NoServices {
+impl Drop for NoServices<'_> {
     fn drop(&mut self) {
         if let Some(policy) = self.0 {
             let _ = fs::remove_file(policy);
@@ -138,5 +137,17 @@ mod tests {
     fn a_missing_binary_is_an_error_that_says_what_to_install() {
         let error = require(NOWHERE).unwrap_err().to_string();
         assert!(error.contains("apt-get install no-such-package"), "{error}");
+    }
+
+    #[test]
+    fn services_are_forbidden_only_while_packages_are_installed_and_somebodys_own_policy_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let policy = dir.path().join("policy-rc.d");
+        let ours = NoServices::while_alive(&policy).unwrap();
+        assert_eq!(Command::new(&policy).status().unwrap().code(), Some(101));
+        drop(NoServices::while_alive(&policy).unwrap());
+        assert!(policy.exists());
+        drop(ours);
+        assert!(!policy.exists());
     }
 }

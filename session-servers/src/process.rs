@@ -3,6 +3,7 @@
 //! How a server is started is said in a [`Launch`]; [`Launch::start`] gives a running [`Process`].
 //! All calls block; from an async test that is fine where nothing else has to move meanwhile.
 
+use crate::dir::Dir;
 use crate::ports::Port;
 use crate::signals;
 use crate::spawn::{User, command, spawn};
@@ -18,7 +19,6 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 type Hook<T> = Box<dyn Fn(&Place) -> T + Send + Sync>;
 
@@ -144,7 +144,7 @@ impl fmt::Debug for Launch {
 /// Where a server lives: a private directory, removed with its server, and its ports.
 #[derive(Debug)]
 pub struct Place {
-    dir: TempDir,
+    dir: Dir,
     ports: Vec<Port>,
     user: Option<User>,
 }
@@ -152,7 +152,7 @@ pub struct Place {
 impl Place {
     fn new(launch: &Launch) -> io::Result<Self> {
         let user = launch.user.map(User::to_become).transpose()?.flatten();
-        let dir = tempfile::Builder::new().prefix(&format!("session-{}-", launch.name)).tempdir()?;
+        let dir = Dir::new(launch.name)?;
         if let Some(User { uid, gid }) = user {
             chown(dir.path(), Some(uid), Some(gid))?;
         }

@@ -1,5 +1,7 @@
 //! A stored value: any `serde` type as `MessagePack` with field names, so that it describes itself.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +11,14 @@ use crate::{Error, ErrorKind, Result};
 /// How deep a stored value may nest before it is refused.
 const MAX_DEPTH: usize = 128;
 
+/// The largest buffer that a thread keeps.
+const KEPT: usize = 64 << 10;
+
+thread_local! {
+    /// Where values are encoded, so that each then takes just the memory that it needs.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// An encoded value. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Value(Bytes);
@@ -16,10 +26,18 @@ pub struct Value(Bytes);
 impl Value {
     /// Encodes a value; [`Codec`](ErrorKind::Codec) when its `Serialize` fails.
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        let bytes = rmp_serde::to_vec_named(value).map_err(|error| {
+        // Taken out while it is used: a `Serialize` may encode other values.
+        let mut buffer = BUFFER.take();
+        buffer.clear();
+        let written = rmp_serde::encode::write_named(&mut buffer, value);
+        let bytes = Bytes::copy_from_slice(&buffer);
+        if buffer.capacity() <= KEPT {
+            BUFFER.set(buffer);
+        }
+        written.map_err(|error| {
             Error::new(ErrorKind::Codec, "the value cannot be written as MessagePack").with_source(error)
         })?;
-        Ok(Self(bytes.into()))
+        Ok(Self(bytes))
     }
 
     /// Decodes the value as `T`; [`Codec`](ErrorKind::Codec) when it is of another shape.

@@ -1,0 +1,23 @@
+//! The behaviours, grouped by what they guarantee. Each is a function that panics when the engine does not show it.
+
+pub mod cancellation;
+pub mod classes;
+pub mod collection;
+pub mod conditional;
+pub mod deadlines;
+pub mod ending;
+pub mod expiry;
+pub mod hanging_up;
+pub mod identity;
+pub mod limits;
+pub mod logout;
+pub mod lost_answers;
+pub mod merging;
+pub mod nothing;
+pub mod orders;
+pub mod outage;
+pub mod privacy;
+pub mod regeneration;
+pub mod renaming;
+pub mod round_trips;
+pub mod unreadable;

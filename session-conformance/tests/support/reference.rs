@@ -1,0 +1,168 @@
+//! The simplest provider that keeps the contract: a map under one lock.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use session_conformance::async_trait;
+use session_core::{
+    Capabilities, Clock, Condition, DestroyOutcome, Provider, Record, Result, Stamp, State, StorageId,
+    TimeSource, Timestamp, WriteOutcome,
+};
+
+/// What kind of engine it plays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kind {
+    /// Reads move the idle deadline.
+    pub slides: bool,
+    /// It keeps time by the machine's clock.
+    pub real_clock: bool,
+    /// It compares by a token of its own, which every read changes.
+    pub cas: bool,
+}
+
+#[derive(Debug)]
+pub struct Entry {
+    pub bytes: Vec<u8>,
+    pub ends: Timestamp,
+    pub cas: u64,
+}
+
+type Map = HashMap<StorageId, Entry>;
+
+#[derive(Debug)]
+pub struct Reference {
+    pub kind: Kind,
+    pub clock: Arc<dyn Clock>,
+    map: Mutex<Map>,
+    tokens: AtomicU64,
+}
+
+impl Reference {
+    pub fn new(kind: Kind, clock: Arc<dyn Clock>) -> Self {
+        Self { kind, clock, map: Mutex::default(), tokens: AtomicU64::new(1) }
+    }
+
+    pub fn map(&self) -> MutexGuard<'_, Map> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is under the id and has not expired.
+    fn current(&self, map: &Map, id: &StorageId) -> Result<Option<Record>> {
+        let Some(entry) = map.get(id).filter(|entry| self.clock.now() < entry.ends) else { return Ok(None) };
+        let mut record = Record::decode(entry.bytes.clone())?;
+        record.header.deadline = entry.ends;
+        record.cas = entry.cas;
+        Ok(Some(record))
+    }
+
+    /// Stores without a condition.
+    pub fn put(&self, map: &mut Map, id: &StorageId, bytes: Vec<u8>, ttl: Duration) -> u64 {
+        let cas = self.next_token();
+        map.insert(id.clone(), Entry { bytes, ends: self.clock.now().after(ttl), cas });
+        cas
+    }
+
+    fn next_token(&self) -> u64 {
+        if self.kind.cas { self.tokens.fetch_add(1, Ordering::Relaxed) } else { 0 }
+    }
+
+    /// An engine's own token counts when there is one, and when it is stale, the version.
+    fn matches(current: &Record, stamp: Stamp) -> bool {
+        (stamp.cas != 0 && stamp.cas == current.cas) || stamp.version == current.header.version()
+    }
+}
+
+#[async_trait]
+impl Provider for Reference {
+    fn engine(&self) -> &'static str {
+        "reference"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let source = if self.kind.real_clock { TimeSource::Server } else { TimeSource::Core };
+        Capabilities::new().slides_on_read(self.kind.slides).time_source(source)
+    }
+
+    async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        let mut map = self.map();
+        let Some(mut record) = self.current(&map, id)? else { return Ok(None) };
+        let Some(entry) = map.get_mut(id) else { return Ok(None) };
+        if self.kind.slides && record.is_live() {
+            entry.ends = self.clock.now().after(idle).min(record.header.absolute);
+            record.header.deadline = entry.ends;
+        }
+        entry.cas = self.next_token();
+        record.cas = entry.cas;
+        Ok(Some(record))
+    }
+
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        let mut map = self.map();
+        let current = self.current(&map, id)?;
+        let holds = match (condition, &current) {
+            (Condition::Absent, current) => current.is_none(),
+            (Condition::Over(_), None) => false,
+            (Condition::Over(stamp), Some(current)) => Self::matches(current, stamp),
+        };
+        if !holds {
+            return Ok(WriteOutcome::refused(current));
+        }
+        let cas = self.put(&mut map, id, record.encode()?, ttl);
+        Ok(WriteOutcome::stored_with_cas(cas))
+    }
+
+    async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
+        let _ = seen;
+        let mut map = self.map();
+        let live = self.current(&map, id)?.is_some_and(|record| record.is_live());
+        if let Some(entry) = map.get_mut(id).filter(|_| live) {
+            entry.ends = self.clock.now().after(ttl);
+        }
+        Ok(live)
+    }
+
+    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
+        let mut map = self.map();
+        match (self.current(&map, id), expected) {
+            (Ok(None), _) => return Ok(DestroyOutcome::Absent),
+            (Ok(Some(Record { header: session_core::Header { state: State::Moved(new), .. }, .. })), _) => {
+                return Ok(DestroyOutcome::Moved(new));
+            }
+            (Ok(Some(current)), Some(stamp)) if !Self::matches(&current, stamp) => {
+                return Ok(DestroyOutcome::Refused(Box::new(current)));
+            }
+            _ => {}
+        }
+        map.remove(id);
+        Ok(DestroyOutcome::Destroyed)
+    }
+
+    async fn exists(&self, id: &StorageId) -> Result<bool> {
+        Ok(self.current(&self.map(), id)?.is_some_and(|record| record.is_live()))
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        let map = self.map();
+        let live = |id: &&StorageId| {
+            self.current(&map, id).is_ok_and(|record| record.is_some_and(|record| record.is_live()))
+        };
+        Ok(u64::try_from(map.keys().filter(live).count()).ok())
+    }
+
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        let mut map = self.map();
+        let now = self.clock.now();
+        let expired: Vec<_> =
+            map.iter().filter(|(_, entry)| entry.ends <= now).map(|(id, _)| id.clone()).collect();
+        let removed = expired.iter().take(limit).filter(|id| map.remove(id).is_some()).count();
+        Ok(removed)
+    }
+}
