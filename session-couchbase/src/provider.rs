@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use couchbase::collection::Collection;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Error, Provider, Record, Result, Stamp, State, StorageId,
-    SystemClock, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Provider, Record, Result, Stamp, State, StorageId,
+    SystemClock, Token, WriteOutcome,
 };
 
 use crate::document::{Document, MAX_DOCUMENT};
@@ -62,15 +62,14 @@ impl CouchbaseProvider {
         self
     }
 
-    fn document(&self, id: &StorageId) -> Result<Document<'_>> {
-        let mut key = self.prefix.clone();
-        key.push_str(&id.to_text());
-        if key.len() > MAX_KEY {
-            let why =
-                "Couchbase's keys end at 246 bytes: use shorter plain ids, a shorter prefix, or hashed ids";
-            return Err(Error::config(why).in_engine(ENGINE));
+    fn document(&self, id: &StorageId) -> Document<'_> {
+        let mut name = id.to_text();
+        if self.prefix.len() + name.len() > MAX_KEY {
+            // A long plain id; the tilde, which no id contains, keeps its hash apart from all others.
+            name = Token::new(&name).map_or(name, |plain| format!("~{}", StorageId::of(&plain).to_text()));
         }
-        Ok(Document { link: &self.link, key, durability: self.durability, clock: &*self.clock })
+        let key = format!("{}{name}", self.prefix);
+        Document { link: &self.link, key, durability: self.durability, clock: &*self.clock }
     }
 }
 
@@ -89,7 +88,7 @@ impl Provider for CouchbaseProvider {
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
-        self.document(id)?.look().await
+        self.document(id).look().await
     }
 
     async fn write(
@@ -99,7 +98,7 @@ impl Provider for CouchbaseProvider {
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
-        let document = self.document(id)?;
+        let document = self.document(id);
         let ttl = ttl.min(record.header.absolute.since(self.clock.now()));
         let bytes = document.encode(record, ttl)?;
         let mut cas = match condition {
@@ -134,7 +133,7 @@ impl Provider for CouchbaseProvider {
     /// One round trip: the record is written again with its new idle deadline, under its version and compare token.
     async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
         // That a slide is lost in a failover harms nobody, so it need not wait for replicas.
-        let document = Document { durability: Durability::None, ..self.document(id)? };
+        let document = Document { durability: Durability::None, ..self.document(id) };
         let mut seen = seen.clone();
         loop {
             let now = self.clock.now();
@@ -159,7 +158,7 @@ impl Provider for CouchbaseProvider {
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        let document = self.document(id)?;
+        let document = self.document(id);
         let mut cas = expected.map_or(0, |stamp| stamp.cas);
         // Look, then remove what was seen; again when somebody wrote in between, so that a logout neither takes a
         // tombstone away nor is undone by the write that was faster. Ends at the caller's deadline at the latest.
@@ -191,7 +190,7 @@ impl Provider for CouchbaseProvider {
     }
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
-        Ok(self.document(id)?.look().await?.is_some_and(|record| record.is_live()))
+        Ok(self.document(id).look().await?.is_some_and(|record| record.is_live()))
     }
 
     async fn count(&self) -> Result<Option<u64>> {

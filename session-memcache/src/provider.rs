@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use memcache::exp::AsyncMetaClient;
 use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
-    Stamp, State, StorageId, SystemClock, WriteOutcome,
+    Stamp, State, StorageId, SystemClock, Token, WriteOutcome,
 };
 
 use crate::server::Server;
@@ -80,19 +80,21 @@ impl MemcacheProvider {
         self
     }
 
-    fn slot(&self, id: &StorageId) -> Result<Slot<'_>> {
-        let mut key = self.prefix.clone();
-        key.push_str(&id.to_text());
-        if key.len() > MAX_KEY {
-            let why =
-                "memcached's keys end at 250 bytes: use shorter plain ids, a shorter prefix, or hashed ids";
-            return Err(Error::config(why).in_engine(ENGINE));
+    fn slot(&self, id: &StorageId) -> Slot<'_> {
+        let mut name = id.to_text();
+        if self.prefix.len() + name.len() > MAX_KEY {
+            // A long plain id; the tilde, which no id contains, keeps its hash apart from all others.
+            name = Token::new(&name).map_or(name, |plain| format!("~{}", StorageId::of(&plain).to_text()));
         }
+        let key = format!("{}{name}", self.prefix);
         let server = &self.servers[routing::choose(&key, self.servers.iter().map(|server| &*server.name))];
-        Ok(Slot { server, key, clock: &*self.clock })
+        Slot { server, key, clock: &*self.clock }
     }
 
-    fn encode(&self, slot: &Slot<'_>, record: &Record) -> Result<Vec<u8>> {
+    /// The record as it is stored: its idle deadline is what the time to live says.
+    fn encode(&self, slot: &Slot<'_>, record: &Record, ttl: Duration) -> Result<Vec<u8>> {
+        let mut record = record.clone();
+        record.header.deadline = self.clock.now().after(ttl);
         let bytes = record.encode()?;
         let limit = self.item_max - ITEM_OVERHEAD - slot.key.len();
         if bytes.len() > limit {
@@ -120,7 +122,7 @@ impl Provider for MemcacheProvider {
     }
 
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        let slot = self.slot(id)?;
+        let slot = self.slot(id);
         match slot.fetch(Some(idle)).await? {
             Some(item) => slot.decode(item),
             None => Ok(None),
@@ -134,17 +136,16 @@ impl Provider for MemcacheProvider {
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
-        let slot = self.slot(id)?;
-        let bytes = self.encode(&slot, record)?;
-        let left = record.header.absolute.since(self.clock.now());
-        let new = slot.set(record, bytes, ttl.min(left));
+        let slot = self.slot(id);
+        let ttl = ttl.min(record.header.absolute.since(self.clock.now()));
+        let new = slot.set(record, self.encode(&slot, record, ttl)?, ttl);
         match condition {
             Condition::Absent => match slot.add(new.clone()).await? {
                 Answer::Done(cas) => Ok(WriteOutcome::stored_with_cas(cas)),
                 Answer::Absent | Answer::Differs => slot.replace_expired(new).await,
             },
             // No late commit revives a session.
-            Condition::Over(_) if left.is_zero() => Ok(WriteOutcome::refused(None)),
+            Condition::Over(_) if ttl.is_zero() => Ok(WriteOutcome::refused(None)),
             Condition::Over(Stamp { version, cas }) => {
                 let cas = match cas {
                     0 => match slot.look().await? {
@@ -159,7 +160,7 @@ impl Provider for MemcacheProvider {
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        let slot = self.slot(id)?;
+        let slot = self.slot(id);
         let mut cas = expected.map_or(0, |stamp| stamp.cas);
         // Look, then remove what was seen; again when somebody wrote in between, so that a logout neither takes a
         // tombstone away nor is undone by the write that was faster. Ends at the caller's deadline at the latest.
@@ -191,7 +192,7 @@ impl Provider for MemcacheProvider {
     }
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
-        self.slot(id)?.holds_session().await
+        self.slot(id).holds_session().await
     }
 
     async fn count(&self) -> Result<Option<u64>> {

@@ -3,7 +3,7 @@
 //
 //   java -cp DIRECTORY:CouchbaseMock.jar com.couchbase.mock.memcached.Launcher HTTP_PORT KEY_VALUE_PORT CONTROL_PORT
 //
-// Bucket "sessions", as any user with any password. On the control port, a line is answered with a line:
+// Bucket "session", as any user with any password. On the control port, a line is answered with a line:
 //   counts               how many commands were executed so far, as in "ADD 1 GET 2"
 //   advertise PORT       the cluster's map names this port: that of a proxy (0: the real one again)
 //   fail CODE COUNT      so many of the next data commands are not executed, but answered with this code (ETMPFAIL, LOCKED, ...)
@@ -52,7 +52,7 @@ public class Launcher {
 
     private void run(int httpPort, int controlPort) throws Exception {
         BucketConfiguration bucket = new BucketConfiguration();
-        bucket.name = "sessions";
+        bucket.name = "session";
         bucket.password = "";
         bucket.type = Bucket.BucketType.COUCHBASE;
         bucket.hostname = "127.0.0.1";
@@ -67,7 +67,7 @@ public class Launcher {
         CouchbaseMock mock = new CouchbaseMock(httpPort, List.of(bucket));
         mock.start();
         mock.waitForStartup();
-        for (MemcachedServer server : mock.getBuckets().get("sessions").getServers()) {
+        for (MemcachedServer server : mock.getBuckets().get("session").getServers()) {
             server.setSaslMechanisms(List.of(MECHANISMS.split(" ")));
             Field field = MemcachedServer.class.getDeclaredField("executors");
             field.setAccessible(true);

@@ -26,7 +26,7 @@ const JAR: &str = "CouchbaseMock-1.5.25.jar";
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/couchbase-mock/Launcher.java");
 const PREPARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/couchbase-mock");
 
-/// A CouchbaseMock of one test, with one node and the bucket `sessions`.
+/// A CouchbaseMock of one test, with one node and the bucket `session`.
 #[derive(Debug)]
 pub struct CouchbaseMock {
     process: Process,
@@ -52,7 +52,7 @@ impl CouchbaseMock {
         Ok(Self { process: launch.start()? })
     }
 
-    /// How to connect: `couchbase://sessions:secret@127.0.0.1:PORT/sessions`.
+    /// How to connect: `couchbase://session:session@127.0.0.1:PORT/session`.
     pub fn url(&self) -> String {
         url(self.process.address())
     }
@@ -92,7 +92,7 @@ impl CouchbaseMock {
 
 /// How to connect through a proxy.
 pub fn url(address: SocketAddr) -> String {
-    format!("couchbase://sessions:secret@{address}/sessions")
+    format!("couchbase://session:session@{address}/session")
 }
 
 /// A line to the launcher, and its answer.
