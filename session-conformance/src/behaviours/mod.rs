@@ -2,6 +2,7 @@
 
 pub mod cancellation;
 pub mod classes;
+pub mod client_side;
 pub mod collection;
 pub mod conditional;
 pub mod deadlines;
