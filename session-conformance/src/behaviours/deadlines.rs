@@ -94,7 +94,7 @@ pub async fn checklist_07_every_write_ends_at_the_absolute_deadline(context: Con
     assert_eq!(writes.len(), 3);
     for (number, call) in writes.iter().enumerate() {
         let ttl = call.ttl.expect("a write says when it ends");
-        let left = if number == 0 { absolute } else { absolute - absolute / 4 };
+        let left = if number == 0 { absolute } else { absolute * 3 / 4 };
         assert!(!ttl.is_zero() && ttl <= left, "{ttl:?} of {left:?}");
     }
 }
@@ -126,17 +126,21 @@ pub async fn a_release_past_the_idle_deadline_is_expired(context: Context) {
     }
 }
 
-/// The same for the absolute deadline.
+/// The same for the absolute deadline; a request that only read is unaffected.
 pub async fn a_release_past_the_absolute_deadline_is_expired(context: Context) {
-    let short = context.short();
-    let manager = context.builder().idle_timeout(LONG).absolute_timeout(short);
+    let idle = context.short();
+    let absolute = idle + idle / 2;
+    let manager = context.builder().idle_timeout(idle).absolute_timeout(absolute);
     let manager = manager.build().expect("a sound configuration");
     let token = begin(&manager, "key", 1).await;
-    let request = presenting(&manager, &token);
-    request.session().await.expect("the session").set("key", &2).expect("a set");
-    context.outlive(short).await;
-    let error = request.finish(Connection::default()).await.expect_err("nothing is stored");
+    let [writing, reading] = [presenting(&manager, &token), presenting(&manager, &token)];
+    writing.session().await.expect("the session").set("key", &2).expect("a set");
+    reading.session().await.expect("the session");
+    context.outlive(absolute).await;
+    let error = writing.finish(Connection::default()).await.expect_err("nothing is stored");
     assert_eq!((error.kind(), error.kind().http_status()), (ErrorKind::Expired, 409));
+    let reply = reading.finish(Connection::default()).await.expect("it only read");
+    assert!(reply.headers.is_empty());
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 

@@ -153,7 +153,7 @@ fn the_session(view: &View<'_>, deadlines: Option<&Deadlines>) -> Markup {
                         dt { "Began" }
                         dd { time { (clock(deadlines.created)) } }
                         dt { "Ends, unused, in" }
-                        dd { (countdown("idle", deadlines.idle)) small { "each request starts this anew" } }
+                        dd { (countdown("idle", deadlines.idle)) small { "using the session moves this" } }
                         dt { "Ends, whatever you do, in" }
                         dd { (countdown("absolute", deadlines.absolute)) small { "activity does not move this" } }
                     }
