@@ -38,7 +38,7 @@
 //!   small batch at a time. Tables grow shard by shard, so that no request waits for a large one to be copied.
 //! - **Memory.** An empty store takes about 300 KiB. A session takes about 270 bytes and its body, as the core holds it;
 //!   `cargo run --release -p session-memory --example bytes_per_session` measures both together as the growth of a
-//!   process's resident memory.
+//!   process's resident memory: 768 to 775 bytes, new or changed, for a user of 240 bytes and a counter, 388 bytes encoded.
 //! - **A full store** looks at the heads of its shards, without a lock, before it refuses or evicts: some microseconds.
 
 mod config;
