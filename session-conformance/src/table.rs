@@ -14,11 +14,21 @@
 /// leaves the record with the client writes `suite!(client_side: …)` and is held to what such an engine can do.
 #[macro_export]
 macro_rules! suite {
-    (client_side: $(#[$attribute:meta])* $harness:expr) => {
-        $crate::__client_side_behaviours! { __tests [$(#[$attribute])*] [$harness] }
+    (client_side: $harness:expr) => {
+        $crate::__client_side_behaviours! { __tests [] [$harness] }
     };
-    ($(#[$attribute:meta])* $harness:expr) => {
-        $crate::__behaviours! { __tests [$(#[$attribute])*] [$harness] }
+    // One attribute at a time: an expression may begin with `#` as well.
+    (#[$attribute:meta] $($rest:tt)*) => {
+        $crate::suite! { @[#[$attribute]] $($rest)* }
+    };
+    (@[$($attributes:tt)*] #[$attribute:meta] $($rest:tt)*) => {
+        $crate::suite! { @[$($attributes)* #[$attribute]] $($rest)* }
+    };
+    (@[$($attributes:tt)*] $harness:expr) => {
+        $crate::__behaviours! { __tests [$($attributes)*] [$harness] }
+    };
+    ($harness:expr) => {
+        $crate::__behaviours! { __tests [] [$harness] }
     };
 }
 
