@@ -14,8 +14,8 @@
 /// leaves the record with the client writes `suite!(client_side: …)` and is held to what such an engine can do.
 #[macro_export]
 macro_rules! suite {
-    (client_side: $(#[$attribute:meta])* $harness:expr) => {
-        $crate::__client_side_behaviours! { __tests [$(#[$attribute])*] [$harness] }
+    (client_side: $harness:expr) => {
+        $crate::__client_side_behaviours! { __tests [] [$harness] }
     };
     // One attribute at a time: an expression may begin with `#` as well.
     (#[$attribute:meta] $($rest:tt)*) => {
@@ -157,6 +157,7 @@ macro_rules! __behaviours {
                 deletes_and_flushes_are_merged_too,
                 of_two_that_take_one_value_one_gets_it,
                 after_the_release_the_handle_shows_what_was_committed,
+                the_untyped_store_is_the_same_session,
             }
             logout {
                 checklist_05_a_destroyed_session_cannot_be_replayed,
@@ -226,6 +227,9 @@ macro_rules! __behaviours {
                 a_logout_whose_answer_is_lost_is_a_logout,
                 a_regeneration_whose_answer_is_lost_is_done_once,
                 a_logout_before_the_second_try_of_a_regeneration_holds,
+                a_late_update_changes_nothing,
+                a_late_create_brings_nobody_back,
+                a_late_regeneration_brings_nobody_back,
             }
             cancellation {
                 checklist_31_a_dropped_read_mixes_nothing_up,

@@ -17,7 +17,7 @@ pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
     let configured = config.as_ref().map(|config| config.provider_config.expose());
     let engine_config = args.engine_config.as_deref().or(configured).unwrap_or_default();
 
-    let provider = connect(&engine, ConnectOptions::new(engine_config)).await?;
+    let provider = connect(&engine, ConnectOptions::new(&with_table(&engine, engine_config))).await?;
     let mut builder = Manager::builder(Metered(Arc::clone(&provider)));
     builder = match &config {
         Some(config) => builder.configure(config)?,
@@ -34,6 +34,21 @@ pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
         None => {}
     }
     builder.build()
+}
+
+/// The config string of a SQL engine that also makes the table: a demo should start with an empty database.
+fn with_table(engine: &str, config: &str) -> String {
+    let sql = matches!(engine, "mysql" | "postgres" | "postgresql");
+    if !sql || config.contains("migrate=") {
+        return config.to_owned();
+    }
+    let separator = match (config.contains('?'), config.contains('/')) {
+        (true, _) => '&',
+        (false, true) => '?',
+        // `host=… user=…`
+        (false, false) => ' ',
+    };
+    format!("{config}{separator}migrate=true")
 }
 
 const DEFAULT_ABSOLUTE: Duration = Duration::from_secs(12 * 3_600);

@@ -187,6 +187,7 @@ pub async fn what_is_too_large_is_refused(context: Context) {
 
 /// Nothing in a token would say which idle time it has: such an engine has one.
 pub async fn idle_classes_are_refused(context: Context) {
+    bound(&context);
     let builder = context.builder().idle_class("remember", LONG * 2);
     fails(builder.build(), ErrorKind::Config);
     let builder = context.builder().anonymous_idle_timeout(Duration::from_secs(60));

@@ -94,7 +94,7 @@ pub async fn checklist_07_every_write_ends_at_the_absolute_deadline(context: Con
     assert_eq!(writes.len(), 3);
     for (number, call) in writes.iter().enumerate() {
         let ttl = call.ttl.expect("a write says when it ends");
-        let left = if number == 0 { absolute } else { absolute - absolute / 4 };
+        let left = if number == 0 { absolute } else { absolute * 3 / 4 };
         assert!(!ttl.is_zero() && ttl <= left, "{ttl:?} of {left:?}");
     }
 }

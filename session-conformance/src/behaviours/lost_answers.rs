@@ -6,7 +6,7 @@ use std::time::Duration;
 use session_core::{ErrorKind, Manager, Provider, Token};
 
 use super::renaming::both;
-use crate::layers::{ByWrites, Fault, Faulty, Meddler, Method, Spy};
+use crate::layers::{ByWrites, Delayed, Fault, Faulty, Meddler, Method, Spy};
 use crate::{Context, begin, fails, number, open, side_by_side};
 
 const ALLOWED: Duration = Duration::from_millis(600);
@@ -246,6 +246,55 @@ pub async fn a_logout_before_the_second_try_of_a_regeneration_holds(context: Con
         assert!(other.load(&old).await.expect("a load").is_none());
         if context.counts_exactly() {
             assert_eq!(other.active().await.expect("an answer"), Some(0));
+        }
+    }
+}
+
+/// The first attempt of an update arrives after the second one, and after a logout: it changes nothing.
+pub async fn a_late_update_changes_nothing(context: Context) {
+    let other = context.manager();
+    for logout in [false, true] {
+        let token = begin(&other, "counter", 0).await;
+        let delayed = Delayed::on(context.provider());
+        add_one(&context.manager_over(delayed.clone()), &token).await.expect("the second attempt is well");
+        add_one(&other, &token).await.expect("the next request");
+        if logout {
+            other.destroy(&token).await.expect("a logout");
+        }
+        delayed.deliver().await;
+        assert_eq!(number(&other, &token, "counter").await, (!logout).then_some(2));
+    }
+}
+
+/// The first attempt of a create arrives after the logout: under the id that the client had, nothing comes back.
+pub async fn a_late_create_brings_nobody_back(context: Context) {
+    let delayed = Delayed::on(context.provider());
+    let manager = context.manager_over(delayed.clone());
+    let token = begin(&manager, "user", 1).await;
+    assert!(manager.destroy(&token).await.expect("a logout"));
+    delayed.deliver().await;
+    assert!(manager.load(&token).await.expect("a load").is_none());
+    assert!(!manager.destroy(&token).await.expect("a second logout"));
+}
+
+/// The first attempt of a regeneration arrives after the second one, and after a logout.
+pub async fn a_late_regeneration_brings_nobody_back(context: Context) {
+    let other = context.manager();
+    for logout in [false, true] {
+        for inner in both(&context) {
+            let old = begin(&other, "key", 1).await;
+            let delayed = Delayed::on(inner);
+            let session = open(&context.manager_over(delayed.clone()), &old).await;
+            session.regenerate().expect("a new id");
+            session.release().await.expect("the second attempt is well");
+            let new = session.token().expect("a token");
+            if logout {
+                assert!(other.destroy(&old).await.expect("a logout"), "it follows the new id");
+            }
+            delayed.deliver().await;
+            assert_eq!(number(&other, &new, "key").await, (!logout).then_some(1));
+            assert!(other.load(&old).await.expect("a load").is_none());
+            other.destroy(&new).await.expect("a logout");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The behaviours, grouped by what they guarantee. Each is a function that panics when the engine does not show it.
 
+#![allow(clippy::unused_async, reason = "they are all of one type")]
+
 pub mod cancellation;
 pub mod classes;
 pub mod client_side;

@@ -77,7 +77,7 @@ async fn sessions_left(context: &Context) -> Option<u64> {
 pub async fn two_updates_count_two(context: Context) {
     for managers in one_process_and_two(&context).await {
         let mut orders = Orders::default();
-        while orders.next() {
+        while orders.another() {
             let token = begin(&managers[0], "counter", 0).await;
             let [first, second] =
                 [&managers[0], &managers[1]].map(|manager| request(manager, &token, add_one));
@@ -93,7 +93,7 @@ pub async fn two_updates_count_two(context: Context) {
 pub async fn two_sets_are_both_kept(context: Context) {
     for managers in one_process_and_two(&context).await {
         let mut orders = Orders::default();
-        while orders.next() {
+        while orders.another() {
             let token = begin(&managers[0], "key", 0).await;
             let first = request(&managers[0], &token, |session| session.set("first", &1).expect("a set"));
             let second = request(&managers[1], &token, |session| session.set("second", &2).expect("a set"));
@@ -109,7 +109,7 @@ pub async fn two_sets_are_both_kept(context: Context) {
 pub async fn of_two_takes_one_gets_it(context: Context) {
     for managers in one_process_and_two(&context).await {
         let mut orders = Orders::default();
-        while orders.next() {
+        while orders.another() {
             let token = begin(&managers[0], "ticket", 1).await;
             let take = |name: &'static str| {
                 move |session: &session_core::Session| {
@@ -134,7 +134,7 @@ pub async fn of_two_takes_one_gets_it(context: Context) {
 pub async fn an_update_beside_a_logout_leaves_nothing(context: Context) {
     for managers in one_process_and_two(&context).await {
         let mut orders = Orders::default();
-        while orders.next() {
+        while orders.another() {
             let token = begin(&managers[0], "counter", 0).await;
             let first = request(&managers[0], &token, add_one);
             let [updated, ended] = orders.play(first, logout(&managers[1], &token)).await;
@@ -155,7 +155,7 @@ pub async fn a_touch_beside_a_logout_leaves_nothing(context: Context) {
     };
     let managers = [touching(context.provider()), touching(context.another().await)];
     let mut orders = Orders::default();
-    while orders.next() {
+    while orders.another() {
         let token = begin(&managers[0], "key", 0).await;
         context.pass(after * 3).await;
         let first = request(&managers[0], &token, |_| {});
@@ -171,7 +171,7 @@ pub async fn a_touch_beside_a_logout_leaves_nothing(context: Context) {
 pub async fn two_logouts_end_one_session(context: Context) {
     for managers in one_process_and_two(&context).await {
         let mut orders = Orders::default();
-        while orders.next() {
+        while orders.another() {
             let token = begin(&managers[0], "key", 0).await;
             let outcomes = orders.play(logout(&managers[0], &token), logout(&managers[1], &token)).await;
             assert_eq!(outcomes.iter().filter(|ended| ended.is_some()).count(), 1, "{}", orders.name());
@@ -184,7 +184,7 @@ pub async fn two_logouts_end_one_session(context: Context) {
 pub async fn an_update_beside_a_regeneration_is_kept_or_refused(context: Context) {
     for managers in both_renames(&context).await {
         let mut orders = Orders::default();
-        while orders.next() {
+        while orders.another() {
             let token = begin(&managers[0], "counter", 0).await;
             let first = request(&managers[0], &token, renew);
             let [renewed, updated] = orders.play(first, request(&managers[1], &token, add_one)).await;
@@ -204,7 +204,7 @@ pub async fn an_update_beside_a_regeneration_is_kept_or_refused(context: Context
 pub async fn of_two_regenerations_one_wins(context: Context) {
     for managers in both_renames(&context).await {
         let mut orders = Orders::default();
-        while orders.next() {
+        while orders.another() {
             let token = begin(&managers[0], "counter", 7).await;
             // Loaded before: whoever loads later than the other has moved finds nothing, which is another test's.
             let sessions = [open(&managers[0], &token).await, open(&managers[1], &token).await];
@@ -215,7 +215,9 @@ pub async fn of_two_regenerations_one_wins(context: Context) {
             let outcomes = orders.play(first, second).await;
             let winners: Vec<_> = outcomes.iter().filter(|outcome| is_ok(outcome)).collect();
             assert_eq!(winners.len(), 1, "{}", orders.name());
-            outcomes.iter().for_each(|outcome| ok_or_gone(outcome, &orders.name()));
+            for outcome in &outcomes {
+                ok_or_gone(outcome, &orders.name());
+            }
             let new = winners[0].as_ref().and_then(|(_, token)| token.clone()).expect("a token");
             assert_eq!(number(&managers[0], &new, "counter").await, Some(7), "{}", orders.name());
             assert!(managers[0].load(&token).await.expect("a load").is_none(), "{}", orders.name());
@@ -229,7 +231,7 @@ pub async fn of_two_regenerations_one_wins(context: Context) {
 pub async fn a_regeneration_beside_a_logout_leaves_nothing(context: Context) {
     for managers in both_renames(&context).await {
         let mut orders = Orders::default();
-        while orders.next() {
+        while orders.another() {
             let token = begin(&managers[0], "counter", 0).await;
             let first = request(&managers[0], &token, renew);
             let [renewed, ended] = orders.play(first, logout(&managers[1], &token)).await;

@@ -61,8 +61,8 @@ async fn stop() {
 
 /// Every order of the steps of two requests, one after the other.
 ///
-/// Make one, and [`play`](Self::play) the same two requests on a fresh session as long as there is a
-/// [`next`](Self::next) order.
+/// Make one, and [`play`](Self::play) the same two requests on a fresh session as long as there is
+/// [`another`](Self::another) order.
 #[derive(Debug, Default)]
 pub struct Orders {
     /// Who went on where both could: the first or the second.
@@ -73,7 +73,7 @@ pub struct Orders {
 
 impl Orders {
     /// Whether there is an order that was not played.
-    pub fn next(&mut self) -> bool {
+    pub fn another(&mut self) -> bool {
         if self.played > 0 {
             while self.turns.pop_if(|second| *second).is_some() {}
             match self.turns.last_mut() {
