@@ -106,8 +106,6 @@ impl Provider for CouchbaseProvider {
                 Answer::Done(cas) => return Ok(WriteOutcome::stored_with_cas(cas)),
                 Answer::Absent | Answer::Differs => 0,
             },
-            // No late commit revives a session.
-            Condition::Over(_) if ttl.is_zero() => return Ok(WriteOutcome::refused(None)),
             Condition::Over(stamp) => stamp.cas,
         };
         loop {

@@ -36,6 +36,9 @@
 //! | `cookie` | `cookie` | no store at all, and a logout need not be final on the server |
 //! | `mysql` | `mysql` | there is a MySQL or MariaDB already |
 //! | `postgres` | `postgres` | there is a PostgreSQL already |
+//! | `redis` | `redis` | many machines; the fastest of the servers (standalone, cluster or sentinel; Valkey too) |
+//! | `memcache` | `memcache` | many machines, and a session may be lost when a server restarts |
+//! | `couchbase` | `couchbase` | there is a Couchbase already |
 //!
 //! What each guarantees stands in the table of the README, and in its [`Capabilities`].
 //!
@@ -66,14 +69,20 @@ pub use session_core::*;
 
 #[cfg(feature = "cookie")]
 pub use session_cookie as cookie;
+#[cfg(feature = "couchbase")]
+pub use session_couchbase as couchbase;
 #[cfg(feature = "file")]
 pub use session_file as file;
+#[cfg(feature = "memcache")]
+pub use session_memcache as memcache;
 #[cfg(feature = "memory")]
 pub use session_memory as memory;
 #[cfg(feature = "mysql")]
 pub use session_mysql as mysql;
 #[cfg(feature = "postgres")]
 pub use session_postgres as postgres;
+#[cfg(feature = "redis")]
+pub use session_redis as redis;
 #[cfg(feature = "tower")]
 pub use session_tower as tower;
 

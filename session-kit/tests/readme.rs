@@ -4,7 +4,10 @@
     feature = "file",
     feature = "cookie",
     feature = "mysql",
-    feature = "postgres"
+    feature = "postgres",
+    feature = "redis",
+    feature = "memcache",
+    feature = "couchbase"
 ))]
 
 use session_kit::{Capabilities, ConnectOptions, Durability, connect};
@@ -68,13 +71,19 @@ async fn each_row_of_the_readme_is_what_the_engine_declares() {
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn each_row_of_a_server_engine_is_what_it_declares() {
-    for (engine, service) in [("mysql", compose::MYSQL), ("postgres", compose::POSTGRES)] {
+    for (engine, service) in [
+        ("mysql", compose::MYSQL),
+        ("postgres", compose::POSTGRES),
+        ("redis", compose::REDIS),
+        ("memcache", compose::MEMCACHE),
+        ("couchbase", compose::COUCHBASE),
+    ] {
         assert_row(engine, &service.address()).await;
     }
 }
 
 /// Names under which an engine is known besides the name of its feature.
-const ALIASES: [&str; 1] = ["postgresql"];
+const ALIASES: [&str; 3] = ["postgresql", "redis_cluster", "redis_sentinel"];
 
 #[test]
 fn every_engine_of_this_build_has_a_row() {

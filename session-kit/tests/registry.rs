@@ -5,11 +5,16 @@ fn enabled() -> Vec<&'static str> {
     let mut names = Vec::new();
     for (name, on) in [
         ("cookie", cfg!(feature = "cookie")),
+        ("couchbase", cfg!(feature = "couchbase")),
         ("file", cfg!(feature = "file")),
+        ("memcache", cfg!(feature = "memcache")),
         ("memory", cfg!(feature = "memory")),
         ("mysql", cfg!(feature = "mysql")),
         ("postgres", cfg!(feature = "postgres")),
         ("postgresql", cfg!(feature = "postgres")),
+        ("redis", cfg!(feature = "redis")),
+        ("redis_cluster", cfg!(feature = "redis")),
+        ("redis_sentinel", cfg!(feature = "redis")),
     ] {
         names.extend(on.then_some(name));
     }

@@ -144,8 +144,6 @@ impl Provider for MemcacheProvider {
                 Answer::Done(cas) => Ok(WriteOutcome::stored_with_cas(cas)),
                 Answer::Absent | Answer::Differs => slot.replace_expired(new).await,
             },
-            // No late commit revives a session.
-            Condition::Over(_) if ttl.is_zero() => Ok(WriteOutcome::refused(None)),
             Condition::Over(Stamp { version, cas }) => {
                 let cas = match cas {
                     0 => match slot.look().await? {

@@ -7,12 +7,13 @@ const LONGEST_RELATIVE: u64 = 30 * 24 * 60 * 60;
 /// memcached reads the number with 31 bits; a greater one turns negative, which means "expired".
 const LATEST: u64 = i32::MAX as u64;
 
-/// The protocol's number for a lifetime that begins now, never shorter than asked for and at most two seconds longer.
+/// The protocol's number for a lifetime that begins now.
 ///
-/// One second is added because the server counts whole ticks of a clock that is somewhere within a second: of an
-/// item that is to live for one, nothing would be left when the next tick comes.
+/// The server counts whole ticks of a clock that stands somewhere within a second: what is to live for `n` of them lives
+/// for more than `n - 1` seconds and at most `n`. A lifetime of whole seconds therefore gets one tick more, and never ends
+/// early; that of a fraction ends when its last second does, or earlier in it. None is longer by more than a second.
 pub(crate) fn wire(ttl: Duration) -> u32 {
-    let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0)).saturating_add(1);
+    let seconds = ttl.as_secs().saturating_add(1);
     let number = if seconds <= LONGEST_RELATIVE {
         seconds
     } else {
@@ -29,8 +30,9 @@ mod tests {
     #[test]
     fn lifetimes_round_up_and_are_never_the_zero_that_means_for_ever() {
         assert_eq!(wire(Duration::ZERO), 1);
-        assert_eq!(wire(Duration::from_millis(1)), 2);
+        assert_eq!(wire(Duration::from_millis(1)), 1);
         assert_eq!(wire(Duration::from_secs(1)), 2);
+        assert_eq!(wire(Duration::from_millis(1_500)), 2);
         assert_eq!(wire(Duration::from_secs(30 * 24 * 60 * 60 - 1)), 30 * 24 * 60 * 60);
     }
 

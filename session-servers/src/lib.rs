@@ -31,5 +31,6 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod redis;
 mod signals;
 mod spawn;

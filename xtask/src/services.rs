@@ -8,13 +8,14 @@ use session_servers::mariadb::{self, MariaDb};
 use session_servers::memcached::{self, Memcached};
 use session_servers::packages::Package;
 use session_servers::postgres::{self, Postgres};
+use session_servers::redis::{self, Cluster, Redis, Sentinels};
 use std::io;
 use std::process::{Command, ExitCode};
 use std::thread;
 
 /// What the servers (the shared ones here, and those that tests start for themselves) are made of.
 pub const PACKAGES: &[&[Package]] =
-    &[postgres::PACKAGES, mariadb::PACKAGES, memcached::PACKAGES, couchbase::PACKAGES];
+    &[postgres::PACKAGES, mariadb::PACKAGES, memcached::PACKAGES, couchbase::PACKAGES, redis::PACKAGES];
 
 /// Starts one server and says where it is. A new kind of server is a line here and one in [`PACKAGES`].
 const LOCAL: &[fn() -> io::Result<Local>] = &[
@@ -33,6 +34,18 @@ const LOCAL: &[fn() -> io::Result<Local>] = &[
         let three = servers.iter().map(address).collect::<Vec<_>>().join(";");
         let addresses = vec![(compose::MEMCACHE, address(&servers[0])), (compose::MEMCACHE_THREE, three)];
         Ok(Local { addresses, _server: Box::new(servers) })
+    },
+    || {
+        let server = Redis::start()?;
+        Ok(Local { addresses: vec![(compose::REDIS, server.url())], _server: Box::new(server) })
+    },
+    || {
+        let server = Cluster::start()?;
+        Ok(Local { addresses: vec![(compose::REDIS_CLUSTER, server.url())], _server: Box::new(server) })
+    },
+    || {
+        let server = Sentinels::start()?;
+        Ok(Local { addresses: vec![(compose::REDIS_SENTINEL, server.url())], _server: Box::new(server) })
     },
     || {
         let server = CouchbaseMock::start()?;
