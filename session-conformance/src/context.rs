@@ -80,9 +80,13 @@ impl Context {
         }
     }
 
-    /// Lets time pass until what was to live for `ttl` from now is over on any honest clock.
+    /// Lets time pass until what was to live for `ttl` from now is over on any honest clock: lifetimes are rounded up
+    /// to the engine's granularity, and a clock that ticks so coarsely may be a tick behind.
     pub async fn outlive(&self, ttl: Duration) {
-        self.pass(ttl + self.capabilities().expiry_granularity + Duration::from_millis(100)).await;
+        let tick = self.capabilities().expiry_granularity.as_nanos().max(1);
+        let nanos = (ttl.as_nanos().div_ceil(tick) + 1) * tick;
+        let rounded = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.pass(rounded + Duration::from_millis(100)).await;
     }
 
     // ---- records, for the provider by itself ----
