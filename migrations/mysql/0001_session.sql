@@ -17,13 +17,11 @@ CREATE TABLE IF NOT EXISTS `session` (
     session_expiry   bigint unsigned NOT NULL COMMENT 'when the session ends unless it is used, Unix milliseconds',
     session_absolute bigint unsigned NOT NULL DEFAULT 18446744073709551615 COMMENT 'when it ends in any case',
     version          bigint unsigned NOT NULL DEFAULT 0 COMMENT 'token of the last write',
+    moved            boolean NOT NULL DEFAULT FALSE COMMENT 'lies under another key now',
     owner            binary(32) COMMENT 'hash of the id of the user',
-    previous_key     char(64) CHARACTER SET ascii COLLATE ascii_bin COMMENT 'its key before a change',
-    moved_at         bigint unsigned COMMENT 'when that changed, Unix milliseconds',
     PRIMARY KEY (session_key),
-    KEY by_expiry (session_expiry),
-    KEY by_owner (owner),
-    KEY by_previous_key (previous_key)
+    KEY by_expiry (session_expiry, moved),
+    KEY by_owner (owner)
 ) ENGINE = InnoDB;
 
 -- A table that was there before, and has no versions yet, gets all that is new in one step.
@@ -35,12 +33,10 @@ SET @upgrade = (
         MODIFY session_expiry bigint unsigned NOT NULL,
         ADD session_absolute bigint unsigned NOT NULL DEFAULT 18446744073709551615,
         ADD version bigint unsigned NOT NULL DEFAULT 0,
+        ADD moved boolean NOT NULL DEFAULT FALSE,
         ADD owner binary(32),
-        ADD previous_key char(64) CHARACTER SET ascii COLLATE ascii_bin,
-        ADD moved_at bigint unsigned,
-        ADD KEY by_expiry (session_expiry),
-        ADD KEY by_owner (owner),
-        ADD KEY by_previous_key (previous_key)')
+        ADD KEY by_expiry (session_expiry, moved),
+        ADD KEY by_owner (owner)')
     FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = 'session' AND column_name = 'version'
 );

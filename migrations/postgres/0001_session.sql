@@ -26,13 +26,12 @@ ALTER TABLE "session"
     ALTER COLUMN session_expiry TYPE timestamptz,
     ADD COLUMN IF NOT EXISTS session_absolute timestamptz NOT NULL DEFAULT 'infinity', -- when it ends in any case
     ADD COLUMN IF NOT EXISTS version          bigint      NOT NULL DEFAULT 0,          -- token of the last write
-    ADD COLUMN IF NOT EXISTS owner            bytea,                                   -- hash of the user's id
-    ADD COLUMN IF NOT EXISTS previous_key     char(64) COLLATE "C",                    -- its key before a change
-    ADD COLUMN IF NOT EXISTS moved_at         timestamptz;                             -- when that changed
+    ADD COLUMN IF NOT EXISTS moved            boolean     NOT NULL DEFAULT false,      -- lies under another key now
+    ADD COLUMN IF NOT EXISTS owner            bytea;                                   -- hash of the user's id
 
-CREATE INDEX IF NOT EXISTS "session_by_expiry" ON "session" (session_expiry);
+-- For collecting what has expired, for counting the rest, and for finding the sessions of a user.
+CREATE INDEX IF NOT EXISTS "session_by_expiry" ON "session" (session_expiry, moved);
 CREATE INDEX IF NOT EXISTS "session_by_owner" ON "session" (owner) WHERE owner IS NOT NULL;
-CREATE INDEX IF NOT EXISTS "session_by_previous_key" ON "session" (previous_key) WHERE previous_key IS NOT NULL;
 
 COMMENT ON TABLE "session" IS 'session-kit schema 1';
 

@@ -15,7 +15,8 @@ pub(crate) static DRIVER: Driver<MySql> = Driver {
     classify,
     // "Duplicate entry '…'", "Incorrect string value: '…'" and their kind.
     quotes_values: |error| {
-        number(error).is_some_and(|number| matches!(number, 1062 | 1264 | 1265 | 1292 | 1366 | 1406 | 1586))
+        number(error)
+            .is_some_and(|number| matches!(number, 1062 | 1264 | 1265 | 1292 | 1366 | 1406 | 1586 | 1690))
     },
     rows_affected: sqlx::mysql::MySqlQueryResult::rows_affected,
 };
@@ -44,7 +45,8 @@ fn by_number(number: u16) -> Failure {
     let unavailable = |message: &'static str| Failure::Refused(ErrorKind::Unavailable, message.into());
     let config = |message: &'static str| Failure::Refused(ErrorKind::Config, message.into());
     match number {
-        1062 | 1586 => Failure::Duplicate,
+        // The last one is how a rename meets a row that is in its way.
+        1062 | 1586 | 1690 => Failure::Duplicate,
         // A deadlock; or, in MariaDB, a row that changed under a snapshot.
         1213 | 1020 => Failure::Again,
         // Prepared for a table that was altered since, or forgotten by the server.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Body, Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
-    Stamp, State, StorageId, SystemClock, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
+    Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{Client, Effect, Executed, Pool, TableName, storage_id};
+use session_sql::{Client, Effect, Executed, Pool, TableName, key};
 use sqlx::Row;
 use sqlx::mysql::{MySql as Driver, MySqlArguments, MySqlPool, MySqlRow};
 use sqlx::query::Query;
@@ -117,18 +117,12 @@ impl MySql {
         Ok(())
     }
 
-    /// What is stored under an id now. The row that lay under it until a moment ago tells as a tombstone.
+    /// What is stored under an id now, tombstones included.
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
-        let key = key(id)?;
-        let statement = || self.statements.current.query().bind(&key).bind(&key);
+        let key = key(id);
+        let statement = || self.statements.read.query().bind(&key);
         let rows = self.client.fetch(operation, Effect::Read, statement).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut record = self.record(operation, row)?;
-        if let Some(moved_to) = self.column::<Option<String>>(operation, row, 2)? {
-            record.header.state = State::Moved(storage_id(&moved_to, id)?);
-            record.body = Body::default();
-        }
-        Ok(Some(record))
+        rows.first().map(|row| self.record(operation, row)).transpose()
     }
 
     async fn refused(&self, operation: &'static str, id: &StorageId) -> Result<WriteOutcome> {
@@ -161,7 +155,7 @@ impl MySql {
         let decoded = Record::decode(data.unwrap_or_default());
         let mut record = decoded.map_err(|error| error.in_engine(ENGINE).during(operation))?;
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        record.header.deadline = self.clock.now().after(left);
+        record.header.deadline = self.clock.now().after(left).min(record.header.absolute);
         Ok(record)
     }
 
@@ -173,6 +167,8 @@ impl MySql {
     }
 }
 
+type Bound = Query<'static, Driver, MySqlArguments>;
+
 /// A record with everything that is stored of it.
 struct Stored {
     key: String,
@@ -181,6 +177,7 @@ struct Stored {
     absolute: u64,
     version: u64,
     owner: Option<[u8; 32]>,
+    moved: bool,
 }
 
 impl Stored {
@@ -188,19 +185,38 @@ impl Stored {
         let header = &record.header;
         let absolute = header.absolute.since(clock.now());
         Ok(Self {
-            key: key(id)?,
+            key: key(id),
             data: record.encode()?,
             idle: milliseconds(ttl.min(absolute)),
             absolute: milliseconds(absolute),
             version: header.version().0,
             owner: header.owner.map(|owner| owner.0),
+            moved: !record.is_live(),
         })
     }
 
-    /// Binds the first five arguments.
-    fn bind(&self, statement: &Statement) -> Query<'static, Driver, MySqlArguments> {
-        let owner = self.owner.as_ref().map(|owner| &owner[..]);
-        statement.query().bind(&self.data).bind(self.idle).bind(self.absolute).bind(self.version).bind(owner)
+    /// Binds the six arguments before the key.
+    fn bind(&self, statement: &Statement) -> Bound {
+        statement
+            .query()
+            .bind(&self.data)
+            .bind(self.idle)
+            .bind(self.absolute)
+            .bind(self.version)
+            .bind(self.owner())
+            .bind(self.moved)
+    }
+
+    /// Binds seven pairs of arguments, the key included.
+    fn bind_with(&self, other: &Self, statement: &Statement) -> Bound {
+        let query = statement.query().bind(&self.data).bind(&other.data);
+        let query = query.bind(self.idle).bind(other.idle).bind(self.absolute).bind(other.absolute);
+        let query = query.bind(self.version).bind(other.version).bind(self.owner()).bind(other.owner());
+        query.bind(self.moved).bind(other.moved).bind(&self.key).bind(&other.key)
+    }
+
+    fn owner(&self) -> Option<&[u8]> {
+        self.owner.as_ref().map(|owner| &owner[..])
     }
 }
 
@@ -216,10 +232,7 @@ impl Provider for MySql {
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
-        let key = key(id)?;
-        let rows =
-            self.client.fetch("read", Effect::Read, || self.statements.read.query().bind(&key)).await?;
-        rows.first().map(|row| self.record("read", row)).transpose()
+        self.current("read", id).await
     }
 
     async fn write(
@@ -240,18 +253,23 @@ impl Provider for MySql {
     }
 
     async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
-        let key = key(id)?;
+        let key = key(id);
         let statement = || self.statements.touch.query().bind(milliseconds(ttl)).bind(&key);
         Ok(self.client.execute("touch", statement).await? != Executed::Rows(0))
     }
 
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
-        let Rename { old, over, new, record, ttl, .. } = rename;
-        let stored = Stored::new(old, record, *ttl, &*self.clock)?;
-        self.fits("rename", &stored).await?;
-        let new_key = key(new)?;
-        let statement =
-            || stored.bind(&self.statements.rename).bind(&new_key).bind(&stored.key).bind(over.version.0);
+        let Rename { old, over, new, record, ttl, tombstone, .. } = rename;
+        let tombstone = Stored::new(old, tombstone, TOMBSTONE_TTL, &*self.clock)?;
+        let moved = Stored::new(new, record, *ttl, &*self.clock)?;
+        self.fits("rename", &moved).await?;
+        let statement = || {
+            moved
+                .bind_with(&tombstone, &self.statements.rename)
+                .bind(&tombstone.key)
+                .bind(over.version.0)
+                .bind(&tombstone.key)
+        };
         if matches!(self.client.execute("rename", statement).await?, Executed::Rows(1..)) {
             return Ok(WriteOutcome::stored());
         }
@@ -265,7 +283,7 @@ impl Provider for MySql {
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        let key = key(id)?;
+        let key = key(id);
         // Again when what is there was stored after the removal had found nothing.
         for _ in 0..3 {
             let statement = || match expected {
@@ -287,7 +305,7 @@ impl Provider for MySql {
     }
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
-        let key = key(id)?;
+        let key = key(id);
         let statement = || self.statements.exists.query().bind(&key);
         Ok(!self.client.fetch("exists", Effect::Read, statement).await?.is_empty())
     }
@@ -311,11 +329,6 @@ impl Provider for MySql {
         }
         Ok(removed)
     }
-}
-
-/// The storage id as the table's key.
-fn key(id: &StorageId) -> Result<String> {
-    session_sql::key(id).map_err(|error| error.in_engine(ENGINE))
 }
 
 fn contended(operation: &'static str) -> Error {

@@ -18,15 +18,14 @@ pub(crate) const REMEDY: &str = "run migrations/mysql/*.sql or MySql::migrate();
                                  table with what is expected";
 
 /// Some servers say how wide a number is printed, as in `bigint(20) unsigned`: that is left out.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("session_key", "char(64)"),
     ("session_data", "longblob"),
     ("session_expiry", "bigint unsigned"),
     ("session_absolute", "bigint unsigned"),
     ("version", "bigint unsigned"),
+    ("moved", "tinyint"),
     ("owner", "binary(32)"),
-    ("previous_key", "char(64)"),
-    ("moved_at", "bigint unsigned"),
 ];
 
 /// Runs the migrations that the table has not seen.

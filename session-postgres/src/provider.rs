@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Body, Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
-    Stamp, State, StorageId, SystemClock, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
+    Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{Client, Effect, Executed, Pool, TableName, storage_id};
+use session_sql::{Client, Effect, Executed, Pool, TableName, key};
 use sqlx::Row;
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres as Driver};
@@ -91,30 +91,12 @@ impl Postgres {
         schema::check(&self.client, &self.table).await
     }
 
-    /// What is stored under an id now. The row that lay under it until a moment ago tells as a tombstone.
+    /// What is stored under an id now, tombstones included.
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
-        let key = key(id)?;
-        let statement = || self.statements.current.query().bind(key.clone());
+        let key = key(id);
+        let statement = || self.statements.read.query().bind(&key);
         let rows = self.client.fetch(operation, Effect::Read, statement).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut record = self.record(operation, row)?;
-        if let Some(moved_to) = self.column::<Option<String>>(operation, row, 2)? {
-            record.header.state = State::Moved(storage_id(&moved_to, id)?);
-            record.body = Body::default();
-        }
-        Ok(Some(record))
-    }
-
-    /// Deletes a live row, if it has the version; says whether there was one.
-    async fn remove(&self, key: &str, expected: Option<Stamp>) -> Result<bool> {
-        if let Some(stamp) = expected {
-            let statement = || self.statements.destroy_version.query().bind(key).bind(version(stamp));
-            return Ok(self.client.execute("destroy", statement).await? != Executed::Rows(0));
-        }
-        let rows =
-            self.client.fetch("destroy", Effect::Write, || self.statements.destroy.query().bind(key)).await?;
-        let alive = rows.iter().map(|row| self.column("destroy", row, 0));
-        Ok(alive.collect::<Result<Vec<bool>>>()?.contains(&true))
+        rows.first().map(|row| self.record(operation, row)).transpose()
     }
 
     async fn refused(&self, operation: &'static str, id: &StorageId) -> Result<WriteOutcome> {
@@ -127,7 +109,8 @@ impl Postgres {
         let left: PgInterval = self.column(operation, row, 1)?;
         let mut record = Record::decode(data.unwrap_or_default())
             .map_err(|error| error.in_engine(ENGINE).during(operation))?;
-        record.header.deadline = self.clock.now().after(duration(left));
+        let deadline = self.clock.now().after(duration(left));
+        record.header.deadline = deadline.min(record.header.absolute);
         Ok(record)
     }
 
@@ -139,7 +122,9 @@ impl Postgres {
     }
 }
 
-/// A record with everything that is stored of it, to be bound as `$1` to `$6`.
+type Bound = Query<'static, Driver, PgArguments>;
+
+/// A record with everything that is stored of it: seven arguments, in the order of the statements.
 struct Stored {
     key: String,
     data: Vec<u8>,
@@ -147,6 +132,7 @@ struct Stored {
     absolute: PgInterval,
     version: i64,
     owner: Option<[u8; 32]>,
+    moved: bool,
 }
 
 impl Stored {
@@ -154,24 +140,29 @@ impl Stored {
         let header = &record.header;
         let absolute = header.absolute.since(clock.now());
         Ok(Self {
-            key: key(id)?,
+            key: key(id),
             data: record.encode()?,
             idle: interval(ttl.min(absolute)),
             absolute: interval(absolute),
             version: header.version().0.cast_signed(),
             owner: header.owner.map(|owner| owner.0),
+            moved: !record.is_live(),
         })
     }
 
-    fn bind(&self, statement: &Statement) -> Query<'static, Driver, PgArguments> {
-        statement
-            .query()
+    fn bind(&self, statement: &Statement) -> Bound {
+        self.bind_to(statement.query())
+    }
+
+    fn bind_to(&self, query: Bound) -> Bound {
+        query
             .bind(&self.key)
             .bind(&self.data)
             .bind(self.idle)
             .bind(self.absolute)
             .bind(self.version)
             .bind(self.owner)
+            .bind(self.moved)
     }
 }
 
@@ -186,10 +177,7 @@ impl Provider for Postgres {
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
-        let key = key(id)?;
-        let rows =
-            self.client.fetch("read", Effect::Read, || self.statements.read.query().bind(&key)).await?;
-        rows.first().map(|row| self.record("read", row)).transpose()
+        self.current("read", id).await
     }
 
     async fn write(
@@ -211,16 +199,16 @@ impl Provider for Postgres {
     }
 
     async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
-        let key = key(id)?;
+        let key = key(id);
         let statement = || self.statements.touch.query().bind(&key).bind(interval(ttl));
         Ok(self.client.execute("touch", statement).await? != Executed::Rows(0))
     }
 
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
-        let Rename { old, over, new, record, ttl, .. } = rename;
-        let stored = Stored::new(old, record, *ttl, &*self.clock)?;
-        let new_key = key(new)?;
-        let statement = || stored.bind(&self.statements.rename).bind(version(*over)).bind(&new_key);
+        let Rename { old, over, new, record, ttl, tombstone, .. } = rename;
+        let tombstone = Stored::new(old, tombstone, TOMBSTONE_TTL, &*self.clock)?;
+        let moved = Stored::new(new, record, *ttl, &*self.clock)?;
+        let statement = || moved.bind_to(tombstone.bind(&self.statements.rename).bind(version(*over)));
         if matches!(self.client.execute("rename", statement).await?, Executed::Rows(1..)) {
             return Ok(WriteOutcome::stored());
         }
@@ -234,10 +222,14 @@ impl Provider for Postgres {
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        let key = key(id)?;
+        let key = key(id);
         // Again when what is there was stored after the removal had found nothing.
         for _ in 0..3 {
-            if self.remove(&key, expected).await? {
+            let statement = || match expected {
+                None => self.statements.destroy.query().bind(&key),
+                Some(stamp) => self.statements.destroy_version.query().bind(&key).bind(version(stamp)),
+            };
+            if self.client.execute("destroy", statement).await? != Executed::Rows(0) {
                 return Ok(DestroyOutcome::Destroyed);
             }
             let Some(current) = self.current("destroy", id).await? else { return Ok(DestroyOutcome::Absent) };
@@ -253,7 +245,7 @@ impl Provider for Postgres {
     }
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
-        let key = key(id)?;
+        let key = key(id);
         let rows =
             self.client.fetch("exists", Effect::Read, || self.statements.exists.query().bind(&key)).await?;
         Ok(!rows.is_empty())
@@ -279,11 +271,6 @@ impl Provider for Postgres {
         }
         Ok(removed)
     }
-}
-
-/// The storage id as the table's key.
-fn key(id: &StorageId) -> Result<String> {
-    session_sql::key(id).map_err(|error| error.in_engine(ENGINE))
 }
 
 fn version(stamp: Stamp) -> i64 {

@@ -14,21 +14,20 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_sess
 const MARK: &str = "session-kit schema ";
 
 /// The longest table name after which indexes can be named, in at most 63 characters.
-const LONGEST: usize = 63 - "_by_previous_key".len();
+const LONGEST: usize = 63 - "_by_expiry".len();
 
 /// What is said when a statement finds the table missing or different.
 pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or Postgres::migrate(); Postgres::check() \
                                  compares the table with what is expected";
 
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("session_key", "character(64)"),
     ("session_data", "bytea"),
     ("session_expiry", "timestamp with time zone"),
     ("session_absolute", "timestamp with time zone"),
     ("version", "bigint"),
+    ("moved", "boolean"),
     ("owner", "bytea"),
-    ("previous_key", "character(64)"),
-    ("moved_at", "timestamp with time zone"),
 ];
 
 /// Runs the migrations that the table has not seen.

@@ -299,23 +299,22 @@ async fn a_deadlock_is_tried_again_inside() {
     let url = server.url();
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
-    create(&sessions, &id("b"), &first).await;
-    sql(&url, "UPDATE session SET previous_key = 'a', moved_at = now() WHERE session_key = 'b'").await;
-    // The other locks b and then a; our logout of `a` locks a and then b, and finds the deadlock first.
+    // The other makes a row `b` and then locks a; our rename of `a` to `b` locks a, waits for what becomes of b, and
+    // finds the deadlock first.
     let mut other = PgConnection::connect(&url).await.unwrap();
-    let lock_b =
-        "SET deadlock_timeout = '1min'; BEGIN; SELECT FROM session WHERE session_key = 'b' FOR UPDATE";
-    sqlx::raw_sql(lock_b).execute(&mut other).await.unwrap();
+    let make_b = "SET deadlock_timeout = '1min'; BEGIN; \
+                  INSERT INTO session (session_key, session_expiry) VALUES ('b', now())";
+    sqlx::raw_sql(make_b).execute(&mut other).await.unwrap();
     let cross = async {
         until_somebody_waits(&url).await;
-        let lock_a = "SELECT FROM session WHERE session_key = 'a' FOR UPDATE; COMMIT";
+        let lock_a = "SELECT FROM session WHERE session_key = 'a' FOR UPDATE; ROLLBACK";
         sqlx::raw_sql(lock_a).execute(&mut other).await.unwrap();
     };
-    let ours = id("a");
-    let ((), outcome) = tokio::join!(cross, sessions.destroy(&ours, None));
-    let outcome = outcome.unwrap();
-    assert!(matches!(outcome, DestroyOutcome::Destroyed));
-    assert_eq!(sessions.count().await.unwrap(), Some(0));
+    let moved = Move::new(&id("a"), &id("b"), &first);
+    let rename = moved.as_rename();
+    let ((), outcome) = tokio::join!(cross, sessions.rename(&rename));
+    assert!(is_stored(&outcome.unwrap()));
+    assert!(sessions.exists(&id("b")).await.unwrap());
     assert!(server.process().log().contains("deadlock detected"), "the test made one");
 }
 

@@ -75,7 +75,7 @@ async fn ten_may_migrate_at_once() {
         let indexes = "SELECT indexname::text FROM pg_indexes WHERE tablename = 'session' \
                        AND schemaname = current_schema() ORDER BY 1";
         let indexes = ask(&url, indexes).await;
-        assert_eq!(indexes.len(), 4, "{indexes:?}");
+        assert_eq!(indexes.len(), 3, "{indexes:?}");
     }
 }
 
@@ -106,7 +106,7 @@ async fn the_file_can_be_piped_into_psql_and_again() {
 async fn table_and_schema_can_have_other_names() {
     let url = empty("Other_Names").await;
     sql(&url, "DROP SCHEMA IF EXISTS \"Web\" CASCADE; CREATE SCHEMA \"Web\"").await;
-    for table in ["web_session", "Web.Sessions", &format!("t{}", "x".repeat(46))] {
+    for table in ["web_session", "Web.Sessions", &format!("t{}", "x".repeat(52))] {
         let sessions = connect(&format!("{url}&table={table}")).await;
         sessions.migrate().await.unwrap();
         sessions.migrate().await.unwrap();
@@ -114,7 +114,7 @@ async fn table_and_schema_can_have_other_names() {
         assert!(is_stored(&create(&sessions, &id("a"), &record("a")).await));
         assert_eq!(sessions.count().await.unwrap(), Some(1), "{table}");
     }
-    let longer = connect(&format!("{url}&table=t{}", "x".repeat(47))).await;
+    let longer = connect(&format!("{url}&table=t{}", "x".repeat(53))).await;
     assert_eq!(longer.migrate().await.unwrap_err().kind(), ErrorKind::Config);
 }
 
@@ -162,9 +162,9 @@ async fn a_column_of_the_wrong_type_is_explained() {
         assert!(error.to_string().contains("Postgres::check()"), "{error}");
     }
     let (url, sessions) = start("wrong_column").await;
-    sql(&url, "ALTER TABLE session DROP COLUMN previous_key").await;
+    sql(&url, "ALTER TABLE session DROP COLUMN moved").await;
     let error = sessions.destroy(&id("a"), None).await.unwrap_err();
-    assert!(error.to_string().contains("previous_key"), "{error}");
+    assert!(error.to_string().contains("moved"), "{error}");
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 

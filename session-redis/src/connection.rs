@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, RedisError, Value, cmd};
+use redis::{Cmd, Pipeline, RedisError, Value, cmd};
 
 use crate::error::{Failure, Fault};
 
@@ -37,15 +37,32 @@ impl Connection {
         waiting.end(answer(driver.send_packed_command(command).await))
     }
 
+    /// Sends several commands in one go. The server's refusals are among the answers.
+    pub async fn send_all(&self, commands: impl Iterator<Item = Cmd>) -> Result<Vec<Value>, Failure> {
+        let mut all = Pipeline::new();
+        for command in commands {
+            all.add_command(command);
+        }
+        self.send_pipeline(&all, 0).await
+    }
+
     /// As [`send`](Self::send), to a cluster's node that is taking over the key's slot.
     #[cfg(feature = "cluster")]
     pub async fn send_asking(&self, command: &Cmd) -> Result<Value, Failure> {
-        let mut both = redis::Pipeline::with_capacity(2);
+        let mut both = Pipeline::with_capacity(2);
         both.cmd("ASKING").add_command(command.clone());
+        let mut answers = self.send_pipeline(&both, 1).await?;
+        answer(Ok(answers.pop().unwrap_or(Value::Nil)))
+    }
+
+    async fn send_pipeline(&self, commands: &Pipeline, skip: usize) -> Result<Vec<Value>, Failure> {
+        let count = commands.len() - skip;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let mut driver = self.driver.clone();
         let waiting = Waiting(Some(self));
-        let answers = driver.send_packed_commands(&both, 1, 1).await;
-        waiting.end(answer(answers.map(|mut answers| answers.pop().unwrap_or(Value::Nil))))
+        waiting.end(driver.send_packed_commands(commands, skip, count).await.map_err(failure))
     }
 
     /// Nothing more is sent on it; what is under way may still be answered.
@@ -73,7 +90,7 @@ impl Connection {
 struct Waiting<'a>(Option<&'a Connection>);
 
 impl Waiting<'_> {
-    fn end(mut self, answer: Result<Value, Failure>) -> Result<Value, Failure> {
+    fn end<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
         if let (Some(connection), Err(failure)) = (self.0.take(), &answer) {
             // A server that is a replica by now, or has other users: another connection may find another server.
             let of_no_use =
@@ -100,8 +117,10 @@ pub(crate) fn answer(result: Result<Value, RedisError>) -> Result<Value, Failure
     match result {
         Ok(Value::ServerError(error)) => Err(Failure::Refused(error)),
         Ok(value) => Ok(value),
-        Err(error) => {
-            Err(error.try_into().map_or_else(|error| Failure::Lost(Fault::lost(&error)), Failure::Refused))
-        }
+        Err(error) => Err(failure(error)),
     }
+}
+
+fn failure(error: RedisError) -> Failure {
+    error.try_into().map_or_else(|error| Failure::Lost(Fault::lost(&error)), Failure::Refused)
 }

@@ -167,6 +167,9 @@ fn meaning(code: &str, details: &str) -> (ErrorKind, &'static str) {
         "ERR" if says("cluster support disabled") => {
             (ErrorKind::Config, "the server is not a node of a cluster: use `redis` or redis://")
         }
+        "ERR" if says("invalid bulk length") || says("exceeds maximum allowed size") => {
+            (ErrorKind::TooLarge, "the record is larger than the server takes (`proto-max-bulk-len`)")
+        }
         "ERR" if says("max number of clients") => {
             (ErrorKind::Unavailable, "the server has as many clients as it may")
         }
@@ -198,6 +201,8 @@ mod tests {
             ("ERR SELECT is not allowed in cluster mode", ErrorKind::Config),
             ("ERR syntax error", ErrorKind::Config),
             ("ERR This instance has cluster support disabled", ErrorKind::Config),
+            ("ERR Protocol error: invalid bulk length", ErrorKind::TooLarge),
+            ("ERR string exceeds maximum allowed size (proto-max-bulk-len)", ErrorKind::TooLarge),
             ("ERR max number of clients reached", ErrorKind::Unavailable),
             ("READONLY You can't write against a read only replica.", ErrorKind::Unavailable),
             ("LOADING Redis is loading the dataset in memory", ErrorKind::Unavailable),

@@ -62,6 +62,11 @@ impl Link {
         self.connection().await?.send(command).await
     }
 
+    /// Sends several commands in one go. The server's refusals are among the answers.
+    pub async fn send_all(&self, commands: impl Iterator<Item = Cmd>) -> Result<Vec<Value>, Failure> {
+        self.connection().await?.send_all(commands).await
+    }
+
     /// As [`send`](Self::send), to a cluster's node that is taking over the key's slot.
     #[cfg(feature = "cluster")]
     pub async fn send_asking(&self, command: &Cmd) -> Result<Value, Failure> {

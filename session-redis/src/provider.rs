@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
-use redis::{Client, Cmd, Value, cmd};
+use redis::{Client, Cmd, ToRedisArgs, Value, cmd};
 use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource, WriteOutcome,
@@ -120,7 +120,6 @@ impl Provider for RedisProvider {
             .enumerable(self.route.enumerates())
             .time_source(TimeSource::Server)
             .durability(Durability::Server)
-            .max_record_bytes(512 << 20)
     }
 
     /// One `GETEX`.
@@ -199,16 +198,12 @@ impl Provider for RedisProvider {
     /// One `GETRANGE` of magic, format and state.
     async fn exists(&self, id: &StorageId) -> Result<bool> {
         let key = self.key(id);
-        let mut command = cmd("GETRANGE");
-        command.arg(&key).arg(0).arg(4);
-        match self.route.send(&key, &command).await.map_err(Failure::of_read)? {
-            Value::BulkString(start) => Ok(matches!(&start[..], [b'S', b'S', b'N', _, 0])),
-            _ => Ok(false),
-        }
+        let start = self.route.send(&key, &start_of(&key)).await.map_err(Failure::of_read)?;
+        Ok(is_live(&start))
     }
 
-    /// Walks through the keys of every master in steps of a thousand (`SCAN`), which holds up nobody but takes its
-    /// time. Tombstones count, and a key that moves meanwhile may count twice.
+    /// Walks through the keys of every master in steps of a thousand (`SCAN`), and looks at the state of each
+    /// record, which holds up nobody but takes its time. A key that moves meanwhile may count twice.
     async fn count(&self) -> Result<Option<u64>> {
         let pattern = format!("{}*", escaped(&self.prefix));
         let mut total = 0;
@@ -218,9 +213,11 @@ impl Provider for RedisProvider {
                 let mut command = cmd("SCAN");
                 command.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
                 let answer = master.send(&command).await.map_err(Failure::of_read)?;
-                let (next, keys): (String, Vec<Value>) = redis::from_redis_value(answer)
+                let (next, keys): (String, Vec<Vec<u8>>) = redis::from_redis_value(answer)
                     .map_err(|_| Error::new(ErrorKind::Unavailable, "the answer to SCAN cannot be read"))?;
-                total += keys.len() as u64;
+                let starts = keys.iter().map(start_of);
+                let starts = master.send_all(starts).await.map_err(Failure::of_read)?;
+                total += starts.iter().filter(|start| is_live(start)).count() as u64;
                 if next == "0" {
                     break;
                 }
@@ -256,6 +253,18 @@ impl fmt::Debug for RedisProvider {
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
     }
+}
+
+/// Asks for the bytes of a record that say what it is.
+fn start_of(key: impl ToRedisArgs) -> Cmd {
+    let mut command = cmd("GETRANGE");
+    command.arg(key).arg(0).arg(4);
+    command
+}
+
+/// Whether they are those of a session: magic, some format, and the state.
+fn is_live(start: &Value) -> bool {
+    matches!(start, Value::BulkString(start) if matches!(&start[..], [b'S', b'S', b'N', _, 0]))
 }
 
 /// The record in an answer; an answer that Redis does not give is an error of the kind `odd`.

@@ -109,7 +109,7 @@ async fn checklist_32_no_write_counts_twice_when_the_driver_sends_it_again() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_write_knows_its_own_echo_after_up_to_seven_others() {
+async fn a_write_whose_answer_was_lost_is_recognised_after_up_to_seven_others() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let ours = connect(&format!("redis://:session@{}", proxy.address())).await;
@@ -125,11 +125,9 @@ async fn a_write_knows_its_own_echo_after_up_to_seven_others() {
     let mut newest = lost.clone();
     for others in 0..=8 {
         let echo = ours.write(&id, &lost, over, IDLE).await.unwrap();
-        if others <= 7 {
-            assert!(matches!(echo, WriteOutcome::Stored(_)), "after {others} others: {echo:?}");
-        } else {
-            assert!(matches!(echo, WriteOutcome::Refused(_)), "after {others} others: {echo:?}");
-        }
+        let WriteOutcome::Refused(refusal) = echo else { panic!("applied twice: {echo:?}") };
+        let shown = refusal.current.unwrap().header.has_version(lost.header.version());
+        assert_eq!(shown, others <= 7, "after {others} others");
         let another = next(&newest, 100 + others);
         let stored = theirs.write(&id, &another, Condition::Over(newest.stamp()), IDLE).await.unwrap();
         assert!(matches!(stored, WriteOutcome::Stored(_)), "the echo has changed something");

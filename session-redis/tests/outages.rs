@@ -154,7 +154,12 @@ async fn a_hanging_server_ends_calls_by_itself_and_new_ones_when_it_is_back() {
     let read = provider.read(&id, IDLE).await.unwrap().unwrap();
     assert_eq!(number(&read), 2);
     let again = provider.write(&id, &second_record, Condition::Over(record.stamp()), IDLE).await.unwrap();
-    assert!(matches!(again, WriteOutcome::Stored(_)), "its own echo: {again:?}");
+    let WriteOutcome::Refused(refusal) = again else { panic!("applied twice: {again:?}") };
+    assert_eq!(
+        refusal.current.unwrap().stamp(),
+        second_record.stamp(),
+        "it shows that it was this very write"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

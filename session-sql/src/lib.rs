@@ -17,7 +17,7 @@ mod target;
 
 pub use client::{Client, Driver, Effect, Executed};
 pub use failure::{Failure, cause};
-pub use key::{key, storage_id};
+pub use key::key;
 pub use pool::{Lease, Pool};
 pub use settings::{Settings, duration, number};
 pub use table::TableName;
