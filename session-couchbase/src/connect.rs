@@ -70,20 +70,22 @@ async fn open(config: &CouchbaseConfig) -> Result<Connected> {
     let cluster = within(end, Box::pin(Cluster::connect(config.connection_string(), options))).await;
     let cluster = match cluster {
         Some(cluster) => cluster.map_err(|error| errors::explain(error.kind(), false))?,
-        None => return Err(refused(config, "user and password are wrong").await),
+        None => return Err(refused(config, "check the user and the password").await),
     };
     let bucket = cluster.bucket(config.bucket.as_str());
     let key_value = WaitUntilReadyOptions::new().service_types(vec![ServiceType::KV]);
     match within(end, Box::pin(bucket.wait_until_ready(key_value))).await {
         Some(ready) => ready.map_err(|error| errors::explain(error.kind(), false))?,
-        None => return Err(refused(config, "there is no such bucket, or the user may not use it").await),
+        None => {
+            return Err(refused(config, "check that the bucket exists and that the user may use it").await);
+        }
     }
     let collection = bucket.scope(config.scope.as_str()).collection(config.collection.as_str());
     let found = within(end, Box::pin(collection.get(NOBODY, None))).await;
     match found.map(|found| found.map_err(|error| error.kind().clone())) {
         Some(Ok(_) | Err(Sdk::DocumentNotFound)) => Ok(Connected { collection, _cluster: cluster }),
         Some(Err(kind)) => Err(errors::explain(&kind, false)),
-        None => Err(refused(config, "there is no such scope or collection in the bucket").await),
+        None => Err(refused(config, "check that the scope and the collection exist").await),
     }
 }
 
@@ -100,7 +102,7 @@ async fn refused(config: &CouchbaseConfig, reason: &str) -> Error {
         }
         if matches!(timeout(Duration::from_secs(1), greet(host)).await, Ok(Ok(()))) {
             let message = format!(
-                "the server answers, but does not let us work within {:?}: {reason}",
+                "the server answers, but does not let us in within {:?}: {reason}",
                 config.connect_timeout
             );
             return Error::config(message).in_engine(ENGINE);

@@ -35,7 +35,7 @@ impl CouchbaseProvider {
     ///
     /// [`Unavailable`](session_core::ErrorKind::Unavailable) when no server answers;
     /// [`Config`](session_core::ErrorKind::Config) when one does and lets nobody in: wrong user or password, no such
-    /// bucket, scope or collection. Ends within the connect timeout.
+    /// bucket, scope or collection. It is given up when the connect timeout is over.
     pub async fn connect(config: CouchbaseConfig) -> Result<Self> {
         let (prefix, durability) = (config.prefix.clone(), config.durability);
         let link = Link::connect(config).await.map_err(|error| error.during("connect"))?;

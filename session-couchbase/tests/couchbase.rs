@@ -213,12 +213,12 @@ async fn a_bucket_that_is_not_there_and_a_login_that_is_refused_are_clear_errors
 
     let (kind, message) = connect(server.url().replace("/session", "/no-such-bucket")).await;
     assert_eq!(kind, ErrorKind::Config);
-    assert!(message.contains("no such bucket"), "{message}");
+    assert!(message.contains("the bucket exists"), "{message}");
 
     server.deny_logins(true).unwrap();
     let (kind, message) = connect(server.url()).await;
     assert_eq!(kind, ErrorKind::Config);
-    assert!(message.contains("user and password"), "{message}");
+    assert!(message.contains("the user and the password"), "{message}");
 
     server.process().pause().unwrap();
     sleep(Duration::from_millis(50)).await;
