@@ -1,0 +1,238 @@
+//! What a behaviour works with: the engine, the time, and short ways to the usual steps.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::{
+    Body, Capabilities, Clock, Condition, ErrorKind, Header, Manager, ManagerBuilder, ManualClock, Provider,
+    Record, Result, Session, StorageId, SystemClock, Timestamp, Token, Value, WriteOutcome,
+};
+
+use crate::Harness;
+
+/// A lifetime that no test sees the end of.
+pub const LONG: Duration = Duration::from_secs(3_600);
+
+/// How long a session lives in these tests, whatever happens.
+pub const ABSOLUTE: Duration = Duration::from_secs(12 * 3_600);
+
+/// One behaviour's connection to the engine. Clones are the same.
+#[derive(Clone)]
+pub struct Context {
+    harness: Arc<dyn Harness>,
+    provider: Arc<dyn Provider>,
+    clock: Option<ManualClock>,
+}
+
+impl Context {
+    /// Connects.
+    pub async fn new(harness: impl Harness) -> Self {
+        let harness: Arc<dyn Harness> = Arc::new(harness);
+        let provider = harness.provider().await;
+        let clock = harness.clock();
+        Self { harness, provider, clock }
+    }
+
+    /// The engine.
+    pub fn provider(&self) -> Arc<dyn Provider> {
+        Arc::clone(&self.provider)
+    }
+
+    /// The engine as another process sees it.
+    pub async fn another(&self) -> Arc<dyn Provider> {
+        self.harness.another(&self.provider).await
+    }
+
+    /// What the engine declares.
+    pub fn capabilities(&self) -> Capabilities {
+        self.provider.capabilities()
+    }
+
+    /// Whether `count` counts this test's sessions only.
+    pub fn counts_exactly(&self) -> bool {
+        self.harness.isolated() && self.capabilities().enumerable
+    }
+
+    /// See [`Harness::put_raw`].
+    pub async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
+        self.harness.put_raw(id, bytes).await
+    }
+
+    // ---- time ----
+
+    /// The present time, as the engine sees it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.as_ref().map_or_else(|| SystemClock.now(), Clock::now)
+    }
+
+    /// The shortest lifetime that can be waited for: two steps of the engine's granularity.
+    pub fn short(&self) -> Duration {
+        let shortest = Duration::from_millis(if self.clock.is_some() { 10_000 } else { 600 });
+        (self.capabilities().expiry_granularity * 2).max(shortest)
+    }
+
+    /// Lets time pass: turns the clock, or waits.
+    pub async fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => tokio::time::sleep(time).await,
+        }
+    }
+
+    /// Lets time pass until what was to live for `ttl` from now is over on any honest clock.
+    pub async fn outlive(&self, ttl: Duration) {
+        self.pass(ttl + self.capabilities().expiry_granularity + Duration::from_millis(100)).await;
+    }
+
+    // ---- records, for the provider by itself ----
+
+    /// An id that nobody has used.
+    pub fn id(&self) -> StorageId {
+        let mut hash = [0; 32];
+        for part in hash.chunks_exact_mut(8) {
+            part.copy_from_slice(&session_core::Version::random().0.to_be_bytes());
+        }
+        StorageId::from_hash(hash)
+    }
+
+    /// The first record of a session that holds `value`, to live for `ttl` from now.
+    pub fn record(&self, value: &str, ttl: Duration) -> Record {
+        let now = self.now();
+        Record::new(Header::new(now, now.after(ABSOLUTE.max(ttl)), now.after(ttl)), body(value))
+    }
+
+    /// The next record of the session whose record is `over`.
+    pub fn next(&self, over: &Record, value: &str, ttl: Duration) -> Record {
+        let mut header = over.header.next();
+        header.deadline = self.now().after(ttl);
+        Record::new(header, body(value))
+    }
+
+    /// Stores a new session, as the engine itself does it, and returns its id and the record as it is read.
+    pub async fn stored(&self, value: &str, ttl: Duration) -> (StorageId, Record) {
+        let id = self.id();
+        let outcome = self.provider.write(&id, &self.record(value, ttl), Condition::Absent, ttl).await;
+        assert!(is_stored(&outcome), "a session under a fresh id is stored, not {outcome:?}");
+        let record = self.read_for(&id, ttl).await.expect("what was just stored is there");
+        (id, record)
+    }
+
+    /// Reads, with the long idle time.
+    pub async fn read(&self, id: &StorageId) -> Option<Record> {
+        self.read_for(id, LONG).await
+    }
+
+    /// Reads, with this idle time.
+    pub async fn read_for(&self, id: &StorageId, idle: Duration) -> Option<Record> {
+        self.provider.read(id, idle).await.expect("a read of a healthy engine")
+    }
+
+    /// The value that a stored session holds, `None` when there is no session.
+    pub async fn value(&self, id: &StorageId) -> Option<String> {
+        value_of(self.read(id).await.as_ref())
+    }
+
+    // ---- sessions, through a manager ----
+
+    /// A manager of this engine, to be configured further.
+    pub fn builder(&self) -> ManagerBuilder {
+        self.builder_over(self.provider())
+    }
+
+    /// A manager over a provider of one's own, such as a [`Layer`](crate::layers::Layer) around the engine.
+    pub fn builder_over(&self, provider: Arc<dyn Provider>) -> ManagerBuilder {
+        let builder = Manager::builder_shared(provider).idle_timeout(LONG).absolute_timeout(ABSOLUTE);
+        match &self.clock {
+            Some(clock) => builder.clock(clock.clone()),
+            None => builder,
+        }
+    }
+
+    /// The usual manager.
+    pub fn manager(&self) -> Manager {
+        self.manager_over(self.provider())
+    }
+
+    /// The usual manager over a provider of one's own.
+    pub fn manager_over(&self, provider: Arc<dyn Provider>) -> Manager {
+        self.builder_over(provider).build().expect("a sound configuration")
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+fn body(value: &str) -> Body {
+    let mut body = Body::default();
+    body.insert("value", Value::encode(value).expect("text is encoded"));
+    body
+}
+
+/// The value of a record that [`Context::record`] made, when it is a session.
+pub fn value_of(record: Option<&Record>) -> Option<String> {
+    let record = record.filter(|record| record.is_live())?;
+    Some(record.body.get("value").expect("the value").decode().expect("text"))
+}
+
+/// Whether a write was done.
+pub fn is_stored(outcome: &Result<WriteOutcome>) -> bool {
+    matches!(outcome, Ok(WriteOutcome::Stored(_)))
+}
+
+/// What a refused write shows; panics when it was not refused.
+#[track_caller]
+pub fn refused(outcome: Result<WriteOutcome>) -> Option<Record> {
+    match outcome {
+        Ok(WriteOutcome::Refused(refusal)) => refusal.current.map(|current| *current),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+/// Panics unless it is an error of this kind.
+#[track_caller]
+pub fn fails<T: fmt::Debug>(result: Result<T>, kind: ErrorKind) {
+    match result {
+        Err(error) if error.kind() == kind => {}
+        other => panic!("expected the error {kind:?}, got {other:?}"),
+    }
+}
+
+/// Starts a session that holds one value and returns what its client got.
+pub async fn begin(manager: &Manager, key: &str, value: u64) -> Token {
+    let session = manager.create();
+    session.set(key, &value).expect("a new session takes a value");
+    session.release().await.expect("a new session is stored");
+    session.token().expect("a stored session has a token")
+}
+
+/// The session of a client, which must be there.
+#[track_caller]
+pub fn open(manager: &Manager, token: &Token) -> impl Future<Output = Session> {
+    let (manager, token) = (manager.clone(), token.clone());
+    let place = std::panic::Location::caller();
+    async move {
+        let loaded = manager.load(&token).await.unwrap_or_else(|error| panic!("a load at {place}: {error}"));
+        loaded.unwrap_or_else(|| panic!("the session is there at {place}"))
+    }
+}
+
+/// The number under a key of a client's session; `None` without session or key.
+pub async fn number(manager: &Manager, token: &Token, key: &str) -> Option<u64> {
+    let session = manager.load(token).await.expect("a load of a healthy engine")?;
+    session.get(key).expect("a number")
+}
+
+/// Waits until `check` holds, as long as something that has begun in the background may take.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+    for _ in 0..500 {
+        if check().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within 5 s: {what}");
+}

@@ -1,0 +1,140 @@
+//! Layers between the core and an engine: they watch, disturb and order the calls.
+
+mod faulty;
+mod spy;
+mod writes;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::{
+    Capabilities, Condition, DestroyOutcome, Provider, Record, Rename, Result, Stamp, StorageId, WriteOutcome,
+};
+
+pub use faulty::{Fault, Faulty};
+pub use spy::Spy;
+pub use writes::ByWrites;
+
+/// Which method of a provider is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each is the method of its name")]
+pub enum Method {
+    Read,
+    Write,
+    Touch,
+    Rename,
+    Destroy,
+    Exists,
+    Count,
+    Gc,
+}
+
+/// One call, before the engine sees it.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// Which session it is about.
+    pub id: Option<StorageId>,
+    /// The time to live that it carries.
+    pub ttl: Option<Duration>,
+}
+
+/// What a layer does before and after each call of the engine. An error is what the caller gets: after the
+/// call, it hides what the engine answered.
+#[crate::async_trait]
+pub trait Around: Send + Sync + fmt::Debug + 'static {
+    /// What it remembers of one call between before and after.
+    type Memo: Send;
+
+    /// Before the engine is called. Not called at all when this fails.
+    async fn before(&self, call: &Call) -> Result<Self::Memo>;
+
+    /// After the engine has answered, and before the caller hears it.
+    async fn after(&self, call: &Call, memo: Self::Memo) -> Result<()> {
+        let _ = (call, memo);
+        Ok(())
+    }
+}
+
+/// An engine with something around each of its calls.
+#[derive(Debug)]
+pub struct Layer<A> {
+    inner: Arc<dyn Provider>,
+    around: Arc<A>,
+}
+
+impl<A: Around> Layer<A> {
+    /// Puts `around` around the calls of `inner`.
+    pub fn over(inner: Arc<dyn Provider>, around: &Arc<A>) -> Arc<dyn Provider> {
+        Arc::new(Self { inner, around: Arc::clone(around) })
+    }
+
+    async fn call<T>(
+        &self,
+        method: Method,
+        id: Option<&StorageId>,
+        ttl: Option<Duration>,
+        inner: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let call = Call { method, id: id.cloned(), ttl };
+        let memo = self.around.before(&call).await?;
+        let answer = inner.await;
+        self.around.after(&call, memo).await?;
+        answer
+    }
+}
+
+#[crate::async_trait]
+impl<A: Around> Provider for Layer<A> {
+    fn engine(&self) -> &'static str {
+        self.inner.engine()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn bind(&self, scope: &str) -> Result<()> {
+        self.inner.bind(scope)
+    }
+
+    async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.call(Method::Read, Some(id), Some(idle), self.inner.read(id, idle)).await
+    }
+
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        self.call(Method::Write, Some(id), Some(ttl), self.inner.write(id, record, condition, ttl)).await
+    }
+
+    async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
+        self.call(Method::Touch, Some(id), Some(ttl), self.inner.touch(id, seen, ttl)).await
+    }
+
+    async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
+        self.call(Method::Rename, Some(rename.old), Some(rename.ttl), self.inner.rename(rename)).await
+    }
+
+    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
+        self.call(Method::Destroy, Some(id), None, self.inner.destroy(id, expected)).await
+    }
+
+    async fn exists(&self, id: &StorageId) -> Result<bool> {
+        self.call(Method::Exists, Some(id), None, self.inner.exists(id)).await
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        self.call(Method::Count, None, None, self.inner.count()).await
+    }
+
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        self.call(Method::Gc, None, None, self.inner.gc(limit)).await
+    }
+}

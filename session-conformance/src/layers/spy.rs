@@ -1,0 +1,39 @@
+//! Writes down every call that reaches the engine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use session_core::{Provider, Result};
+
+use super::{Around, Call, Layer, Method};
+
+/// Counts calls. Each is counted when it is sent, answered or not.
+#[derive(Debug, Default)]
+pub struct Spy(Mutex<Vec<Call>>);
+
+impl Spy {
+    /// The engine with a spy before it.
+    pub fn on(inner: Arc<dyn Provider>) -> (Arc<dyn Provider>, Arc<Self>) {
+        let spy = Arc::new(Self::default());
+        (Layer::over(inner, &spy), spy)
+    }
+
+    /// The calls since the last time, which are then forgotten.
+    pub fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Only their methods.
+    pub fn methods(&self) -> Vec<Method> {
+        self.take().into_iter().map(|call| call.method).collect()
+    }
+}
+
+#[crate::async_trait]
+impl Around for Spy {
+    type Memo = ();
+
+    async fn before(&self, call: &Call) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(call.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! An engine without a rename of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::{
+    Capabilities, Condition, DestroyOutcome, Provider, Record, Result, Stamp, StorageId, WriteOutcome,
+};
+
+/// Hides an engine's own `rename`, so that the default one, which is made of conditional writes, runs on it; and
+/// each of these writes passes the layers below.
+#[derive(Debug)]
+pub struct ByWrites(pub Arc<dyn Provider>);
+
+#[crate::async_trait]
+impl Provider for ByWrites {
+    fn engine(&self) -> &'static str {
+        self.0.engine()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn bind(&self, scope: &str) -> Result<()> {
+        self.0.bind(scope)
+    }
+
+    async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.0.read(id, idle).await
+    }
+
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        self.0.write(id, record, condition, ttl).await
+    }
+
+    async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
+        self.0.touch(id, seen, ttl).await
+    }
+
+    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
+        self.0.destroy(id, expected).await
+    }
+
+    async fn exists(&self, id: &StorageId) -> Result<bool> {
+        self.0.exists(id).await
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        self.0.count().await
+    }
+
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        self.0.gc(limit).await
+    }
+}

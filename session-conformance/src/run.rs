@@ -1,0 +1,26 @@
+//! Runs one behaviour.
+
+use std::time::Duration;
+
+use crate::{Context, Harness};
+
+/// How long a behaviour may take before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a behaviour against a harness on a runtime with two workers; panics when the engine does not show it.
+///
+/// [`suite!`](crate::suite) calls it in each of its tests.
+pub fn run<H, F>(harness: impl FnOnce() -> H, behaviour: fn(Context) -> F)
+where
+    H: Harness,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async {
+        let behaviour = async { behaviour(Context::new(harness()).await).await };
+        tokio::time::timeout(PATIENCE, behaviour).await.expect("the behaviour ends within a minute");
+    });
+    // What still hangs is not waited for.
+    runtime.shutdown_background();
+}

@@ -1,0 +1,188 @@
+//! Keys and settings: the builder, and the JSON text of older configurations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::error::Category;
+use session_core::{Clock, Error, Result, Secret, SystemClock};
+
+use crate::key::{MIN_KEY_BYTES, Material};
+use crate::{CookieProvider, ENGINE};
+
+const EXAMPLE: &str =
+    r#"{"securityKey":"(32 random bytes or more, for instance from `openssl rand -base64 32`)"}"#;
+
+/// Configures a [`CookieProvider`]; [`build`](Self::build) checks it.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing before `build`"]
+pub struct CookieBuilder {
+    keys: Vec<Material>,
+    pub(crate) security_name: String,
+    pub(crate) cookie_name: Option<String>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) clock: Arc<dyn Clock>,
+    allow_weak_key: bool,
+}
+
+impl CookieBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            keys: Vec::new(),
+            security_name: String::new(),
+            cookie_name: None,
+            max_age: None,
+            clock: Arc::new(SystemClock),
+            allow_weak_key: false,
+        }
+    }
+
+    /// Reads the engine's config string.
+    ///
+    /// | key | what |
+    /// |---|---|
+    /// | `securityKey` | the key, as text; 32 bytes or more of it random. Required |
+    /// | `blockKey` | a second secret of older configurations, hashed into the key |
+    /// | `securityName` | a label, hashed into the key: two applications with one key and other labels do not accept each other's cookies |
+    /// | `previousKeys` | keys that still open: each the text of an earlier `securityKey` (with the present `blockKey`), or `{"securityKey":…,"blockKey":…}` |
+    /// | `cookieName` | the name that the manager must give the cookie; checked when both are put together |
+    /// | `maxage` | a sealed record is accepted for at most this many seconds after it was written; 0 and absent leave that to the manager's timeouts |
+    /// | `secure` | accepted and without effect: whether the cookie is written with `Secure` is the manager's setting |
+    /// | `allowWeakKey` | accepts a key that is short or publicly known. For tests |
+    ///
+    /// [`Config`](session_core::ErrorKind::Config) when it is no such JSON or has no key. No value is in the message.
+    pub fn from_json(text: &str) -> Result<Self> {
+        if text.trim().is_empty() {
+            return Err(no_key());
+        }
+        let config: Json = serde_json::from_str(text).map_err(|error| not_read(&error))?;
+        let block = config.block_key;
+        let mut builder = Self::new();
+        builder.keys.push(Material { security: config.security_key, block: block.clone() });
+        builder.keys.extend(config.previous_keys.into_iter().map(|previous| match previous {
+            Previous::Key(security) => Material { security, block: block.clone() },
+            Previous::Both { security_key, block_key } => {
+                Material { security: security_key, block: block_key }
+            }
+        }));
+        builder.security_name = config.security_name;
+        builder.cookie_name = config.cookie_name.filter(|name| !name.is_empty());
+        builder.max_age = (config.maxage > 0).then(|| Duration::from_secs(config.maxage));
+        builder.allow_weak_key = config.allow_weak_key;
+        Ok(builder)
+    }
+
+    /// The key that seals, and opens first: text with 32 random bytes or more.
+    pub fn key(mut self, key: Secret) -> Self {
+        self.keys.insert(0, Material { security: key, block: Secret::default() });
+        self
+    }
+
+    /// A key that still opens what it sealed. Keep it for one absolute timeout after the new key is everywhere.
+    pub fn previous_key(mut self, key: Secret) -> Self {
+        self.keys.push(Material { security: key, block: Secret::default() });
+        self
+    }
+
+    /// Refuses a manager that gives the cookie another name.
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.cookie_name = Some(name.into());
+        self
+    }
+
+    /// Accepts a sealed record for at most this long after it was written, whatever the manager's timeouts.
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
+        self
+    }
+
+    /// Where the time comes from. Default the system's clock; every server that shares the key needs a right one.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Accepts a key that is short or publicly known. For tests: with a guessed key anyone is any user.
+    pub fn allow_weak_key(mut self, allow: bool) -> Self {
+        self.allow_weak_key = allow;
+        self
+    }
+
+    /// Derives the keys. [`Config`](session_core::ErrorKind::Config) without a key, and with one that is shorter than
+    /// 32 bytes or printed in public documents.
+    pub fn build(self) -> Result<CookieProvider> {
+        if self.keys.is_empty() || self.keys.iter().any(|key| key.security.is_empty()) {
+            return Err(no_key());
+        }
+        for (index, key) in self.keys.iter().enumerate() {
+            let which = if index == 0 { "the key".to_owned() } else { format!("previous key {index}") };
+            match key.weakness() {
+                Some(weakness) if self.allow_weak_key => {
+                    tracing::warn!(
+                        engine = ENGINE,
+                        "{which} {weakness}; it is used because weak keys are allowed"
+                    );
+                }
+                Some(weakness) => {
+                    return Err(Error::config(format!(
+                        "{which} {weakness}: use {MIN_KEY_BYTES} random bytes or more, such as from \
+                         `openssl rand -base64 32` (for tests there is \"allowWeakKey\": true)"
+                    ))
+                    .in_engine(ENGINE));
+                }
+                None => {}
+            }
+        }
+        let keys = self.keys.iter().map(|key| key.derive(&self.security_name)).collect::<Result<_>>()?;
+        Ok(CookieProvider::new(self, keys))
+    }
+}
+
+fn no_key() -> Error {
+    Error::config(format!("the cookie engine needs a key of its own: {EXAMPLE}")).in_engine(ENGINE)
+}
+
+/// Says where the text is wrong. What serde says of a wrong type shows the value, so it is left out.
+fn not_read(error: &serde_json::Error) -> Error {
+    let message = error.to_string();
+    let names_a_key = ["unknown field", "missing field", "duplicate field"];
+    let what = if error.classify() != Category::Data || names_a_key.iter().any(|it| message.starts_with(it)) {
+        message
+    } else {
+        format!("a value has the wrong type at line {} column {}", error.line(), error.column())
+    };
+    Error::config(format!("the config of the cookie engine: {what}; it looks like {EXAMPLE}"))
+        .in_engine(ENGINE)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Json {
+    cookie_name: Option<String>,
+    security_key: Secret,
+    #[serde(default)]
+    block_key: Secret,
+    #[serde(default)]
+    security_name: String,
+    #[serde(default)]
+    #[expect(dead_code, reason = "older configurations have it; the manager decides")]
+    secure: bool,
+    #[serde(default, alias = "maxAge")]
+    maxage: u64,
+    #[serde(default)]
+    previous_keys: Vec<Previous>,
+    #[serde(default)]
+    allow_weak_key: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Previous {
+    Key(Secret),
+    #[serde(rename_all = "camelCase")]
+    Both {
+        security_key: Secret,
+        #[serde(default)]
+        block_key: Secret,
+    },
+}

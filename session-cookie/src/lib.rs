@@ -1,0 +1,75 @@
+//! Sessions without a store: the record travels in the cookie, sealed so that the client can neither read nor
+//! change it.
+//!
+//! There is nothing to run and nothing to fill up, and a read costs no round trip. What is given up for that is a
+//! real loss; read the [list below](#what-it-does-not-promise) before choosing it.
+//!
+//! ```
+//! use session_cookie::CookieProvider;
+//! use session_core::{Manager, Secret};
+//!
+//! # fn main() -> session_core::Result<()> {
+//! # let key_from_your_secret_store = "0123456789abcdef0123456789abcdef";
+//! let provider = CookieProvider::builder().key(Secret::new(key_from_your_secret_store)).build()?;
+//! let manager = Manager::builder(provider).build()?;
+//! # let _ = manager;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! By name: `use session_cookie as _;`, the engine `cookie`, and as its config string the JSON of the older
+//! documents ([`CookieBuilder::from_json`]):
+//!
+//! ```json
+//! {"cookieName":"gosessionid", "securityKey":"…32 random bytes or more…", "previousKeys":["…"]}
+//! ```
+//!
+//! # How it is sealed
+//!
+//! `XChaCha20-Poly1305` with a random 192-bit nonce for every write, under a key that HKDF-SHA-256 derives from
+//! yours. Sealed together, so that none can be exchanged: the record with both deadlines, the format, the id of the
+//! key, and the name and domain of the cookie. The text is URL-safe base64 of
+//! `format (1) | key id (4) | nonce (24) | sealed record and tag`.
+//!
+//! What does not open is a new session; there is no second, weaker way in. The first key seals and
+//! [all keys open](CookieBuilder::previous_key), so keys are rotated by putting a new one first and dropping the
+//! old one once the absolute timeout has passed.
+//!
+//! # Limits and cost
+//!
+//! Browsers drop cookies of more than 4,096 octets, name included: about 2,880 bytes of keys and encoded values
+//! ([`max_record_bytes`](session_core::Capabilities::max_record_bytes) counts the record's header as well). What is
+//! larger is [`TooLarge`](session_core::ErrorKind::TooLarge), and the client keeps what it had. No round trip,
+//! ever; each request carries the whole session.
+//!
+//! # What it does not promise
+//!
+//! - **No lost update.** Requests that run at the same time each send their own cookie; the last answer wins.
+//! - **No logout on the server.** A logout takes the cookie away from the client. Whoever copied it before can use it
+//!   until its idle deadline, and by using it until the absolute one, which activity does not extend (12 hours by
+//!   default in the manager; without one, writing is refused).
+//! - **No protection from rollback.** A client can present an older cookie of its own again until that one's deadlines.
+//!   Nothing that may happen only once belongs in it: no one-time tokens, no balances, no failed-login counters.
+//! - **No list, count or end of sessions by user.** There is no revocation list either; use an engine on a server for that.
+
+mod config;
+mod key;
+mod provider;
+mod seal;
+
+use std::sync::Arc;
+
+use session_core::{ConnectOptions, Provider, Result};
+
+pub use config::CookieBuilder;
+pub use provider::CookieProvider;
+
+/// The engine's name in the registry.
+const ENGINE: &str = "cookie";
+
+session_core::register_engine!(["cookie"], connect);
+
+async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    let builder = CookieBuilder::from_json(options.config.expose())?;
+    Ok(Arc::new(builder.clock(options.clock).build()?))
+}

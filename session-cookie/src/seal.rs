@@ -1,0 +1,201 @@
+//! A record as a token that only we can read and make.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use chacha20poly1305::aead::AeadInOut as _;
+use chacha20poly1305::{Tag, XNonce};
+use session_core::{Error, ErrorKind, MAX_COOKIE_OCTETS, Record, Result, Token, cookie_name_of_scope};
+
+use crate::key::{Key, KeyId, frame};
+
+/// The format of the token. It is authenticated, and part of the derivation of the key.
+pub(crate) const FORMAT: u8 = 1;
+
+const KEY_ID: usize = 1;
+const NONCE: usize = KEY_ID + size_of::<KeyId>();
+const SEALED: usize = NONCE + 24;
+const TAG_BYTES: usize = 16;
+
+/// The keys, bound to one cookie.
+#[derive(Debug)]
+pub(crate) struct Sealer {
+    scope: String,
+    name_octets: usize,
+    /// With each key what is authenticated beside the record: format, key id, scope.
+    keys: Vec<(Key, Vec<u8>)>,
+}
+
+impl Sealer {
+    /// Binds the keys to a cookie; the first one seals.
+    pub(crate) fn new(scope: &str, keys: Vec<Key>) -> Self {
+        let bound = |key: Key| {
+            let mut beside = vec![FORMAT];
+            beside.extend_from_slice(&key.id);
+            frame(&mut beside, scope.as_bytes());
+            (key, beside)
+        };
+        Self {
+            scope: scope.to_owned(),
+            name_octets: cookie_name_of_scope(scope).map_or(0, str::len),
+            keys: keys.into_iter().map(bound).collect(),
+        }
+    }
+
+    /// What it is bound to.
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// The most bytes that a record may have.
+    pub(crate) fn max_record_bytes(&self) -> usize {
+        max_record_bytes(self.name_octets)
+    }
+
+    /// [`TooLarge`](ErrorKind::TooLarge) when browsers would drop the cookie.
+    pub(crate) fn seal(&self, record: &Record) -> Result<Token> {
+        let record = record.encode()?;
+        if record.len() > self.max_record_bytes() {
+            let message = format!(
+                "the session has {} bytes, as a cookie of {MAX_COOKIE_OCTETS} octets it may have {}: keep less in it, \
+                 or use an engine on a server",
+                record.len(),
+                self.max_record_bytes()
+            );
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        self.close(&record)
+    }
+
+    /// Seals the bytes of a record, whatever their number.
+    pub(crate) fn close(&self, record: &[u8]) -> Result<Token> {
+        let Some((key, beside)) = self.keys.first() else {
+            return Err(Error::config("there is no key"));
+        };
+        let mut nonce = [0; SEALED - NONCE];
+        getrandom::fill(&mut nonce).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
+        })?;
+        let mut bytes = Vec::with_capacity(SEALED + record.len() + TAG_BYTES);
+        bytes.push(FORMAT);
+        bytes.extend_from_slice(&key.id);
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(record);
+        let tag = key
+            .cipher
+            .encrypt_inout_detached(&XNonce::from(nonce), beside, (&mut bytes[SEALED..]).into())
+            .map_err(|_| Error::new(ErrorKind::TooLarge, "the cipher cannot seal that much"))?;
+        bytes.extend_from_slice(&tag);
+        Token::new(&URL_SAFE_NO_PAD.encode(bytes))
+            .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sealed record is no token"))
+    }
+
+    /// The record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
+    pub(crate) fn open(&self, token: &str) -> Option<Bytes> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let end = bytes.len().checked_sub(TAG_BYTES).filter(|end| *end >= SEALED)?;
+        if bytes[0] != FORMAT {
+            return None;
+        }
+        let (head, rest) = bytes.split_at_mut(SEALED);
+        let (sealed, tag) = rest.split_at_mut(end - SEALED);
+        let nonce = XNonce::try_from(&head[NONCE..]).ok()?;
+        let tag = Tag::try_from(&*tag).ok()?;
+        // Two keys with the same id are as good as impossible; if there are any, each gets its try. A failed
+        // one leaves the bytes as they were: the tag is checked first.
+        let mut keys = self.keys.iter().filter(|(key, _)| key.id == head[KEY_ID..NONCE]);
+        keys.any(|(key, beside)| {
+            key.cipher.decrypt_inout_detached(&nonce, beside, (&mut *sealed).into(), &tag).is_ok()
+        })
+        .then(|| Bytes::from(bytes).slice(SEALED..end))
+    }
+}
+
+/// The most bytes of a record whose cookie has a name of that many octets.
+pub(crate) const fn max_record_bytes(name_octets: usize) -> usize {
+    let characters = MAX_COOKIE_OCTETS.saturating_sub(name_octets);
+    (characters * 3 / 4).saturating_sub(SEALED + TAG_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use session_core::Secret;
+
+    use super::*;
+    use crate::key::Material;
+
+    const SCOPE: &str = "14:__Host-session0:";
+
+    fn sealer(scope: &str, keys: &[&str]) -> Sealer {
+        let derive = |key: &&str| {
+            Material { security: Secret::new(*key), block: Secret::default() }.derive("").unwrap()
+        };
+        Sealer::new(scope, keys.iter().map(derive).collect())
+    }
+
+    #[test]
+    fn tokens_of_earlier_versions_still_open() {
+        let sealer = sealer(SCOPE, &["0123456789abcdef0123456789abcdef"]);
+        let token = "AYlaADTY-9BZBcudF7yempau1iQ0sR8Qtl2HJQ21ZaKWwftvrITG-6NX8xplvuXga6yM5xQ";
+        assert_eq!(sealer.open(token).as_deref(), Some(&b"a record"[..]));
+    }
+
+    #[test]
+    fn equal_records_give_tokens_that_have_nothing_in_common_but_format_and_key() {
+        let sealer = sealer(SCOPE, &["key"]);
+        let [one, other] = [(); 2].map(|()| sealer.close(&[0; 200]).unwrap());
+        assert_eq!(one.expose()[..6], other.expose()[..6]);
+        let same = one.expose()[8..].bytes().zip(other.expose()[8..].bytes()).filter(|(a, b)| a == b).count();
+        assert!(same < 40, "{same} of 320 characters are equal, one in 64 is chance");
+    }
+
+    /// Two keys whose ids are equal, which cannot be had by trying, are told apart by the seal itself.
+    #[test]
+    fn keys_with_the_same_id_each_open_their_own() {
+        let [first, mut second] = ["one", "two"]
+            .map(|key| Material { security: Secret::new(key), block: Secret::default() }.derive("").unwrap());
+        second.id = first.id;
+        let token = Sealer::new(SCOPE, vec![second.clone()]).close(b"a record").unwrap();
+        let both = Sealer::new(SCOPE, vec![first, second]);
+        assert_eq!(both.open(token.expose()).as_deref(), Some(&b"a record"[..]));
+    }
+
+    #[test]
+    fn the_limit_is_the_largest_record_that_fits() {
+        for name in 1..20 {
+            let scope = format!("{name}:{}0:", "n".repeat(name));
+            let sealer = sealer(&scope, &["key"]);
+            let octets =
+                |length| name + sealer.close(&vec![0; length]).map_or(usize::MAX, |it| it.expose().len());
+            assert!(octets(sealer.max_record_bytes()) <= MAX_COOKIE_OCTETS);
+            assert!(octets(sealer.max_record_bytes() + 1) > MAX_COOKIE_OCTETS);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_and_nothing_else_does(
+            record in prop::collection::vec(any::<u8>(), 0..300),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8,
+        ) {
+            let sealer = sealer(SCOPE, &["key"]);
+            let token = sealer.close(&record).unwrap();
+            let opened = sealer.open(token.expose());
+            prop_assert_eq!(opened.as_deref(), Some(&record[..]));
+            let mut bytes = URL_SAFE_NO_PAD.decode(token.expose()).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1_u8 << bit;
+            prop_assert_eq!(sealer.open(&URL_SAFE_NO_PAD.encode(&bytes)), None);
+            prop_assert_eq!(sealer.open(&token.expose()[..token.expose().len() - 1]), None);
+        }
+
+        #[test]
+        fn checklist_26_hostile_text_never_panics(text in ".{0,200}", token in "A[Q-Za-f][A-Za-z0-9_-]{0,200}") {
+            let sealer = sealer(SCOPE, &["key"]);
+            prop_assert_eq!(sealer.open(&text), None);
+            prop_assert_eq!(sealer.open(&token), None);
+        }
+    }
+}

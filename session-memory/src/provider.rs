@@ -1,0 +1,238 @@
+//! The provider: conditions are checked, and writes done, under the lock of one shard.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use session_core::{
+    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Rename,
+    Result, Stamp, State, StorageId, TOMBSTONE_TTL, TimeSource, Timestamp, WriteOutcome,
+};
+
+use crate::store::{BATCH, Place, Store};
+use crate::{Builder, ENGINE};
+
+/// How often a write to a full store makes room before it gives up.
+const ATTEMPTS: usize = 16;
+
+/// Sessions in memory. Share one in an `Arc`: every provider is a store of its own.
+///
+/// No call waits for anything but a shard's lock, so none can be cut off half-way.
+#[derive(Debug)]
+pub struct MemoryProvider {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    /// The shard that the next collection begins with.
+    next_shard: AtomicUsize,
+}
+
+impl MemoryProvider {
+    /// A store without a bound, on the system's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::from_builder(&Builder::default())
+    }
+
+    /// For a bound, an eviction or another clock.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn from_builder(builder: &Builder) -> Self {
+        Self {
+            store: Store::new(builder.max_sessions, builder.eviction.unwrap_or_default()),
+            clock: Arc::clone(&builder.clock),
+            next_shard: AtomicUsize::new(0),
+        }
+    }
+
+    /// One attempt to write; `None` when it needs room for one session more and there is none.
+    fn try_write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Option<WriteOutcome> {
+        let now = self.clock.now();
+        let Place { hash, shard } = self.store.place(id);
+        let mut shard = self.store.lock(shard);
+        let current = shard.alive(hash, id, now);
+        let holds = match condition {
+            Condition::Absent => current.is_none(),
+            Condition::Over(stamp) => {
+                current.is_some_and(|current| stamp.version == current.header.version())
+            }
+        };
+        if !holds {
+            return Some(WriteOutcome::refused(current.cloned()));
+        }
+        // What has expired there is replaced; it was still counted.
+        let was_live = shard.get(hash, id).is_some_and(Record::is_live);
+        if record.is_live() && !was_live && !self.store.reserve() {
+            return None;
+        }
+        let before = shard.put(hash, id, ending(record, now.after(ttl)));
+        drop(shard);
+        self.store.gone(usize::from(was_live && !record.is_live()));
+        drop(before);
+        Some(WriteOutcome::stored())
+    }
+
+    fn full(&self) -> Error {
+        let max = self.store.max();
+        Error::new(
+            ErrorKind::Full,
+            format!(
+                "it holds the {max} sessions that `max_sessions` allows: allow more, shorten the idle time, \
+                 or choose an eviction"
+            ),
+        )
+        .in_engine(ENGINE)
+        .during("write")
+    }
+}
+
+impl Default for MemoryProvider {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Provider for MemoryProvider {
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().slides_on_read(true).time_source(TimeSource::Core).durability(Durability::Process)
+    }
+
+    async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        let now = self.clock.now();
+        let Place { hash, shard } = self.store.place(id);
+        Ok(self.store.lock(shard).slide(hash, id, now, now.after(idle)))
+    }
+
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        // Others may take the room that was made, but not for ever: they then have it.
+        for _ in 0..ATTEMPTS {
+            if let Some(outcome) = self.try_write(id, record, condition, ttl) {
+                return Ok(outcome);
+            }
+            if !self.store.make_room(self.clock.now()) {
+                break;
+            }
+        }
+        Err(self.full())
+    }
+
+    /// Both records under both locks, so that a full store can still give a session a new id.
+    async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
+        let Rename { old, over, new, record, ttl, tombstone, .. } = rename;
+        let now = self.clock.now();
+        let (from, to) = (self.store.place(old), self.store.place(new));
+        let (mut from_shard, mut to_shard) = self.store.lock_both(from, to);
+        let Some(current) = from_shard.alive(from.hash, old, now) else {
+            return Ok(WriteOutcome::refused(None));
+        };
+        if current.header.has_version(tombstone.header.version()) {
+            return Ok(WriteOutcome::stored());
+        }
+        if !current.is_live() || current.header.version() != over.version {
+            return Ok(WriteOutcome::refused(Some(current.clone())));
+        }
+        let target = to_shard.as_mut().unwrap_or(&mut from_shard);
+        if target.alive(to.hash, new, now).is_some() {
+            return Ok(WriteOutcome::refused(None));
+        }
+        let replaced = target.put(to.hash, new, ending(record, now.after(*ttl)));
+        let before = from_shard.put(from.hash, old, ending(tombstone, now.after(TOMBSTONE_TTL)));
+        drop((from_shard, to_shard));
+        // One session was there and one is there; only an expired one under the new id is one less.
+        self.store.gone(usize::from(replaced.as_ref().is_some_and(Record::is_live)));
+        drop(before);
+        Ok(WriteOutcome::stored())
+    }
+
+    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
+        let now = self.clock.now();
+        let Place { hash, shard } = self.store.place(id);
+        let mut shard = self.store.lock(shard);
+        let Some(current) = shard.alive(hash, id, now) else { return Ok(DestroyOutcome::Absent) };
+        if let State::Moved(target) = &current.header.state {
+            return Ok(DestroyOutcome::Moved(target.clone()));
+        }
+        if expected.is_some_and(|expected| expected.version != current.header.version()) {
+            return Ok(DestroyOutcome::Refused(Box::new(current.clone())));
+        }
+        let removed = shard.remove(hash, id);
+        drop(shard);
+        self.store.gone(1);
+        drop(removed);
+        Ok(DestroyOutcome::Destroyed)
+    }
+
+    async fn exists(&self, id: &StorageId) -> Result<bool> {
+        let now = self.clock.now();
+        let Place { hash, shard } = self.store.place(id);
+        Ok(self.store.lock(shard).alive(hash, id, now).is_some_and(Record::is_live))
+    }
+
+    /// Exact and at once, but for sessions that have expired and were not yet collected, which count.
+    async fn count(&self) -> Result<Option<u64>> {
+        Ok(u64::try_from(self.store.sessions()).ok())
+    }
+
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        let now = self.clock.now();
+        let mut removed = 0;
+        for _ in 0..self.store.shards() {
+            let shard = self.next_shard.fetch_add(1, Ordering::Relaxed) % self.store.shards();
+            let mut more = self.store.is_due(shard, now);
+            while more && removed < limit {
+                let (batch, rest) = self.store.sweep(shard, now, BATCH.min(limit - removed));
+                removed += batch;
+                more = rest;
+                if more {
+                    let_others_run().await;
+                }
+            }
+            if removed >= limit {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// The record with the idle deadline that the store gives it.
+fn ending(record: &Record, deadline: Timestamp) -> Record {
+    let mut record = record.clone();
+    record.header.deadline = deadline.min(record.header.absolute);
+    record
+}
+
+/// Lets a worker of the async runtime do something else between two batches.
+async fn let_others_run() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

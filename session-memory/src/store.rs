@@ -1,0 +1,191 @@
+//! The shards together: which one holds an id, how many sessions there are, and who makes room in a full store.
+
+use std::cmp::Ordering;
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use session_core::{Record, StorageId, Timestamp};
+
+use crate::Eviction;
+use crate::shard::{Kind, Shard};
+
+/// Enough that 10 million sessions are 10 thousand in a shard, whose table doubles well within a millisecond.
+const MOST_SHARDS: usize = 1024;
+/// A bounded store has fewer, so that looking for a session to evict stays cheap.
+const SESSIONS_IN_A_SHARD: usize = 64;
+/// How many records are looked at under one lock: some tens of microseconds.
+pub(crate) const BATCH: usize = 128;
+/// How many sessions that were used lately are passed over before one is evicted all the same.
+const SECOND_CHANCES: usize = 8;
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    shards: Box<[Mutex<Shard>]>,
+    /// The heads of each shard's queues, so that finding what is due locks nothing: with a thousand shards it
+    /// is a look at 24 KB. They change under the shard's lock, and are a hint to everybody who does not hold it.
+    heads: Box<[Heads]>,
+    /// Keyed at random: a plain id is what a client sent, and must not be able to choose its place in a table.
+    hasher: RandomState,
+    /// Sessions in the shards, those included that have expired and were not collected. Tombstones are not.
+    sessions: AtomicUsize,
+    max: usize,
+    eviction: Eviction,
+}
+
+/// By [`Kind`], in milliseconds; `u64::MAX` for an empty queue.
+type Heads = [AtomicU64; 3];
+
+/// A locked shard, which publishes what has changed in its queues before it is unlocked.
+pub(crate) struct Locked<'a> {
+    shard: MutexGuard<'a, Shard>,
+    heads: &'a Heads,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Shard;
+
+    fn deref(&self) -> &Shard {
+        &self.shard
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Shard {
+        &mut self.shard
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        if self.shard.queues_changed() {
+            for kind in Kind::ALL {
+                let head = self.shard.earliest(kind).map_or(u64::MAX, Timestamp::as_millis);
+                self.heads[kind as usize].store(head, Relaxed);
+            }
+        }
+    }
+}
+
+/// Where an id belongs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub hash: u64,
+    pub shard: usize,
+}
+
+impl Store {
+    pub(crate) fn new(max: Option<usize>, eviction: Eviction) -> Self {
+        let wanted = max.map_or(MOST_SHARDS, |max| max / SESSIONS_IN_A_SHARD);
+        let shards = wanted.clamp(1, MOST_SHARDS).next_power_of_two();
+        Self {
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            heads: (0..shards).map(|_| [const { AtomicU64::new(u64::MAX) }; 3]).collect(),
+            hasher: RandomState::new(),
+            sessions: AtomicUsize::new(0),
+            max: max.unwrap_or(usize::MAX),
+            eviction,
+        }
+    }
+
+    pub(crate) fn place(&self, id: &StorageId) -> Place {
+        let hash = self.hasher.hash_one(id.as_bytes());
+        // The table takes its places from the low bits and its tags from the high ones.
+        let shard = usize::try_from(hash >> 32).unwrap_or_default() & (self.shards.len() - 1);
+        Place { hash, shard }
+    }
+
+    pub(crate) fn lock(&self, shard: usize) -> Locked<'_> {
+        let heads = &self.heads[shard];
+        Locked { shard: self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner), heads }
+    }
+
+    /// Locks the shards of two ids, always in the same order; the second is `None` when both share one.
+    pub(crate) fn lock_both(&self, a: Place, b: Place) -> (Locked<'_>, Option<Locked<'_>>) {
+        match a.shard.cmp(&b.shard) {
+            Ordering::Equal => (self.lock(a.shard), None),
+            Ordering::Less => {
+                let first = self.lock(a.shard);
+                (first, Some(self.lock(b.shard)))
+            }
+            Ordering::Greater => {
+                let second = self.lock(b.shard);
+                (self.lock(a.shard), Some(second))
+            }
+        }
+    }
+
+    pub(crate) const fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    pub(crate) const fn max(&self) -> usize {
+        self.max
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.load(Relaxed)
+    }
+
+    /// Counts one session more, if there is room for it.
+    pub(crate) fn reserve(&self) -> bool {
+        let one_more = |sessions| (sessions < self.max).then_some(sessions + 1);
+        self.sessions.fetch_update(Relaxed, Relaxed, one_more).is_ok()
+    }
+
+    /// Counts sessions that were removed.
+    pub(crate) fn gone(&self, sessions: usize) {
+        if sessions > 0 {
+            self.sessions.fetch_sub(sessions, Relaxed);
+        }
+    }
+
+    /// Removes up to a batch of expired records from one shard. Says how many, and whether there may be more.
+    pub(crate) fn sweep(&self, shard: usize, now: Timestamp, steps: usize) -> (usize, bool) {
+        let swept = self.lock(shard).sweep(now, steps);
+        self.gone(swept.removed.iter().filter(|record| Record::is_live(record)).count());
+        (swept.removed.len(), swept.more)
+    }
+
+    /// Makes room for a session in a full store: removes one that has expired or, if so configured, one that
+    /// has not. Says whether it did.
+    pub(crate) fn make_room(&self, now: Timestamp) -> bool {
+        let mut chances = SECOND_CHANCES;
+        loop {
+            let [anonymous, owned] = [Kind::Anonymous, Kind::Owned].map(|kind| self.earliest(kind));
+            let due = anonymous.into_iter().chain(owned).find(|(time, _)| *time <= now.as_millis());
+            if let Some((_, shard)) = due {
+                if self.sweep(shard, now, BATCH).0 > 0 && self.sessions() < self.max {
+                    return true;
+                }
+                continue;
+            }
+            let victim = match self.eviction {
+                Eviction::Refuse => None,
+                Eviction::AnonymousFirst => anonymous
+                    .map(|(_, shard)| (shard, Kind::Anonymous))
+                    .or(owned.map(|(_, shard)| (shard, Kind::Owned))),
+            };
+            let Some((shard, kind)) = victim else { return false };
+            let evicted = self.lock(shard).evict(kind, chances > 0);
+            if evicted.is_some() {
+                self.gone(1);
+                return true;
+            }
+            chances = chances.saturating_sub(1);
+        }
+    }
+
+    /// Whether there is anything in a shard that may have expired.
+    pub(crate) fn is_due(&self, shard: usize, now: Timestamp) -> bool {
+        self.heads[shard].iter().any(|head| head.load(Relaxed) <= now.as_millis())
+    }
+
+    /// Under which time the first session of a kind is filed, and in which shard.
+    fn earliest(&self, kind: Kind) -> Option<(u64, usize)> {
+        let heads = self.heads.iter().map(|heads| heads[kind as usize].load(Relaxed));
+        heads.zip(0..).min().filter(|(time, _)| *time < u64::MAX)
+    }
+}

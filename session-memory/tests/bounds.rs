@@ -1,0 +1,151 @@
+//! A bounded store: what it refuses, whom it ends, and what it does not stand in the way of.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{MINUTE, create, id, next, owned, record, store, tombstone, value};
+use session_core::{
+    Clock as _, Condition, DestroyOutcome, ErrorKind, Provider as _, Rename, TOMBSTONE_TTL, WriteOutcome,
+};
+use session_memory::Eviction;
+
+#[tokio::test]
+async fn a_full_store_refuses_new_sessions_and_serves_the_others() {
+    let (provider, clock) = store(|builder| builder.max_sessions(2));
+    let first = record(&clock, 0);
+    for number in 0..2 {
+        create(&provider, &id(number), &first, MINUTE).await.unwrap();
+    }
+    let full = create(&provider, &id(2), &first, MINUTE).await.unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::Full);
+    assert!(full.message().contains("the 2 sessions"), "{full}");
+
+    let over = Condition::Over(first.stamp());
+    let changed = provider.write(&id(0), &next(&first, 1), over, MINUTE).await.unwrap();
+    assert!(matches!(changed, WriteOutcome::Stored(_)));
+    provider.destroy(&id(1), None).await.unwrap();
+    create(&provider, &id(2), &first, MINUTE).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_expired_makes_room_before_anything_else_does() {
+    let (provider, clock) = store(|builder| builder.max_sessions(100).eviction(Eviction::AnonymousFirst));
+    for number in 0..100 {
+        let idle = if number == 50 { MINUTE } else { MINUTE * 2 };
+        create(&provider, &id(number), &record(&clock, 0), idle).await.unwrap();
+    }
+    clock.advance(MINUTE);
+    create(&provider, &id(100), &record(&clock, 0), MINUTE).await.unwrap();
+    let mut alive = 0;
+    for number in 0..=100 {
+        alive += usize::from(provider.exists(&id(number)).await.unwrap());
+    }
+    assert_eq!(alive, 100);
+}
+
+#[tokio::test]
+async fn a_flood_of_visitors_drives_out_visitors_and_not_who_is_logged_in() {
+    let (provider, clock) = store(|builder| builder.max_sessions(1_000).eviction(Eviction::AnonymousFirst));
+    for number in 0..500 {
+        create(&provider, &id(number), &owned(&clock, "ada"), MINUTE).await.unwrap();
+    }
+    for number in 500..10_000 {
+        create(&provider, &id(number), &record(&clock, 0), MINUTE * 5).await.unwrap();
+    }
+    assert_eq!(provider.count().await.unwrap(), Some(1_000));
+    for number in 0..500 {
+        assert!(provider.exists(&id(number)).await.unwrap(), "{number}");
+    }
+    // Full of people who are logged in: a new one takes the place of the one that was unused for longest.
+    for number in 10_000..10_600 {
+        clock.advance(std::time::Duration::from_millis(1));
+        create(&provider, &id(number), &owned(&clock, "eve"), MINUTE).await.unwrap();
+    }
+    assert_eq!(provider.count().await.unwrap(), Some(1_000));
+    assert!(provider.exists(&id(10_599)).await.unwrap() && provider.exists(&id(10_000)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_visitor_who_came_back_outlives_one_who_did_not() {
+    let (provider, clock) = store(|builder| builder.max_sessions(2).eviction(Eviction::AnonymousFirst));
+    create(&provider, &id(0), &record(&clock, 0), MINUTE).await.unwrap();
+    clock.advance(MINUTE / 4);
+    create(&provider, &id(1), &record(&clock, 0), MINUTE).await.unwrap();
+    clock.advance(MINUTE / 4);
+    provider.read(&id(0), MINUTE).await.unwrap();
+    create(&provider, &id(2), &record(&clock, 0), MINUTE).await.unwrap();
+    assert!(provider.exists(&id(0)).await.unwrap() && !provider.exists(&id(1)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_full_store_still_gives_a_session_a_new_id_and_only_once() {
+    let (provider, clock) = store(|builder| builder.max_sessions(1));
+    let first = record(&clock, 7);
+    create(&provider, &id(0), &first, MINUTE).await.unwrap();
+    let (moved, grave) = (next(&first, 7), tombstone(&first, &id(1), clock.now().after(TOMBSTONE_TTL)));
+    let (old, new) = (id(0), id(1));
+    let rename = Rename::new((&old, first.stamp()), (&new, &moved, MINUTE), &grave);
+    for _ in 0..2 {
+        assert!(matches!(provider.rename(&rename).await.unwrap(), WriteOutcome::Stored(_)));
+    }
+    assert_eq!(provider.count().await.unwrap(), Some(1));
+    assert_eq!(value(&provider.read(&new, MINUTE).await.unwrap().unwrap()), 7);
+    assert!(
+        matches!(provider.destroy(&old, None).await.unwrap(), DestroyOutcome::Moved(target) if target == new)
+    );
+
+    // Another rename from the same version lost the race: nothing of it stays.
+    let third = id(2);
+    let grave = tombstone(&first, &third, clock.now().after(TOMBSTONE_TTL));
+    let loser = Rename::new((&old, first.stamp()), (&third, &moved, MINUTE), &grave);
+    let WriteOutcome::Refused(refusal) = provider.rename(&loser).await.unwrap() else { panic!("stored") };
+    assert!(refusal.current.is_some_and(|current| !current.is_live()));
+    assert!(!provider.exists(&third).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn visitors_that_come_at_the_same_time_never_pass_the_bound() {
+    let (provider, clock) = store(|builder| builder.max_sessions(8));
+    let provider = Arc::new(provider);
+    let tasks: Vec<_> = (0..64)
+        .map(|number| {
+            let (provider, first) = (Arc::clone(&provider), record(&clock, 0));
+            tokio::spawn(async move { create(&provider, &id(number), &first, MINUTE).await })
+        })
+        .collect();
+    let mut created = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(()) => created += 1,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Full),
+        }
+    }
+    assert_eq!((created, provider.count().await.unwrap()), (8, Some(8)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn increments_through_compare_and_set_from_many_tasks_are_all_kept() {
+    let (provider, clock) = store(|builder| builder);
+    let (provider, shared) = (Arc::new(provider), id(0));
+    create(&provider, &shared, &record(&clock, 0), MINUTE).await.unwrap();
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (provider, shared) = (Arc::clone(&provider), shared.clone());
+            tokio::spawn(async move {
+                let mut stored = 0;
+                while stored < 500 {
+                    let seen = provider.read(&shared, MINUTE).await.unwrap().unwrap();
+                    let more = next(&seen, value(&seen) + 1);
+                    let over = Condition::Over(seen.stamp());
+                    let outcome = provider.write(&shared, &more, over, MINUTE).await.unwrap();
+                    stored += u32::from(matches!(outcome, WriteOutcome::Stored(_)));
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(value(&provider.read(&shared, MINUTE).await.unwrap().unwrap()), 4_000);
+}

@@ -1,0 +1,79 @@
+//! The shared servers of the suites: where a test finds each of them.
+//!
+//! `cargo xtask test` starts the servers and says in the environment where they are. A test that is run
+//! without it takes the address that `docker-compose.yml` gives the server: `docker compose up -d --wait`.
+
+use std::env;
+
+/// One shared server, or one set-up of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The environment variable that says where it is.
+    pub variable: &'static str,
+    /// Where `docker-compose.yml` puts it.
+    pub default: &'static str,
+}
+
+impl Service {
+    /// Its address, as its engine's configuration takes it: from the environment, else the default.
+    pub fn address(&self) -> String {
+        env::var(self.variable).unwrap_or_else(|_| self.default.to_owned())
+    }
+}
+
+const fn service(variable: &'static str, default: &'static str) -> Service {
+    Service { variable, default }
+}
+
+/// PostgreSQL; the user may do everything.
+pub const POSTGRES: Service =
+    service("SESSION_TEST_POSTGRES", "postgres://session:session@127.0.0.1:13432/session");
+
+/// MariaDB; the user owns the database.
+pub const MYSQL: Service = service("SESSION_TEST_MYSQL", "mysql://session:session@127.0.0.1:13306/session");
+
+/// The same server as `root`, who may read its counters and kill connections.
+pub const MYSQL_ADMIN: Service =
+    service("SESSION_TEST_MYSQL_ADMIN", "mysql://root:session@127.0.0.1:13306/session");
+
+/// One Redis server.
+pub const REDIS: Service = service("SESSION_TEST_REDIS", "redis://:session@127.0.0.1:13379");
+
+/// One Valkey server: only where containers run, Debian has no package of it.
+pub const VALKEY: Service = service("SESSION_TEST_VALKEY", "redis://:session@127.0.0.1:13380");
+
+/// A Redis cluster of three masters and three replicas.
+pub const REDIS_CLUSTER: Service = service(
+    "SESSION_TEST_REDIS_CLUSTER",
+    "redis+cluster://:session@127.0.0.1:13001,127.0.0.1:13002,127.0.0.1:13003",
+);
+
+/// Three sentinels, which watch a master `mymaster` and its replica.
+pub const REDIS_SENTINEL: Service = service(
+    "SESSION_TEST_REDIS_SENTINEL",
+    "redis+sentinel://:session@127.0.0.1:13395,127.0.0.1:13396,127.0.0.1:13397/mymaster",
+);
+
+/// One memcached server.
+pub const MEMCACHE: Service = service("SESSION_TEST_MEMCACHE", "127.0.0.1:13211");
+
+/// Three memcached servers, which know nothing of each other.
+pub const MEMCACHE_THREE: Service =
+    service("SESSION_TEST_MEMCACHE_THREE", "127.0.0.1:13211;127.0.0.1:13212;127.0.0.1:13213");
+
+/// One Couchbase node with the bucket `session`.
+pub const COUCHBASE: Service = service("SESSION_TEST_COUCHBASE", "http://session:session@127.0.0.1:8091");
+
+/// All of them.
+pub const ALL: &[Service] = &[
+    POSTGRES,
+    MYSQL,
+    MYSQL_ADMIN,
+    REDIS,
+    VALKEY,
+    REDIS_CLUSTER,
+    REDIS_SENTINEL,
+    MEMCACHE,
+    MEMCACHE_THREE,
+    COUCHBASE,
+];

@@ -1,0 +1,153 @@
+//! Where the servers' binaries come from: Debian's packages.
+//!
+//! `cargo xtask test` installs what is missing ([`ensure`]); a test only looks ([`require`]), and
+//! fails with the name of the package when it is not there.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A Debian package and the binary that is wanted from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// The package's name, as `apt-get install` takes it.
+    pub name: &'static str,
+    /// A program that is there once the package is installed.
+    pub binary: &'static str,
+}
+
+/// Finds a program in `PATH`, or where Debian puts servers that are in nobody's `PATH`.
+pub fn find(binary: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(system).chain(postgres_folders()).map(|folder| folder.join(binary)).find(
+        |file| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0),
+    )
+}
+
+/// `/usr/lib/postgresql/VERSION/bin`, newest first.
+fn postgres_folders() -> Vec<PathBuf> {
+    let mut versions: Vec<u32> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    versions.sort_unstable();
+    versions.iter().rev().map(|version| format!("/usr/lib/postgresql/{version}/bin").into()).collect()
+}
+
+/// The path of a package's binary, or an error that says what to install.
+pub fn require(package: Package) -> io::Result<PathBuf> {
+    find(package.binary).ok_or_else(|| missing(&[package], "it is not installed"))
+}
+
+/// Installs the packages whose binaries are missing: as root, where there is an `apt-get`; else the
+/// error says what to install. The packages' own system services are not started.
+pub fn ensure(packages: &[Package]) -> io::Result<()> {
+    let wanted = absent(packages);
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let Some(apt) = find("apt-get") else {
+        return Err(missing(&wanted, "there is no apt-get here to install it with"));
+    };
+    if !rustix::process::getuid().is_root() {
+        return Err(missing(&wanted, "only root can install it"));
+    }
+    let _no_services = NoServices::while_alive(Path::new("/usr/sbin/policy-rc.d"))?;
+    // Stale lists, or another update that is under way, need not mean that the install fails.
+    let _ = run(&apt, &["update"]);
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(wanted.iter().map(|package| package.name));
+    run(&apt, &arguments).map_err(|error| missing(&wanted, &error.to_string()))?;
+    let still = absent(&wanted);
+    if still.is_empty() { Ok(()) } else { Err(missing(&still, "its package is installed, and has it not")) }
+}
+
+fn absent(packages: &[Package]) -> Vec<Package> {
+    packages.iter().copied().filter(|package| find(package.binary).is_none()).collect()
+}
+
+fn missing(packages: &[Package], why: &str) -> io::Error {
+    let binaries: Vec<&str> = packages.iter().map(|package| package.binary).collect();
+    let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("the tests need {}: {why}; apt-get install {}", binaries.join(", "), names.join(" ")),
+    )
+}
+
+fn run(apt: &Path, arguments: &[&str]) -> io::Result<()> {
+    // Someone else may be installing something: wait for them.
+    let output = Command::new(apt)
+        .args(["-q", "-o", "DPkg::Lock::Timeout=300"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("apt-get {} failed: {}", arguments[0], text.trim())))
+}
+
+/// Debian's way to forbid that installing a server starts it.
+struct NoServices<'a>(Option<&'a Path>);
+
+impl<'a> NoServices<'a> {
+    fn while_alive(policy: &'a Path) -> io::Result<Self> {
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(policy) {
+            Ok(mut file) => {
+                io::Write::write_all(&mut file, b"#!/bin/sh\nexit 101\n")?;
+                Ok(Self(Some(policy)))
+            }
+            // Somebody has a policy of their own: it stays.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Self(None)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for NoServices<'_> {
+    fn drop(&mut self) {
+        if let Some(policy) = self.0 {
+            let _ = fs::remove_file(policy);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHELL: Package = Package { name: "dash", binary: "sh" };
+    const NOWHERE: Package = Package { name: "no-such-package", binary: "no-such-binary" };
+
+    #[test]
+    fn what_is_there_is_found_and_not_installed_again() {
+        assert!(require(SHELL).unwrap().is_absolute());
+        ensure(&[SHELL]).unwrap();
+    }
+
+    #[test]
+    fn a_missing_binary_is_an_error_that_says_what_to_install() {
+        let error = require(NOWHERE).unwrap_err().to_string();
+        assert!(error.contains("apt-get install no-such-package"), "{error}");
+    }
+
+    #[test]
+    fn services_are_forbidden_only_while_packages_are_installed_and_somebodys_own_policy_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let policy = dir.path().join("policy-rc.d");
+        let ours = NoServices::while_alive(&policy).unwrap();
+        assert_eq!(Command::new(&policy).status().unwrap().code(), Some(101));
+        drop(NoServices::while_alive(&policy).unwrap());
+        assert!(policy.exists());
+        drop(ours);
+        assert!(!policy.exists());
+    }
+}

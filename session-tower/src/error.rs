@@ -1,0 +1,114 @@
+//! What a request is answered when its session could not be loaded or stored.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use session_core::{Error, ErrorKind};
+
+/// A session's error as the error of a handler: `?` turns every [`session_core::Error`] into one.
+///
+/// It answers with [`ErrorKind::http_status`] (409, 413, 503 or 500) and an empty body, so that nothing of the
+/// inside gets out; an [`on_error`](crate::SessionLayer::on_error) hook writes the body of your choice.
+///
+/// ```
+/// use session_tower::{Session, SessionError};
+///
+/// async fn visit(session: Session) -> Result<String, SessionError> {
+///     let visits = session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1)?;
+///     Ok(format!("visit {visits}"))
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(visit));
+/// ```
+#[derive(Debug)]
+pub struct SessionError(Error);
+
+impl SessionError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind()
+    }
+
+    /// The error of the core.
+    pub fn into_inner(self) -> Error {
+        self.0
+    }
+
+    /// The answer, with an empty body. `into_response` for services without axum.
+    pub fn into_answer<B: Default>(self) -> Response<B> {
+        tracing::warn!(error = %self.0, "answering with a session's error");
+        let mut response = EmptyAnswer.answer(&self.0);
+        response.extensions_mut().insert(Failed(Arc::new(self.0)));
+        response
+    }
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[cfg(feature = "axum")]
+impl axum_core::response::IntoResponse for SessionError {
+    fn into_response(self) -> axum_core::response::Response {
+        self.into_answer()
+    }
+}
+
+/// In the extensions of a response that was made of a [`SessionError`], for the layer's hook.
+#[derive(Clone)]
+pub(crate) struct Failed(pub Arc<Error>);
+
+/// The status for an error; 500 for what has none.
+pub fn status(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// How a service answers when a session could not be loaded or stored: any `Fn(&Error) -> Response<B>`, given to
+/// [`SessionLayer::on_error`](crate::SessionLayer::on_error), or [`EmptyAnswer`].
+pub trait OnError<B> {
+    /// The answer.
+    fn answer(&self, error: &Error) -> Response<B>;
+
+    /// Whether it also replaces what a [`SessionError`] answered.
+    fn replaces_rejections(&self) -> bool;
+}
+
+/// The status, and nothing else: for every body that can be empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EmptyAnswer;
+
+impl<B: Default> OnError<B> for EmptyAnswer {
+    fn answer(&self, error: &Error) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = status(error);
+        response
+    }
+
+    fn replaces_rejections(&self) -> bool {
+        false
+    }
+}
+
+impl<B, F: Fn(&Error) -> Response<B>> OnError<B> for F {
+    fn answer(&self, error: &Error) -> Response<B> {
+        self(error)
+    }
+
+    fn replaces_rejections(&self) -> bool {
+        true
+    }
+}

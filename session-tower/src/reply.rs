@@ -1,0 +1,76 @@
+//! What a response says of the session: the token, and how far caches may keep it.
+
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, SET_COOKIE, VARY};
+use session_core::{Error, QUERY_MODE_HEADERS, Reply, Result};
+
+use crate::layer::Setup;
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const PRIVATE: HeaderValue = HeaderValue::from_static("private");
+
+/// Adds to the headers of a response what it owes to the session.
+pub(crate) fn apply(reply: Reply, setup: &Setup, headers: &mut HeaderMap) -> Result<()> {
+    for (name, value) in &reply.headers {
+        let unfit = |_| Error::config(format!("the value of the header `{name}` holds what a header cannot"));
+        let mut value = HeaderValue::try_from(value).map_err(unfit)?;
+        value.set_sensitive(true);
+        let name = HeaderName::try_from(name)
+            .map_err(|_| Error::config("the name of the session's header holds what a header cannot"))?;
+        if name == SET_COOKIE {
+            remove_cookie(headers, cookie_name(&value));
+            headers.append(name, value);
+        } else {
+            headers.insert(name, value);
+        }
+    }
+    if reply.sets_token {
+        headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+    }
+    if reply.loaded {
+        headers.entry(CACHE_CONTROL).or_insert(PRIVATE);
+        vary(headers, setup.vary.as_ref());
+    }
+    Ok(())
+}
+
+/// Every answer of a service that reads tokens from URLs: its address must stay out of caches and `Referer`s.
+pub(crate) fn guard_address(setup: &Setup, headers: &mut HeaderMap) {
+    if setup.manager.transport().query_mode() {
+        for ((_, value), name) in QUERY_MODE_HEADERS.into_iter().zip([CACHE_CONTROL, REFERRER_POLICY]) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// Removes what the application or an inner layer wrote for the cookie of this name (RFC 6265bis section 4.1.1).
+fn remove_cookie(headers: &mut HeaderMap, name: &[u8]) {
+    let of_others = |value: &&HeaderValue| cookie_name(value) != name;
+    let written = headers.get_all(SET_COOKIE);
+    if written.iter().all(|value| of_others(&value)) {
+        return;
+    }
+    let others: Vec<_> = written.iter().filter(of_others).cloned().collect();
+    headers.remove(SET_COOKIE);
+    for value in others {
+        headers.append(SET_COOKIE, value);
+    }
+}
+
+fn cookie_name(value: &HeaderValue) -> &[u8] {
+    let pair = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
+}
+
+fn vary(headers: &mut HeaderMap, names: Option<&HeaderValue>) {
+    let Some(names) = names else { return };
+    let of = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let said: Vec<String> = headers.get_all(VARY).iter().map(of).collect();
+    let said = |name: &str| {
+        said.iter()
+            .flat_map(|value| value.split(','))
+            .any(|word| matches!(word.trim(), "*") || word.trim() == name)
+    };
+    if !of(names).split(", ").all(said) {
+        headers.append(VARY, names.clone());
+    }
+}

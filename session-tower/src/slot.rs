@@ -1,0 +1,61 @@
+//! What the layer and the extractors of one request share: the session, once somebody has asked for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use http::header::COOKIE;
+use http::{HeaderMap, Uri};
+use session_core::{Incoming, RequestSession};
+
+use crate::layer::Setup;
+
+/// In the request's extensions. An untouched request pays for this and for nothing else.
+#[derive(Clone)]
+pub(crate) struct Slot(Arc<Inner>);
+
+struct Inner {
+    setup: Arc<Setup>,
+    session: OnceLock<RequestSession>,
+    panicked: AtomicBool,
+}
+
+impl Slot {
+    pub(crate) fn new(setup: Arc<Setup>) -> Self {
+        Self(Arc::new(Inner { setup, session: OnceLock::new(), panicked: AtomicBool::new(false) }))
+    }
+
+    pub(crate) fn setup(&self) -> &Arc<Setup> {
+        &self.0.setup
+    }
+
+    /// The session of the request, with the tokens that it presents. Only the first call looks at the request.
+    pub(crate) fn open(&self, headers: &HeaderMap, uri: &Uri) -> RequestSession {
+        let begin = || {
+            let request = self.0.setup.manager.request();
+            let cookies: Vec<&[u8]> =
+                headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes).collect();
+            let header = self.0.setup.manager.transport().header_name().and_then(|name| headers.get(name));
+            request.present(Incoming {
+                cookies: &cookies,
+                header: header.map(http::HeaderValue::as_bytes),
+                query: uri.query(),
+            });
+            request
+        };
+        self.0.session.get_or_init(begin).clone()
+    }
+
+    /// The session, if anybody has asked for it.
+    pub(crate) fn touched(&self) -> Option<&RequestSession> {
+        self.0.session.get()
+    }
+
+    /// Notes that code which held the session panicked: what it did to it is not stored.
+    pub(crate) fn poison(&self) {
+        self.0.panicked.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.0.panicked.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,46 @@
+//! Services that are no axum routers, and bodies that are not axum's.
+
+mod support;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use session_core::{Error, ErrorKind};
+use session_tower::{SessionLayer, SessionService, request_session};
+use support::{Shelf, manager};
+use tower::{Layer, ServiceExt, service_fn};
+
+#[tokio::test]
+async fn any_service_over_http_types_can_ask_for_the_session() {
+    let shelf = Shelf::default();
+    let count = service_fn(async |request: Request<()>| {
+        let session = request_session(&request)?.session().await?;
+        let n = session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1)?;
+        Ok::<_, Error>(Response::new(n.to_string()))
+    });
+    let service = SessionService::new(count, manager(&shelf));
+    let first = service.clone().oneshot(Request::new(())).await.unwrap();
+    let cookie = first.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let request = Request::get("/").header("cookie", cookie).body(()).unwrap();
+    assert_eq!(service.oneshot(request).await.unwrap().body(), "2");
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_empty_takes_a_hook() {
+    /// A body without a `Default`.
+    struct Page(&'static str);
+    let shelf = Shelf::default();
+    shelf.fail_writes(ErrorKind::Unavailable);
+    let page = service_fn(async |request: Request<Full<Bytes>>| {
+        request_session(&request)?.session().await?.set("n", &1)?;
+        Ok::<_, Error>(Response::new(Page("stored")))
+    });
+    let sorry = |error: &Error| {
+        let mut response = Response::new(Page("sorry"));
+        *response.status_mut() = session_tower::status(error);
+        response
+    };
+    let service = SessionLayer::new(manager(&shelf)).on_error(sorry).layer(page);
+    let response = service.oneshot(Request::new(Full::default())).await.unwrap();
+    assert_eq!((response.status(), response.body().0), (StatusCode::SERVICE_UNAVAILABLE, "sorry"));
+}

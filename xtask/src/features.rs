@@ -1,0 +1,101 @@
+//! `cargo xtask features`: session-kit with each feature alone builds, and links no other engine.
+
+use crate::tools::{cargo, list, metadata, output, text};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io;
+use std::process::ExitCode;
+
+/// The drivers that only their engine may bring along.
+const DRIVERS: &[(&str, &[&str])] = &[
+    ("mysql", &["sqlx-mysql"]),
+    ("postgres", &["sqlx-postgres"]),
+    ("redis", &["redis"]),
+    ("memcache", &["memcache"]),
+    ("couchbase", &["couchbase"]),
+    ("cookie", &["chacha20poly1305"]),
+    ("actix", &["actix-web"]),
+];
+
+/// Checks every feature of session-kit.
+pub fn run() -> io::Result<ExitCode> {
+    let workspace = metadata(&["--no-deps"])?;
+    let Some(kit) = list(&workspace["packages"]).iter().find(|package| package["name"] == "session-kit")
+    else {
+        println!("there is no session-kit yet: nothing to check");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut wrong = 0;
+    for feature in single_features(kit) {
+        let only = ["--package", "session-kit", "--no-default-features", "--features", &feature];
+        let built = cargo(&["check", "--quiet"]).args(only).status()?.success();
+        let tree =
+            output(cargo(&["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}"]).args(only))?;
+        let linked: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+        let strangers = strangers(&feature, &linked);
+        let verdict = match (built, strangers.is_empty()) {
+            (true, true) => "ok".to_owned(),
+            (false, _) => "does not build".to_owned(),
+            (true, false) => format!("links {}", strangers.join(", ")),
+        };
+        wrong += u32::from(verdict != "ok");
+        println!("session-kit, only {feature}: {} crates: {verdict}", linked.len());
+    }
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The features that stand for one thing: not `default`, and none that switches several engines on.
+fn single_features(kit: &Value) -> Vec<String> {
+    let Some(features) = kit["features"].as_object() else { return Vec::new() };
+    let engines = |switched_on: &Value| {
+        let names = list(switched_on).iter().map(text);
+        names
+            .filter(|name| {
+                DRIVERS.iter().any(|(engine, _)| name.trim_start_matches("dep:session-") == *engine)
+            })
+            .count()
+    };
+    features
+        .iter()
+        .filter(|(name, switched_on)| *name != "default" && engines(switched_on) < 2)
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// The engines and drivers among the linked crates that the feature (`redis`, `redis-cluster`) did not ask for.
+fn strangers<'a>(feature: &str, linked: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    let others = || DRIVERS.iter().filter(|(engine, _)| !feature.starts_with(engine));
+    linked
+        .iter()
+        .copied()
+        .filter(|name| {
+            others().any(|(engine, drivers)| drivers.contains(name) || *name == format!("session-{engine}"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn another_engine_and_its_driver_are_strangers() {
+        let linked =
+            BTreeSet::from(["session-core", "session-redis", "redis", "sqlx-mysql", "session-cookie"]);
+        assert_eq!(strangers("redis-cluster", &linked), ["session-cookie", "sqlx-mysql"]);
+        assert!(strangers("memory", &BTreeSet::from(["session-memory", "tokio"])).is_empty());
+    }
+
+    #[test]
+    fn features_that_switch_on_several_engines_are_left_out() {
+        let kit = json!({ "features": {
+            "default": ["redis"],
+            "redis": ["dep:session-redis"],
+            "redis-cluster": ["redis", "session-redis/cluster"],
+            "all": ["redis", "mysql"],
+            "mysql": ["dep:session-mysql"],
+        }});
+        assert_eq!(single_features(&kit), ["mysql", "redis", "redis-cluster"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! The servers of the tests: containers where a Docker engine answers, else child processes.
+
+use crate::interrupt::Interrupt;
+use crate::tools::works;
+use session_servers::compose::{self, Service};
+use session_servers::mariadb::{self, MariaDb};
+use session_servers::packages::Package;
+use session_servers::postgres::{self, Postgres};
+use std::io;
+use std::process::{Command, ExitCode};
+use std::thread;
+
+/// What the servers (the shared ones here, and those that tests start for themselves) are made of.
+pub const PACKAGES: &[&[Package]] = &[postgres::PACKAGES, mariadb::PACKAGES];
+
+/// Starts one server and says where it is. A new kind of server is a line here and one in [`PACKAGES`].
+const LOCAL: &[fn() -> io::Result<Local>] = &[
+    || {
+        let server = Postgres::start_with(&["max_connections=300"])?;
+        Ok(Local { addresses: vec![(compose::POSTGRES, server.url())], _server: Box::new(server) })
+    },
+    || {
+        let server = MariaDb::start_with(&["--max-connections=300"])?;
+        let addresses = vec![(compose::MYSQL, server.url()), (compose::MYSQL_ADMIN, server.admin_url())];
+        Ok(Local { addresses, _server: Box::new(server) })
+    },
+];
+
+/// A server (or a set-up of several) that runs as a child process until it is dropped.
+pub struct Local {
+    addresses: Vec<(Service, String)>,
+    _server: Box<dyn Send>,
+}
+
+/// The running servers. Dropping it stops them.
+pub enum Services {
+    Containers,
+    Processes(Vec<Local>),
+}
+
+/// Whether containers can be run here.
+pub fn docker() -> bool {
+    works("docker", &["version", "--format", "{{.Server.Version}}"])
+        && works("docker", &["compose", "version"])
+}
+
+fn docker_compose(arguments: &[&str]) -> Command {
+    let mut command = Command::new("docker");
+    command.args(["compose", "--project-name", "session-test"]).args(arguments);
+    command
+}
+
+impl Services {
+    /// Starts every server and waits until all are up.
+    pub fn start(interrupt: &Interrupt) -> io::Result<Self> {
+        if docker() {
+            eprintln!("starting the containers of docker-compose.yml");
+            let services = Self::Containers; // from here on they are removed whatever happens
+            let status = interrupt.run(&mut docker_compose(&["up", "--detach", "--wait"]))?;
+            return if status.success() {
+                Ok(services)
+            } else {
+                Err(io::Error::other(format!("docker compose up: {status}")))
+            };
+        }
+        eprintln!("no Docker engine answers: the servers are started as child processes");
+        let started: io::Result<Vec<Local>> = thread::scope(|scope| {
+            let starting: Vec<_> = LOCAL.iter().map(|start| scope.spawn(start)).collect();
+            let panicked = |_| Err(io::Error::other("starting a server has panicked"));
+            starting.into_iter().map(|start| start.join().unwrap_or_else(panicked)).collect()
+        });
+        Ok(Self::Processes(started?))
+    }
+
+    /// The environment that tells the tests where the servers are.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Containers => {
+                compose::ALL.iter().map(|each| (each.variable, each.default.to_owned())).collect()
+            }
+            Self::Processes(servers) => {
+                let addresses = servers.iter().flat_map(|server| &server.addresses);
+                addresses.map(|(service, address)| (service.variable, address.clone())).collect()
+            }
+        }
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        if matches!(self, Self::Containers) {
+            let _ = docker_compose(&["down", "--volumes", "--timeout", "2"]).status();
+        }
+    }
+}
+
+/// `cargo xtask services`: keeps the servers until Ctrl-C.
+pub fn run() -> io::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    crate::test::install()?;
+    let services = Services::start(&interrupt)?;
+    for (name, value) in services.environment() {
+        println!("export {name}='{value}'");
+    }
+    eprintln!("the servers run until Ctrl-C");
+    interrupt.wait();
+    Ok(ExitCode::SUCCESS)
+}

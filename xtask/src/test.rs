@@ -1,0 +1,100 @@
+//! `cargo xtask test`: every test, those that need a server included.
+
+use crate::interrupt::Interrupt;
+use crate::services::{PACKAGES, Services, docker};
+use crate::tools::{cargo, works};
+use session_servers::packages::{self, Package};
+use std::io;
+use std::process::{Command, ExitCode};
+
+const DOCKER_COMPOSE: Package = Package { name: "docker-compose", binary: "docker-compose" };
+
+/// Starts the servers, runs the tests, stops the servers. The exit code is the tests'.
+pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    install()?;
+    check_compose_file()?;
+    let services = Services::start(&interrupt)?;
+    let mut code = ExitCode::SUCCESS;
+    for mut command in commands(arguments) {
+        let status = interrupt.run(command.envs(services.environment()))?;
+        if !status.success() {
+            code = status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    }
+    Ok(code)
+}
+
+/// What is to be run: everything, or what the arguments say.
+fn commands(arguments: &[&str]) -> Vec<Command> {
+    let test =
+        |which: &[&str], filter: &[&str]| cargo(&[&["test", "--no-fail-fast"], which, filter].concat());
+    if !arguments.is_empty() {
+        let end = arguments.iter().position(|argument| *argument == "--").unwrap_or(arguments.len());
+        let (which, filter) = arguments.split_at(end);
+        let filter = [&["--", "--include-ignored"], filter.get(1..).unwrap_or_default()].concat();
+        return vec![test(which, &filter)];
+    }
+    let all = ["--workspace", "--all-features"];
+    vec![
+        test(&[&all[..], &["--tests"]].concat(), &["--", "--include-ignored"]),
+        // Apart: an ignored example in the docs is one that cannot be run.
+        test(&[&all[..], &["--doc"]].concat(), &[]),
+    ]
+}
+
+/// Installs what the servers need. With a Docker engine only the tests that start a server of their own
+/// need it, and they say so.
+pub fn install() -> io::Result<()> {
+    match packages::ensure(&PACKAGES.concat()) {
+        Err(error) if docker() => {
+            eprintln!("note: {error}");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// `docker-compose.yml` is right also in the eyes of the tool that reads it.
+fn check_compose_file() -> io::Result<()> {
+    let mut command = if works("docker", &["compose", "version"]) {
+        let mut docker = Command::new("docker");
+        docker.arg("compose");
+        docker
+    } else if let Err(error) = packages::ensure(&[DOCKER_COMPOSE]) {
+        eprintln!("note: docker-compose.yml is not checked: {error}");
+        return Ok(());
+    } else {
+        Command::new("docker-compose")
+    };
+    let status = command.args(["--file", "docker-compose.yml", "config", "--quiet"]).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("docker-compose.yml is not valid")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(arguments: &[&str]) -> Vec<String> {
+        let line = |command: &Command| {
+            command.get_args().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        };
+        commands(arguments).iter().map(line).collect()
+    }
+
+    #[test]
+    fn everything_is_run_by_default_and_ignored_tests_always() {
+        assert_eq!(
+            lines(&[]),
+            [
+                "test --no-fail-fast --workspace --all-features --tests -- --include-ignored",
+                "test --no-fail-fast --workspace --all-features --doc",
+            ]
+        );
+        assert_eq!(lines(&["-p", "a"]), ["test --no-fail-fast -p a -- --include-ignored"]);
+        assert_eq!(lines(&["-p", "a", "--", "b"]), ["test --no-fail-fast -p a -- --include-ignored b"]);
+    }
+}
