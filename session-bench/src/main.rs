@@ -16,8 +16,8 @@ use report::Row;
 use rows::{local, scale};
 
 /// The groups of rows, by the name that `--only` takes.
-const GROUPS: [(&str, fn(Effort) -> Vec<Row>); 4] =
-    [("untouched", local::untouched), ("memory", local::memory), ("cookie", local::cookie), ("file", local::file)];
+const GROUPS: [(&str, fn(Effort) -> Vec<Row>); 3] =
+    [("untouched", local::untouched), ("memory", local::memory), ("cookie", local::cookie)];
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
