@@ -16,12 +16,17 @@ use report::Row;
 use rows::{local, scale};
 
 /// The groups of rows, by the name that `--only` takes.
-const GROUPS: [(&str, fn(Effort) -> Vec<Row>); 3] =
-    [("untouched", local::untouched), ("memory", local::memory), ("cookie", local::cookie)];
+const GROUPS: [(&str, fn(Effort) -> Vec<Row>); 4] = [
+    ("untouched", local::untouched),
+    ("memory", local::memory),
+    ("cookie", local::cookie),
+    ("file", local::file),
+];
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
+    let value =
+        |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let only = value("--only");
     let wanted = |group: &str| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == group));
@@ -48,5 +53,9 @@ fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{} cores,{}; one thread, requests in process\n", cores, model.trim_start_matches(['\t', ' ', ':']).trim())
+    format!(
+        "{} cores,{}; one thread, requests in process\n",
+        cores,
+        model.trim_start_matches(['\t', ' ', ':']).trim()
+    )
 }

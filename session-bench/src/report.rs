@@ -65,8 +65,11 @@ pub fn markdown(rows: &[Row]) -> String {
             let Some(ratio) = row.ratio(goal) else { continue };
             let less = goal.less.map(|floor| format!(", both less {floor}")).unwrap_or_default();
             let met = if ratio <= goal.ratio { "goal met" } else { "goal not met" };
-            let _ =
-                writeln!(text, "| {} | {ratio:.2} x {}{less} | <= {} x | {met} |", row.title, goal.other, goal.ratio);
+            let _ = writeln!(
+                text,
+                "| {} | {ratio:.2} x {}{less} | <= {} x | {met} |",
+                row.title, goal.other, goal.ratio
+            );
         }
     }
     text

@@ -236,3 +236,22 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl Fn
     }
     panic!("not within 5 s: {what}");
 }
+
+/// The `Cookie` header of a client that holds this token.
+pub fn cookie(manager: &Manager, token: &Token) -> String {
+    let name = manager.transport().cookie_name().expect("the cookie transport");
+    format!("theme=dark; {name}={}; lang=en", token.expose())
+}
+
+/// Runs cases side by side, each as a task, and panics when one of them does.
+pub async fn side_by_side<F>(cases: impl IntoIterator<Item = F>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks: tokio::task::JoinSet<()> = cases.into_iter().collect();
+    while let Some(case) = tasks.join_next().await {
+        if let Err(error) = case {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}

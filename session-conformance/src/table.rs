@@ -14,8 +14,21 @@
 /// leaves the record with the client writes `suite!(client_side: …)` and is held to what such an engine can do.
 #[macro_export]
 macro_rules! suite {
-    ($(#[$attribute:meta])* $harness:expr) => {
-        $crate::__behaviours! { __tests [$(#[$attribute])*] [$harness] }
+    (client_side: $harness:expr) => {
+        $crate::__client_side_behaviours! { __tests [] [$harness] }
+    };
+    // One attribute at a time: an expression may begin with `#` as well.
+    (#[$attribute:meta] $($rest:tt)*) => {
+        $crate::suite! { @[#[$attribute]] $($rest)* }
+    };
+    (@[$($attributes:tt)*] #[$attribute:meta] $($rest:tt)*) => {
+        $crate::suite! { @[$($attributes)* #[$attribute]] $($rest)* }
+    };
+    (@[$($attributes:tt)*] $harness:expr) => {
+        $crate::__behaviours! { __tests [$($attributes)*] [$harness] }
+    };
+    ($harness:expr) => {
+        $crate::__behaviours! { __tests [] [$harness] }
     };
 }
 
@@ -77,6 +90,65 @@ macro_rules! __behaviours {
                 a_destroyed_place_is_empty,
                 a_destroy_and_a_write_at_once_leave_no_half_session,
             }
+            renaming {
+                a_rename_moves_a_session,
+                a_destroy_of_the_old_id_names_the_new_one,
+                a_rename_over_an_old_version_is_refused,
+                a_rename_of_nothing_is_refused,
+                a_rename_that_is_sent_twice_is_done_once,
+                a_rename_that_is_sent_again_after_a_logout_revives_nothing,
+                a_rename_to_a_taken_id_harms_nobody,
+                of_two_renames_at_once_one_is_done,
+                a_rename_meets_a_write_or_a_logout,
+            }
+            expiry {
+                an_expired_session_is_gone_for_every_method,
+                an_expired_session_is_not_renamed,
+                an_expired_place_is_empty,
+                every_write_carries_its_lifetime,
+                a_touch_moves_the_deadline_and_not_the_version,
+                a_read_slides_as_declared,
+                asking_and_counting_do_not_slide,
+                a_tombstone_ends,
+                the_shortest_lifetime_is_not_for_ever,
+                a_long_lifetime_is_not_short,
+                the_deadline_is_exact_where_the_clock_is_ours,
+            }
+            collection {
+                the_count_is_of_sessions,
+                only_what_has_expired_is_collected,
+                a_manager_collects_what_has_expired,
+                the_collecting_task_ends_with_its_manager,
+            }
+            nothing {
+                a_session_that_was_never_written_to_is_not_stored,
+                an_untouched_request_asks_nothing,
+                an_unchanged_session_is_not_rewritten,
+                a_new_session_that_is_empty_again_is_not_stored,
+                a_release_if_present_creates_nothing,
+                a_stale_cookie_is_left_alone,
+                a_cookie_is_sent_only_when_it_changes,
+                the_deadline_is_moved_by_a_write_only_now_and_then,
+            }
+            round_trips {
+                a_create_is_one_call,
+                a_load_is_one_call_however_many_ask,
+                a_read_modify_write_is_two_calls,
+                a_conflict_costs_one_more_call,
+                a_destroy_is_one_call,
+                a_regeneration_is_one_rename,
+                a_new_visitor_costs_nothing,
+            }
+            identity {
+                checklist_02_an_unknown_id_is_never_adopted,
+                checklist_02_an_ended_id_is_never_used_again,
+                checklist_22_a_malformed_id_never_reaches_the_engine,
+                checklist_29_the_store_knows_only_hashes,
+                every_session_has_an_id_of_its_own,
+                checklist_30_of_several_cookies_the_one_live_session_is_used,
+                checklist_30_of_two_live_sessions_none_is_used,
+                a_session_is_found_by_every_process,
+            }
             merging {
                 different_keys_are_all_kept,
                 five_workers_count_to_fifty,
@@ -85,6 +157,171 @@ macro_rules! __behaviours {
                 deletes_and_flushes_are_merged_too,
                 of_two_that_take_one_value_one_gets_it,
                 after_the_release_the_handle_shows_what_was_committed,
+                the_untyped_store_is_the_same_session,
+            }
+            logout {
+                checklist_05_a_destroyed_session_cannot_be_replayed,
+                checklist_05_logout_is_not_undone_by_a_request_in_flight,
+                a_late_release_touches_no_cookie,
+                a_logout_ends_what_others_changed_meanwhile,
+                after_a_logout_the_handle_takes_no_changes,
+                a_session_of_one_request_leaves_nothing,
+                a_login_beside_a_logout_is_untouched,
+            }
+            regeneration {
+                checklist_03_a_new_id_keeps_the_data_and_kills_the_old_id,
+                a_manager_regenerates_by_token,
+                a_late_release_under_the_old_id_stores_nothing,
+                a_write_that_came_first_moves_along,
+                a_logout_follows_the_new_id,
+                of_two_at_once_one_wins,
+                beside_a_logout_nothing_is_left,
+                after_a_logout_nothing_comes_back,
+                of_a_new_session_is_a_create,
+            }
+            deadlines {
+                checklist_06_a_session_ends_after_its_idle_time,
+                use_keeps_a_session_alive,
+                checklist_07_activity_does_not_extend_the_absolute_deadline,
+                checklist_07_every_write_ends_at_the_absolute_deadline,
+                a_release_past_the_idle_deadline_is_expired,
+                a_release_past_the_absolute_deadline_is_expired,
+                the_core_checks_the_absolute_deadline_itself,
+            }
+            classes {
+                a_class_has_an_idle_time_of_its_own,
+                a_class_cannot_be_forged,
+                changing_the_class_regenerates,
+                visitors_without_an_owner_end_sooner,
+                the_owner_is_kept_beside_the_body,
+            }
+            limits {
+                a_session_keeps_its_limits,
+                a_merge_keeps_the_limits_too,
+                a_large_record_is_kept_or_refused_whole,
+                a_value_of_another_type_is_an_error_and_stays,
+            }
+            unreadable {
+                a_damaged_record_is_an_error_that_can_be_removed,
+                a_damaged_record_gives_a_fresh_session,
+                a_newer_record_is_unsupported_and_left_alone,
+                checklist_26_hostile_bytes_never_panic,
+            }
+            outage {
+                checklist_27_a_failing_engine_logs_nobody_in,
+                a_change_that_cannot_be_stored_is_an_error,
+                a_logout_that_fails_says_so,
+                a_failed_regeneration_loses_nothing,
+                a_regeneration_cut_between_its_writes_loses_nothing,
+                a_failed_touch_fails_no_request,
+                one_refused_call_is_tried_again,
+                the_collecting_task_survives_an_outage,
+            }
+            lost_answers {
+                checklist_32_one_lost_answer_counts_once,
+                checklist_32_when_all_answers_are_lost_it_counts_at_most_once,
+                checklist_32_others_write_before_the_second_try,
+                what_never_arrived_is_merged_at_the_second_try,
+                a_take_whose_answer_is_lost_is_taken_once,
+                a_create_is_tried_again_under_another_id,
+                a_logout_whose_answer_is_lost_is_a_logout,
+                a_regeneration_whose_answer_is_lost_is_done_once,
+                a_logout_before_the_second_try_of_a_regeneration_holds,
+                a_late_update_changes_nothing,
+                a_late_create_brings_nobody_back,
+                a_late_regeneration_brings_nobody_back,
+            }
+            cancellation {
+                checklist_31_a_dropped_read_mixes_nothing_up,
+                checklist_31_a_dropped_write_is_done_or_not,
+                checklist_31_a_dropped_end_or_move_is_done_or_not,
+                checklist_31_a_dropped_collection_harms_nobody,
+                checklist_31_many_dropped_reads_at_once_mix_nothing_up,
+            }
+            hanging_up {
+                a_release_that_has_begun_is_finished,
+                a_merge_that_has_begun_is_finished,
+                what_was_not_released_is_not_stored,
+                a_create_that_has_begun_is_finished,
+                a_logout_that_has_begun_is_finished,
+                a_regeneration_that_has_begun_is_finished,
+                a_load_that_is_given_up_is_nobodys_loss,
+                a_panic_in_a_handler_stores_nothing,
+                a_panic_in_an_update_stores_nothing,
+                a_panic_beside_a_release_does_not_stop_it,
+            }
+            orders {
+                two_updates_count_two,
+                two_sets_are_both_kept,
+                of_two_takes_one_gets_it,
+                an_update_beside_a_logout_leaves_nothing,
+                a_touch_beside_a_logout_leaves_nothing,
+                two_logouts_end_one_session,
+                an_update_beside_a_regeneration_is_kept_or_refused,
+                of_two_regenerations_one_wins,
+                a_regeneration_beside_a_logout_leaves_nothing,
+            }
+            privacy {
+                checklist_24_no_token_in_debug_output,
+                checklist_24_no_token_in_errors,
+            }
+        }
+    };
+}
+
+/// What engines do that leave the record with the client: what they share with the others, and their own.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __client_side_behaviours {
+    ($($mode:tt)*) => {
+        $crate::__expand! { $($mode)*
+            client_side {
+                every_write_gives_a_token,
+                there_is_nothing_to_count_or_to_collect,
+                a_release_gives_the_client_the_new_record,
+                of_two_requests_at_once_the_last_answer_wins,
+                a_logout_takes_the_cookie_away,
+                checklist_25_a_changed_token_is_nobodys,
+                checklist_06_a_token_ends_after_its_idle_time,
+                use_gives_a_token_that_lives_longer,
+                a_release_past_a_deadline_is_expired,
+                what_is_too_large_is_refused,
+                idle_classes_are_refused,
+            }
+            nothing {
+                a_session_that_was_never_written_to_is_not_stored,
+                an_untouched_request_asks_nothing,
+                an_unchanged_session_is_not_rewritten,
+                a_new_session_that_is_empty_again_is_not_stored,
+                a_release_if_present_creates_nothing,
+                a_stale_cookie_is_left_alone,
+                a_cookie_is_sent_only_when_it_changes,
+            }
+            identity {
+                checklist_02_an_unknown_id_is_never_adopted,
+                every_session_has_an_id_of_its_own,
+                checklist_30_of_several_cookies_the_one_live_session_is_used,
+            }
+            deadlines {
+                checklist_07_activity_does_not_extend_the_absolute_deadline,
+                checklist_07_every_write_ends_at_the_absolute_deadline,
+                a_release_past_the_absolute_deadline_is_expired,
+            }
+            limits {
+                a_session_keeps_its_limits,
+                a_value_of_another_type_is_an_error_and_stays,
+            }
+            regeneration {
+                of_a_new_session_is_a_create,
+            }
+            hanging_up {
+                what_was_not_released_is_not_stored,
+                a_create_that_has_begun_is_finished,
+                a_load_that_is_given_up_is_nobodys_loss,
+                a_panic_in_a_handler_stores_nothing,
+            }
+            privacy {
+                checklist_24_no_token_in_debug_output,
             }
         }
     };

@@ -42,6 +42,11 @@
 //! larger is [`TooLarge`](session_core::ErrorKind::TooLarge), and the client keeps what it had. No round trip,
 //! ever; each request carries the whole session.
 //!
+//! Time goes into the cipher. On x86-64 its Poly1305 detects AVX2 when it runs, which costs more than it brings for
+//! so few bytes: for a record of 385 bytes, sealing takes 0.8 us instead of 2 us when the program is built with
+//! `RUSTFLAGS="-C target-cpu=x86-64-v3"`, and 1 us with `RUSTFLAGS='--cfg poly1305_backend="soft"'`, which runs on
+//! every machine.
+//!
 //! # What it does not promise
 //!
 //! - **No lost update.** Requests that run at the same time each send their own cookie; the last answer wins.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_cookie::CookieProvider;
-use session_core::{Connection, ErrorKind, Incoming, Manager, ManualClock, Reply, RequestSession, Secret};
+use session_core::{
+    Connection, ErrorKind, Incoming, Manager, ManagerConfig, ManualClock, Reply, RequestSession, Secret,
+};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -121,4 +123,25 @@ async fn a_hostile_cookie_is_a_new_visitor_and_touches_nothing() {
         assert!(finish(visitor).await.headers.is_empty());
     }
     assert_eq!(manager.active().await.unwrap(), None);
+}
+
+/// With this engine `enableSetCookie` is off in the documents, because the engine itself wrote the cookie there.
+#[tokio::test]
+async fn the_documented_configuration_works_with_a_key_that_is_long_enough() {
+    let config = ManagerConfig::from_json(
+        r#"{"cookieName":"gosessionid","enableSetCookie":false,"gclifetime":3600,"ProviderConfig":"{\"cookieName\":\"gosessionid\",\"securityKey\":\"0123456789abcdef0123456789abcdef\"}"}"#,
+    )
+    .unwrap();
+    let manager = Manager::open("cookie", &config).await.unwrap();
+    let first = request(&manager, "");
+    first.session().await.unwrap().set("user", "ada").unwrap();
+    let given = cookie(&finish(first).await);
+    assert!(given.starts_with("gosessionid="));
+    let second = request(&manager, &given);
+    assert!(!second.session().await.unwrap().is_new());
+
+    let mut renamed = config.clone();
+    renamed.cookie_name = "other".into();
+    let error = Manager::open("cookie", &renamed).await.unwrap_err();
+    assert!(error.message().contains("`gosessionid`"), "{error}");
 }

@@ -2,8 +2,6 @@
 //!
 //! A storage id prints as the first digits of a hash; tokens never come here. Every counter has the name of its event; `session_operation_seconds` is a histogram.
 
-use tokio::time::Instant;
-
 use crate::{Error, StorageId};
 
 /// Adds to the counter of an event.
@@ -14,13 +12,26 @@ fn count(event: &'static str, by: usize) {
     let _ = (event, by);
 }
 
-/// How long an operation took, all attempts together.
-pub(crate) fn took(engine: &'static str, operation: &'static str, begun: Instant) {
-    #[cfg(feature = "metrics")]
-    metrics::histogram!("session_operation_seconds", "engine" => engine, "operation" => operation)
-        .record(begun.elapsed().as_secs_f64());
-    #[cfg(not(feature = "metrics"))]
-    let _ = (engine, operation, begun);
+/// Measures how long an operation takes, all attempts together. Without the feature it does nothing.
+#[derive(Debug)]
+pub(crate) struct Stopwatch(#[cfg(feature = "metrics")] std::time::Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(
+            #[cfg(feature = "metrics")]
+            std::time::Instant::now(),
+        )
+    }
+
+    #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self, reason = "nothing is measured"))]
+    pub(crate) fn stop(&self, engine: &'static str, operation: &'static str) {
+        #[cfg(feature = "metrics")]
+        metrics::histogram!("session_operation_seconds", "engine" => engine, "operation" => operation)
+            .record(self.0.elapsed().as_secs_f64());
+        #[cfg(not(feature = "metrics"))]
+        let _ = (engine, operation);
+    }
 }
 
 pub(crate) fn created(session: &StorageId) {

@@ -37,7 +37,13 @@ pub(crate) async fn by_writes<P: Provider + ?Sized>(
         Ok(WriteOutcome::Refused(refusal)) => {
             let current = refusal.current.as_deref();
             if current.is_some_and(|current| current.header.has_version(tombstone.header.version())) {
-                return Ok(created_as_stored(created));
+                if repeated || refusal.resent {
+                    return Ok(created_as_stored(created));
+                }
+                // An earlier call made this tombstone, so the new record was there and was ended by a logout that
+                // followed it: what was stored again just now must not bring the session back.
+                provider.destroy(new, None).await?;
+                return Ok(WriteOutcome::refused(None));
             }
             // Nobody writes over a tombstone, so the old id shows that this rename did not happen.
             provider.destroy(new, None).await?;

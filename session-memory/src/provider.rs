@@ -144,19 +144,22 @@ impl Provider for MemoryProvider {
         let now = self.clock.now();
         let (from, to) = (self.store.place(old), self.store.place(new));
         let (mut from_shard, mut to_shard) = self.store.lock_both(from, to);
+        let present = to_shard.as_ref().unwrap_or(&from_shard).alive(to.hash, new, now);
         let Some(current) = from_shard.alive(from.hash, old, now) else {
             return Ok(WriteOutcome::refused(None));
         };
         if current.header.has_version(tombstone.header.version()) {
-            return Ok(WriteOutcome::stored());
+            // This very rename was done before; a logout may have followed the session since.
+            let kept = present.is_some_and(|present| present.header.has_version(record.header.version()));
+            return Ok(if kept { WriteOutcome::stored() } else { WriteOutcome::refused(None) });
         }
         if !current.is_live() || current.header.version() != over.version {
             return Ok(WriteOutcome::refused(Some(current.clone())));
         }
-        let target = to_shard.as_mut().unwrap_or(&mut from_shard);
-        if target.alive(to.hash, new, now).is_some() {
+        if present.is_some() {
             return Ok(WriteOutcome::refused(None));
         }
+        let target = to_shard.as_mut().unwrap_or(&mut from_shard);
         let replaced = target.put(to.hash, new, ending(record, now.after(*ttl)));
         let before = from_shard.put(from.hash, old, ending(tombstone, now.after(TOMBSTONE_TTL)));
         drop((from_shard, to_shard));

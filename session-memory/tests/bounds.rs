@@ -102,6 +102,11 @@ async fn a_full_store_still_gives_a_session_a_new_id_and_only_once() {
     let WriteOutcome::Refused(refusal) = provider.rename(&loser).await.unwrap() else { panic!("stored") };
     assert!(refusal.current.is_some_and(|current| !current.is_live()));
     assert!(!provider.exists(&third).await.unwrap());
+
+    // Once the session is ended, hearing of its rename again does not bring it back.
+    provider.destroy(&new, None).await.unwrap();
+    let WriteOutcome::Refused(refusal) = provider.rename(&rename).await.unwrap() else { panic!("stored") };
+    assert!(refusal.current.is_none() && !provider.exists(&new).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

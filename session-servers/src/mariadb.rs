@@ -44,12 +44,15 @@ impl MariaDb {
                 std::fs::write(place.dir().join("set-up.sql"), SET_UP)?;
                 let how =
                     ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"];
-                place.run(&install, &[&["--no-defaults", &data], &how[..]].concat(), "").map(drop)
+                // A server that starts clears the temporary tables of all others away from a shared place.
+                let temporary = format!("--tmpdir={}", place.path(""));
+                place.run(&install, &[&["--no-defaults", &data, &temporary], &how[..]].concat(), "").map(drop)
             })
             .arguments(move |place| {
                 let mut arguments = vec![
                     "--no-defaults".to_owned(),
                     format!("--datadir={}", place.path("data")),
+                    format!("--tmpdir={}", place.path("")),
                     format!("--init-file={}", place.path("set-up.sql")),
                     format!("--socket={}", place.path("mysql.sock")),
                     format!("--pid-file={}", place.path("mysql.pid")),

@@ -32,13 +32,15 @@ pub fn cookie(work: Work) -> Subject {
     })
 }
 
-fn routes() -> App<impl actix_web::dev::ServiceFactory<
-    actix_web::dev::ServiceRequest,
-    Config = (),
-    Response = actix_web::dev::ServiceResponse,
-    Error = actix_web::Error,
-    InitError = (),
->> {
+fn routes() -> App<
+    impl actix_web::dev::ServiceFactory<
+        actix_web::dev::ServiceRequest,
+        Config = (),
+        Response = actix_web::dev::ServiceResponse,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
     App::new()
         .route(Work::Untouched.path(), web::get().to(async || "ok"))
         .route(Work::Create.path(), web::get().to(create))

@@ -53,10 +53,13 @@ pub fn file(runtime: &Rc<Runtime>, directory: PathBuf, work: Work) -> Subject {
                         let path = directory.join(format!("new-{number}"));
                         blocking(move || replace(&lock, &path)).await;
                     }
-                    Work::Read => blocking(move || assert_eq!(fs::read(path).map_or(0, |bytes| bytes.len()), 400)).await,
+                    Work::Read => {
+                        blocking(move || assert_eq!(fs::read(path).map_or(0, |bytes| bytes.len()), 400)).await
+                    }
                     Work::ReadModifyWrite => {
                         let again = path.clone();
-                        blocking(move || assert_eq!(fs::read(again).map_or(0, |bytes| bytes.len()), 400)).await;
+                        blocking(move || assert_eq!(fs::read(again).map_or(0, |bytes| bytes.len()), 400))
+                            .await;
                         blocking(move || {
                             assert!(fs::read(&path).is_ok());
                             replace(&lock, &path);

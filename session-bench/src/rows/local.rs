@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use session_core::{Manager, Secret};
+use ::tower_sessions::MemoryStore;
 use session_cookie::CookieProvider;
+use session_core::{Manager, Secret};
+use session_file::FileProvider;
 use session_memory::MemoryProvider;
 use tokio::runtime::Runtime;
-use ::tower_sessions::MemoryStore;
 
 use crate::measure::{Effort, Subject, measure};
 use crate::peers::{self, actix, axum_session, floor, kit, raw, tower_sessions};
@@ -62,6 +63,27 @@ pub fn cookie(effort: Effort) -> Vec<Row> {
                 actix::cookie(work),
             ];
             row(&format!("cookie {}", work.name()), subjects, vec![Goal::of(0.6, "actix-session")], effort)
+        })
+        .into()
+}
+
+/// Sessions in files.
+pub fn file(effort: Effort) -> Vec<Row> {
+    let runtime = peers::runtime();
+    let directory = tempfile::tempdir().expect("a directory");
+    [Work::Create, Work::Read, Work::ReadModifyWrite]
+        .map(|work| {
+            let place = directory.path().join(work.name());
+            let provider = runtime.block_on(FileProvider::connect(place)).expect("a provider");
+            let manager = Manager::builder(provider).build().expect("a manager");
+            let raw_place = directory.path().join(format!("raw-{}", work.name()));
+            std::fs::create_dir(&raw_place).expect("a directory");
+            let subjects = vec![
+                peers::axum(&runtime, "axum", floor::app(), work),
+                peers::axum(&runtime, OURS, kit::app(manager), work),
+                raw::file(&runtime, raw_place, work),
+            ];
+            row(&format!("file {}", work.name()), subjects, vec![Goal::of(1.3, "raw system calls")], effort)
         })
         .into()
 }

@@ -1,6 +1,9 @@
 //! A write happens only when its condition holds, as one step of the storage.
 
+use std::sync::Arc;
+
 use session_core::{Body, Condition, Owner, Record, Stamp, StorageId, Value};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::{Context, LONG, is_stored, refused, value_of};
@@ -150,12 +153,14 @@ async fn at_once(
     write: impl Fn(&Context, &str) -> (Record, Condition),
 ) -> Vec<String> {
     let handles = [context.provider(), context.another().await];
+    let start = Arc::new(Barrier::new(16));
     let mut writers = JoinSet::new();
     for writer in 0..16 {
         let name = writer.to_string();
         let (record, condition) = write(context, &name);
-        let (provider, id) = (handles[writer % 2].clone(), id.clone());
+        let (provider, id, start) = (handles[writer % 2].clone(), id.clone(), Arc::clone(&start));
         writers.spawn(async move {
+            start.wait().await;
             let outcome = provider.write(&id, &record, condition, LONG).await;
             assert!(outcome.is_ok(), "a write of a healthy engine: {outcome:?}");
             is_stored(&outcome).then_some(name)
@@ -180,11 +185,11 @@ pub async fn two_handles_see_one_store(context: Context) {
 
 /// Writes to one session change no other one, also when ids are alike.
 pub async fn every_session_keeps_its_own_record(context: Context) {
+    let mut like = [7; 32];
+    like[..16].copy_from_slice(&context.id().as_bytes()[..16]);
     let mut ids = Vec::new();
     for number in 0..20_u8 {
-        let mut like = [7; 32];
         like[31] = number;
-        context.id().as_bytes().iter().take(16).zip(&mut like).for_each(|(from, to)| *to = *from);
         let id = StorageId::from_hash(like);
         let record = context.record(&number.to_string(), LONG);
         assert!(is_stored(&context.provider().write(&id, &record, Condition::Absent, LONG).await));

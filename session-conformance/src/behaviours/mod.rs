@@ -1,7 +1,26 @@
 //! The behaviours, grouped by what they guarantee. Each is a function that panics when the engine does not show it.
 
-#![allow(clippy::missing_panics_doc, reason = "panicking is how a behaviour says no")]
+#![allow(clippy::unused_async, reason = "they are all of one type")]
 
+pub mod cancellation;
+pub mod classes;
+pub mod client_side;
+pub mod collection;
 pub mod conditional;
+pub mod deadlines;
 pub mod ending;
+pub mod expiry;
+pub mod hanging_up;
+pub mod identity;
+pub mod limits;
+pub mod logout;
+pub mod lost_answers;
 pub mod merging;
+pub mod nothing;
+pub mod orders;
+pub mod outage;
+pub mod privacy;
+pub mod regeneration;
+pub mod renaming;
+pub mod round_trips;
+pub mod unreadable;

@@ -1,6 +1,11 @@
 //! Layers between the core and an engine: they watch, disturb and order the calls.
 
+mod delayed;
 mod faulty;
+mod garbled;
+mod gates;
+mod meddler;
+mod slow;
 mod spy;
 mod writes;
 
@@ -12,7 +17,12 @@ use session_core::{
     Capabilities, Condition, DestroyOutcome, Provider, Record, Rename, Result, Stamp, StorageId, WriteOutcome,
 };
 
+pub use delayed::Delayed;
 pub use faulty::{Fault, Faulty};
+pub use garbled::Garbled;
+pub use gates::{Gates, Orders};
+pub use meddler::Meddler;
+pub use slow::Slow;
 pub use spy::Spy;
 pub use writes::ByWrites;
 

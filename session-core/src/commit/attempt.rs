@@ -2,22 +2,28 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument as _;
 
-use crate::{Error, ErrorKind, Result, observe};
+use crate::observe::Stopwatch;
+use crate::{Error, ErrorKind, Result};
 
-/// Until when an operation may take, and which one it is.
-#[derive(Debug, Clone, Copy)]
+/// One thing that is asked of the engine, and how long it may take.
+#[derive(Debug)]
 pub(crate) struct Operation {
     pub name: &'static str,
     pub engine: &'static str,
     /// Whether an attempt without an answer may have changed something.
     pub writes: bool,
-    begun: Instant,
     allowed: Duration,
+    /// When the time is up; not known before the engine has let us wait, so that one that answers at once costs
+    /// no look at the clock.
+    end: OnceLock<Instant>,
+    watch: Stopwatch,
 }
 
 /// What an operation that was answered knows of itself.
@@ -29,12 +35,18 @@ pub(crate) struct Answer<T> {
 
 impl Operation {
     pub(crate) fn new(name: &'static str, engine: &'static str, writes: bool, allowed: Duration) -> Self {
-        Self { name, engine, writes, begun: Instant::now(), allowed }
+        Self { name, engine, writes, allowed, end: OnceLock::new(), watch: Stopwatch::start() }
     }
 
     /// When the time is up.
     pub(crate) fn end(&self) -> Instant {
-        self.begun + self.allowed
+        *self.end.get_or_init(|| Instant::now() + self.allowed)
+    }
+
+    /// When half of the time that is left is up.
+    fn half(&self) -> Instant {
+        let now = Instant::now();
+        now + self.end().saturating_duration_since(now) / 2
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -49,7 +61,7 @@ impl Operation {
         F: Future<Output = Result<T>>,
     {
         let answer = self.try_twice(attempt).await;
-        observe::took(self.engine, self.name, self.begun);
+        self.watch.stop(self.engine, self.name);
         answer
     }
 
@@ -58,10 +70,10 @@ impl Operation {
         F: Future<Output = Result<T>>,
     {
         let mut repeated = false;
-        let now = Instant::now();
-        let half = now + self.end().saturating_duration_since(now) / 2;
-        for (until, last) in [(half, false), (self.end(), true)] {
-            let error = match within(until, attempt()).await {
+        for last in [false, true] {
+            let span = tracing::debug_span!("session.engine", engine = self.engine, operation = self.name);
+            let until = || if last { self.end() } else { self.half() };
+            let error = match within(until, attempt().instrument(span)).await {
                 Some(Ok(value)) => return Ok(Answer { value, repeated }),
                 Some(Err(error)) => error,
                 None => self.timed_out(),
@@ -99,13 +111,14 @@ pub(crate) fn jitter(around: Duration) -> Duration {
     around.mul_f64(0.5 + rand::random::<f64>())
 }
 
-/// The future's output, or `None` when it takes until `until`. A future that is ready at once costs no timer.
-pub(crate) async fn within<F: Future>(until: Instant, future: F) -> Option<F::Output> {
+/// The future's output, or `None` when it takes until `until`. A future that is ready at once costs no timer, and
+/// no look at the clock.
+pub(crate) async fn within<F: Future>(until: impl FnOnce() -> Instant, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let first = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
     match first {
         Poll::Ready(output) => Some(output),
-        Poll::Pending => timeout_at(until, future).await.ok(),
+        Poll::Pending => timeout_at(until(), future).await.ok(),
     }
 }
 

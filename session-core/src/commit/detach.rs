@@ -21,10 +21,11 @@ impl<T: 'static> Future for Detached<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Some(work) = self.0.as_mut() else { return Poll::Pending };
+        // Taken out while it runs: work that panics is not there any more to be continued.
+        let Some(mut work) = self.0.take() else { return Poll::Pending };
         let poll = work.as_mut().poll(context);
-        if poll.is_ready() {
-            self.0 = None;
+        if poll.is_pending() {
+            self.0 = Some(work);
         }
         poll
     }
@@ -33,12 +34,9 @@ impl<T: 'static> Future for Detached<T> {
 impl<T: 'static> Drop for Detached<T> {
     fn drop(&mut self) {
         if let Some(work) = self.0.take() {
-            // A panic inside the work must not be continued.
-            if !std::thread::panicking() {
-                self.1.spawn(async move {
-                    work.await;
-                });
-            }
+            self.1.spawn(async move {
+                work.await;
+            });
         }
     }
 }

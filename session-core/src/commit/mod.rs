@@ -11,8 +11,6 @@ mod update;
 
 use std::sync::Arc;
 
-use tracing::Instrument as _;
-
 pub(crate) use destroy::end;
 pub(crate) use detach::detached;
 pub(crate) use queue::Queue;
@@ -44,7 +42,7 @@ pub(crate) async fn release(live: &Arc<Live>, create: Create) -> Result<()> {
             Phase::Failed(_) => return state.phase.earlier_failure().map_or(Ok(()), Err),
         }
     }
-    detached(release_owned(Arc::clone(live)).instrument(tracing::debug_span!("session.release"))).await
+    detached(release_owned(Arc::clone(live))).await
 }
 
 /// Whether a release has nothing to do, not even to move the idle deadline.
@@ -102,12 +100,12 @@ impl Drop for PanicGuard<'_> {
 
 /// Ends a session; see [`Session::destroy`](crate::Session::destroy).
 pub(crate) async fn destroy(live: &Arc<Live>) -> Result<()> {
-    detached(destroy_owned(Arc::clone(live)).instrument(tracing::debug_span!("session.destroy"))).await
+    detached(destroy_owned(Arc::clone(live))).await
 }
 
 async fn destroy_owned(live: Arc<Live>) -> Result<()> {
     let _turn = live.gate.lock().await;
-    let sessions: Vec<Stored> = {
+    let sessions: Vec<Arc<Stored>> = {
         let mut state = live.state();
         match state.phase {
             Phase::Destroyed => return Ok(()),

@@ -1,6 +1,6 @@
 //! Create, replace and move, with the merge.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,14 +16,14 @@ use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe, rena
 
 /// What a release has to do.
 pub(super) struct Work {
-    pub stored: Option<Stored>,
+    pub stored: Option<Arc<Stored>>,
     pub changes: Vec<Change>,
     pub plan: Plan,
 }
 
 /// What came of it.
 pub(super) struct Committed {
-    pub stored: Option<Stored>,
+    pub stored: Option<Arc<Stored>>,
     pub message: Message,
 }
 
@@ -71,56 +71,143 @@ async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
     let (token, id) = manager.named(stored.token, token, id);
     observe::created(&id);
     let message = Message::Hold(token.clone());
-    Ok(Committed { stored: Some(Stored { token, id, class, record }), message })
+    Ok(Committed { stored: Some(Arc::new(Stored { token, id, class, record })), message })
 }
 
 /// Stores a session over the record that was read.
-async fn replace(manager: &Shared, stored: Stored, mut work: Work) -> Result<Committed> {
+async fn replace(manager: &Shared, stored: Arc<Stored>, mut work: Work) -> Result<Committed> {
     let operation = manager.operation(if work.plan.regenerate { "regenerate" } else { "release" }, true);
-    let mut base = stored.record.clone();
-    let mut turn: Option<Turn<'_>> = None;
-    let mut backoff = Backoff::default();
+    // What to build on: the record that was read or, after a refusal, the one that was found instead.
+    let mut newer: Option<Box<Record>> = None;
+    let mut merging = Merging::default();
     loop {
+        let base = newer.as_deref().unwrap_or(&stored.record);
         let now = manager.now();
-        if now >= base.header.absolute {
-            return Err(operation.explain(Error::new(ErrorKind::Expired, "its absolute deadline has passed")));
+        match ends_later(manager, base, now) {
+            // Which does not concern a request that only read.
+            Err(_) if work.changes.is_empty() && work.plan.is_empty() => {
+                return Ok(Committed { stored: Some(stored), message: Message::Nothing });
+            }
+            ended => ended.map_err(|error| operation.explain(error))?,
         }
         let mut next =
-            Next::over(manager, &stored, &base, &mut work, now).map_err(|error| operation.explain(error))?;
-        // A client-side record slides by being issued again; elsewhere a touch moves the deadline.
-        let reissue = manager.capabilities.client_side && manager.must_touch(&stored);
-        if !(next.changed || reissue) {
-            touch(manager, &stored, &mut base, now).await;
-            return Ok(Committed {
-                stored: Some(Stored { record: base, ..stored }),
-                message: Message::Nothing,
-            });
+            Next::over(manager, &stored, base, &mut work, now).map_err(|error| operation.explain(error))?;
+        if !next.changed {
+            return Ok(Box::pin(slide(manager, stored, newer, next, now)).await);
         }
-        let refusal = match next.store(manager, &operation, &stored, &base).await? {
+        let refusal = match next.store(manager, &operation, &stored, base).await? {
             Outcome::Stored { token, id } => {
-                if let Some(turn) = &mut turn {
-                    turn.stored(&next.record);
-                }
+                merging.stored(&next.record);
                 let message =
                     if token == stored.token { Message::Nothing } else { Message::Hold(token.clone()) };
-                let stored = Stored { token, id, class: next.class, record: next.record };
+                let stored = Arc::new(Stored { token, id, class: next.class, record: next.record });
                 return Ok(Committed { stored: Some(stored), message });
             }
             Outcome::Refused(refusal) => refusal,
         };
-        base = newer(manager, &operation, &stored, &base, refusal)?;
-        observe::conflict(&stored.id);
-        match &turn {
+        let found = what_is_newer(manager, &operation, &stored, base, refusal)?;
+        newer = Some(Box::pin(merging.wait(manager, &operation, &stored.id, found)).await?);
+    }
+}
+
+/// Refuses to build on a record whose time is over.
+fn ends_later(manager: &Shared, base: &Record, now: Timestamp) -> Result<()> {
+    if now >= base.header.absolute {
+        return Err(Error::new(ErrorKind::Expired, "its absolute deadline has passed"));
+    }
+    // No engine watches over a record that the client holds.
+    if manager.capabilities.client_side && now >= base.header.deadline {
+        return Err(Error::new(ErrorKind::Expired, "its idle deadline has passed"));
+    }
+    Ok(())
+}
+
+/// The way through a conflict: in a queue with those of this process, with growing waits between processes.
+#[derive(Default)]
+struct Merging<'a> {
+    turn: Option<Turn<'a>>,
+    backoff: Backoff,
+}
+
+impl<'a> Merging<'a> {
+    /// Waits for the next attempt, and says what to build it on. `found` is what the last one met.
+    async fn wait(
+        &mut self,
+        manager: &'a Shared,
+        operation: &Operation,
+        id: &StorageId,
+        found: Box<Record>,
+    ) -> Result<Box<Record>> {
+        observe::conflict(id);
+        let mut newest = found;
+        match &self.turn {
             None => {
-                let next_turn = within(operation.end(), manager.queue.turn(&stored.id)).await;
-                let next_turn = next_turn.ok_or_else(|| contention(&operation))?;
-                base = next_turn.newer_than(&base).unwrap_or(base);
-                turn = Some(next_turn);
+                let turn = within(|| operation.end(), manager.queue.turn(id)).await;
+                let turn = turn.ok_or_else(|| contention(operation))?;
+                newest = turn.newer_than(&newest).map_or(newest, Box::new);
+                self.turn = Some(turn);
             }
-            Some(_) => backoff.wait(operation.end()).await,
+            Some(_) => self.backoff.wait(operation.end()).await,
         }
-        if operation.is_over() {
-            return Err(contention(&operation));
+        if operation.is_over() { Err(contention(operation)) } else { Ok(newest) }
+    }
+
+    /// Leaves what was stored to the next in the queue.
+    fn stored(&mut self, record: &Record) {
+        if let Some(turn) = &mut self.turn {
+            turn.stored(record);
+        }
+    }
+}
+
+/// Moves the idle deadline of a session that did not change, when that is due: by a touch or, where the client holds the
+/// record, by issuing it again. A request that only read is not failed by it.
+async fn slide(
+    manager: &Shared,
+    stored: Arc<Stored>,
+    newer: Option<Box<Record>>,
+    mut next: Next,
+    now: Timestamp,
+) -> Committed {
+    let with = |record| {
+        let Stored { token, id, class, .. } = &*stored;
+        let stored = Stored { token: token.clone(), id: id.clone(), class: *class, record };
+        Committed { stored: Some(Arc::new(stored)), message: Message::Nothing }
+    };
+    if let Some(newer) = newer {
+        return with(*newer);
+    }
+    let unchanged = Committed { stored: Some(Arc::clone(&stored)), message: Message::Nothing };
+    if !manager.must_touch(&stored) {
+        return unchanged;
+    }
+    let base = &stored.record;
+    let operation = manager.operation("touch", false);
+    if manager.capabilities.client_side {
+        return match next.store(manager, &operation, &stored, base).await {
+            Ok(Outcome::Stored { token, id }) => {
+                let message = Message::Hold(token.clone());
+                let stored = Stored { token, id, class: next.class, record: next.record };
+                Committed { stored: Some(Arc::new(stored)), message }
+            }
+            Ok(Outcome::Refused(_)) => unchanged,
+            Err(error) => {
+                observe::not_touched(&stored.id, &error);
+                unchanged
+            }
+        };
+    }
+    let ttl = stored.class.idle.min(base.header.absolute.since(now));
+    match operation.call(|| manager.provider.touch(&stored.id, base, ttl)).await {
+        Ok(answer) if answer.value => {
+            let mut record = base.clone();
+            record.header.deadline = now.after(ttl);
+            with(record)
+        }
+        Ok(_) => unchanged,
+        Err(error) => {
+            observe::not_touched(&stored.id, &error);
+            unchanged
         }
     }
 }
@@ -130,18 +217,18 @@ fn contention(operation: &Operation) -> Error {
 }
 
 /// The record to merge with after a refusal, or why there is none.
-fn newer(
+fn what_is_newer(
     manager: &Shared,
     operation: &Operation,
     stored: &Stored,
     base: &Record,
     refusal: Refusal,
-) -> Result<Record> {
+) -> Result<Box<Record>> {
     let kind = match refusal.current {
         Some(current) if current.is_live() => {
             // All writes since the one we read are on the list, and ours is not: it was not applied.
             if !refusal.resent || current.header.has_version(base.header.version()) {
-                return Ok(*current);
+                return Ok(current);
             }
             ErrorKind::OutcomeUnknown
         }
@@ -197,7 +284,7 @@ impl Next {
         base: &Record,
     ) -> Result<Outcome> {
         if self.renew && !manager.capabilities.client_side {
-            return self.move_to_new_id(manager, operation, stored, base).await;
+            return Box::pin(self.move_to_new_id(manager, operation, stored, base)).await;
         }
         let answer = operation
             .call(|| {
@@ -285,26 +372,12 @@ fn moved_to(outcome: &WriteOutcome, drawn: &[(Token, StorageId); 2]) -> Option<u
 /// that it fails too is no reason to fail.
 async fn withdraw(manager: &Shared, operation: &Operation, id: Option<&StorageId>) {
     if let Some(id) = id {
-        let _ = within(operation.end(), manager.provider.destroy(id, None)).await;
+        let _ = within(|| operation.end(), manager.provider.destroy(id, None)).await;
     }
 }
 
 fn apply(changes: &mut [Change], body: &mut Body) -> Result<()> {
     changes.iter_mut().try_for_each(|change| change.apply(body))
-}
-
-/// Moves the idle deadline of an unchanged session, when that is due. A request that only read is not failed by it.
-async fn touch(manager: &Shared, stored: &Stored, base: &mut Record, now: Timestamp) {
-    if !manager.must_touch(stored) {
-        return;
-    }
-    let ttl = stored.class.idle.min(base.header.absolute.since(now));
-    let operation = manager.operation("touch", false);
-    match operation.call(|| manager.provider.touch(&stored.id, base, ttl)).await {
-        Ok(answer) if answer.value => base.header.deadline = now.after(ttl),
-        Ok(_) => {}
-        Err(error) => observe::not_touched(&stored.id, &error),
-    }
 }
 
 /// Waits that grow, from a millisecond to a twentieth of a second.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::Token;
+use super::token::is_well_formed;
 use crate::{Error, Result};
-
-const MAX_PLAIN: usize = 4096;
 
 /// Under which name an engine stores a session.
 ///
@@ -41,13 +40,17 @@ impl StorageId {
     /// Anything else is a [`Config`](crate::ErrorKind::Config) error, so that an id can never name a path,
     /// a pattern or a second command.
     pub fn plain(id: &str) -> Result<Self> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if id.is_empty() || id.len() > MAX_PLAIN || id.starts_with('.') || !id.bytes().all(allowed) {
+        if !is_well_formed(id) {
             return Err(Error::config(
                 "a session id is 1 to 4096 of A-Z a-z 0-9 _ - . and does not begin with a dot",
             ));
         }
         Ok(Self(Repr::Plain(id.into())))
+    }
+
+    /// The token itself as the name, for engines that leave the record with the client.
+    pub(crate) fn unhashed(token: &Token) -> Self {
+        Self(Repr::Plain(token.text()))
     }
 
     /// The name as bytes: 32 of them when hashed.

@@ -34,7 +34,7 @@ pub(crate) struct Live {
     /// Held by the release or destroy that is under way.
     pub gate: tokio::sync::Mutex<()>,
     /// Further live sessions whose cookies came with the request: none of them is used, a logout ends them too.
-    pub others: Vec<Stored>,
+    pub others: Vec<Arc<Stored>>,
 }
 
 impl Live {
@@ -44,7 +44,7 @@ impl Live {
 }
 
 impl Session {
-    pub(crate) fn new(manager: Arc<Shared>, stored: Option<Stored>, others: Vec<Stored>) -> Self {
+    pub(crate) fn new(manager: Arc<Shared>, stored: Option<Arc<Stored>>, others: Vec<Arc<Stored>>) -> Self {
         let state = Mutex::new(State::new(stored));
         Self(Arc::new(Live { manager, state, gate: tokio::sync::Mutex::default(), others }))
     }

@@ -1,12 +1,14 @@
 //! What a live session knows between its load and its release.
 
+use std::sync::Arc;
+
 use super::change::Change;
 use crate::manager::Class;
 use crate::record::{Body, Owner, Record};
 use crate::{Error, ErrorKind, Result, StorageId, Token};
 
 /// A session as it lies in the store, and what the client calls it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Stored {
     pub token: Token,
     pub id: StorageId,
@@ -42,7 +44,7 @@ pub(crate) enum Message {
 pub(crate) struct State {
     pub phase: Phase,
     /// The session in the store; `None` while there is none.
-    pub stored: Option<Stored>,
+    pub stored: Option<Arc<Stored>>,
     /// What the handler sees: the stored body with the changes applied.
     pub body: Body,
     pub changes: Vec<Change>,
@@ -74,7 +76,7 @@ impl Plan {
 }
 
 impl State {
-    pub(crate) fn new(stored: Option<Stored>) -> Self {
+    pub(crate) fn new(stored: Option<Arc<Stored>>) -> Self {
         let body = stored.as_ref().map(|stored| stored.record.body.clone()).unwrap_or_default();
         Self {
             phase: Phase::Active,

@@ -1,6 +1,6 @@
 //! Finding the session that a client presents.
 
-use tracing::Instrument as _;
+use std::sync::Arc;
 
 use super::Shared;
 use crate::commit::attempt::Operation;
@@ -12,46 +12,50 @@ use crate::{ErrorKind, Result, StorageId, Token, observe};
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// The one live session.
-    pub session: Option<Stored>,
+    pub session: Option<Arc<Stored>>,
     /// All of them, when there are several: then none is used.
-    pub ambiguous: Vec<Stored>,
+    pub ambiguous: Vec<Arc<Stored>>,
 }
 
 impl Shared {
     /// Looks up the candidates (normally one, at most four). One round trip each.
     pub(crate) async fn find(&self, candidates: impl Iterator<Item = &Token>) -> Result<Found> {
-        let mut live = Vec::new();
+        let mut found = Found::default();
         let operation = self.operation("load", false);
         for token in candidates {
-            live.extend(self.find_one(&operation, token).await?);
+            if let Some(stored) = self.find_one(&operation, token).await? {
+                found.ambiguous.extend(found.session.replace(stored));
+            }
         }
-        if live.len() > 1 {
+        if !found.ambiguous.is_empty() {
             // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
-            observe::ambiguous(live.len());
-            return Ok(Found { session: None, ambiguous: live });
+            found.ambiguous.extend(found.session.take());
+            observe::ambiguous(found.ambiguous.len());
         }
-        Ok(Found { session: live.pop(), ambiguous: Vec::new() })
+        Ok(found)
     }
 
-    async fn find_one(&self, operation: &Operation, token: &Token) -> Result<Option<Stored>> {
-        let id = self.storage_id(token)?;
+    async fn find_one(&self, operation: &Operation, token: &Token) -> Result<Option<Arc<Stored>>> {
+        let id = self.storage_id(token);
         let (_, class) = self.classes.split(token.expose());
-        let read = operation.call(|| self.provider.read(&id, class.idle));
-        let read = read.instrument(tracing::debug_span!("session.load", session = ?id)).await;
-        let record = match read {
-            Ok(answer) => answer.value,
+        // On the heap as soon as it is read: a record is large, and would be moved with every step back.
+        let read = || async {
+            let record = self.provider.read(&id, class.idle).await?;
+            let record = record.and_then(|record| self.if_alive(record, class.idle));
+            Ok(record.map(|record| Arc::new(Stored { token: token.clone(), id: id.clone(), class, record })))
+        };
+        match operation.call(read).await {
+            Ok(answer) => Ok(answer.value),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 // Reported once: with the record gone, the next request finds nothing and is quiet.
                 observe::unreadable(&id, &error);
                 if !self.capabilities.client_side {
-                    let _ = crate::commit::end(self, &id, None).await;
+                    let _ = Box::pin(crate::commit::end(self, &id, None)).await;
                 }
-                None
+                Ok(None)
             }
-            Err(error) => return Err(error),
-        };
-        let found = record.and_then(|record| self.if_alive(record, class.idle));
-        Ok(found.map(|record| Stored { token: token.clone(), id, class, record }))
+            Err(error) => Err(error),
+        }
     }
 
     /// The record, when it is a session within both deadlines.
@@ -64,11 +68,11 @@ impl Shared {
     }
 
     /// Under which name the session of this token is stored.
-    pub(crate) fn storage_id(&self, token: &Token) -> Result<StorageId> {
+    pub(crate) fn storage_id(&self, token: &Token) -> StorageId {
         if self.plain_ids || self.capabilities.client_side {
-            StorageId::plain(token.expose())
+            StorageId::unhashed(token)
         } else {
-            Ok(StorageId::of(token))
+            StorageId::of(token)
         }
     }
 }

@@ -125,7 +125,7 @@ impl Manager {
         if !self.0.accepts(token.expose()) {
             return Ok(false);
         }
-        let id = self.0.storage_id(token)?;
+        let id = self.0.storage_id(token);
         Ok(self.0.operation("exists", false).call(|| self.0.provider.exists(&id)).await?.value)
     }
 
@@ -135,7 +135,7 @@ impl Manager {
         if !self.0.accepts(token.expose()) {
             return Ok(false);
         }
-        let (shared, id) = (Arc::clone(&self.0), self.0.storage_id(token)?);
+        let (shared, id) = (Arc::clone(&self.0), self.0.storage_id(token));
         commit::detached(async move { commit::end(&shared, &id, None).await }).await
     }
 
@@ -204,7 +204,7 @@ impl Shared {
             Some(suffix) => Token::new(&format!("{}.{suffix}", token.expose())).unwrap_or(token),
             None => token,
         };
-        let id = self.storage_id(&token)?;
+        let id = self.storage_id(&token);
         Ok((token, id))
     }
 
@@ -212,7 +212,7 @@ impl Shared {
     pub(crate) fn named(&self, given: Option<Token>, token: Token, id: StorageId) -> (Token, StorageId) {
         match given {
             Some(given) => {
-                let id = self.storage_id(&given).unwrap_or(id);
+                let id = self.storage_id(&given);
                 (given, id)
             }
             None => (token, id),

@@ -61,7 +61,7 @@ impl RequestSession {
         let end = async || {
             let mut live = false;
             for token in self.presented() {
-                let (owner, id) = (Arc::clone(shared), shared.storage_id(token)?);
+                let (owner, id) = (Arc::clone(shared), shared.storage_id(token));
                 live |= commit::detached(async move { commit::end(&owner, &id, None).await }).await?;
             }
             Ok(Session::ended(Arc::clone(shared), live))

@@ -1,6 +1,8 @@
 //! A stored value: any `serde` type as `MessagePack` with field names, so that it describes itself.
 
-use bytes::Bytes;
+use std::cell::Cell;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,17 +11,33 @@ use crate::{Error, ErrorKind, Result};
 /// How deep a stored value may nest before it is refused.
 const MAX_DEPTH: usize = 128;
 
+/// The largest buffer that a thread keeps.
+const KEPT: usize = 64 << 10;
+
+thread_local! {
+    /// Where values are encoded, so that each then takes just the memory that it needs.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// An encoded value. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Value(Bytes);
+pub struct Value(Arc<[u8]>);
 
 impl Value {
     /// Encodes a value; [`Codec`](ErrorKind::Codec) when its `Serialize` fails.
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        let bytes = rmp_serde::to_vec_named(value).map_err(|error| {
+        // Taken out while it is used: a `Serialize` may encode other values.
+        let mut buffer = BUFFER.take();
+        buffer.clear();
+        let written = rmp_serde::encode::write_named(&mut buffer, value);
+        let bytes = Arc::<[u8]>::from(&buffer[..]);
+        if buffer.capacity() <= KEPT {
+            BUFFER.set(buffer);
+        }
+        written.map_err(|error| {
             Error::new(ErrorKind::Codec, "the value cannot be written as MessagePack").with_source(error)
         })?;
-        Ok(Self(bytes.into()))
+        Ok(Self(bytes))
     }
 
     /// Decodes the value as `T`; [`Codec`](ErrorKind::Codec) when it is of another shape.
@@ -34,12 +52,12 @@ impl Value {
 
     /// A value that is `MessagePack` already.
     #[must_use]
-    pub const fn from_encoded(bytes: Bytes) -> Self {
-        Self(bytes)
+    pub fn from_encoded(bytes: &[u8]) -> Self {
+        Self(bytes.into())
     }
 
     /// The encoded form.
-    pub const fn as_encoded(&self) -> &Bytes {
+    pub fn as_encoded(&self) -> &[u8] {
         &self.0
     }
 }
@@ -68,7 +86,7 @@ mod tests {
 
     #[test]
     fn checklist_26_a_deeply_nested_value_is_an_error_and_not_a_stack_overflow() {
-        let nested = Value::from_encoded(Bytes::from(vec![0x91; 1 << 20]));
+        let nested = Value::from_encoded(&vec![0x91; 1 << 20]);
         assert_eq!(nested.decode::<serde_json::Value>().unwrap_err().kind(), ErrorKind::Codec);
     }
 }

@@ -9,12 +9,23 @@ const MAX_AGE_LIMIT: u64 = 400 * 24 * 60 * 60;
 
 /// The values under `name` in one `Cookie` header, in their order, quotes taken off. What is not UTF-8 is left out.
 pub(super) fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a str> {
-    header.split(|byte| *byte == b';').filter_map(move |pair| {
+    pairs(header).filter_map(move |pair| {
         // The name first: most cookies are somebody else's.
         let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
         let value = value.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
         let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
         std::str::from_utf8(unquoted.unwrap_or(value)).ok()
+    })
+}
+
+/// The parts between semicolons. A sealed record is long, so the search takes many bytes at a time.
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(header);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let end = memchr::memchr(b';', all).unwrap_or(all.len());
+        rest = all.get(end + 1..);
+        Some(&all[..end])
     })
 }
 

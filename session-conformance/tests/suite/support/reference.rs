@@ -1,23 +1,15 @@
-//! The simplest provider that keeps the contract: a map under one lock. It can be given one flaw.
+//! The simplest provider that keeps the contract: a map under one lock.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use session_conformance::{Harness, async_trait};
+use session_conformance::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, ManualClock, Provider, Record, Result, Stamp, State,
-    StorageId, SystemClock, TimeSource, Timestamp, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Provider, Record, Result, Stamp, State, StorageId,
+    TimeSource, Timestamp, WriteOutcome,
 };
-
-/// What is wrong with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// A write ignores the version that was read.
-    LosesUpdates,
-    /// A replace creates what is not there.
-    Resurrects,
-}
 
 /// What kind of engine it plays.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,34 +20,36 @@ pub struct Kind {
     pub real_clock: bool,
     /// It compares by a token of its own, which every read changes.
     pub cas: bool,
-    pub flaw: Option<Flaw>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    bytes: Vec<u8>,
-    ends: Timestamp,
-    cas: u64,
+pub struct Entry {
+    pub bytes: Vec<u8>,
+    pub ends: Timestamp,
+    pub cas: u64,
 }
+
+type Map = HashMap<StorageId, Entry>;
 
 #[derive(Debug)]
 pub struct Reference {
-    kind: Kind,
-    clock: Arc<dyn Clock>,
-    map: Mutex<HashMap<StorageId, Entry>>,
+    pub kind: Kind,
+    pub clock: Arc<dyn Clock>,
+    map: Mutex<Map>,
+    tokens: AtomicU64,
 }
 
 impl Reference {
-    fn has(&self, flaw: Flaw) -> bool {
-        self.kind.flaw == Some(flaw)
+    pub fn new(kind: Kind, clock: Arc<dyn Clock>) -> Self {
+        Self { kind, clock, map: Mutex::default(), tokens: AtomicU64::new(1) }
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<StorageId, Entry>> {
+    pub fn map(&self) -> MutexGuard<'_, Map> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is under the id and has not expired.
-    fn current(&self, map: &HashMap<StorageId, Entry>, id: &StorageId) -> Result<Option<Record>> {
+    fn current(&self, map: &Map, id: &StorageId) -> Result<Option<Record>> {
         let Some(entry) = map.get(id).filter(|entry| self.clock.now() < entry.ends) else { return Ok(None) };
         let mut record = Record::decode(entry.bytes.clone())?;
         record.header.deadline = entry.ends;
@@ -63,10 +57,15 @@ impl Reference {
         Ok(Some(record))
     }
 
-    fn put(&self, map: &mut HashMap<StorageId, Entry>, id: &StorageId, bytes: Vec<u8>, ttl: Duration) -> u64 {
-        let cas = map.get(id).map_or(u64::from(self.kind.cas), |entry| entry.cas + u64::from(self.kind.cas));
+    /// Stores without a condition.
+    pub fn put(&self, map: &mut Map, id: &StorageId, bytes: Vec<u8>, ttl: Duration) -> u64 {
+        let cas = self.next_token();
         map.insert(id.clone(), Entry { bytes, ends: self.clock.now().after(ttl), cas });
         cas
+    }
+
+    fn next_token(&self) -> u64 {
+        if self.kind.cas { self.tokens.fetch_add(1, Ordering::Relaxed) } else { 0 }
     }
 
     /// An engine's own token counts when there is one, and when it is stale, the version.
@@ -94,7 +93,7 @@ impl Provider for Reference {
             entry.ends = self.clock.now().after(idle).min(record.header.absolute);
             record.header.deadline = entry.ends;
         }
-        entry.cas += u64::from(self.kind.cas);
+        entry.cas = self.next_token();
         record.cas = entry.cas;
         Ok(Some(record))
     }
@@ -110,10 +109,8 @@ impl Provider for Reference {
         let current = self.current(&map, id)?;
         let holds = match (condition, &current) {
             (Condition::Absent, current) => current.is_none(),
-            (Condition::Over(_), None) => self.has(Flaw::Resurrects),
-            (Condition::Over(stamp), Some(current)) => {
-                self.has(Flaw::LosesUpdates) || Self::matches(current, stamp)
-            }
+            (Condition::Over(_), None) => false,
+            (Condition::Over(stamp), Some(current)) => Self::matches(current, stamp),
         };
         if !holds {
             return Ok(WriteOutcome::refused(current));
@@ -167,40 +164,5 @@ impl Provider for Reference {
             map.iter().filter(|(_, entry)| entry.ends <= now).map(|(id, _)| id.clone()).collect();
         let removed = expired.iter().take(limit).filter(|id| map.remove(id).is_some()).count();
         Ok(removed)
-    }
-}
-
-/// The harness of the reference.
-pub struct Example {
-    kind: Kind,
-    clock: ManualClock,
-    made: Mutex<Option<Arc<Reference>>>,
-}
-
-impl Example {
-    pub fn of(kind: Kind) -> Self {
-        Self { kind, clock: ManualClock::default(), made: Mutex::default() }
-    }
-}
-
-#[async_trait]
-impl Harness for Example {
-    async fn provider(&self) -> Arc<dyn Provider> {
-        let clock: Arc<dyn Clock> =
-            if self.kind.real_clock { Arc::new(SystemClock) } else { Arc::new(self.clock.clone()) };
-        let reference = Arc::new(Reference { kind: self.kind, clock, map: Mutex::default() });
-        *self.made.lock().unwrap() = Some(Arc::clone(&reference));
-        reference
-    }
-
-    fn clock(&self) -> Option<ManualClock> {
-        (!self.kind.real_clock).then(|| self.clock.clone())
-    }
-
-    async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
-        let reference = self.made.lock().unwrap().clone().expect("the provider was made first");
-        let mut map = reference.map();
-        reference.put(&mut map, id, bytes, session_conformance::LONG);
-        true
     }
 }

@@ -1,0 +1,110 @@
+//! Logout stays logged out, whatever is in flight.
+
+use session_core::{Connection, ErrorKind};
+
+use super::nothing::presenting;
+use crate::{Context, begin, fails, number, open};
+
+/// The old token finds nothing, here and in every other process.
+pub async fn checklist_05_a_destroyed_session_cannot_be_replayed(context: Context) {
+    let (manager, other) = (context.manager(), context.manager_over(context.another().await));
+    let token = begin(&manager, "user", 1).await;
+    open(&manager, &token).await.destroy().await.expect("a logout");
+    for manager in [&manager, &other] {
+        assert!(manager.load(&token).await.expect("a load").is_none());
+        assert!(!manager.destroy(&token).await.expect("a second logout"));
+    }
+}
+
+/// A request that loaded before the logout and changes the session stores nothing, and is told so.
+pub async fn checklist_05_logout_is_not_undone_by_a_request_in_flight(context: Context) {
+    let (here, there) = (context.manager(), context.manager_over(context.another().await));
+    for late_work in 0..4 {
+        let token = begin(&here, "user", 1).await;
+        let late = open(&there, &token).await;
+        assert!(here.destroy(&token).await.expect("a logout"));
+        match late_work {
+            0 => late.set("late", &1).expect("a set"),
+            1 => drop(late.update("user", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update")),
+            2 => late.regenerate().expect("a new id"),
+            _ => late.flush().expect("a flush"),
+        }
+        fails(late.release().await, ErrorKind::Gone);
+        fails(late.release().await, ErrorKind::Gone);
+        assert!(here.load(&token).await.expect("a load").is_none());
+        if context.counts_exactly() {
+            assert_eq!(here.active().await.expect("an answer"), Some(0), "nothing is left");
+        }
+    }
+}
+
+/// A late request neither sets nor removes the cookie, and does not answer success when it had changes to store.
+pub async fn a_late_release_touches_no_cookie(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "user", 1).await;
+    let (reading, writing) = (presenting(&manager, &token), presenting(&manager, &token));
+    reading.session().await.expect("the session");
+    writing.session().await.expect("the session").set("late", &1).expect("a set");
+    assert!(manager.destroy(&token).await.expect("a logout"));
+    let reply = reading.finish(Connection::default()).await.expect("a request that only read is unaffected");
+    assert!(reply.headers.is_empty() && !reply.sets_token, "{reply:?}");
+    let error = writing.finish(Connection::default()).await.expect_err("its change is not stored");
+    assert_eq!((error.kind(), error.kind().http_status()), (ErrorKind::Gone, 409));
+}
+
+/// Another request changed the session since it was loaded: it is ended all the same.
+pub async fn a_logout_ends_what_others_changed_meanwhile(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "user", 1).await;
+    let leaving = open(&manager, &token).await;
+    let other = open(&manager, &token).await;
+    other.set("other", &1).expect("a set");
+    other.release().await.expect("a release");
+    leaving.set("never stored", &1).expect("a set");
+    leaving.destroy().await.expect("a logout");
+    assert!(manager.load(&token).await.expect("a load").is_none());
+}
+
+/// The handle is of no use any more, and nothing that is done to it later stores anything.
+pub async fn after_a_logout_the_handle_takes_no_changes(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "user", 1).await;
+    let request = presenting(&manager, &token);
+    let session = request.session().await.expect("the session");
+    session.destroy().await.expect("a logout");
+    assert!(session.is_empty() && session.token().is_none());
+    fails(session.set("late", &1), ErrorKind::Gone);
+    fails(session.regenerate(), ErrorKind::Gone);
+    session.destroy().await.expect("a second logout");
+    session.release().await.expect("nothing to do");
+    let reply = request.finish(Connection::default()).await.expect("a logout");
+    assert_eq!(reply.headers.len(), 1, "the cookie is taken away, once");
+    assert!(manager.load(&token).await.expect("a load").is_none());
+}
+
+/// A session that is created and destroyed in one request leaves neither record nor cookie.
+pub async fn a_session_of_one_request_leaves_nothing(context: Context) {
+    let manager = context.manager();
+    let request = manager.request();
+    let session = request.session().await.expect("a new session");
+    session.set("key", &1).expect("a set");
+    session.release().await.expect("a create");
+    let token = session.token().expect("a token");
+    session.destroy().await.expect("a logout");
+    let reply = request.finish(Connection::default()).await.expect("a logout");
+    assert!(reply.headers.is_empty(), "the client never heard of it");
+    assert!(manager.load(&token).await.expect("a load").is_none());
+}
+
+/// A user who logs out and in again in two requests at the same time ends up with the new session only.
+pub async fn a_login_beside_a_logout_is_untouched(context: Context) {
+    let manager = context.manager();
+    let old = begin(&manager, "user", 1).await;
+    let late = open(&manager, &old).await;
+    manager.destroy(&old).await.expect("a logout");
+    let new = begin(&manager, "user", 2).await;
+    late.set("user", &3).expect("a set");
+    fails(late.release().await, ErrorKind::Gone);
+    assert_eq!(number(&manager, &new, "user").await, Some(2));
+    assert_eq!(number(&manager, &old, "user").await, None);
+}

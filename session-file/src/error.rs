@@ -1,0 +1,37 @@
+//! What the operating system's refusals mean, and what can be done about them.
+
+use rustix::io::Errno;
+use session_core::{Error, ErrorKind};
+
+use crate::ENGINE;
+
+/// A system call failed before anything was changed.
+pub(crate) fn failed(errno: Errno) -> Error {
+    let (kind, message) = match errno {
+        Errno::NOSPC | Errno::DQUOT => (ErrorKind::Full, "the disk or the quota is full"),
+        Errno::FBIG => (ErrorKind::TooLarge, "the file system takes no file of this size"),
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => (
+            ErrorKind::Unavailable,
+            "this process may not read and write the session directory: give it the directory, and what is in it",
+        ),
+        Errno::NOTDIR | Errno::LOOP => (
+            ErrorKind::Unavailable,
+            "the session directory, or one in it, was replaced by something else (symbolic links are not followed)",
+        ),
+        Errno::MFILE | Errno::NFILE => {
+            (ErrorKind::Unavailable, "too many open files: raise the limit (`ulimit -n`)")
+        }
+        _ => (ErrorKind::Unavailable, "the session directory cannot be used"),
+    };
+    error(kind, message).with_source(std::io::Error::from(errno))
+}
+
+/// A system call failed after the change was made, so that a loss of power may undo it.
+pub(crate) fn not_on_disk(errno: Errno) -> Error {
+    error(ErrorKind::OutcomeUnknown, "the change was made, but could not be brought to disk")
+        .with_source(std::io::Error::from(errno))
+}
+
+pub(crate) fn error(kind: ErrorKind, message: &'static str) -> Error {
+    Error::new(kind, message).in_engine(ENGINE)
+}

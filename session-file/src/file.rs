@@ -1,0 +1,135 @@
+//! One session's file: read, replaced, touched in place, removed.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
+use rustix::io::{Errno, pread, pwrite, read, retry_on_intr, write};
+use session_core::{Error, ErrorKind, HEADER_BYTES, Record, Result, Timestamp};
+
+use crate::error::{error, failed, not_on_disk};
+use crate::head::{DEADLINE, Head};
+use crate::name::Name;
+use crate::root::{CAREFUL, FILE, found};
+
+/// More than any session should hold, and few enough that a file which is none fills no memory.
+pub(crate) const LARGEST: usize = 64 << 20;
+
+/// An opened file that may hold a session.
+#[derive(Debug)]
+pub(crate) struct File(pub OwnedFd);
+
+impl File {
+    pub(crate) fn open(leaf: BorrowedFd<'_>, name: &Name, access: OFlags) -> Result<Option<Self>> {
+        match found(openat(leaf, name.as_str(), access | CAREFUL, Mode::empty())) {
+            Ok(file) => Ok(file.map(Self)),
+            Err(Errno::LOOP | Errno::NXIO | Errno::ISDIR) => Err(no_file()),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// The whole record.
+    pub(crate) fn record(&self) -> Result<Record> {
+        let stat = fstat(&self.0).map_err(failed)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(no_file());
+        }
+        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+        if size > LARGEST {
+            return Err(corrupt("it is larger than a session can be"));
+        }
+        let mut bytes = vec![0; size];
+        let mut filled = 0;
+        while filled < size {
+            match retry_on_intr(|| read(&self.0, &mut bytes[filled..])).map_err(failed)? {
+                0 => break,
+                more => filled += more,
+            }
+        }
+        bytes.truncate(filled);
+        Record::decode(bytes).map_err(|error| error.in_engine(crate::ENGINE))
+    }
+
+    /// What its first bytes tell.
+    pub(crate) fn head(&self) -> Result<Head> {
+        let mut bytes = [0; HEADER_BYTES];
+        match retry_on_intr(|| pread(&self.0, &mut bytes, 0)) {
+            Ok(length) => Ok(Head::parse(&bytes[..length])),
+            Err(Errno::SPIPE | Errno::ISDIR) => Ok(Head::Foreign),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// Moves the idle deadline of a session that is alive, and says whether it is. The caller holds the lock.
+    pub(crate) fn touch(&self, now: Timestamp, to: impl FnOnce(Timestamp) -> Timestamp) -> Result<bool> {
+        match self.head()? {
+            head @ Head::Ours { absolute, .. } if head.is_session_at(now) => {
+                let deadline = to(absolute).as_millis().to_be_bytes();
+                // Eight bytes within one block: readers see the old ones or the new ones.
+                match retry_on_intr(|| pwrite(&self.0, &deadline, DEADLINE as u64)).map_err(failed)? {
+                    8 => Ok(true),
+                    _ => Err(failed(Errno::IO)),
+                }
+            }
+            Head::Ours { .. } => Ok(false),
+            Head::Newer => Err(error(ErrorKind::Unsupported, "a newer version wrote it: finish the upgrade")),
+            Head::Foreign => Err(corrupt("it is not a session record")),
+        }
+    }
+}
+
+/// What the first bytes of a file tell that was looked for; what is there and is no file is not ours either.
+pub(crate) fn head(found: Result<Option<File>>) -> Result<Option<Head>> {
+    match found.and_then(|file| file.map(|file| file.head()).transpose()) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Some(Head::Foreign)),
+        head => head,
+    }
+}
+
+/// Replaces a session's file by one with these bytes, or leaves it as it is. The caller holds the lock.
+pub(crate) fn replace(leaf: BorrowedFd<'_>, name: &Name, bytes: &[u8], sync: bool) -> Result<()> {
+    let temporary = name.temporary();
+    let done =
+        fill(leaf, &temporary, bytes, sync).and_then(|()| renameat(leaf, &*temporary, leaf, name.as_str()));
+    if let Err(errno) = done {
+        let _ = unlinkat(leaf, &*temporary, AtFlags::empty());
+        return Err(failed(errno));
+    }
+    on_disk(leaf, sync)
+}
+
+/// Removes a session's file. The caller holds the lock.
+pub(crate) fn remove(leaf: BorrowedFd<'_>, file: &str, sync: bool) -> Result<()> {
+    unlinkat(leaf, file, AtFlags::empty()).map_err(failed)?;
+    on_disk(leaf, sync)
+}
+
+fn fill(leaf: BorrowedFd<'_>, temporary: &str, mut bytes: &[u8], sync: bool) -> Result<(), Errno> {
+    let create = || openat(leaf, temporary, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFUL, FILE);
+    let file = match create() {
+        Err(Errno::EXIST) => {
+            // Left by a writer that was killed: whoever holds the lock is the only one alive.
+            unlinkat(leaf, temporary, AtFlags::empty())?;
+            create()
+        }
+        other => other,
+    }?;
+    while !bytes.is_empty() {
+        match retry_on_intr(|| write(&file, bytes))? {
+            0 => return Err(Errno::IO),
+            written => bytes = &bytes[written..],
+        }
+    }
+    if sync { fsync(&file) } else { Ok(()) }
+}
+
+fn on_disk(directory: BorrowedFd<'_>, sync: bool) -> Result<()> {
+    if sync { fsync(directory).map_err(not_on_disk) } else { Ok(()) }
+}
+
+fn no_file() -> Error {
+    corrupt("it is a link, a directory or a device, and not a file")
+}
+
+fn corrupt(why: &'static str) -> Error {
+    error(ErrorKind::Corrupt, why)
+}

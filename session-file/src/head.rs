@@ -1,0 +1,48 @@
+//! What the first bytes of a file tell, without reading the rest.
+
+use session_core::Timestamp;
+
+// The header's layout, as `session-core` documents it.
+const MAGIC: &[u8] = b"SSN";
+const FORMAT: u8 = 1;
+const STATE: usize = 4;
+const ABSOLUTE: usize = 24;
+/// Where the idle deadline stands, 8 bytes, which no checksum covers.
+pub(crate) const DEADLINE: usize = 32;
+
+/// What can be told from a file's first bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Head {
+    /// A record of this engine.
+    Ours { live: bool, absolute: Timestamp, deadline: Timestamp },
+    /// A record that a newer version wrote.
+    Newer,
+    /// Anything else.
+    Foreign,
+}
+
+impl Head {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let time = |offset: usize| {
+            let bytes = bytes.get(offset..offset + 8)?.try_into().ok()?;
+            Some(Timestamp::from_millis(u64::from_be_bytes(bytes)))
+        };
+        match (bytes.strip_prefix(MAGIC), time(ABSOLUTE), time(DEADLINE)) {
+            (Some([format, ..]), ..) if *format > FORMAT => Self::Newer,
+            (Some([FORMAT, ..]), Some(absolute), Some(deadline)) => {
+                Self::Ours { live: bytes[STATE] == 0, absolute, deadline }
+            }
+            _ => Self::Foreign,
+        }
+    }
+
+    /// Whether it is a record whose time is over.
+    pub(crate) fn has_expired(self, now: Timestamp) -> bool {
+        matches!(self, Self::Ours { absolute, deadline, .. } if deadline.min(absolute) <= now)
+    }
+
+    /// Whether it is a session, and its time is not over.
+    pub(crate) fn is_session_at(self, now: Timestamp) -> bool {
+        matches!(self, Self::Ours { live: true, .. }) && !self.has_expired(now)
+    }
+}

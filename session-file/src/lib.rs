@@ -1,0 +1,86 @@
+//! Sessions as files, in a directory that several processes of one machine may share.
+//!
+//! ```no_run
+//! use session_file::FileProvider;
+//!
+//! # async fn example() -> session_core::Result<()> {
+//! let provider = FileProvider::connect("./tmp").await?;
+//! let durable = FileProvider::builder("/var/lib/app/sessions").sync(true).connect().await?;
+//! # let _ = (provider, durable);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! By name, with the directory as the config string, or a URL (`file:./tmp?sync=true`, `file:///var/lib/app`):
+//!
+//! ```
+//! use session_core::{ConnectOptions, Provider as _};
+//! use session_file as _;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> session_core::Result<()> {
+//! # let directory = tempfile::tempdir().map_err(|_| session_core::Error::config("no directory"))?;
+//! # let directory = directory.path().to_string_lossy();
+//! let provider = session_core::connect("file", ConnectOptions::new(&format!("file:{directory}"))).await?;
+//! assert_eq!(provider.count().await?, Some(0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What lies where
+//!
+//! | path | what |
+//! |---|---|
+//! | `./tmp/x/s/xsnk…` | one session, in two levels by the first two characters of its name: the hash in hexadecimal, or the raw id (hashed after two characters when it is longer than 250; `_` stands for a missing second character, and for a dot) |
+//! | `./tmp/x/s/.xsnk….tmp` | what is being written; swept when its writer was killed |
+//! | `./tmp/.lock-00` to `.lock-ff` | locks, never removed: a lock on a session's own file would exclude nobody once that file is replaced |
+//!
+//! Directories are created with mode 0700, files with 0600. No symbolic link is followed below the directory, nor
+//! may the directory itself be one. Anything else that lies there is left alone.
+//!
+//! # What it guarantees, and where
+//!
+//! - A file is replaced by renaming a complete one over it: a reader sees the old record or the new one, also
+//!   when the writer is killed. Only the idle deadline, 8 bytes in the header, is moved in place.
+//! - Reads take no lock. Writes hold one of 256 locks while they compare and replace. Who waits for longer than the
+//!   [lock timeout](Builder::lock_timeout) fails with `Unavailable` and has changed nothing, so that a process that
+//!   was stopped while it held a lock does not hang the others.
+//! - After a loss of power the last writes and logouts may be undone, unless `sync` is on: then file and directory
+//!   are on disk before a write is acknowledged. A moved deadline is not waited for; losing it ends a session early.
+//! - **Local file systems only**: locks and renames of network file systems do not keep these promises.
+//!
+//! # What it costs
+//!
+//! One `spawn_blocking` per operation, so that no async worker waits for a disk. Collecting and counting look at the
+//! header of every file, in slices, holding no lock but that of the one file that is removed; a collection gives up
+//! after a second and goes on from there the next time.
+
+#[cfg(not(unix))]
+compile_error!("session-file needs a Unix system: openat, flock and rename as POSIX defines them");
+
+mod blocking;
+mod collect;
+mod config;
+mod error;
+mod file;
+mod head;
+mod lock;
+mod name;
+mod provider;
+mod root;
+mod walk;
+
+use std::sync::Arc;
+
+pub use config::Builder;
+pub use provider::FileProvider;
+use session_core::{ConnectOptions, Provider, Result};
+
+/// Under which name the engine is registered.
+pub const ENGINE: &str = "file";
+
+async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    Ok(Arc::new(Builder::parse(options.config.expose())?.clock(options.clock).connect().await?))
+}
+
+session_core::register_engine!(["file"], connect);

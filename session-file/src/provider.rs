@@ -1,0 +1,248 @@
+//! The provider: which steps an operation is made of, and what is done under the lock.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use rustix::fs::OFlags;
+use session_core::{
+    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
+    Stamp, State, StorageId, TimeSource, WriteOutcome,
+};
+
+use crate::file::{self, File};
+use crate::lock::{Lock, Queues};
+use crate::name::Name;
+use crate::root::Root;
+use crate::walk::Walk;
+use crate::{Builder, ENGINE, blocking, collect};
+
+/// Sessions in files. Share one in an `Arc`, and the directory with as many processes as you like.
+#[derive(Debug)]
+pub struct FileProvider {
+    shared: Arc<Shared>,
+    queues: Queues,
+    lock_timeout: Duration,
+}
+
+/// What the blocking work of an operation needs.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub root: Root,
+    pub clock: Arc<dyn Clock>,
+    /// The walk of a collection that was left off.
+    pub walk: Mutex<Option<Walk>>,
+}
+
+impl FileProvider {
+    /// Sessions in this directory, on the system's clock, without waiting for the disk. See [`Builder::connect`].
+    pub async fn connect(directory: impl Into<PathBuf>) -> Result<Self> {
+        Self::builder(directory).connect().await
+    }
+
+    /// For `sync`, another clock or another lock timeout.
+    #[must_use]
+    pub fn builder(directory: impl Into<PathBuf>) -> Builder {
+        Builder::new(directory)
+    }
+
+    pub(crate) fn new(root: Root, clock: Arc<dyn Clock>, lock_timeout: Duration) -> Self {
+        let shared = Arc::new(Shared { root, clock, walk: Mutex::new(None) });
+        Self { shared, queues: Queues::new(), lock_timeout }
+    }
+
+    /// Runs `work` in one piece of blocking work, without a lock.
+    async fn unlocked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        blocking::run(false, move || work(&shared)).await
+    }
+
+    /// Runs `work` under the lock of a session. A caller that goes away before it has the lock has changed nothing.
+    async fn locked<T: Send + 'static>(
+        &self,
+        name: &Name,
+        work: impl FnOnce(&Shared, &OwnedFd) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let until = Instant::now() + self.lock_timeout;
+        let lock = name.lock();
+        let turn = self.queues.turn(lock).await;
+        let shared = Arc::clone(&self.shared);
+        let caller = Arc::new(());
+        let waiting = Arc::downgrade(&caller);
+        let done = blocking::run(true, move || {
+            let _turn = turn;
+            let root = shared.root.open()?;
+            let _lock = Lock::acquire(&root, lock, until, || waiting.strong_count() > 0)?;
+            work(&shared, &root)
+        })
+        .await;
+        drop(caller);
+        done
+    }
+}
+
+#[async_trait]
+impl Provider for FileProvider {
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let durability = if self.shared.root.sync { Durability::Disk } else { Durability::Crash };
+        Capabilities::new()
+            .time_source(TimeSource::Core)
+            .durability(durability)
+            .max_record_bytes(file::LARGEST)
+    }
+
+    async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
+        let name = Name::of(id);
+        self.unlocked(move |shared| {
+            let record = shared.find(&name)?.map(|file| file.record()).transpose()?;
+            Ok(shared.unless_expired(record))
+        })
+        .await
+    }
+
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        let name = Name::of(id);
+        let (place, mut record) = (name.clone(), record.clone());
+        self.locked(&name, move |shared, root| {
+            let leaf = Root::leaf(root, &place)?;
+            let current = leaf.as_ref().map(|leaf| shared.alive(leaf, &place)).transpose()?.flatten();
+            let holds = match (&condition, &current) {
+                (Condition::Absent, None) => true,
+                (Condition::Over(stamp), Some(current)) => stamp.version == current.header.version(),
+                _ => false,
+            };
+            if !holds {
+                return Ok(WriteOutcome::refused(current));
+            }
+            let header = &mut record.header;
+            header.deadline = shared.clock.now().after(ttl).min(header.absolute);
+            let bytes = record.encode()?;
+            if bytes.len() > file::LARGEST {
+                return Err(Error::new(ErrorKind::TooLarge, "a session file holds at most 64 MiB"));
+            }
+            let leaf = match leaf {
+                Some(leaf) => leaf,
+                None => shared.root.make_leaf(root, &place)?,
+            };
+            file::replace(leaf.as_fd(), &place, &bytes, shared.root.sync)?;
+            Ok(WriteOutcome::stored())
+        })
+        .await
+    }
+
+    async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
+        let name = Name::of(id);
+        let place = name.clone();
+        self.locked(&name, move |shared, root| {
+            let Some(leaf) = Root::leaf(root, &place)? else { return Ok(false) };
+            let Some(file) = File::open(leaf.as_fd(), &place, OFlags::RDWR)? else { return Ok(false) };
+            let now = shared.clock.now();
+            file.touch(now, |absolute| now.after(ttl).min(absolute))
+        })
+        .await
+    }
+
+    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
+        let name = Name::of(id);
+        let place = name.clone();
+        self.locked(&name, move |shared, root| {
+            let Some(leaf) = Root::leaf(root, &place)? else { return Ok(DestroyOutcome::Absent) };
+            match shared.alive(&leaf, &place) {
+                Ok(None) => return Ok(DestroyOutcome::Absent),
+                Ok(Some(current)) => {
+                    if let State::Moved(target) = current.header.state {
+                        return Ok(DestroyOutcome::Moved(target));
+                    }
+                    if expected.is_some_and(|expected| expected.version != current.header.version()) {
+                        return Ok(DestroyOutcome::Refused(Box::new(current)));
+                    }
+                }
+                // Nobody can use it, and its id is to end.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+            file::remove(leaf.as_fd(), place.as_str(), shared.root.sync)?;
+            Ok(DestroyOutcome::Destroyed)
+        })
+        .await
+    }
+
+    async fn exists(&self, id: &StorageId) -> Result<bool> {
+        let name = Name::of(id);
+        self.unlocked(move |shared| {
+            let head = file::head(shared.find(&name))?;
+            Ok(head.is_some_and(|head| head.is_session_at(shared.clock.now())))
+        })
+        .await
+    }
+
+    /// Exact. Looks at every file.
+    async fn count(&self) -> Result<Option<u64>> {
+        let mut walk = self.unlocked(|shared| Walk::begin(shared.root.open()?)).await?;
+        let (mut sessions, mut ended) = (0, false);
+        while !ended {
+            (walk, sessions, ended) = self
+                .unlocked(move |shared| {
+                    let ended = shared.count_slice(&mut walk, &mut sessions)?;
+                    Ok((walk, sessions, ended))
+                })
+                .await?;
+        }
+        Ok(Some(sessions))
+    }
+
+    /// Looks at every file, beginning where the last call left off; a directory that takes more than a second is
+    /// left to the next call, which is the one exception to "fewer than `limit` means no more".
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        let begun = Instant::now();
+        // A walk that was left off has not seen what expired behind it: one that is whole comes after it.
+        let mut walks = 1 + usize::from(self.shared.has_walk());
+        let mut removed = 0;
+        while walks > 0 && removed < limit && !collect::has_had_enough(begun) {
+            let rest = limit - removed;
+            let slice = self.unlocked(move |shared| shared.collect_slice(rest)).await?;
+            removed += slice.removed;
+            walks -= usize::from(slice.ended);
+        }
+        Ok(removed)
+    }
+}
+
+impl Shared {
+    /// A session's file, for those who hold no lock.
+    fn find(&self, name: &Name) -> Result<Option<File>> {
+        match self.root.file_at_once(name) {
+            Some(file) => Ok(Some(File(file))),
+            None => match Root::leaf(&self.root.open()?, name)? {
+                Some(leaf) => File::open(leaf.as_fd(), name, OFlags::RDONLY),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The record in a directory under a name, unless its time is over.
+    fn alive(&self, leaf: &OwnedFd, name: &Name) -> Result<Option<Record>> {
+        let file = File::open(leaf.as_fd(), name, OFlags::RDONLY)?;
+        let record = file.map(|file| file.record()).transpose()?;
+        Ok(self.unless_expired(record))
+    }
+
+    fn unless_expired(&self, record: Option<Record>) -> Option<Record> {
+        record.filter(|record| record.is_alive_at(self.clock.now()))
+    }
+}

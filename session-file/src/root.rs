@@ -1,0 +1,151 @@
+//! The directory, and the way down in it: step by step, following no symbolic link.
+
+use std::fs::{DirBuilder, FileType};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, fstat, fsync, mkdirat, open, openat, unlinkat};
+use rustix::io::Errno;
+use session_core::{Error, Result};
+
+use crate::ENGINE;
+use crate::error::failed;
+use crate::name::Name;
+
+const DIRECTORY: Mode = Mode::RWXU;
+pub(crate) const FILE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// A symbolic link is refused, and a pipe does not make the opening wait.
+pub(crate) const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// The directory that holds all sessions. It is opened for every operation, so that one that was away (a disk that
+/// was not mounted) is found again when it is back.
+#[derive(Debug)]
+pub(crate) struct Root {
+    path: PathBuf,
+    /// Whether changes must be on disk before they count as done.
+    pub sync: bool,
+}
+
+impl Root {
+    /// Creates the directory if it is missing, and makes sure that it can be used.
+    pub(crate) fn prepare(path: &Path, sync: bool) -> Result<Self> {
+        // Without a slash or a dot at its end, which would make the system follow a symbolic link.
+        let path: PathBuf = path.components().collect();
+        let refused = |why: &str| Error::config(format!("`{}` {why}", path.display())).in_engine(ENGINE);
+        let path = std::path::absolute(&path)
+            .map_err(|error| refused("is no path: give a directory, as in `./tmp`").with_source(error))?;
+        match path.symlink_metadata().map(|metadata| metadata.file_type()) {
+            Ok(kind) => check(kind).map_err(refused)?,
+            Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| {
+                refused(
+                    "does not exist and cannot be created: create it, owned by the user that this service \
+                     runs as and with mode 0700, or choose another place",
+                )
+                .with_source(error)
+            })?,
+        }
+        // What leads to the directory may be a link, now; afterwards nothing is.
+        let path = path.canonicalize().map_err(|error| refused("cannot be looked up").with_source(error))?;
+        let root = Self { path, sync };
+        root.probe().map_err(|(why, errno)| {
+            Error::config(format!("`{}` {why}", root.path.display()))
+                .in_engine(ENGINE)
+                .with_source(std::io::Error::from(errno))
+        })?;
+        Ok(root)
+    }
+
+    /// Makes sure that files can be made in it, by nobody else than who may.
+    fn probe(&self) -> Result<(), (&'static str, Errno)> {
+        const NO_ACCESS: &str =
+            "cannot be written to: give it to the user that this service runs as, with mode 0700";
+        let root = open(&self.path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Mode::empty())
+            .map_err(|errno| (NO_ACCESS, errno))?;
+        let mode = fstat(&root).map_err(|errno| (NO_ACCESS, errno))?.st_mode;
+        if Mode::from_raw_mode(mode).contains(Mode::WOTH) {
+            let shared = "may be written to by every user of this machine, who could plant sessions in it: \
+                          `chmod 700` it, or choose a directory of its own in it";
+            return Err((shared, Errno::PERM));
+        }
+        let probe = format!(".probe-{:016x}", rand::random::<u64>());
+        openat(&root, &*probe, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFUL, FILE)
+            .and_then(|_| unlinkat(&root, &*probe, rustix::fs::AtFlags::empty()))
+            .map_err(|errno| (NO_ACCESS, errno))
+    }
+
+    pub(crate) fn open(&self) -> Result<OwnedFd> {
+        open_directory(CWD, &self.path).map_err(failed)
+    }
+
+    /// A session's file in one step, where the system can follow a path and refuse links in it at once. `None` says
+    /// that it must be looked for step by step, which also tells what is missing or in the way.
+    pub(crate) fn file_at_once(&self, name: &Name) -> Option<OwnedFd> {
+        let [first, second] = name.levels();
+        open_at_once(CWD, self.path.join(first).join(second).join(name.as_str()), OFlags::RDONLY)
+    }
+
+    /// The directory that a session lies in; `None` when it is not there yet.
+    pub(crate) fn leaf(root: &OwnedFd, name: &Name) -> Result<Option<OwnedFd>> {
+        let [first, second] = name.levels();
+        if let Some(leaf) =
+            open_at_once(root, format!("{first}/{second}"), OFlags::RDONLY | OFlags::DIRECTORY)
+        {
+            return Ok(Some(leaf));
+        }
+        let leaf = open_directory(root, first).and_then(|first| open_directory(first, second));
+        found(leaf).map_err(failed)
+    }
+
+    /// The directory that a session lies in, made as far as it is not there yet.
+    pub(crate) fn make_leaf(&self, root: &OwnedFd, name: &Name) -> Result<OwnedFd> {
+        let [first, second] = name.levels();
+        let first = self.make_directory(root, first).map_err(failed)?;
+        self.make_directory(&first, second).map_err(failed)
+    }
+
+    fn make_directory(&self, parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+        match mkdirat(parent, name, DIRECTORY) {
+            Ok(()) if self.sync => fsync(parent)?,
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        open_directory(parent, name)
+    }
+}
+
+pub(crate) fn open_directory<P: rustix::path::Arg>(parent: impl AsFd, name: P) -> Result<OwnedFd, Errno> {
+    openat(parent, name, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Mode::empty())
+}
+
+/// Opens a path of several steps if none of them is a symbolic link.
+#[cfg(target_os = "linux")]
+fn open_at_once<P: rustix::path::Arg>(parent: impl AsFd, path: P, access: OFlags) -> Option<OwnedFd> {
+    use rustix::fs::{ResolveFlags, openat2};
+    openat2(parent, path, access | CAREFUL, Mode::empty(), ResolveFlags::NO_SYMLINKS).ok()
+}
+
+/// Other systems cannot, nor can old kernels.
+#[cfg(not(target_os = "linux"))]
+fn open_at_once<P: rustix::path::Arg>(_: impl AsFd, _: P, _: OFlags) -> Option<OwnedFd> {
+    None
+}
+
+/// What is not there is no error.
+pub(crate) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn check(kind: FileType) -> Result<(), &'static str> {
+    if kind.is_symlink() {
+        Err("is a symbolic link: give the directory that it leads to")
+    } else if kind.is_dir() {
+        Ok(())
+    } else {
+        Err("is a file: give a directory, or remove the file")
+    }
+}

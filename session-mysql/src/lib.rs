@@ -1,0 +1,58 @@
+//! Sessions in MySQL and MariaDB: one row each, in a table that [`MySql::migrate`] or `migrations/mysql/*.sql`
+//! makes.
+//!
+//! ```no_run
+//! use session_mysql::{Config, MySql};
+//!
+//! # async fn example() -> session_core::Result<()> {
+//! let config: Config = "web:secret@tcp(db.example:3306)/web?tls=true".parse()?;
+//! let sessions = MySql::connect(config).await?;
+//! sessions.migrate().await?; // once, with a user that may create tables
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! By name, as `mysql`, it is there wherever the crate is linked:
+//!
+//! ```no_run
+//! use session_mysql as _;
+//!
+//! # async fn example() -> session_core::Result<()> {
+//! let options = session_core::ConnectOptions::new("mysql://web:secret@db.example/web");
+//! let sessions = session_core::connect("mysql", options).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Performance
+//!
+//! Read, write, create, touch, rename and destroy are one statement and one round trip each, on connections that
+//! are kept ready and not pinged between uses; the statements are prepared once per connection. A write that is
+//! refused needs a second trip, which reads what is stored instead. A touch writes the deadline only.
+//! `count` reads the index on the deadline; `gc` removes 500 rows per statement.
+
+mod config;
+mod dsn;
+mod failure;
+#[cfg(test)]
+mod plans;
+mod provider;
+mod schema;
+mod statements;
+
+use std::sync::Arc;
+
+use session_core::{ConnectOptions, Provider, Result};
+
+pub use config::Config;
+pub use provider::MySql;
+pub use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlSslMode};
+
+session_core::register_engine!(["mysql"], connect);
+
+async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    let config: Config = options.config.expose().parse()?;
+    let provider = MySql::connect(config).await?.clock(options.clock);
+    provider.check().await?;
+    Ok(Arc::new(provider))
+}

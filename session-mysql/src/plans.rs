@@ -1,0 +1,67 @@
+//! The server's plans: every statement finds its rows by an index, however many others there are.
+
+use session_servers::compose;
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
+
+use crate::statements::Statements;
+
+/// A table of 20,000 live and 500 expired sessions, of which some are tombstones.
+fn rows() -> String {
+    const NOW: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
+    let row = |n: u32| {
+        format!(
+            "(SHA2({n}, 256), REPEAT(MD5({n}), 12), {NOW} + {n}000 - 500000, {n}, {})",
+            n.is_multiple_of(100)
+        )
+    };
+    let rows: Vec<String> = (1..=20_500).map(row).collect();
+    format!(
+        "INSERT INTO plans (session_key, session_data, session_expiry, version, moved) VALUES {}",
+        rows.join(",")
+    )
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn every_statement_uses_an_index() {
+    let mut connection = MySqlConnection::connect(&compose::MYSQL.address()).await.unwrap();
+    let table = include_str!("../../migrations/mysql/0001_session.sql");
+    let table = table.replace("`session`", "`plans`").replace("'session'", "'plans'");
+    for sql in ["DROP TABLE IF EXISTS plans", &table, &rows(), "ANALYZE TABLE plans"] {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
+    let statements = Statements::new(&"plans".parse().unwrap());
+    let cases = [
+        ("read", &statements.read, &["PRIMARY"][..]),
+        ("revive", &statements.revive, &["PRIMARY"]),
+        ("replace", &statements.replace, &["PRIMARY"]),
+        ("touch", &statements.touch, &["PRIMARY"]),
+        ("rename", &statements.rename, &["PRIMARY"]),
+        ("destroy", &statements.destroy, &["PRIMARY"]),
+        ("destroy_version", &statements.destroy_version, &["PRIMARY"]),
+        ("exists", &statements.exists, &["PRIMARY"]),
+        ("count", &statements.count, &["by_expiry"]),
+        ("collect", &statements.collect, &["by_expiry"]),
+    ];
+    for (name, statement, indexes) in cases {
+        // A key that is there: without a row behind it the server explains nothing.
+        let mut sql = statement.0.replace("LIMIT ?", "LIMIT 500");
+        sql = sql.replace("session_key = ?", "session_key = SHA2(601, 256)");
+        let sql = format!("EXPLAIN {}", sql.replace('?', "601"));
+        let plan = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+        let mut used = Vec::new();
+        for line in &plan {
+            let table: Option<String> = line.get("table");
+            if table.as_deref().is_some_and(|table| matches!(table, "plans" | "stored")) {
+                let (kind, key): (Option<String>, Option<String>) = (line.get("type"), line.get("key"));
+                assert!(!matches!(kind.as_deref(), Some("ALL" | "index") | None), "{name}: {kind:?}");
+                assert!(
+                    !line.get::<Option<String>, _>("Extra").unwrap_or_default().contains("filesort"),
+                    "{name}"
+                );
+                used.push(key.unwrap());
+            }
+        }
+        assert_eq!(used, indexes, "{name}");
+    }
+}

@@ -1,0 +1,344 @@
+//! The provider: what each operation sends, and what the answer means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use session_core::{
+    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
+    Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
+};
+use session_sql::{Client, Effect, Executed, Pool, TableName, key};
+use sqlx::Row;
+use sqlx::mysql::{MySql as Driver, MySqlArguments, MySqlPool, MySqlRow};
+use sqlx::query::Query;
+use tokio::sync::OnceCell;
+
+use crate::Config;
+use crate::failure::{DRIVER, ENGINE};
+use crate::schema::{self, REMEDY};
+use crate::statements::{Statement, Statements};
+
+/// How many expired rows one statement removes: few milliseconds, so that no request waits for it.
+const GC_BATCH: usize = 500;
+
+/// A record up to this size is sent without asking how much the server takes; none is set to take less.
+const SURELY_FITS: usize = 16 * 1024;
+
+/// What is sent with a record, at most.
+const OVERHEAD: usize = 1024;
+
+/// Sessions in a table of MySQL or MariaDB.
+#[derive(Debug)]
+pub struct MySql {
+    client: Client<Driver>,
+    statements: Statements,
+    table: TableName,
+    clock: Arc<dyn Clock>,
+    /// The largest record that fits into the server's `max_allowed_packet`.
+    limit: OnceCell<usize>,
+}
+
+impl MySql {
+    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also makes the table.
+    ///
+    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database or TLS,
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached within `connect_timeout`.
+    pub async fn connect(config: Config) -> Result<Self> {
+        let migrate = config.settings.migrate;
+        let provider = Self::connect_lazy(config);
+        provider.limit("connect").await?;
+        if migrate {
+            provider.migrate().await?;
+        }
+        Ok(provider)
+    }
+
+    /// Connects when the first session is asked for, so that the service starts also while the server is down.
+    pub fn connect_lazy(config: Config) -> Self {
+        let Config { options, settings } = config;
+        let pool = Pool::new(options, settings.max_connections, settings.connect_timeout);
+        Self::on(pool, settings.table)
+    }
+
+    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and, unless
+    /// `test_before_acquire(false)` is set, when it is taken: up to three round trips instead of one.
+    pub fn with_pool(pool: MySqlPool, table: &str) -> Result<Self> {
+        Ok(Self::on(Pool::given(pool), table.parse()?))
+    }
+
+    fn on(pool: Pool<Driver>, table: TableName) -> Self {
+        let client = Client::new(pool, &DRIVER, REMEDY.to_owned());
+        let statements = Statements::new(&table);
+        Self { client, statements, table, clock: Arc::new(SystemClock), limit: OnceCell::new() }
+    }
+
+    /// By which clock times are told to the caller; the server's own decides what has expired.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the table, or brings one up to date with its rows in place; does nothing when it is.
+    /// Safe when many processes do it at once. Needs a user that may create and alter the table.
+    pub async fn migrate(&self) -> Result<()> {
+        schema::migrate(&self.client, &self.table).await
+    }
+
+    /// Compares the table with what is expected, and says what is different; one round trip.
+    pub async fn check(&self) -> Result<()> {
+        schema::check(&self.client, &self.table).await
+    }
+
+    async fn limit(&self, operation: &'static str) -> Result<usize> {
+        let ask = || async {
+            let question = || sqlx::query("SELECT CAST(@@max_allowed_packet AS SIGNED)");
+            let rows = self.client.fetch(operation, Effect::Read, question).await?;
+            let bytes = rows.first().map(|row| self.column::<i64>(operation, row, 0)).transpose()?;
+            let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+            Ok(bytes.saturating_sub(OVERHEAD))
+        };
+        self.limit.get_or_try_init(ask).await.copied()
+    }
+
+    /// Refuses a record for which the server would close the connection.
+    async fn fits(&self, operation: &'static str, stored: &Stored) -> Result<()> {
+        let size = stored.data.len();
+        if size <= SURELY_FITS {
+            return Ok(());
+        }
+        let limit = self.limit(operation).await?;
+        if size > limit {
+            let message =
+                format!("{size} bytes, and the server's max_allowed_packet leaves room for {limit}");
+            return Err(Error::new(ErrorKind::TooLarge, message).in_engine(ENGINE).during(operation));
+        }
+        Ok(())
+    }
+
+    /// What is stored under an id now, tombstones included.
+    async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
+        let key = key(id);
+        let statement = || self.statements.read.query().bind(&key);
+        let rows = self.client.fetch(operation, Effect::Read, statement).await?;
+        rows.first().map(|row| self.record(operation, row)).transpose()
+    }
+
+    async fn refused(&self, operation: &'static str, id: &StorageId) -> Result<WriteOutcome> {
+        Ok(WriteOutcome::refused(self.current(operation, id).await?))
+    }
+
+    /// Stores a record where there is none. A row that has expired is not there.
+    async fn create(&self, id: &StorageId, stored: &Stored) -> Result<WriteOutcome> {
+        // Again when what was in the way had ended before it could be looked at.
+        for _ in 0..3 {
+            let insert = || stored.bind(&self.statements.create).bind(&stored.key);
+            if self.client.execute("write", insert).await? != Executed::Duplicate {
+                return Ok(WriteOutcome::stored());
+            }
+            let revive = || stored.bind(&self.statements.revive).bind(&stored.key);
+            if self.client.execute("write", revive).await? != Executed::Rows(0) {
+                return Ok(WriteOutcome::stored());
+            }
+            if let Some(current) = self.current("write", id).await? {
+                return Ok(WriteOutcome::refused(Some(current)));
+            }
+        }
+        Err(contended("write"))
+    }
+
+    /// The record of a row that begins with the data and the time that is left.
+    fn record(&self, operation: &'static str, row: &MySqlRow) -> Result<Record> {
+        let data: Option<Vec<u8>> = self.column(operation, row, 0)?;
+        let left: i64 = self.column(operation, row, 1)?;
+        let decoded = Record::decode(data.unwrap_or_default());
+        let mut record = decoded.map_err(|error| error.in_engine(ENGINE).during(operation))?;
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        record.header.deadline = self.clock.now().after(left).min(record.header.absolute);
+        Ok(record)
+    }
+
+    fn column<'r, T>(&self, operation: &'static str, row: &'r MySqlRow, index: usize) -> Result<T>
+    where
+        T: sqlx::Decode<'r, Driver> + sqlx::Type<Driver>,
+    {
+        row.try_get(index).map_err(|error| self.client.failed(operation, Effect::Read, error))
+    }
+}
+
+type Bound = Query<'static, Driver, MySqlArguments>;
+
+/// A record with everything that is stored of it.
+struct Stored {
+    key: String,
+    data: Vec<u8>,
+    idle: u64,
+    absolute: u64,
+    version: u64,
+    owner: Option<[u8; 32]>,
+    moved: bool,
+}
+
+impl Stored {
+    fn new(id: &StorageId, record: &Record, ttl: Duration, clock: &dyn Clock) -> Result<Self> {
+        let header = &record.header;
+        let absolute = header.absolute.since(clock.now());
+        Ok(Self {
+            key: key(id),
+            data: record.encode()?,
+            idle: milliseconds(ttl.min(absolute)),
+            absolute: milliseconds(absolute),
+            version: header.version().0,
+            owner: header.owner.map(|owner| owner.0),
+            moved: !record.is_live(),
+        })
+    }
+
+    /// Binds the six arguments before the key.
+    fn bind(&self, statement: &Statement) -> Bound {
+        statement
+            .query()
+            .bind(&self.data)
+            .bind(self.idle)
+            .bind(self.absolute)
+            .bind(self.version)
+            .bind(self.owner())
+            .bind(self.moved)
+    }
+
+    /// Binds seven pairs of arguments, the key included.
+    fn bind_with(&self, other: &Self, statement: &Statement) -> Bound {
+        let query = statement.query().bind(&self.data).bind(&other.data);
+        let query = query.bind(self.idle).bind(other.idle).bind(self.absolute).bind(other.absolute);
+        let query = query.bind(self.version).bind(other.version).bind(self.owner()).bind(other.owner());
+        query.bind(self.moved).bind(other.moved).bind(&self.key).bind(&other.key)
+    }
+
+    fn owner(&self) -> Option<&[u8]> {
+        self.owner.as_ref().map(|owner| &owner[..])
+    }
+}
+
+#[async_trait]
+impl Provider for MySql {
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let capabilities = const { Capabilities::new() };
+        self.limit.get().map_or(capabilities, |limit| capabilities.max_record_bytes(*limit))
+    }
+
+    async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
+        self.current("read", id).await
+    }
+
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        let stored = Stored::new(id, record, ttl, &*self.clock)?;
+        self.fits("write", &stored).await?;
+        let Condition::Over(stamp) = condition else { return self.create(id, &stored).await };
+        let statement = || stored.bind(&self.statements.replace).bind(&stored.key).bind(stamp.version.0);
+        match self.client.execute("write", statement).await? {
+            Executed::Rows(1..) => Ok(WriteOutcome::stored()),
+            Executed::Rows(0) | Executed::Duplicate => self.refused("write", id).await,
+        }
+    }
+
+    async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
+        let key = key(id);
+        let statement = || self.statements.touch.query().bind(milliseconds(ttl)).bind(&key);
+        Ok(self.client.execute("touch", statement).await? != Executed::Rows(0))
+    }
+
+    async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
+        let Rename { old, over, new, record, ttl, tombstone, .. } = rename;
+        let tombstone = Stored::new(old, tombstone, TOMBSTONE_TTL, &*self.clock)?;
+        let moved = Stored::new(new, record, *ttl, &*self.clock)?;
+        self.fits("rename", &moved).await?;
+        let statement = || {
+            moved
+                .bind_with(&tombstone, &self.statements.rename)
+                .bind(&tombstone.key)
+                .bind(over.version.0)
+                .bind(&tombstone.key)
+        };
+        if matches!(self.client.execute("rename", statement).await?, Executed::Rows(1..)) {
+            return Ok(WriteOutcome::stored());
+        }
+        match self.current("rename", new).await? {
+            // An earlier call with these arguments did it, and only its answer was lost.
+            Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
+            // Somebody else's record under an id of 256 random bits: leave it alone, and draw another id.
+            Some(_) => Ok(WriteOutcome::refused(None)),
+            None => self.refused("rename", old).await,
+        }
+    }
+
+    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
+        let key = key(id);
+        // Again when what is there was stored after the removal had found nothing.
+        for _ in 0..3 {
+            let statement = || match expected {
+                None => self.statements.destroy.query().bind(&key),
+                Some(stamp) => self.statements.destroy_version.query().bind(&key).bind(stamp.version.0),
+            };
+            if self.client.execute("destroy", statement).await? != Executed::Rows(0) {
+                return Ok(DestroyOutcome::Destroyed);
+            }
+            let Some(current) = self.current("destroy", id).await? else { return Ok(DestroyOutcome::Absent) };
+            if let State::Moved(to) = current.header.state {
+                return Ok(DestroyOutcome::Moved(to));
+            }
+            if expected.is_some_and(|expected| expected.version != current.header.version()) {
+                return Ok(DestroyOutcome::Refused(Box::new(current)));
+            }
+        }
+        Err(contended("destroy"))
+    }
+
+    async fn exists(&self, id: &StorageId) -> Result<bool> {
+        let key = key(id);
+        let statement = || self.statements.exists.query().bind(&key);
+        Ok(!self.client.fetch("exists", Effect::Read, statement).await?.is_empty())
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        let rows = self.client.fetch("count", Effect::Read, || self.statements.count.query()).await?;
+        let count = rows.first().map(|row| self.column::<i64>("count", row, 0)).transpose()?;
+        Ok(count.map(i64::cast_unsigned))
+    }
+
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        let mut removed = 0;
+        while removed < limit {
+            let batch = GC_BATCH.min(limit - removed);
+            let statement = || self.statements.collect.query().bind(batch as u64);
+            let Executed::Rows(rows) = self.client.execute("gc", statement).await? else { break };
+            removed += usize::try_from(rows).unwrap_or(usize::MAX);
+            if rows < batch as u64 {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+fn contended(operation: &'static str) -> Error {
+    let message = "others end and begin this session all the time";
+    Error::new(ErrorKind::Conflict, message).in_engine(ENGINE).during(operation)
+}
+
+/// A hundred years are for ever, and can be added to the time in every server.
+const LONGEST: u64 = 100 * 365 * 86_400 * 1_000;
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST).min(LONGEST)
+}

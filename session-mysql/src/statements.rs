@@ -1,0 +1,103 @@
+//! The statements, with the table's name filled in once.
+
+use std::sync::Arc;
+
+use session_sql::TableName;
+use sqlx::AssertSqlSafe;
+use sqlx::mysql::{MySql, MySqlArguments};
+use sqlx::query::Query;
+
+/// A statement that is prepared once per connection.
+#[derive(Debug)]
+pub(crate) struct Statement(pub(crate) Arc<str>);
+
+impl Statement {
+    /// The statement, to bind arguments to. Its text holds nothing but a checked table name.
+    pub(crate) fn query(&self) -> Query<'static, MySql, MySqlArguments> {
+        sqlx::query(AssertSqlSafe(Arc::clone(&self.0)))
+    }
+}
+
+/// What stores a record begins with data, idle and absolute time to live in milliseconds, version, owner and
+/// whether it is a tombstone; then comes its key. All times are the server's own.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) read: Statement,
+    pub(crate) create: Statement,
+    pub(crate) revive: Statement,
+    pub(crate) replace: Statement,
+    pub(crate) touch: Statement,
+    pub(crate) rename: Statement,
+    pub(crate) destroy: Statement,
+    pub(crate) destroy_version: Statement,
+    pub(crate) exists: Statement,
+    pub(crate) count: Statement,
+    pub(crate) collect: Statement,
+}
+
+/// The server's clock in Unix milliseconds, whatever time zone the connection is set to.
+const NOW: &str = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
+
+impl Statements {
+    pub(crate) fn new(table: &TableName) -> Self {
+        let table = table.quoted('`');
+        let fill = |text: &str| Statement(text.replace("{table}", &table).replace("{now}", NOW).into());
+        Self {
+            read: fill(
+                "SELECT session_data, CAST(session_expiry - {now} AS SIGNED) FROM {table} \
+                 WHERE session_key = ? AND session_expiry > {now}",
+            ),
+            create: fill(
+                "INSERT INTO {table} \
+                 (session_data, session_expiry, session_absolute, version, owner, moved, session_key) \
+                 VALUES (?, {now} + ?, {now} + ?, ?, ?, ?, ?)",
+            ),
+            // A row that has expired is in nobody's way.
+            revive: fill(
+                "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, session_absolute = {now} + ?, \
+                 version = ?, owner = ?, moved = ? WHERE session_key = ? AND session_expiry <= {now}",
+            ),
+            replace: fill(
+                "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, session_absolute = {now} + ?, \
+                 version = ?, owner = ?, moved = ? \
+                 WHERE session_key = ? AND version = ? AND session_expiry > {now}",
+            ),
+            touch: fill(
+                "UPDATE {table} SET session_expiry = LEAST({now} + ?, session_absolute) \
+                 WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
+            ),
+            // One statement that stores two rows, if the old one is as it was: the new one (part 1), and the
+            // tombstone (part 2), which is there under its key and so is updated. That the new one is there too
+            // (somebody else's: ids are random) must not pass: the sum is too large for its type, which undoes the
+            // statement in every sql_mode. To look first would lock the gap between two rows, and as many renames at
+            // once as there are would wait for each other.
+            rename: fill(
+                "INSERT INTO {table} \
+                 (session_data, session_expiry, session_absolute, version, owner, moved, session_key) \
+                 SELECT IF(part.n = 1, ?, ?), {now} + IF(part.n = 1, ?, ?), {now} + IF(part.n = 1, ?, ?), \
+                 IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?) \
+                 FROM {table} AS stored JOIN (SELECT 1 AS n UNION ALL SELECT 2) AS part \
+                 WHERE stored.session_key = ? AND stored.version = ? AND stored.session_expiry > {now} \
+                 FOR UPDATE \
+                 ON DUPLICATE KEY UPDATE session_data = VALUES(session_data), \
+                 session_expiry = VALUES(session_expiry), session_absolute = VALUES(session_absolute), \
+                 owner = VALUES(owner), moved = VALUES(moved), \
+                 version = IF(VALUES(session_key) = ?, VALUES(version), 18446744073709551615 + VALUES(version))",
+            ),
+            destroy: fill(
+                "DELETE FROM {table} WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
+            ),
+            destroy_version: fill(
+                "DELETE FROM {table} WHERE session_key = ? AND version = ? AND session_expiry > {now} \
+                 AND NOT moved",
+            ),
+            exists: fill(
+                "SELECT 1 FROM {table} WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
+            ),
+            count: fill("SELECT COUNT(*) FROM {table} WHERE session_expiry > {now} AND NOT moved"),
+            collect: fill(
+                "DELETE FROM {table} WHERE session_expiry <= {now} ORDER BY session_expiry LIMIT ?",
+            ),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What every engine must show, shown by this one on a real server.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::sync::Arc;
+
+use session_conformance::{Harness, async_trait};
+use session_core::{Provider, StorageId};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
+use support::{connect, empty};
+
+/// A table of its own for each test, on the shared server.
+struct OwnTable {
+    name: String,
+}
+
+impl OwnTable {
+    /// Named after the test.
+    fn new() -> Self {
+        let test = std::thread::current().name().unwrap_or_default().replace("::", "_");
+        let tail = test.len().saturating_sub(50);
+        Self { name: format!("suite_{}", &test[tail..]) }
+    }
+}
+
+#[async_trait]
+impl Harness for OwnTable {
+    async fn provider(&self) -> Arc<dyn Provider> {
+        empty(&self.name).await;
+        let sessions = connect(&support::place(&self.name)).await;
+        sessions.migrate().await.unwrap();
+        Arc::new(sessions)
+    }
+
+    async fn another(&self, _first: &Arc<dyn Provider>) -> Arc<dyn Provider> {
+        Arc::new(connect(&support::place(&self.name)).await)
+    }
+
+    async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
+        let put = format!(
+            "REPLACE INTO {} (session_key, session_data, session_expiry) \
+             VALUES (?, ?, (UNIX_TIMESTAMP() + 3600) * 1000)",
+            self.name
+        );
+        let mut connection = MySqlConnection::connect(&support::place(&self.name)).await.unwrap();
+        sqlx::query(AssertSqlSafe(put))
+            .bind(id.to_text())
+            .bind(bytes)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        true
+    }
+}
+
+session_conformance::suite!(
+    #[ignore = "needs a server: cargo xtask test"]
+    OwnTable::new()
+);

@@ -1,0 +1,218 @@
+//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one is told.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use session_core::{Condition, ConnectOptions, ErrorKind, Provider};
+use session_servers::compose;
+use session_servers::mariadb::MariaDb;
+use session_servers::packages::find;
+use support::*;
+
+/// The table as the seeds' documents make it, with two sessions in it.
+fn seed(table: &str) -> String {
+    format!(
+        "CREATE TABLE `{table}` (
+            `session_key` char(64) NOT NULL,
+            `session_data` blob,
+            `session_expiry` int(11) unsigned NOT NULL,
+            PRIMARY KEY (`session_key`)
+        ) ENGINE=MyISAM DEFAULT CHARSET=utf8;
+        INSERT INTO `{table}` VALUES
+            ('xsnkjklkjjkh27hjh78908', x'0dff8104', 1909137600),
+            ('empty', '', 1577836800);"
+    )
+}
+
+/// What lies in the columns that the seeds have, and in two of ours.
+fn rows(table: &str) -> String {
+    format!(
+        "SELECT CONCAT_WS(' ', session_key, HEX(session_data), session_expiry, version, owner IS NULL) \
+         FROM {table} ORDER BY 1"
+    )
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
+    let url = empty("seed").await;
+    sql(&url, &seed("seed")).await;
+    let sessions = connect(&url).await;
+    let write = sessions.write(&id("a"), &record("a"), Condition::Absent, MINUTE).await;
+    assert_eq!(write.unwrap_err().kind(), ErrorKind::Config);
+    let error = sessions.check().await.unwrap_err();
+    assert!(error.to_string().contains("session_data of the table seed is blob"), "{error}");
+
+    sessions.migrate().await.unwrap();
+    sessions.check().await.unwrap();
+    let upgraded = ["empty  1577836800000 0 1", "xsnkjklkjjkh27hjh78908 0DFF8104 1909137600000 0 1"];
+    assert_eq!(ask(&url, &rows("seed")).await, upgraded);
+    let engine =
+        "SELECT CONCAT(engine, ' ', table_comment) FROM information_schema.tables WHERE table_name = 'seed'";
+    assert_eq!(ask(&url, engine).await, ["InnoDB session-kit schema 1"]);
+
+    // As if it had been interrupted before its end, and begun again: nothing is multiplied twice.
+    sql(&url, "ALTER TABLE seed COMMENT = ''").await;
+    sessions.migrate().await.unwrap();
+    assert_eq!(ask(&url, &rows("seed")).await, upgraded);
+    // What another library stored is not ours to read; it is told apart from a missing session.
+    let error = sessions.read(&id("xsnkjklkjjkh27hjh78908"), MINUTE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(is_stored(&create(&sessions, &id("empty"), &record("new")).await), "it has expired");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn ten_may_migrate_at_once() {
+    for (place, before) in [("ten_new", "DO 0".to_owned()), ("ten_seed", seed("ten_seed"))] {
+        let url = empty(place).await;
+        sql(&url, &before).await;
+        let tasks = (0..10).map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { connect(&url).await.migrate().await })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap().unwrap();
+        }
+        connect(&url).await.check().await.unwrap();
+        let indexes = format!(
+            "SELECT DISTINCT CAST(index_name AS CHAR) FROM information_schema.statistics WHERE table_name = '{place}'"
+        );
+        let indexes = ask(&url, &indexes).await;
+        assert_eq!(indexes.len(), 3, "{indexes:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn the_file_can_be_piped_into_the_client_and_again() {
+    let server = MariaDb::start().unwrap();
+    for _ in 0..2 {
+        let mut client = Command::new(find("mariadb").unwrap())
+            .args(["--no-defaults", "--host=127.0.0.1", "--user=session", "--password=session"])
+            .args([format!("--port={}", server.process().port()), "session".to_owned()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let file = include_bytes!("../../migrations/mysql/0001_session.sql");
+        client.stdin.take().unwrap().write_all(file).unwrap();
+        assert!(client.wait().unwrap().success());
+    }
+    let sessions = connect(&server.url()).await;
+    sessions.check().await.unwrap();
+    assert!(is_stored(&create(&sessions, &id("a"), &record("a")).await));
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn table_and_database_can_have_other_names() {
+    let server = compose::MYSQL.address();
+    let admin = compose::MYSQL_ADMIN.address();
+    sql(&admin, "DROP DATABASE IF EXISTS Web; CREATE DATABASE Web; GRANT ALL ON Web.* TO session@'%'").await;
+    for table in ["web_session", "Web.Sessions", &format!("t{}", "x".repeat(62))] {
+        sql(&server, &format!("DROP TABLE IF EXISTS {table}")).await;
+        let sessions = connect(&format!("{server}?table={table}")).await;
+        sessions.migrate().await.unwrap();
+        sessions.migrate().await.unwrap();
+        sessions.check().await.unwrap();
+        assert!(is_stored(&create(&sessions, &id("a"), &record("a")).await));
+        assert_eq!(sessions.count().await.unwrap(), Some(1), "{table}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_missing_table_names_the_migration() {
+    let url = empty("no_table").await;
+    let sessions = connect(&url).await;
+    for error in [
+        sessions.read(&id("a"), MINUTE).await.unwrap_err(),
+        sessions.check().await.unwrap_err(),
+        session_core::connect("mysql", ConnectOptions::new(&url)).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let text = error.to_string();
+        assert!(text.contains("no_table") && text.contains("migrations/mysql/*.sql"), "{text}");
+    }
+    let made = session_core::connect("mysql", ConnectOptions::new(&format!("{url}&migrate=true"))).await;
+    assert_eq!(made.unwrap().count().await.unwrap(), Some(0));
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_column_of_the_wrong_type_is_explained() {
+    for (column, kind, expected) in [
+        ("session_data", "text CHARACTER SET utf8mb4", "is text, it has to be longblob"),
+        ("session_data", "varbinary(9)", "is varbinary(9), it has to be longblob"),
+        ("version", "int unsigned", "is int unsigned, it has to be bigint unsigned"),
+        ("owner", "int", "is int, it has to be binary(32)"),
+    ] {
+        let (url, sessions) = start("wrong_column").await;
+        sql(&url, &format!("ALTER TABLE wrong_column MODIFY {column} {kind}")).await;
+        let error = sessions.check().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(expected), "{error}");
+        let mut first = record("a");
+        first.header.owner = Some(session_core::Owner::of("ada"));
+        let error = sessions.write(&id("a"), &first, Condition::Absent, MINUTE).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{column}: {error}");
+        assert!(error.to_string().contains("MySql::check()"), "{error}");
+    }
+    let (url, sessions) = start("wrong_column").await;
+    sql(&url, "ALTER TABLE wrong_column DROP COLUMN moved").await;
+    let error = sessions.destroy(&id("a"), None).await.unwrap_err();
+    assert!(error.to_string().contains("moved"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn sessions_go_on_while_the_table_is_altered() {
+    let (url, sessions) = start("altered").await;
+    let first = record("a");
+    create(&sessions, &id("a"), &first).await;
+    assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_some());
+    sql(&url, "ALTER TABLE altered MODIFY session_data mediumblob, ADD COLUMN more int FIRST").await;
+    sql(&url, "ALTER TABLE altered MODIFY session_data longblob").await;
+    assert!(
+        sessions.read(&id("a"), MINUTE).await.unwrap().is_some(),
+        "statements prepared before are made anew"
+    );
+    assert!(is_stored(&replace(&sessions, &id("a"), &first, &changed(&first, "b")).await));
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn at_run_time_no_right_to_change_the_table_is_needed() {
+    let (url, sessions) = start("rights").await;
+    let admin = compose::MYSQL_ADMIN.address();
+    let user = "CREATE OR REPLACE USER session_web@'%' IDENTIFIED BY 'web'; \
+                GRANT SELECT ON session.entrance TO session_web@'%'";
+    sql(&empty_table(&admin).await, user).await;
+    let web = connect(&url.replace("session:session@", "session_web:web@")).await;
+    let error = web.read(&id("a"), MINUTE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("SELECT, INSERT, UPDATE and DELETE"), "{error}");
+
+    sql(&admin, "GRANT SELECT, INSERT, UPDATE, DELETE ON session.rights TO session_web@'%'").await;
+    let web = connect(&url.replace("session:session@", "session_web:web@")).await;
+    let first = record("a");
+    create(&web, &id("a"), &first).await;
+    let moved = Move::new(&id("a"), &id("b"), &first);
+    assert!(is_stored(&web.rename(&moved.as_rename()).await.unwrap()));
+    web.gc(10).await.unwrap();
+    web.check().await.unwrap();
+    assert_eq!(sessions.count().await.unwrap(), Some(1));
+    web.migrate().await.unwrap(); // nothing to do needs no right
+    web.destroy(&id("b"), None).await.unwrap();
+}
+
+/// A user needs a right on something to come in.
+async fn empty_table(admin: &str) -> String {
+    sql(admin, "CREATE TABLE IF NOT EXISTS session.entrance (n int)").await;
+    admin.to_owned()
+}

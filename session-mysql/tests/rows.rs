@@ -1,0 +1,350 @@
+//! What only this engine does: the row that moves, and what lies in its columns.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::{
+    Clock, Condition, DestroyOutcome, ErrorKind, ManualClock, Owner, Provider, StorageId, Timestamp,
+};
+use session_mysql::MySql;
+use support::*;
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_rename_leaves_a_small_row_for_a_minute() {
+    let (url, sessions) = start("renamed").await;
+    let (old, new) = (hashed(1), hashed(2));
+    let mut first = record(&"a".repeat(10_000));
+    first.header.owner = Some(Owner::of("ada"));
+    create(&sessions, &old, &first).await;
+    let moved = Move::new(&old, &new, &first);
+    assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()));
+    let tombstone = "SELECT CONCAT(session_expiry - UNIX_TIMESTAMP(NOW(3)) * 1000 BETWEEN 50000 AND 60000, \
+                     LENGTH(session_data) < 200) FROM renamed WHERE moved";
+    assert_eq!(ask(&url, tombstone).await, ["11"]);
+    assert_eq!(sessions.count().await.unwrap(), Some(1));
+    assert_eq!(sessions.read(&new, MINUTE).await.unwrap().unwrap().body, first.body);
+    assert_eq!(sessions.read(&new, MINUTE).await.unwrap().unwrap().header.owner, first.header.owner);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_logout_and_a_rename_at_once_leave_nothing_behind() {
+    let (_, sessions) = start("logout_and_rename").await;
+    let sessions = Arc::new(sessions);
+    for round in 0..200 {
+        let (old, new) = (hashed(round), hashed(round + 1_000_000));
+        let first = record("a");
+        create(&*sessions, &old, &first).await;
+        let moved = Move::new(&old, &new, &first);
+        let (there, ended) = (Arc::clone(&sessions), Arc::clone(&sessions));
+        let rename = tokio::spawn(async move { there.rename(&moved.as_rename()).await.unwrap() });
+        let logout = tokio::spawn(async move {
+            match ended.destroy(&old, None).await.unwrap() {
+                DestroyOutcome::Moved(to) => ended.destroy(&to, None).await.unwrap(),
+                outcome => outcome,
+            }
+        });
+        rename.await.unwrap();
+        assert!(matches!(logout.await.unwrap(), DestroyOutcome::Destroyed), "round {round}");
+        assert!(sessions.read(&new, MINUTE).await.unwrap().is_none(), "round {round}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn expiry_is_the_servers_and_is_told_by_the_callers_clock() {
+    let (url, _) = start("clocks").await;
+    // An application whose clock is a year behind the server's.
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
+    let sessions = connect(&url).await.clock(Arc::new(clock.clone()));
+    let mut first = record("a");
+    first.header.absolute = clock.now().after(DAY);
+    create(&sessions, &id("a"), &first).await;
+    let left = sessions.read(&id("a"), MINUTE).await.unwrap().unwrap().header.deadline.since(clock.now());
+    assert!(left <= MINUTE && left > Duration::from_secs(55), "{left:?}");
+
+    assert!(sessions.touch(&id("a"), &first, 48 * 60 * MINUTE).await.unwrap());
+    let left = sessions.read(&id("a"), MINUTE).await.unwrap().unwrap().header.deadline.since(clock.now());
+    assert!(left <= DAY && left + MINUTE > DAY, "a touch ends at the absolute deadline: {left:?}");
+
+    first.header.absolute = Timestamp::MAX;
+    sessions.write(&id("for-ever"), &first, Condition::Absent, Duration::MAX).await.unwrap();
+    let left =
+        sessions.read(&id("for-ever"), MINUTE).await.unwrap().unwrap().header.deadline.since(clock.now());
+    assert!(left > 90 * 365 * DAY, "{left:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn an_expired_row_is_absent_for_every_method_and_gives_way_to_a_new_session() {
+    let (url, sessions) = start("expired").await;
+    let first = record("a");
+    for name in ["a", "b", "c"] {
+        create(&sessions, &id(name), &first).await;
+    }
+    sql(&url, "UPDATE expired SET session_expiry = 1000").await;
+    assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_none());
+    assert!(!sessions.exists(&id("a")).await.unwrap());
+    assert!(!sessions.touch(&id("a"), &first, MINUTE).await.unwrap());
+    assert!(found(replace(&sessions, &id("a"), &first, &changed(&first, "b")).await).is_none());
+    let moved = Move::new(&id("a"), &id("z"), &first);
+    assert!(found(sessions.rename(&moved.as_rename()).await.unwrap()).is_none());
+    assert!(matches!(sessions.destroy(&id("a"), Some(first.stamp())).await.unwrap(), DestroyOutcome::Absent));
+    assert!(matches!(sessions.destroy(&id("b"), None).await.unwrap(), DestroyOutcome::Absent));
+    assert_eq!(sessions.count().await.unwrap(), Some(0));
+    assert!(is_stored(&create(&sessions, &id("c"), &record("new")).await));
+    assert_eq!(sessions.count().await.unwrap(), Some(1));
+    assert_eq!(sessions.gc(10).await.unwrap(), 2);
+    assert_eq!(sessions.gc(10).await.unwrap(), 0);
+    assert_eq!(value(&sessions.read(&id("c"), MINUTE).await.unwrap().unwrap()), "new");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_touch_writes_the_deadline_only_and_the_owner_has_a_column() {
+    let (url, sessions) = start("touch").await;
+    let mut first = record("a");
+    first.header.owner = Some(Owner::of("ada"));
+    create(&sessions, &hashed(1), &first).await;
+    let rest =
+        "SELECT CONCAT(session_key, HEX(session_data), session_absolute, version, HEX(owner)) FROM touch";
+    let before = ask(&url, rest).await;
+    assert!(sessions.touch(&hashed(1), &first, 2 * MINUTE).await.unwrap());
+    assert_eq!(ask(&url, rest).await, before);
+    let owned = "SELECT CAST(COUNT(*) AS CHAR) FROM touch WHERE owner = UNHEX(SHA2('ada', 256))";
+    assert_eq!(ask(&url, owned).await, ["1"]);
+
+    let mut second = first.header.next();
+    second.owner = None;
+    let second = session_core::Record::new(second, first.body.clone());
+    assert!(is_stored(&replace(&sessions, &hashed(1), &first, &second).await));
+    assert_eq!(ask(&url, owned).await, ["0"]);
+    assert_eq!(ask(&url, "SELECT session_key FROM touch").await, [hashed(1).to_text()]);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn raw_ids_are_the_key_and_longer_ones_are_hashed() {
+    let (url, sessions) = start("long_ids").await;
+    let longest = id(&"x".repeat(64));
+    let longer: StorageId = id(&"x".repeat(65));
+    create(&sessions, &longest, &record("fits")).await;
+    create(&sessions, &longer, &record("does not")).await;
+    assert_eq!(value(&sessions.read(&longest, MINUTE).await.unwrap().unwrap()), "fits");
+    assert_eq!(value(&sessions.read(&longer, MINUTE).await.unwrap().unwrap()), "does not");
+    let keys = ask(&url, "SELECT session_key FROM long_ids").await;
+    assert!(keys.contains(&"x".repeat(64)) && keys.iter().all(|key| key.len() == 64), "{keys:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn what_is_no_record_is_corrupt_and_can_be_destroyed() {
+    let (url, sessions) = start("corrupt").await;
+    for (name, data) in [("gob", "x'0dff81040102'"), ("empty", "''"), ("null", "NULL")] {
+        sql(
+            &url,
+            &format!(
+                "INSERT INTO corrupt (session_key, session_data, session_expiry) \
+                 VALUES ('{name}', {data}, 4000000000000)"
+            ),
+        )
+        .await;
+        let error = sessions.read(&id(name), MINUTE).await.unwrap_err();
+        assert_eq!((error.kind(), error.engine()), (ErrorKind::Corrupt, Some("mysql")), "{name}");
+        assert!(
+            matches!(sessions.destroy(&id(name), None).await.unwrap(), DestroyOutcome::Destroyed),
+            "{name}"
+        );
+    }
+}
+
+/// Puts so many sessions there that have expired.
+async fn expire(url: &str, table: &str, count: usize) {
+    let rows: Vec<String> = (0..count).map(|row| format!("('old{row}', 1000)")).collect();
+    let insert = format!("INSERT INTO {table} (session_key, session_expiry) VALUES {}", rows.join(","));
+    sql(url, &insert).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn gc_removes_what_has_expired_in_small_statements() {
+    let (url, sessions) = start("gc_batches").await;
+    create(&sessions, &id("live"), &record("a")).await;
+    expire(&url, "gc_batches", 1300).await;
+    assert_eq!(sessions.gc(7).await.unwrap(), 7);
+    assert_eq!(sessions.gc(1200).await.unwrap(), 1200);
+    assert_eq!(sessions.gc(1200).await.unwrap(), 93);
+    assert_eq!(sessions.gc(1200).await.unwrap(), 0);
+    assert!(sessions.exists(&id("live")).await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn collectors_at_once_count_no_row_twice() {
+    let (url, sessions) = start("gc_at_once").await;
+    expire(&url, "gc_at_once", 5000).await;
+    let sessions = Arc::new(sessions);
+    let collectors = (0..4).map(|_| {
+        let sessions = Arc::clone(&sessions);
+        tokio::spawn(async move { sessions.gc(5000).await.unwrap() })
+    });
+    let mut removed = 0;
+    for collector in collectors.collect::<Vec<_>>() {
+        removed += collector.await.unwrap();
+    }
+    removed += sessions.gc(5000).await.unwrap();
+    assert_eq!(removed, 5000);
+}
+
+/// Nothing of a rename is done when its new id is taken, also by a server that lets wrong values pass.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_rename_to_a_taken_id_is_undone_in_every_sql_mode() {
+    for mode in ["--sql-mode=", "--sql-mode=TRADITIONAL", "--sql-mode=NO_UNSIGNED_SUBTRACTION,ANSI"] {
+        let (server, sessions) = start_private(&[mode]).await;
+        let (mine, theirs) = (record("mine"), record("theirs"));
+        create(&sessions, &id("old"), &mine).await;
+        create(&sessions, &id("taken"), &theirs).await;
+        let moved = Move::new(&id("old"), &id("taken"), &mine);
+        assert!(found(sessions.rename(&moved.as_rename()).await.unwrap()).is_none(), "{mode}");
+        assert_eq!(sessions.read(&id("old"), MINUTE).await.unwrap().unwrap().stamp(), mine.stamp());
+        assert_eq!(sessions.read(&id("taken"), MINUTE).await.unwrap().unwrap().stamp(), theirs.stamp());
+        let moved = Move::new(&id("old"), &id("free"), &mine);
+        assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()), "{mode}");
+        drop(server);
+    }
+}
+
+/// Their locks meet in an empty table; who is given up by the server is sent again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn renames_at_once_all_succeed() {
+    let (_, sessions) = start("renames").await;
+    let sessions = Arc::new(sessions);
+    for round in 0..20 {
+        let renames = (0..16).map(|number| {
+            let sessions = Arc::clone(&sessions);
+            tokio::spawn(async move {
+                let (old, new) = (hashed(round * 100 + number), hashed(round * 100 + number + 50));
+                let first = record("a");
+                create(&*sessions, &old, &first).await;
+                let moved = Move::new(&old, &new, &first);
+                assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()));
+                let outcome = sessions.destroy(&new, Some(moved.record.stamp())).await.unwrap();
+                assert!(matches!(outcome, DestroyOutcome::Destroyed));
+            })
+        });
+        for rename in renames.collect::<Vec<_>>() {
+            rename.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn of_writers_at_once_one_wins_and_none_fails() {
+    let (_, sessions) = start("writers").await;
+    let sessions = Arc::new(sessions);
+    for round in 0..20 {
+        let first = record("0");
+        create(&*sessions, &hashed(round), &first).await;
+        let writers = (0..8).map(|writer| {
+            let (sessions, first) = (Arc::clone(&sessions), first.clone());
+            tokio::spawn(async move {
+                let mine = changed(&first, &writer.to_string());
+                is_stored(&replace(&*sessions, &hashed(round), &first, &mine).await)
+            })
+        });
+        let mut stored = 0;
+        for writer in writers.collect::<Vec<_>>() {
+            stored += usize::from(writer.await.unwrap());
+        }
+        assert_eq!(stored, 1);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_create_over_an_expired_row_stores_once() {
+    let (url, sessions) = start("revive").await;
+    let sessions = Arc::new(sessions);
+    for round in 0..20 {
+        create(&*sessions, &hashed(round), &record("old")).await;
+    }
+    sql(&url, "UPDATE revive SET session_expiry = 1000, moved = TRUE").await;
+    for round in 0..20 {
+        let creators = (0..4).map(|_| {
+            let sessions = Arc::clone(&sessions);
+            tokio::spawn(async move { is_stored(&create(&*sessions, &hashed(round), &record("new")).await) })
+        });
+        let mut stored = 0;
+        for creator in creators.collect::<Vec<_>>() {
+            stored += usize::from(creator.await.unwrap());
+        }
+        assert_eq!(stored, 1);
+        assert_eq!(value(&sessions.read(&hashed(round), MINUTE).await.unwrap().unwrap()), "new");
+    }
+    assert_eq!(sessions.count().await.unwrap(), Some(20));
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_record_above_max_allowed_packet_is_too_large_and_the_old_one_is_kept() {
+    let (server, _) = start_private(&["--max-allowed-packet=1M"]).await;
+    let connected = connect(&server.url()).await;
+    let lazy = MySql::connect_lazy(server.url().parse().unwrap());
+    let first = record("a");
+    create(&connected, &id("a"), &first).await;
+    let most = connected.capabilities().max_record_bytes.unwrap();
+    for sessions in [&connected, &lazy] {
+        let over = Condition::Over(first.stamp());
+        let huge = changed(&first, &"x".repeat(1 << 20));
+        let error = sessions.write(&id("a"), &huge, over, MINUTE).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(error.to_string().contains("max_allowed_packet"), "{error}");
+        assert_eq!(value(&sessions.read(&id("a"), MINUTE).await.unwrap().unwrap()), "a");
+    }
+    let fits = changed(&first, &"x".repeat(most - 300));
+    assert!(fits.encode().unwrap().len() <= most);
+    assert!(is_stored(&replace(&connected, &id("a"), &first, &fits).await), "what is promised fits");
+    assert_eq!(connected.read(&id("a"), MINUTE).await.unwrap().unwrap().body, fits.body);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_record_of_several_packets_is_stored_and_read() {
+    let (server, sessions) = start_private(&["--max-allowed-packet=64M"]).await;
+    let large = record(&"x".repeat(20 << 20));
+    create(&sessions, &id("a"), &large).await;
+    assert_eq!(sessions.read(&id("a"), MINUTE).await.unwrap().unwrap().body, large.body);
+    let moved = Move::new(&id("a"), &id("b"), &large);
+    assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()));
+    assert_eq!(sessions.read(&id("b"), MINUTE).await.unwrap().unwrap().body, large.body);
+    drop(server);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn the_time_zone_of_the_connection_changes_nothing() {
+    let (url, sessions) = start("zones").await;
+    let options: session_mysql::MySqlConnectOptions = compose_address().parse().unwrap();
+    let pool =
+        session_mysql::MySqlPool::connect_with(options.timezone(Some("+09:00".to_owned()))).await.unwrap();
+    let tokyo = MySql::with_pool(pool, "zones").unwrap();
+    let first = record("a");
+    create(&tokyo, &id("a"), &first).await;
+    for there in [&sessions, &tokyo] {
+        let left = there.read(&id("a"), MINUTE).await.unwrap().unwrap().header.deadline;
+        let left = left.since(session_core::SystemClock.now());
+        assert!(left <= MINUTE && left > Duration::from_secs(50), "{left:?}");
+    }
+    drop(url);
+}
+
+fn compose_address() -> String {
+    session_servers::compose::MYSQL.address()
+}

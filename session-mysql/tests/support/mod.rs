@@ -1,0 +1,150 @@
+//! What the tests share: a place on a server, a provider on it, and a second look at the rows.
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part of it
+
+use std::net::ToSocketAddrs;
+use std::time::Duration;
+
+use session_core::{
+    Body, Clock, Condition, Header, Provider, Record, Rename, StorageId, SystemClock, Value, WriteOutcome,
+};
+use session_mysql::{Config, MySql};
+use session_servers::compose;
+use session_servers::mariadb::MariaDb;
+use session_servers::proxy::Proxy;
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
+
+pub const MINUTE: Duration = Duration::from_mins(1);
+pub const DAY: Duration = Duration::from_hours(24);
+
+/// A table of this name on the shared server; and how to get there.
+pub async fn start(name: &str) -> (String, MySql) {
+    let url = empty(name).await;
+    let sessions = connect(&url).await;
+    sessions.migrate().await.unwrap();
+    (url, sessions)
+}
+
+/// The same without the table.
+pub async fn empty(name: &str) -> String {
+    let server = compose::MYSQL.address();
+    sql(&server, &format!("DROP TABLE IF EXISTS {name}")).await;
+    place(name)
+}
+
+/// How to get to the table of this name.
+pub fn place(name: &str) -> String {
+    format!("{}?table={name}", compose::MYSQL.address())
+}
+
+/// A private server with the table `session` made.
+pub async fn start_private(options: &[&str]) -> (MariaDb, MySql) {
+    let server = MariaDb::start_with(options).unwrap();
+    let sessions = connect(&server.url()).await;
+    sessions.migrate().await.unwrap();
+    (server, sessions)
+}
+
+pub async fn connect(config: &str) -> MySql {
+    MySql::connect(config.parse::<Config>().unwrap()).await.unwrap()
+}
+
+/// A proxy in front of the server of this URL, and the URL through it.
+pub fn behind_proxy(url: &str) -> (Proxy, String) {
+    let place = url.split_once('@').unwrap().1;
+    let place = &place[..place.find('/').unwrap()];
+    let address = place.to_socket_addrs().unwrap().next().unwrap();
+    let proxy = Proxy::start(address).unwrap();
+    let url = url.replace(place, &proxy.address().to_string());
+    (proxy, url)
+}
+
+/// Runs statements behind the provider's back.
+pub async fn sql(url: &str, statements: &str) {
+    let mut connection = MySqlConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The first column of every row, as text.
+pub async fn ask(url: &str, question: &str) -> Vec<String> {
+    let mut connection = MySqlConnection::connect(url).await.unwrap();
+    let rows = sqlx::query(AssertSqlSafe(question)).fetch_all(&mut connection).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String, _>(0).unwrap()).collect()
+}
+
+pub fn id(name: &str) -> StorageId {
+    StorageId::plain(name).unwrap()
+}
+
+/// A hashed id, as a manager gives it.
+pub fn hashed(number: u64) -> StorageId {
+    let mut hash = [7; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    StorageId::from_hash(hash)
+}
+
+/// A first record with one value, that may live for a day.
+pub fn record(value: &str) -> Record {
+    let now = SystemClock.now();
+    let mut body = Body::default();
+    body.insert("value", Value::encode(value).unwrap());
+    Record::new(Header::new(now, now.after(DAY), now.after(MINUTE)), body)
+}
+
+/// The record that a request would write over this one.
+pub fn changed(record: &Record, value: &str) -> Record {
+    let mut body = record.body.clone();
+    body.insert("value", Value::encode(value).unwrap());
+    Record::new(record.header.next(), body)
+}
+
+pub fn value(record: &Record) -> String {
+    record.body.get("value").unwrap().decode().unwrap()
+}
+
+pub async fn create(sessions: &impl Provider, id: &StorageId, record: &Record) -> WriteOutcome {
+    sessions.write(id, record, Condition::Absent, MINUTE).await.unwrap()
+}
+
+pub async fn replace(sessions: &impl Provider, id: &StorageId, old: &Record, new: &Record) -> WriteOutcome {
+    sessions.write(id, new, Condition::Over(old.stamp()), MINUTE).await.unwrap()
+}
+
+/// A rename with arguments that live as long as they have to.
+pub struct Move {
+    pub old: StorageId,
+    pub new: StorageId,
+    pub over: Record,
+    pub record: Record,
+    pub tombstone: Record,
+}
+
+impl Move {
+    pub fn new(old: &StorageId, new: &StorageId, over: &Record) -> Self {
+        let record = Record::new(over.header.next(), over.body.clone());
+        let tombstone = tombstone(over, new);
+        Self { old: old.clone(), new: new.clone(), over: over.clone(), record, tombstone }
+    }
+
+    pub fn as_rename(&self) -> Rename<'_> {
+        Rename::new((&self.old, self.over.stamp()), (&self.new, &self.record, MINUTE), &self.tombstone)
+    }
+}
+
+pub fn tombstone(over: &Record, new: &StorageId) -> Record {
+    let mut tombstone = Record::new(over.header.next(), Body::default());
+    tombstone.header.state = session_core::State::Moved(new.clone());
+    tombstone
+}
+
+pub fn is_stored(outcome: &WriteOutcome) -> bool {
+    matches!(outcome, WriteOutcome::Stored(_))
+}
+
+/// What a refused write found.
+pub fn found(outcome: WriteOutcome) -> Option<Record> {
+    match outcome {
+        WriteOutcome::Refused(refusal) => refusal.current.map(|record| *record),
+        WriteOutcome::Stored(_) => panic!("it was stored"),
+    }
+}

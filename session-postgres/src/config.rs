@@ -1,0 +1,326 @@
+//! The config string: a URL, or libpq's `name=value` list. Both name the server and say how it is used.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use session_core::{Error, Result};
+use session_sql::{Place, Settings, Target, is_host, number};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use crate::failure::ENGINE;
+
+const EXPECTED: &str = "expected postgres://user:***@host:5432/database?sslmode=verify-full or \
+                        host=… port=5432 user=… password=*** dbname=… sslmode=verify-full";
+
+const NAMES: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslrootcert, sslcert, sslkey, \
+                     application_name, options, statement-cache-capacity";
+
+/// How to reach the server, and how to use it. Read from a string, or built from [`PgConnectOptions`].
+///
+/// ```
+/// use session_postgres::Config;
+///
+/// # fn main() -> session_core::Result<()> {
+/// let url: Config = "postgres://web:secret@db.example/web?sslmode=verify-full&table=web_session".parse()?;
+/// let list: Config = "host=/run/postgresql dbname=web max_connections=32".parse()?;
+/// # let _ = (url, list);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What the string leaves out comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`,
+/// `PGSSLROOTCERT`, `PGAPPNAME` and `PGOPTIONS`, as in every client of PostgreSQL.
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) options: PgConnectOptions,
+    pub(crate) settings: Settings,
+}
+
+impl Config {
+    /// With these connection options, the table `session` and 16 connections.
+    pub fn new(options: PgConnectOptions) -> Self {
+        Self { options, settings: Settings::default() }
+    }
+
+    /// In which table the sessions lie: `name` or `schema.name`, exactly as it is spelled.
+    pub fn table(mut self, name: &str) -> Result<Self> {
+        self.settings.table = name.parse()?;
+        Ok(self)
+    }
+
+    /// How many connections there may be; 16 by default. More statements at once wait for their turn.
+    #[must_use]
+    pub fn max_connections(mut self, count: u32) -> Self {
+        self.settings.max_connections = count.max(1);
+        self
+    }
+
+    /// How long opening a connection may take; 5 s by default.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Whether connecting creates the table, or brings it up to date; not by default.
+    #[must_use]
+    pub const fn migrate(mut self, migrate: bool) -> Self {
+        self.settings.migrate = migrate;
+        self
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let options = self.options.clone();
+        self.options = match name {
+            "host" if value.starts_with('/') => options.socket(value),
+            "host" | "hostaddr" if is_host(value) => options.host(value),
+            "host" | "hostaddr" => {
+                return Err(Error::config("the host must be one name, address or socket path"));
+            }
+            "port" => options.port(
+                number::<u16>("port", value)
+                    .ok()
+                    .filter(|port| *port > 0)
+                    .ok_or_else(|| Error::config("the port must be a number from 1 to 65535"))?,
+            ),
+            "user" => options.username(not_empty("user", value)?),
+            "password" => options.password(value),
+            "dbname" => options.database(not_empty("dbname", value)?),
+            "sslmode" => options.ssl_mode(value.parse::<PgSslMode>().map_err(|_| {
+                Error::config("`sslmode` must be disable, allow, prefer, require, verify-ca or verify-full")
+            })?),
+            "sslrootcert" => options.ssl_root_cert(not_empty("sslrootcert", value)?),
+            "sslcert" => options.ssl_client_cert(not_empty("sslcert", value)?),
+            "sslkey" => options.ssl_client_key(not_empty("sslkey", value)?),
+            "application_name" => options.application_name(value),
+            "options" => {
+                let pairs = server_options(value)?;
+                options.options(pairs)
+            }
+            "statement-cache-capacity" => {
+                options.statement_cache_capacity(number("statement-cache-capacity", value)?)
+            }
+            _ if self.settings.set(name, value)? => options,
+            _ => return Err(unknown(name)),
+        };
+        Ok(())
+    }
+
+    fn from_url(rest: &str) -> Result<Self> {
+        let target = Target::parse(rest)?;
+        let mut config = Self::new(PgConnectOptions::new_without_pgpass());
+        let place = match &target.place {
+            Some(Place::Host(host, port)) => {
+                [Some(("host", host.clone())), port.map(|port| ("port", port.to_string()))]
+            }
+            Some(Place::Socket(path)) => [Some(("host", path.clone())), None],
+            None => [None, None],
+        };
+        for (name, value) in place.into_iter().flatten() {
+            config.set(name, &value)?;
+        }
+        for (name, value) in [("user", &target.user), ("dbname", &target.database)] {
+            if let Some(value) = value {
+                config.set(name, value)?;
+            }
+        }
+        if let Some(password) = &target.password {
+            config.set("password", password.expose())?;
+        }
+        for (name, value) in &target.parameters {
+            config.set(name, value)?;
+        }
+        Ok(config)
+    }
+
+    fn from_list(text: &str) -> Result<Self> {
+        let mut config = Self::new(PgConnectOptions::new_without_pgpass());
+        let mut rest = text.trim_start();
+        while !rest.is_empty() {
+            let (name, value) = rest
+                .split_once('=')
+                .ok_or_else(|| Error::config("a list must be name=value, joined by blanks"))?;
+            let (value, after) = list_value(value.trim_start())?;
+            config.set(name.trim_end(), &value)?;
+            rest = after.trim_start();
+        }
+        Ok(config)
+    }
+}
+
+impl FromStr for Config {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let parsed = match text.split_once("://") {
+            Some(("postgres" | "postgresql", rest)) => Self::from_url(rest),
+            Some((scheme, _)) if !scheme.contains('=') => {
+                Err(Error::config("the scheme must be postgres://"))
+            }
+            _ if text.is_empty() => Err(Error::config("the config string is empty")),
+            _ => Self::from_list(text),
+        };
+        parsed.map_err(|error| Error::config(format!("{}; {EXPECTED}", error.message())).in_engine(ENGINE))
+    }
+}
+
+/// Shows no password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("host", &self.options.get_host())
+            .field("port", &self.options.get_port())
+            .field("user", &self.options.get_username())
+            .field("database", &self.options.get_database())
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The value at the beginning of `text`, and what follows: bare up to a blank, or in `'…'`; `\` takes the next
+/// character as it is.
+fn list_value(text: &str) -> Result<(String, &str)> {
+    let (quoted, text) = text.strip_prefix('\'').map_or((false, text), |rest| (true, rest));
+    let mut value = String::new();
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\\' => value.extend(letters.next().map(|(_, next)| next)),
+            '\'' if quoted => return Ok((value, &text[at + 1..])),
+            blank if blank.is_whitespace() && !quoted => return Ok((value, &text[at..])),
+            other => value.push(other),
+        }
+    }
+    if quoted { Err(Error::config("a value that begins with ' must end with '")) } else { Ok((value, "")) }
+}
+
+/// `-c name=value -c name=value`, as libpq's `options` are mostly used.
+fn server_options(text: &str) -> Result<Vec<(String, String)>> {
+    let bad = || Error::config("`options` must be `-c name=value`, repeated");
+    let mut words = text.split_whitespace();
+    let mut pairs = Vec::new();
+    while let Some(word) = words.next() {
+        let pair = match word.strip_prefix("-c") {
+            Some("") => words.next(),
+            Some(pair) => Some(pair),
+            None => word.strip_prefix("--"),
+        };
+        let (name, value) = pair.and_then(|pair| pair.split_once('=')).ok_or_else(bad)?;
+        pairs.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(pairs)
+}
+
+fn not_empty<'a>(name: &'static str, value: &'a str) -> Result<&'a str> {
+    if value.is_empty() { Err(Error::config(format!("`{name}` is empty"))) } else { Ok(value) }
+}
+
+/// The name is repeated only when it cannot be a part of a password that was not encoded.
+fn unknown(name: &str) -> Error {
+    let known = ["sslcrl", "sslcompression", "sslnegotiation", "target_session_attrs", "passfile", "service"];
+    let which = if known.contains(&name) {
+        format!("`{name}` is not supported")
+    } else {
+        "a parameter is not known".into()
+    };
+    Error::config(format!("{which}: there are {NAMES}, {}", Settings::NAMES))
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn urls_and_lists_say_the_same() {
+        for text in [
+            "postgres://ada:p%40s%20s@db.example:6432/web?sslmode=verify-full&table=app.web_session&max_connections=4&connect_timeout=500ms",
+            "postgresql://db.example/?port=6432&user=ada&password=p%40s%20s&dbname=web&sslmode=verify-full&table=app.web_session&max_connections=4&connect_timeout=500ms",
+            "host=db.example port=6432 user=ada password='p@s s' dbname=web sslmode=verify-full table=app.web_session max_connections=4 connect_timeout=500ms",
+            r" host = db.example  port=6432 user=ada password=p@s\ s dbname='web' sslmode=verify-full table=app.web_session max_connections=4 connect_timeout=500ms ",
+        ] {
+            let config: Config = text.parse().unwrap();
+            let options = &config.options;
+            assert_eq!((options.get_host(), options.get_port()), ("db.example", 6432), "{text}");
+            assert_eq!((options.get_username(), options.get_database()), ("ada", Some("web")), "{text}");
+            assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull), "{text}");
+            assert_eq!(config.settings.table.to_string(), "app.web_session");
+            assert_eq!(config.settings.max_connections, 4);
+            assert_eq!(config.settings.connect_timeout, Duration::from_millis(500));
+            assert!(format!("{options:?}").contains("p@s s"), "the driver got the password");
+            assert!(!format!("{config:?}").contains("p@s s"), "and nobody else");
+        }
+    }
+
+    #[test]
+    fn the_seeds_example_and_sockets_are_understood() {
+        let seed: Config =
+            "postgres://pqgotest:password@localhost/pqgotest?sslmode=verify-full".parse().unwrap();
+        assert_eq!(
+            (seed.options.get_username(), seed.options.get_database()),
+            ("pqgotest", Some("pqgotest"))
+        );
+        assert_eq!(seed.settings, Settings::default());
+        for text in [
+            "host=/run/postgresql dbname=web",
+            "postgres://%2Frun%2Fpostgresql/web",
+            "postgres:///web?host=/run/postgresql",
+        ] {
+            let config: Config = text.parse().unwrap();
+            assert_eq!(config.options.get_socket().unwrap().to_str(), Some("/run/postgresql"), "{text}");
+        }
+        let timeout: Config = "host=x options='-c statement_timeout=5s --lock_timeout=1s'".parse().unwrap();
+        assert_eq!(timeout.options.get_options(), Some("-c statement_timeout=5s -c lock_timeout=1s"));
+    }
+
+    #[test]
+    fn a_wrong_config_string_shows_the_expected_form_and_never_the_password() {
+        for bad in [
+            "",
+            "   ",
+            "hunter2",
+            "mysql://ada:hunter2@db/web",
+            "http://ada:hunter2@db/web",
+            "postgres://ada:hunter2@db:0/web",
+            "postgres://ada:hunter2@db:99999/web",
+            "postgres://ada@db:hunter2/web",
+            "postgres://ada:hunter2/@db/web",
+            "postgres://ada:hunter2#@db/web",
+            "postgres://ada:hunter2?@db/web",
+            "postgres://ada:hunter2?a=b@db/web",
+            "postgres://ada:hunter2%@db/web",
+            "postgres://ada:hunter2@db/web/more",
+            "postgres://ada:hunter2@[::1/web",
+            "postgres://ada:hunter2@d b/web",
+            "postgres://a:1,b:2@db,hunter2/web",
+            "postgres://ada:hunter2@db/web?sslmode=on",
+            "postgres://ada:hunter2@db/web?sslmode=hunter2",
+            "postgres://ada:hunter2@db/web?hunter2=1",
+            "postgres://ada:hunter2@db/web?hunter2",
+            "postgres://ada:hunter2@db/web?table=session;drop%20table%20session",
+            "postgres://ada:hunter2@db/web?table=hunter2%22",
+            "postgres://ada:hunter2@db/web?max_connections=0",
+            "postgres://ada:hunter2@db/web?max_connections=-1",
+            "postgres://ada:hunter2@db/web?connect_timeout=soon",
+            "postgres://ada:hunter2@db/web?migrate=maybe",
+            "postgres://ada:hunter2@db/web?statement-cache-capacity=all",
+            "postgres://ada:hunter2@db/web?target_session_attrs=read-write",
+            "postgres://ada:hunter2@db/web?options=hunter2",
+            "host=db user=ada password='hunter2",
+            "host=db user=ada password=hunter2 port=five",
+            "host=db user=ada password=hunter2 dbname",
+            "host= user=ada password=hunter2",
+            "host=db user=ada passwort=hunter2",
+            "ada:hunter2@tcp(127.0.0.1:3306)/web",
+        ] {
+            let error = bad.parse::<Config>().unwrap_err();
+            let text = error.to_string();
+            assert_eq!(error.kind(), ErrorKind::Config, "{bad}");
+            assert!(text.contains("postgres://user:***@host:5432/database"), "{bad}: {text}");
+            assert!(!text.contains("hunter2") && !format!("{error:?}").contains("hunter2"), "{bad}: {text}");
+        }
+    }
+}

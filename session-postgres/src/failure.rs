@@ -1,0 +1,91 @@
+//! What PostgreSQL's error codes mean for a session.
+//!
+//! Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+
+use session_core::ErrorKind;
+use session_sql::{Driver, Failure};
+use sqlx::Error;
+use sqlx::postgres::{PgDatabaseError, PgSeverity, Postgres};
+
+pub(crate) const ENGINE: &str = "postgresql";
+
+pub(crate) static DRIVER: Driver<Postgres> = Driver {
+    engine: ENGINE,
+    classify,
+    // Data exceptions and broken constraints quote the value.
+    quotes_values: |error| code(error).is_some_and(|code| matches!(class(code), "22" | "23")),
+    rows_affected: sqlx::postgres::PgQueryResult::rows_affected,
+};
+
+fn classify(error: &Error) -> Failure {
+    match error {
+        Error::Database(answer) => match answer.try_downcast_ref::<PgDatabaseError>() {
+            Some(answer) => by_code(answer.code(), answer.severity()),
+            None => Failure::Lost,
+        },
+        Error::PoolTimedOut => {
+            Failure::Refused(ErrorKind::Unavailable, "all connections of the pool are in use".into())
+        }
+        Error::PoolClosed => Failure::Refused(ErrorKind::Unavailable, "the pool is closed".into()),
+        Error::Configuration(_) => {
+            Failure::Refused(ErrorKind::Config, "the connection cannot be set up".into())
+        }
+        Error::Tls(_) => {
+            Failure::Refused(ErrorKind::Config, "no TLS as sslmode and sslrootcert ask for".into())
+        }
+        Error::ColumnDecode { .. }
+        | Error::ColumnNotFound(_)
+        | Error::ColumnIndexOutOfBounds { .. }
+        | Error::Decode(_)
+        | Error::TypeNotFound { .. } => Failure::Schema,
+        _ => Failure::Lost,
+    }
+}
+
+fn by_code(code: &str, severity: PgSeverity) -> Failure {
+    let unavailable = |message: &'static str| Failure::Refused(ErrorKind::Unavailable, message.into());
+    let config = |message: &'static str| Failure::Refused(ErrorKind::Config, message.into());
+    match code {
+        // Also when the connection is refused for good, as these are.
+        "28000" | "28P01" => config("the server does not accept this user and password"),
+        "3D000" => config("there is no such database"),
+        "53300" => unavailable("the server has no connection left"),
+        "57P03" => unavailable("the server is starting or stopping"),
+        _ if matches!(severity, PgSeverity::Fatal | PgSeverity::Panic) => Failure::Lost,
+
+        "23505" => Failure::Duplicate,
+        "40001" | "40P01" => Failure::Again,
+        // "cached plan must not change result type": the table was altered since the statement was prepared.
+        "0A000" => Failure::Renew,
+        "25006" => {
+            Failure::Moved("the server is read-only: a standby, or a primary that has become one".into())
+        }
+        "26000" | "42P05" => config(
+            "prepared statements do not survive on the way to the server: behind a pooler in transaction mode \
+             set statement-cache-capacity=0",
+        ),
+        "42501" => {
+            config("the user needs SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema")
+        }
+        "42P01" | "42703" | "42804" | "42846" | "42883" | "42P10" | "3F000" | "22001" | "22P03" | "23502" => {
+            Failure::Schema
+        }
+        "55P03" | "57014" => unavailable("the server gave up: statement_timeout, lock_timeout, or cancelled"),
+        _ if class(code) == "54" => {
+            Failure::Refused(ErrorKind::TooLarge, "the server cannot store it".into())
+        }
+        _ if class(code) == "53" => unavailable("the server has not enough memory, disk or connections"),
+        _ => unavailable("the server refused the statement"),
+    }
+}
+
+fn code(error: &Error) -> Option<&str> {
+    match error {
+        Error::Database(answer) => answer.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code),
+        _ => None,
+    }
+}
+
+fn class(code: &str) -> &str {
+    code.get(..2).unwrap_or(code)
+}

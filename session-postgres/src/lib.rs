@@ -1,0 +1,57 @@
+//! Sessions in PostgreSQL: one row each, in a table that [`Postgres::migrate`] or
+//! `migrations/postgres/*.sql` makes.
+//!
+//! ```no_run
+//! use session_postgres::{Config, Postgres};
+//!
+//! # async fn example() -> session_core::Result<()> {
+//! let config: Config = "postgres://web:secret@db.example/web?sslmode=verify-full".parse()?;
+//! let sessions = Postgres::connect(config).await?;
+//! sessions.migrate().await?; // once, with a user that may create tables
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! By name, as `postgresql` or `postgres`, it is there wherever the crate is linked:
+//!
+//! ```no_run
+//! use session_postgres as _;
+//!
+//! # async fn example() -> session_core::Result<()> {
+//! let options = session_core::ConnectOptions::new("host=/run/postgresql dbname=web");
+//! let sessions = session_core::connect("postgresql", options).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Performance
+//!
+//! Read, write, create, touch, rename and destroy are one statement and one round trip each, on connections that
+//! are kept ready and not pinged between uses; the statements are prepared once per connection. A write that is
+//! refused needs a second trip, which reads what is stored instead. A touch writes the deadline only.
+//! `count` reads the index on the deadline; `gc` removes 500 rows per statement.
+
+mod config;
+mod failure;
+#[cfg(test)]
+mod plans;
+mod provider;
+mod schema;
+mod statements;
+
+use std::sync::Arc;
+
+use session_core::{ConnectOptions, Provider, Result};
+
+pub use config::Config;
+pub use provider::Postgres;
+pub use sqlx::postgres::{PgConnectOptions, PgPool, PgSslMode};
+
+session_core::register_engine!(["postgresql", "postgres"], connect);
+
+async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    let config: Config = options.config.expose().parse()?;
+    let provider = Postgres::connect(config).await?.clock(options.clock);
+    provider.check().await?;
+    Ok(Arc::new(provider))
+}

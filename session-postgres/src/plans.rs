@@ -1,0 +1,80 @@
+//! The server's plans: every statement finds its rows by an index, however many others there are.
+
+use session_servers::compose;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use crate::statements::{Statement, Statements};
+
+/// A table of 20,000 live and 500 expired sessions, of which some are tombstones.
+const TABLE: &str = "
+    DROP SCHEMA IF EXISTS plans CASCADE;
+    CREATE SCHEMA plans;
+    SET search_path = plans;
+    SET plan_cache_mode = force_generic_plan;";
+const ROWS: &str = "
+    INSERT INTO session (session_key, session_data, session_expiry, version, moved)
+    SELECT encode(sha256(n::text::bytea), 'hex'), decode(repeat(md5(n::text), 12), 'hex'),
+        now() + (n - 500) * interval '1 second', n, n % 100 = 0
+    FROM generate_series(1, 20500) n;
+    UPDATE session SET owner = sha256(session_data) WHERE version % 2 = 0;";
+
+async fn plan(connection: &mut PgConnection, statement: &Statement, types: &str, arguments: &str) -> String {
+    let prepare = format!("DEALLOCATE ALL; PREPARE plan{types} AS {}", statement.0);
+    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+    let explain = format!("EXPLAIN EXECUTE plan{arguments}");
+    let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+    lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect()
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn every_statement_uses_an_index() {
+    let mut connection = PgConnection::connect(&compose::POSTGRES.address()).await.unwrap();
+    for sql in
+        [TABLE, include_str!("../../migrations/postgres/0001_session.sql"), ROWS, "VACUUM ANALYZE session"]
+    {
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    }
+    let statements = Statements::new(&"session".parse().unwrap());
+    let key = "(text)";
+    let row = "text, bytea, interval, interval, bigint, bytea, boolean";
+    let (k, r) = ("('k')", "'k', '', '1 s', '1 s', 1, NULL, true");
+    let primary = &["session_pkey"][..];
+    let both = (format!("({row}, bigint, {row})"), format!("({r}, 1, {r})"));
+    let cases = [
+        ("read", &statements.read, key.to_owned(), k.to_owned(), primary),
+        ("replace", &statements.replace, format!("({row}, bigint)"), format!("({r}, 1)"), primary),
+        ("touch", &statements.touch, "(text, interval)".to_owned(), "('k', '1 s')".to_owned(), primary),
+        ("rename", &statements.rename, both.0, both.1, primary),
+        ("destroy", &statements.destroy, key.to_owned(), k.to_owned(), primary),
+        (
+            "destroy_version",
+            &statements.destroy_version,
+            "(text, bigint)".to_owned(),
+            "('k', 1)".to_owned(),
+            primary,
+        ),
+        ("exists", &statements.exists, key.to_owned(), k.to_owned(), primary),
+        (
+            "count",
+            &statements.count,
+            String::new(),
+            String::new(),
+            &["Index Only Scan using session_by_expiry"],
+        ),
+        (
+            "collect",
+            &statements.collect,
+            "(bigint)".to_owned(),
+            "(500)".to_owned(),
+            &["session_by_expiry", "session_pkey"],
+        ),
+    ];
+    for (name, statement, types, arguments, indexes) in cases {
+        let plan = plan(&mut connection, statement, &types, &arguments).await;
+        assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{name}:\n{plan}");
+        for index in indexes {
+            assert!(plan.contains(index), "{name} does not use {index}:\n{plan}");
+        }
+    }
+}

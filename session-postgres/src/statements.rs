@@ -1,0 +1,95 @@
+//! The statements, with the table's name filled in once.
+
+use std::sync::Arc;
+
+use session_sql::TableName;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::query::Query;
+
+/// A statement that is prepared once per connection.
+#[derive(Debug)]
+pub(crate) struct Statement(pub(crate) Arc<str>);
+
+impl Statement {
+    /// The statement, to bind arguments to. Its text holds nothing but a checked table name.
+    pub(crate) fn query(&self) -> Query<'static, Postgres, PgArguments> {
+        sqlx::query(AssertSqlSafe(Arc::clone(&self.0)))
+    }
+}
+
+/// `$1` is always the storage id. It comes as `text` and is cast, because a `char(64)` column that is compared
+/// with `text` is cast itself, and then no index is used. What stores a record goes on with data, idle and absolute
+/// time to live, version, owner and whether it is a tombstone. All times are the server's own: `now()` is the time
+/// at which the statement arrived.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) read: Statement,
+    pub(crate) create: Statement,
+    pub(crate) replace: Statement,
+    pub(crate) touch: Statement,
+    pub(crate) rename: Statement,
+    pub(crate) destroy: Statement,
+    pub(crate) destroy_version: Statement,
+    pub(crate) exists: Statement,
+    pub(crate) count: Statement,
+    pub(crate) collect: Statement,
+}
+
+impl Statements {
+    pub(crate) fn new(table: &TableName) -> Self {
+        let table = table.quoted('"');
+        let fill = |text: &str| Statement(text.replace("{table}", &table).into());
+        Self {
+            read: fill(
+                "SELECT session_data, session_expiry - now() FROM {table} \
+                 WHERE session_key = $1::bpchar AND session_expiry > now()",
+            ),
+            // A row that has expired is in nobody's way.
+            create: fill(
+                "INSERT INTO {table} AS stored \
+                 (session_key, session_data, session_expiry, session_absolute, version, owner, moved) \
+                 VALUES ($1::bpchar, $2, now() + $3, now() + $4, $5, $6, $7) \
+                 ON CONFLICT (session_key) DO UPDATE SET \
+                 session_data = excluded.session_data, session_expiry = excluded.session_expiry, \
+                 session_absolute = excluded.session_absolute, version = excluded.version, \
+                 owner = excluded.owner, moved = excluded.moved \
+                 WHERE stored.session_expiry <= now()",
+            ),
+            replace: fill(
+                "UPDATE {table} SET session_data = $2, session_expiry = now() + $3, \
+                 session_absolute = now() + $4, version = $5, owner = $6, moved = $7 \
+                 WHERE session_key = $1::bpchar AND version = $8 AND session_expiry > now()",
+            ),
+            touch: fill(
+                "UPDATE {table} SET session_expiry = least(now() + $2, session_absolute) \
+                 WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved",
+            ),
+            // The tombstone over the old row, and only where that was possible the new row.
+            rename: fill(
+                "WITH old AS (UPDATE {table} SET session_data = $2, session_expiry = now() + $3, \
+                 session_absolute = now() + $4, version = $5, owner = $6, moved = $7 \
+                 WHERE session_key = $1::bpchar AND version = $8 AND session_expiry > now() RETURNING 1) \
+                 INSERT INTO {table} \
+                 (session_key, session_data, session_expiry, session_absolute, version, owner, moved) \
+                 SELECT $9::bpchar, $10, now() + $11, now() + $12, $13, $14, $15 FROM old",
+            ),
+            destroy: fill(
+                "DELETE FROM {table} WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved",
+            ),
+            destroy_version: fill(
+                "DELETE FROM {table} WHERE session_key = $1::bpchar AND version = $2 \
+                 AND session_expiry > now() AND NOT moved",
+            ),
+            exists: fill(
+                "SELECT 1 FROM {table} WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved",
+            ),
+            count: fill("SELECT count(*) FROM {table} WHERE session_expiry > now() AND NOT moved"),
+            collect: fill(
+                "DELETE FROM {table} WHERE session_key = ANY (ARRAY( \
+                 SELECT session_key FROM {table} WHERE session_expiry <= now() \
+                 ORDER BY session_expiry LIMIT $1 FOR UPDATE SKIP LOCKED))",
+            ),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What every engine must show, shown by this one on a real server.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::sync::Arc;
+
+use session_conformance::{Harness, async_trait};
+use session_core::{Provider, StorageId};
+use sqlx::{Connection, PgConnection};
+use support::{connect, empty};
+
+/// A schema of its own for each test, on the shared server.
+struct OwnSchema {
+    name: String,
+}
+
+impl OwnSchema {
+    /// Named after the test.
+    fn new() -> Self {
+        let test = std::thread::current().name().unwrap_or_default().replace("::", "_");
+        let tail = test.len().saturating_sub(50);
+        Self { name: format!("suite_{}", &test[tail..]) }
+    }
+
+    fn url(&self) -> String {
+        support::place(&self.name)
+    }
+}
+
+#[async_trait]
+impl Harness for OwnSchema {
+    async fn provider(&self) -> Arc<dyn Provider> {
+        empty(&self.name).await;
+        let sessions = connect(&self.url()).await;
+        sessions.migrate().await.unwrap();
+        Arc::new(sessions)
+    }
+
+    async fn another(&self, _first: &Arc<dyn Provider>) -> Arc<dyn Provider> {
+        Arc::new(connect(&self.url()).await)
+    }
+
+    async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
+        let put = "INSERT INTO session (session_key, session_data, session_expiry) \
+                   VALUES ($1, $2, now() + interval '1 hour') \
+                   ON CONFLICT (session_key) DO UPDATE SET session_data = excluded.session_data, \
+                   session_expiry = excluded.session_expiry";
+        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        sqlx::query(put).bind(id.to_text()).bind(bytes).execute(&mut connection).await.unwrap();
+        true
+    }
+}
+
+session_conformance::suite!(
+    #[ignore = "needs a server: cargo xtask test"]
+    OwnSchema::new()
+);

@@ -1,0 +1,212 @@
+//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one is told.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use session_core::{Condition, ConnectOptions, ErrorKind, Provider};
+use session_servers::packages::find;
+use support::*;
+
+/// The table as the seeds' documents make it, with two sessions in it.
+const SEED: &str = "
+    CREATE TABLE session (
+        session_key char(64) NOT NULL,
+        session_data bytea,
+        session_expiry timestamp NOT NULL,
+        CONSTRAINT session_key PRIMARY KEY (session_key)
+    );
+    INSERT INTO session VALUES
+        ('xsnkjklkjjkh27hjh78908', '\\x0dff8104', '2030-07-01 12:00:00'),
+        ('empty', '', '2020-01-01 00:00:00');";
+
+const ROWS: &str = "SELECT session_key::text || ' ' || coalesce(encode(session_data, 'hex'), '-') || ' ' || \
+                    session_expiry::text || ' ' || version || ' ' || (owner IS NULL) FROM session ORDER BY 1";
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
+    for (place, zone, noon) in
+        [("seed_utc", "UTC", "12:00:00+00"), ("seed_berlin", "Europe/Berlin", "10:00:00+00")]
+    {
+        let url = empty(place).await;
+        sql(&url, SEED).await;
+        let sessions = connect(&url).await;
+        let write = sessions.write(&id("a"), &record("a"), Condition::Absent, MINUTE).await;
+        assert_eq!(write.unwrap_err().kind(), ErrorKind::Config);
+        let error = sessions.check().await.unwrap_err();
+        assert!(
+            error.to_string().contains("session_expiry of the table \"session\" is timestamp without"),
+            "{error}"
+        );
+
+        sessions.migrate_from(zone).await.unwrap();
+        sessions.check().await.unwrap();
+        let rows = ask(&url, ROWS).await;
+        let first = format!("xsnkjklkjjkh27hjh78908 0dff8104 2030-07-01 {noon} 0 true");
+        assert_eq!(rows.last(), Some(&first));
+        assert_eq!(rows.len(), 2);
+
+        sessions.migrate_from("Asia/Tokyo").await.unwrap();
+        assert_eq!(ask(&url, ROWS).await, rows, "the second time nothing is read in another zone");
+        // What another library stored is not ours to read; it is told apart from a missing session.
+        let error = sessions.read(&id("xsnkjklkjjkh27hjh78908"), MINUTE).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(is_stored(&create(&sessions, &id("empty"), &record("new")).await), "it has expired");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn ten_may_migrate_at_once() {
+    for (place, before) in [("ten_new", ""), ("ten_seed", SEED)] {
+        let url = empty(place).await;
+        sql(&url, before).await;
+        let tasks = (0..10).map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { connect(&url).await.migrate().await })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap().unwrap();
+        }
+        connect(&url).await.check().await.unwrap();
+        let indexes = "SELECT indexname::text FROM pg_indexes WHERE tablename = 'session' \
+                       AND schemaname = current_schema() ORDER BY 1";
+        let indexes = ask(&url, indexes).await;
+        assert_eq!(indexes.len(), 3, "{indexes:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn the_file_can_be_piped_into_psql_and_again() {
+    let url = empty("piped").await;
+    for _ in 0..2 {
+        let psql = find("psql").unwrap();
+        let mut psql = Command::new(psql)
+            .args(["-q", "-v", "ON_ERROR_STOP=1", &url])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let file = include_bytes!("../../migrations/postgres/0001_session.sql");
+        psql.stdin.take().unwrap().write_all(file).unwrap();
+        assert!(psql.wait().unwrap().success());
+    }
+    let sessions = connect(&url).await;
+    sessions.check().await.unwrap();
+    assert!(is_stored(&create(&sessions, &id("a"), &record("a")).await));
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn table_and_schema_can_have_other_names() {
+    let url = empty("Other_Names").await;
+    sql(&url, "DROP SCHEMA IF EXISTS \"Web\" CASCADE; CREATE SCHEMA \"Web\"").await;
+    for table in ["web_session", "Web.Sessions", &format!("t{}", "x".repeat(52))] {
+        let sessions = connect(&format!("{url}&table={table}")).await;
+        sessions.migrate().await.unwrap();
+        sessions.migrate().await.unwrap();
+        sessions.check().await.unwrap();
+        assert!(is_stored(&create(&sessions, &id("a"), &record("a")).await));
+        assert_eq!(sessions.count().await.unwrap(), Some(1), "{table}");
+    }
+    let longer = connect(&format!("{url}&table=t{}", "x".repeat(53))).await;
+    assert_eq!(longer.migrate().await.unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_missing_table_names_the_migration() {
+    let url = empty("no_table").await;
+    let sessions = connect(&url).await;
+    for error in [
+        sessions.read(&id("a"), MINUTE).await.unwrap_err(),
+        sessions.check().await.unwrap_err(),
+        session_core::connect("postgres", ConnectOptions::new(&url)).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let text = error.to_string();
+        assert!(text.contains("session") && text.contains("migrations/postgres/*.sql"), "{text}");
+    }
+    let made = session_core::connect("postgresql", ConnectOptions::new(&format!("{url}&migrate=true"))).await;
+    assert_eq!(made.unwrap().count().await.unwrap(), Some(0));
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_column_of_the_wrong_type_is_explained() {
+    for (column, change, expected) in [
+        ("session_data", "TYPE text USING ''", "is text, it has to be bytea"),
+        ("owner", "TYPE text USING ''", "is text, it has to be bytea"),
+        ("version", "TYPE text", "is text, it has to be bigint"),
+    ] {
+        let (url, sessions) = start("wrong_column").await;
+        let first = record("a");
+        create(&sessions, &id("a"), &first).await;
+        sql(&url, &format!("ALTER TABLE session ALTER COLUMN {column} {change}")).await;
+        let error = sessions.check().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(expected), "{error}");
+        // PostgreSQL writes anything into a column of text, so that not every operation fails.
+        let over = Condition::Over(first.stamp());
+        let error = match column {
+            "session_data" => sessions.read(&id("a"), MINUTE).await.unwrap_err(),
+            "version" => sessions.write(&id("a"), &changed(&first, "b"), over, MINUTE).await.unwrap_err(),
+            _ => continue,
+        };
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains("Postgres::check()"), "{error}");
+    }
+    let (url, sessions) = start("wrong_column").await;
+    sql(&url, "ALTER TABLE session DROP COLUMN moved").await;
+    let error = sessions.destroy(&id("a"), None).await.unwrap_err();
+    assert!(error.to_string().contains("moved"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn sessions_go_on_while_the_table_is_altered() {
+    let (url, sessions) = start("altered").await;
+    let first = record("a");
+    create(&sessions, &id("a"), &first).await;
+    assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_some());
+    sql(&url, "ALTER TABLE session ALTER COLUMN session_expiry TYPE timestamp").await;
+    sql(&url, "ALTER TABLE session ALTER COLUMN session_expiry TYPE timestamptz").await;
+    assert!(
+        sessions.read(&id("a"), MINUTE).await.unwrap().is_some(),
+        "statements prepared before are made anew"
+    );
+    assert!(is_stored(&replace(&sessions, &id("a"), &first, &changed(&first, "b")).await));
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn at_run_time_no_right_to_change_the_table_is_needed() {
+    let (url, sessions) = start("rights").await;
+    sql(
+        &url,
+        "DO $$ BEGIN CREATE ROLE session_web LOGIN PASSWORD 'web'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+         GRANT USAGE ON SCHEMA rights TO session_web",
+    )
+    .await;
+    let web = connect(&url.replace("session:session@", "session_web:web@")).await;
+    let error = web.read(&id("a"), MINUTE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("SELECT, INSERT, UPDATE and DELETE"), "{error}");
+
+    sql(&url, "GRANT SELECT, INSERT, UPDATE, DELETE ON session TO session_web").await;
+    let first = record("a");
+    create(&web, &id("a"), &first).await;
+    let moved = Move::new(&id("a"), &id("b"), &first);
+    assert!(is_stored(&web.rename(&moved.as_rename()).await.unwrap()));
+    web.gc(10).await.unwrap();
+    web.check().await.unwrap();
+    assert_eq!(sessions.count().await.unwrap(), Some(1));
+    assert_eq!(web.migrate().await.unwrap(), (), "nothing to do needs no right");
+    web.destroy(&id("b"), None).await.unwrap();
+}

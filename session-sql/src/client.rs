@@ -1,0 +1,182 @@
+//! One statement, one round trip: runs it and says honestly what became of it.
+
+use std::fmt;
+
+use session_core::{Error, ErrorKind, Result};
+use sqlx::query::Query;
+use sqlx::{Database, Executor, IntoArguments};
+
+use crate::{Failure, Lease, Pool, cause};
+
+/// How often a statement that did nothing, and may succeed when it is sent again, is sent all in all.
+const ATTEMPTS: usize = 5;
+
+/// What an engine knows of its driver.
+pub struct Driver<DB: Database> {
+    /// The engine's name.
+    pub engine: &'static str,
+    /// What an error means.
+    pub classify: fn(&sqlx::Error) -> Failure,
+    /// Whether the server's message for an error may quote what was stored.
+    pub quotes_values: fn(&sqlx::Error) -> bool,
+    /// How many rows a statement matched.
+    pub rows_affected: fn(&DB::QueryResult) -> u64,
+}
+
+/// Whether a statement changes something: decides what a lost answer is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It only reads: [`ErrorKind::Unavailable`].
+    Read,
+    /// It writes: [`ErrorKind::OutcomeUnknown`].
+    Write,
+}
+
+/// What became of a statement that changes rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Executed {
+    /// So many rows matched.
+    Rows(u64),
+    /// The row would have had the key of another one; nothing was done.
+    Duplicate,
+}
+
+/// Runs statements on a [`Pool`].
+pub struct Client<DB: Database> {
+    pool: Pool<DB>,
+    driver: &'static Driver<DB>,
+    /// What to do when the table is not as it has to be.
+    remedy: String,
+}
+
+impl<DB: Database> Client<DB> {
+    /// Runs on these connections; `remedy` says what to do about a table that is missing or wrong.
+    pub const fn new(pool: Pool<DB>, driver: &'static Driver<DB>, remedy: String) -> Self {
+        Self { pool, driver, remedy }
+    }
+
+    /// The connections.
+    pub const fn pool(&self) -> &Pool<DB> {
+        &self.pool
+    }
+
+    /// The error for a connection that could not be had; nothing was sent on it.
+    pub fn not_connected(&self, operation: &'static str, error: sqlx::Error) -> Error {
+        let failure = match (self.driver.classify)(&error) {
+            Failure::Lost => Failure::Refused(ErrorKind::Unavailable, "no connection to the server".into()),
+            failure => failure,
+        };
+        self.error(operation, failure, error)
+    }
+
+    /// The error for a statement that failed, or for a row that could not be read.
+    pub fn failed(&self, operation: &'static str, effect: Effect, error: sqlx::Error) -> Error {
+        let failure = match (self.driver.classify)(&error) {
+            Failure::Lost if effect == Effect::Read => {
+                Failure::Refused(ErrorKind::Unavailable, "the connection was lost".into())
+            }
+            failure => failure,
+        };
+        self.error(operation, failure, error)
+    }
+
+    fn error(&self, operation: &'static str, failure: Failure, error: sqlx::Error) -> Error {
+        let quotes_values = (self.driver.quotes_values)(&error);
+        let cause = cause(error, quotes_values);
+        let (kind, message) = match failure {
+            Failure::Refused(kind, message) => (kind, message),
+            Failure::Moved(message) => (ErrorKind::Unavailable, message),
+            Failure::Again | Failure::Renew => {
+                (ErrorKind::Unavailable, format!("undone by the server {ATTEMPTS} times in a row").into())
+            }
+            Failure::Duplicate => (ErrorKind::Unavailable, "refused by a unique index".into()),
+            Failure::Lost => (ErrorKind::OutcomeUnknown, "the connection was lost before the answer".into()),
+            Failure::Schema => (ErrorKind::Config, format!("{cause}; {}", self.remedy).into()),
+        };
+        Error::new(kind, message).in_engine(self.driver.engine).during(operation).with_source(cause)
+    }
+}
+
+impl<DB: Database> Client<DB>
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    DB::Arguments: IntoArguments<DB>,
+{
+    /// The rows that a statement returns. `statement` makes it anew for every attempt.
+    pub async fn fetch(
+        &self,
+        operation: &'static str,
+        effect: Effect,
+        statement: impl Fn() -> Query<'static, DB, DB::Arguments> + Send,
+    ) -> Result<Vec<DB::Row>> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            let mut lease = self.lease(operation).await?;
+            let connection = lease.connection().map_err(|error| self.not_connected(operation, error))?;
+            match statement().fetch_all(connection).await {
+                Ok(rows) => {
+                    lease.keep();
+                    return Ok(rows);
+                }
+                Err(error) => {
+                    let failure = self.settle(lease, &error);
+                    if !failure.may_pass(&mut attempts) {
+                        return Err(self.failed(operation, effect, error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs a statement that changes rows and returns none.
+    pub async fn execute(
+        &self,
+        operation: &'static str,
+        statement: impl Fn() -> Query<'static, DB, DB::Arguments> + Send,
+    ) -> Result<Executed> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            let mut lease = self.lease(operation).await?;
+            let connection = lease.connection().map_err(|error| self.not_connected(operation, error))?;
+            match statement().execute(connection).await {
+                Ok(done) => {
+                    lease.keep();
+                    return Ok(Executed::Rows((self.driver.rows_affected)(&done)));
+                }
+                Err(error) => match self.settle(lease, &error) {
+                    Failure::Duplicate => return Ok(Executed::Duplicate),
+                    failure if failure.may_pass(&mut attempts) => {}
+                    _ => return Err(self.failed(operation, Effect::Write, error)),
+                },
+            }
+        }
+    }
+
+    async fn lease(&self, operation: &'static str) -> Result<Lease<DB>> {
+        self.pool.lease().await.map_err(|error| self.not_connected(operation, error))
+    }
+
+    /// Decides what becomes of the connection after an error.
+    fn settle(&self, lease: Lease<DB>, error: &sqlx::Error) -> Failure {
+        let failure = (self.driver.classify)(error);
+        match &failure {
+            Failure::Lost | Failure::Moved(_) => lease.broken(),
+            // A server that is told too much does not listen to the end.
+            Failure::Renew | Failure::Refused(ErrorKind::TooLarge, _) => lease.close(),
+            _ => lease.keep(),
+        }
+        failure
+    }
+}
+
+impl<DB: Database> fmt::Debug for Client<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+impl<DB: Database> fmt::Debug for Driver<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! What `session-mysql` and `session-postgres` share. Applications use those crates, not this one.
+//!
+//! - [`Pool`]: connections kept ready without the ping that `sqlx::Pool` sends after every use, which doubles
+//!   the round trips of a session store. An application's own `sqlx::Pool` works as well, with its pings.
+//! - [`Client`]: runs one statement and says honestly what became of it, following the engine's [`Driver`].
+//! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a password.
+//!
+//! What is SQL stays in the engines: the two dialects have hardly a statement in common.
+
+mod client;
+mod failure;
+mod key;
+mod pool;
+mod settings;
+mod table;
+mod target;
+
+pub use client::{Client, Driver, Effect, Executed};
+pub use failure::{Failure, cause};
+pub use key::key;
+pub use pool::{Lease, Pool};
+pub use settings::{Settings, duration, number};
+pub use table::TableName;
+pub use target::{Place, Target, is_host, percent_decode};

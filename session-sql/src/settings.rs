@@ -1,0 +1,106 @@
+//! The settings that both engines take beside what the server itself wants to know.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use session_core::{Error, Result};
+
+use crate::TableName;
+
+/// How an engine uses its server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `table`: where the sessions lie.
+    pub table: TableName,
+    /// `max_connections`: how many statements run at once; 16 by default.
+    pub max_connections: u32,
+    /// `connect_timeout`: how long opening a connection may take; 5 s by default.
+    pub connect_timeout: Duration,
+    /// `migrate`: whether connecting creates the table or brings it up to date, which takes more rights than
+    /// running does.
+    pub migrate: bool,
+}
+
+impl Settings {
+    /// Their names, for messages.
+    pub const NAMES: &str = "table, max_connections, connect_timeout, migrate";
+
+    /// Sets one from a config string. `false` when it is none of ours.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<bool> {
+        match name {
+            "table" => self.table = value.parse()?,
+            "max_connections" => {
+                self.max_connections = number("max_connections", value)?;
+                if self.max_connections == 0 {
+                    return Err(Error::config("`max_connections` must be at least 1"));
+                }
+            }
+            "connect_timeout" => self.connect_timeout = duration("connect_timeout", value)?,
+            "migrate" => self.migrate = number("migrate", value)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            table: TableName::default(),
+            max_connections: 16,
+            connect_timeout: Duration::from_secs(5),
+            migrate: false,
+        }
+    }
+}
+
+/// A number, or `true` and `false`.
+pub fn number<T: FromStr>(name: &'static str, value: &str) -> Result<T> {
+    value.parse().map_err(|_| {
+        let expected =
+            if std::any::type_name::<T>() == "bool" { "`true` or `false`" } else { "a whole number" };
+        Error::config(format!("`{name}` must be {expected}"))
+    })
+}
+
+/// A length of time: `5` and `5s` are seconds, `500ms` and `2m` as well.
+pub fn duration(name: &'static str, value: &str) -> Result<Duration> {
+    let digits = value.len() - value.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
+    let (count, unit) = value.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => Some(1),
+        "" | "s" => Some(1_000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    count
+        .parse::<u64>()
+        .ok()
+        .filter(|count| (1..=1_000_000).contains(count))
+        .zip(milliseconds)
+        .map(|(count, unit)| Duration::from_millis(count * unit))
+        .ok_or_else(|| Error::config(format!("`{name}` must be a length of time such as 5s, 500ms or 1m")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_read_as_go_and_libpq_write_them() {
+        let of = |text| duration("timeout", text).ok().map(|time| time.as_millis());
+        assert_eq!(["5", "5s", "500ms", "2m"].map(of), [Some(5_000), Some(5_000), Some(500), Some(120_000)]);
+        for bad in ["", "s", "0", "-1s", "1h", "5 s", "1.5s", "99999999999999999999s", "1000001"] {
+            assert_eq!(of(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_is_wrong_says_what_it_must_be() {
+        let wrong = |name, value| Settings::default().set(name, value).unwrap_err().message().to_owned();
+        assert!(wrong("max_connections", "0").contains("at least 1"));
+        assert!(wrong("max_connections", "many").contains("a whole number"));
+        assert!(wrong("migrate", "yes").contains("`true` or `false`"));
+        assert!(!Settings::default().set("sslmode", "require").unwrap());
+    }
+}
