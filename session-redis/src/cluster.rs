@@ -141,7 +141,7 @@ impl Cluster {
 
     /// Asks the nodes who has which slots, unless somebody has done so since `asked`.
     async fn read_map(&self, asked: Instant) -> Result<(), Fault> {
-        self.reading(asked).await.unwrap_or_else(|_| Err(Fault::unavailable("the runtime is shutting down")))
+        Fault::of_task(self.reading(asked).await)
     }
 
     /// The same on a task of its own: callers that give up, or do not wait, must not make it begin again.
@@ -155,6 +155,7 @@ impl Cluster {
                 return result.clone();
             }
             let result = cluster.ask_in_turn().await.map(|map| {
+                tracing::debug!(masters = map.masters.len(), "who has which slots of the cluster was read");
                 *cluster.0.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
             });
             *last = Some((Instant::now(), result.clone()));
@@ -178,7 +179,7 @@ impl Cluster {
         }
         let mut fault = None;
         while let Some(answer) = questions.join_next().await {
-            match answer.unwrap_or_else(|_| Err(Fault::unavailable("the runtime is shutting down"))) {
+            match Fault::of_task(answer) {
                 Ok(slots) => return self.map_of(slots, &old),
                 Err(new) => fault = Some(new),
             }
@@ -224,10 +225,7 @@ fn no_address() -> Fault {
 async fn ask(node: &Node) -> Result<Vec<(u16, u16, Address)>, Fault> {
     let mut question = cmd("CLUSTER");
     question.arg("SLOTS");
-    let answer = node.link.send(&question).await.map_err(|failure| match failure {
-        Failure::Refused(error) => Fault::answered(&error),
-        Failure::NotSent(fault) | Failure::Lost(fault) => fault,
-    })?;
+    let answer = node.link.send(&question).await.map_err(Failure::into_fault)?;
     let slots = read_slots(answer, &node.address);
     if slots.is_empty() {
         Err(Fault::unavailable("a node of the cluster knows of no slots"))

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::error::Error as _;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
 use redis::{ErrorKind as Driver, RedisError, ServerError};
 use session_core::{Error, ErrorKind};
+use tokio::task::JoinError;
 
 /// What connecting says when its time is over.
 pub(crate) const NO_ANSWER: &str =
@@ -24,12 +26,17 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What went wrong, whatever was sent.
+    pub fn into_fault(self) -> Fault {
+        match self {
+            Self::NotSent(fault) | Self::Lost(fault) => fault,
+            Self::Refused(error) => Fault::answered(&error),
+        }
+    }
+
     /// As an error of something that changes nothing.
     pub fn of_read(self) -> Error {
-        match self {
-            Self::NotSent(fault) | Self::Lost(fault) => fault.into_error(),
-            Self::Refused(error) => Fault::answered(&error).into_error(),
-        }
+        self.into_fault().into_error()
     }
 
     /// As an error of something that may have changed what is stored.
@@ -58,6 +65,15 @@ pub(crate) struct Fault {
     said: Option<String>,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.said {
+            Some(said) => write!(f, "{} ({said})", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
 impl Fault {
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), said: None }
@@ -65,6 +81,11 @@ impl Fault {
 
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
+    }
+
+    /// What came of a task of ours, which a runtime that shuts down ends early.
+    pub fn of_task<T>(joined: Result<Result<T, Self>, JoinError>) -> Result<T, Self> {
+        joined.unwrap_or_else(|_| Err(Self::unavailable("the runtime is shutting down")))
     }
 
     pub fn into_error(self) -> Error {

@@ -1,9 +1,10 @@
 //! The way to one server: a connection that all requests share, replaced when it breaks or hangs.
 //!
-//! Requests never wait for each other's answers on a shared connection, so more of them would not be faster
-//! (docs/redis.md has the measurement), and there is no pool whose connections could go stale. What the
+//! Requests on a shared connection do not wait for each other's answers, so several connections would not be
+//! faster (docs/redis.md has the measurement), and there is no pool whose connections could go stale. What the
 //! driver's own reconnecting connection does not do is leave a server that hangs.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -14,9 +15,9 @@ use crate::connection::Connection;
 use crate::error::{Failure, Fault};
 use crate::server::{Server, expect_mode};
 
-/// How a connection to the right server is made.
+/// How a connection to the right server is made. Displayed, it says which server that is.
 #[async_trait]
-pub(crate) trait Connect: Send + Sync + 'static {
+pub(crate) trait Connect: fmt::Display + Send + Sync + 'static {
     async fn connect(&self) -> Result<Connection, Fault>;
 }
 
@@ -33,6 +34,12 @@ impl Connect for Direct {
         let (connection, hello) = self.server.connect().await?;
         expect_mode(&hello, self.mode)?;
         Ok(connection)
+    }
+}
+
+impl fmt::Display for Direct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.server.fmt(f)
     }
 }
 
@@ -81,10 +88,7 @@ impl Link {
         // On a task of its own: callers that give up must not make an attempt that takes long begin again.
         let (link, asked) = (self.clone(), Instant::now());
         let attempt = tokio::spawn(async move { link.connect(asked).await });
-        attempt
-            .await
-            .unwrap_or_else(|_| Err(Fault::unavailable("the runtime is shutting down")))
-            .map_err(Failure::NotSent)
+        Fault::of_task(attempt.await).map_err(Failure::NotSent)
     }
 
     async fn connect(&self, asked: Instant) -> Result<Connection, Fault> {
@@ -99,11 +103,16 @@ impl Link {
         }
         match self.0.way.connect().await {
             Ok(connection) => {
+                tracing::debug!(server = %self.0.way, "connected");
                 *failed = None;
                 *self.slot() = Some(connection.clone());
                 Ok(connection)
             }
             Err(fault) => {
+                // Said once in a row; while a server is down there are many.
+                if failed.is_none() {
+                    tracing::warn!(server = %self.0.way, error = %fault, "not connected, trying again with each request");
+                }
                 *failed = Some((Instant::now(), fault.clone()));
                 Err(fault)
             }

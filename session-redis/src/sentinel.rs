@@ -1,5 +1,7 @@
 //! Sentinels: which server is the master now.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use redis::{Value, cmd};
 use session_core::{ErrorKind, Result};
@@ -62,7 +64,7 @@ impl Connect for Sentinels {
         let mut tried: Vec<Address> = Vec::new();
         let (mut of_master, mut of_sentinel) = (None, None);
         while let Some(answer) = questions.join_next().await {
-            match answer.unwrap_or_else(|_| Err(Fault::unavailable("the runtime is shutting down"))) {
+            match Fault::of_task(answer) {
                 Ok(address) if tried.contains(&address) => {}
                 Ok(address) => {
                     match self.master_at(&address).await {
@@ -79,16 +81,19 @@ impl Connect for Sentinels {
     }
 }
 
+impl fmt::Display for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the master `{}` of the sentinels", self.master)
+    }
+}
+
 /// Where one sentinel says that the master is.
 async fn ask(sentinel: &Server, master: &str) -> Result<Address, Fault> {
     let (connection, hello) = sentinel.connect().await?;
     expect_mode(&hello, "sentinel")?;
     let mut question = cmd("SENTINEL");
     question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-    let answer = connection.send(&question).await.map_err(|failure| match failure {
-        Failure::Refused(error) => Fault::answered(&error),
-        Failure::NotSent(fault) | Failure::Lost(fault) => fault,
-    })?;
+    let answer = connection.send(&question).await.map_err(Failure::into_fault)?;
     let unreadable = || Fault::unavailable("the sentinel's answer cannot be read");
     match answer {
         Value::Nil => Err(Fault::new(

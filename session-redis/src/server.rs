@@ -1,5 +1,6 @@
 //! A server: how a connection to it is opened, and what it says of itself.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -140,6 +141,12 @@ impl Server {
     }
 }
 
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.info.addr().fmt(f)
+    }
+}
+
 impl Hello {
     fn read(entries: Vec<(Value, Value)>) -> Result<Self, Fault> {
         let mut hello = Self::default();
@@ -184,4 +191,41 @@ pub(crate) fn expect_mode(hello: &Hello, expected: &str) -> Result<(), Fault> {
         _ => return Ok(()),
     };
     Err(Fault::new(ErrorKind::Config, use_instead))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(fields: &[(&str, &str)]) -> Result<Hello, Fault> {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        Hello::read(fields.iter().map(|(key, value)| (text(key), text(value))).collect())
+    }
+
+    #[test]
+    fn a_server_before_7_is_too_old_and_valkey_is_not() {
+        for version in ["6.2.14", "5.0.7"] {
+            let fault = hello(&[("server", "redis"), ("version", version)]).unwrap_err();
+            assert!(fault.kind == ErrorKind::Config && fault.to_string().contains(version), "{fault}");
+        }
+        for (server, version) in [("redis", "7.0.15"), ("redis", "8.2.0"), ("valkey", "8.0.1"), ("other", "")]
+        {
+            assert!(hello(&[("server", server), ("version", version)]).is_ok(), "{server} {version}");
+        }
+    }
+
+    #[test]
+    fn a_server_of_another_kind_is_told_which_engine_to_use() {
+        for (mode, expected, says) in [
+            ("cluster", "standalone", "redis_cluster"),
+            ("sentinel", "standalone", "redis_sentinel"),
+            ("standalone", "cluster", "`redis`"),
+        ] {
+            let fault = expect_mode(&hello(&[("mode", mode)]).unwrap(), expected).unwrap_err();
+            assert!(fault.kind == ErrorKind::Config && fault.to_string().contains(says), "{fault}");
+        }
+        for mode in ["cluster", ""] {
+            assert!(expect_mode(&hello(&[("mode", mode)]).unwrap(), "cluster").is_ok());
+        }
+    }
 }

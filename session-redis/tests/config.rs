@@ -134,6 +134,7 @@ fn checklist_24_a_configuration_does_not_show_its_passwords() {
     assert!(!format!("{config:?} {provider:?}").contains("hunter"), "{config:?}");
 }
 
+#[cfg(feature = "tls")]
 #[test]
 fn a_file_that_is_missing_is_named() {
     let error = error(Standalone, "rediss://:hunter2@127.0.0.1?ca=/nowhere/ca.pem");

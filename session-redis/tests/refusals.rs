@@ -7,7 +7,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, DestroyOutcome, Error, ErrorKind, Provider, StorageId, WriteOutcome};
+use session_core::{
+    Condition, DestroyOutcome, Error, ErrorKind, Provider, Rename, State, StorageId, WriteOutcome,
+};
 use session_redis::{RedisProvider, Topology};
 use session_servers::redis::Redis;
 use support::{IDLE, config, connect, id, next, session, stored};
@@ -223,6 +225,34 @@ async fn what_is_wrong_with_a_server_is_told_when_connecting() {
         provider.write(&id, &next(&record, 2), Condition::Over(record.stamp()), IDLE).await.unwrap_err();
     assert_eq!(replace.kind(), ErrorKind::Config);
     assert!(replace.to_string().contains("rights"), "{replace:?}");
+}
+
+/// The list of docs/redis.md.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_user_with_the_rights_that_the_docs_list_can_do_everything() {
+    let server = Redis::start().unwrap();
+    let docs = include_str!("../../docs/redis.md");
+    let rule = docs.lines().find_map(|line| line.trim().strip_prefix("ACL SETUSER app ")).unwrap();
+    server
+        .cli(&[&["ACL", "SETUSER", "app"], &rule.split_whitespace().collect::<Vec<_>>()[..]].concat())
+        .unwrap();
+    let provider = connect(&format!("redis://app:secret@{}", server.process().address())).await;
+    let (old, record) = stored(&provider).await;
+    let (new, mut tombstone) = (id(), next(&record, 0));
+    tombstone.header.state = State::Moved(new.clone());
+    let moved = next(&record, 2);
+    let rename = Rename::new((&old, record.stamp()), (&new, &moved, IDLE), &tombstone);
+    assert!(matches!(provider.rename(&rename).await.unwrap(), WriteOutcome::Stored(_)));
+    assert!(!provider.read(&old, IDLE).await.unwrap().unwrap().is_live());
+    assert!(provider.exists(&new).await.unwrap());
+    assert_eq!(provider.count().await.unwrap(), Some(1));
+    assert!(matches!(provider.destroy(&new, Some(moved.stamp())).await.unwrap(), DestroyOutcome::Destroyed));
+    server.cli(&["SET", &key(&new), "SSN\u{1}\u{1}cut short"]).unwrap();
+    assert!(matches!(provider.destroy(&new, None).await.unwrap(), DestroyOutcome::Destroyed));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // What the server refused, it has in its log.
+    assert_eq!(server.cli(&["ACL", "LOG"]).unwrap().trim(), "");
 }
 
 #[tokio::test]
