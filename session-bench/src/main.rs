@@ -15,8 +15,11 @@ use measure::Effort;
 use report::Row;
 use rows::{local, scale};
 
+/// Measures the rows of a group.
+type Measuring = fn(Effort) -> Vec<Row>;
+
 /// The groups of rows, by the name that `--only` takes.
-const GROUPS: [(&str, fn(Effort) -> Vec<Row>); 4] = [
+const GROUPS: [(&str, Measuring); 4] = [
     ("untouched", local::untouched),
     ("memory", local::memory),
     ("cookie", local::cookie),

@@ -54,7 +54,8 @@ pub fn file(runtime: &Rc<Runtime>, directory: PathBuf, work: Work) -> Subject {
                         blocking(move || replace(&lock, &path)).await;
                     }
                     Work::Read => {
-                        blocking(move || assert_eq!(fs::read(path).map_or(0, |bytes| bytes.len()), 400)).await
+                        blocking(move || assert_eq!(fs::read(path).map_or(0, |bytes| bytes.len()), 400))
+                            .await;
                     }
                     Work::ReadModifyWrite => {
                         let again = path.clone();

@@ -13,7 +13,7 @@ use session_memory::MemoryProvider;
 use crate::peers;
 use crate::work::{COUNT, USER, User};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 /// How many requests are timed at each size.
 const REQUESTS: u64 = 200_000;
 
