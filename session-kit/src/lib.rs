@@ -63,7 +63,7 @@
 //! |---|---|---|
 //! | `tower` | `tower` | axum 0.8, and every `tower` service over `http` types |
 //!
-//! Without a framework, [`Manager::start`] and [`Manager::load`] do what an adapter does.
+//! Without a framework, [`Manager::start`] and [`Manager::load`] do what an adapter does; `examples/worker.rs` shows it.
 
 pub use session_core::*;
 
