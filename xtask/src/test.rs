@@ -91,8 +91,8 @@ mod tests {
         assert_eq!(
             lines(&[]),
             [
-                "test --no-fail-fast --workspace --all-features --tests -- --include-ignored",
-                "test --no-fail-fast --workspace --all-features --doc",
+                "test --no-fail-fast --workspace --exclude session-bench --all-features --tests -- --include-ignored",
+                "test --no-fail-fast --workspace --exclude session-bench --all-features --doc",
             ]
         );
         assert_eq!(lines(&["-p", "a"]), ["test --no-fail-fast -p a -- --include-ignored"]);
