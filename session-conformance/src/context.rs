@@ -68,7 +68,7 @@ impl Context {
 
     /// The shortest lifetime that can be waited for: two steps of the engine's granularity.
     pub fn short(&self) -> Duration {
-        let shortest = Duration::from_millis(if self.clock.is_some() { 10_000 } else { 600 });
+        let shortest = Duration::from_millis(if self.clock.is_some() { 10_000 } else { 1_000 });
         (self.capabilities().expiry_granularity * 2).max(shortest)
     }
 
@@ -80,9 +80,19 @@ impl Context {
         }
     }
 
-    /// Lets time pass until what was to live for `ttl` from now is over on any honest clock.
+    /// Lets time pass until what was to live for `ttl` from now is over on any honest clock: lifetimes are rounded up
+    /// to the engine's granularity, and a clock that ticks so coarsely may be a tick behind.
     pub async fn outlive(&self, ttl: Duration) {
-        self.pass(ttl + self.capabilities().expiry_granularity + Duration::from_millis(100)).await;
+        let tick = self.capabilities().expiry_granularity.as_nanos().max(1);
+        let nanos = (ttl.as_nanos().div_ceil(tick) + 1) * tick;
+        let rounded = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.pass(rounded + Duration::from_millis(100)).await;
+    }
+
+    /// How long an operation may take in tests that let calls hang: little, because they wait for it, and enough for
+    /// a server on a busy machine to answer the second try.
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(if self.clock.is_some() { 500 } else { 2_000 })
     }
 
     // ---- records, for the provider by itself ----
@@ -135,6 +145,12 @@ impl Context {
 
     // ---- sessions, through a manager ----
 
+    /// A manager that gives up after [`patience`](Self::patience).
+    pub fn impatient(&self, provider: Arc<dyn Provider>) -> Manager {
+        let builder = self.builder_over(provider).operation_timeout(self.patience());
+        builder.build().expect("a sound configuration")
+    }
+
     /// A manager of this engine, to be configured further.
     pub fn builder(&self) -> ManagerBuilder {
         self.builder_over(self.provider())
@@ -143,6 +159,8 @@ impl Context {
     /// A manager over a provider of one's own, such as a [`Layer`](crate::layers::Layer) around the engine.
     pub fn builder_over(&self, provider: Arc<dyn Provider>) -> ManagerBuilder {
         let builder = Manager::builder_shared(provider).idle_timeout(LONG).absolute_timeout(ABSOLUTE);
+        // So long that a machine with other work to do does not look like an engine that does not answer.
+        let builder = builder.operation_timeout(Duration::from_secs(30));
         match &self.clock {
             Some(clock) => builder.clock(clock.clone()),
             None => builder,
@@ -241,4 +259,17 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl Fn
 pub fn cookie(manager: &Manager, token: &Token) -> String {
     let name = manager.transport().cookie_name().expect("the cookie transport");
     format!("theme=dark; {name}={}; lang=en", token.expose())
+}
+
+/// Runs cases side by side, each as a task, and panics when one of them does.
+pub async fn side_by_side<F>(cases: impl IntoIterator<Item = F>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks: tokio::task::JoinSet<()> = cases.into_iter().collect();
+    while let Some(case) = tasks.join_next().await {
+        if let Err(error) = case {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
 }

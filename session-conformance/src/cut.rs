@@ -39,7 +39,7 @@ impl Polls {
     }
 
     /// The next number of polls; `None` when the operation was done.
-    pub fn next(&mut self) -> Option<usize> {
+    pub fn next_cut(&mut self) -> Option<usize> {
         assert!(self.next < Self::MOST, "not done after {} polls", Self::MOST);
         self.next += 1;
         (!self.done).then_some(self.next - 1)

@@ -14,6 +14,9 @@
 /// leaves the record with the client writes `suite!(client_side: …)` and is held to what such an engine can do.
 #[macro_export]
 macro_rules! suite {
+    (client_side: $harness:expr) => {
+        $crate::__client_side_behaviours! { __tests [] [$harness] }
+    };
     // One attribute at a time: an expression may begin with `#` as well.
     (#[$attribute:meta] $($rest:tt)*) => {
         $crate::suite! { @[#[$attribute]] $($rest)* }
@@ -154,6 +157,7 @@ macro_rules! __behaviours {
                 deletes_and_flushes_are_merged_too,
                 of_two_that_take_one_value_one_gets_it,
                 after_the_release_the_handle_shows_what_was_committed,
+                the_untyped_store_is_the_same_session,
             }
             logout {
                 checklist_05_a_destroyed_session_cannot_be_replayed,
@@ -223,6 +227,9 @@ macro_rules! __behaviours {
                 a_logout_whose_answer_is_lost_is_a_logout,
                 a_regeneration_whose_answer_is_lost_is_done_once,
                 a_logout_before_the_second_try_of_a_regeneration_holds,
+                a_late_update_changes_nothing,
+                a_late_create_brings_nobody_back,
+                a_late_regeneration_brings_nobody_back,
             }
             cancellation {
                 checklist_31_a_dropped_read_mixes_nothing_up,
@@ -257,6 +264,64 @@ macro_rules! __behaviours {
             privacy {
                 checklist_24_no_token_in_debug_output,
                 checklist_24_no_token_in_errors,
+            }
+        }
+    };
+}
+
+/// What engines do that leave the record with the client: what they share with the others, and their own.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __client_side_behaviours {
+    ($($mode:tt)*) => {
+        $crate::__expand! { $($mode)*
+            client_side {
+                every_write_gives_a_token,
+                there_is_nothing_to_count_or_to_collect,
+                a_release_gives_the_client_the_new_record,
+                of_two_requests_at_once_the_last_answer_wins,
+                a_logout_takes_the_cookie_away,
+                checklist_25_a_changed_token_is_nobodys,
+                checklist_06_a_token_ends_after_its_idle_time,
+                use_gives_a_token_that_lives_longer,
+                a_release_past_a_deadline_is_expired,
+                what_is_too_large_is_refused,
+                idle_classes_are_refused,
+            }
+            nothing {
+                a_session_that_was_never_written_to_is_not_stored,
+                an_untouched_request_asks_nothing,
+                an_unchanged_session_is_not_rewritten,
+                a_new_session_that_is_empty_again_is_not_stored,
+                a_release_if_present_creates_nothing,
+                a_stale_cookie_is_left_alone,
+                a_cookie_is_sent_only_when_it_changes,
+            }
+            identity {
+                checklist_02_an_unknown_id_is_never_adopted,
+                every_session_has_an_id_of_its_own,
+                checklist_30_of_several_cookies_the_one_live_session_is_used,
+            }
+            deadlines {
+                checklist_07_activity_does_not_extend_the_absolute_deadline,
+                checklist_07_every_write_ends_at_the_absolute_deadline,
+                a_release_past_the_absolute_deadline_is_expired,
+            }
+            limits {
+                a_session_keeps_its_limits,
+                a_value_of_another_type_is_an_error_and_stays,
+            }
+            regeneration {
+                of_a_new_session_is_a_create,
+            }
+            hanging_up {
+                what_was_not_released_is_not_stored,
+                a_create_that_has_begun_is_finished,
+                a_load_that_is_given_up_is_nobodys_loss,
+                a_panic_in_a_handler_stores_nothing,
+            }
+            privacy {
+                checklist_24_no_token_in_debug_output,
             }
         }
     };

@@ -24,6 +24,7 @@ impl Stopwatch {
         )
     }
 
+    #[cfg_attr(not(feature = "metrics"), allow(clippy::unused_self, reason = "nothing is measured"))]
     pub(crate) fn stop(&self, engine: &'static str, operation: &'static str) {
         #[cfg(feature = "metrics")]
         metrics::histogram!("session_operation_seconds", "engine" => engine, "operation" => operation)

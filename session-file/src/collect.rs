@@ -32,11 +32,11 @@ impl Shared {
     /// The walk is left where others find it, so that a caller that gives up loses nothing.
     pub(crate) fn collect_slice(&self, limit: usize) -> Result<Collected> {
         let left_off = self.walk.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let root = self.root.open()?;
         let mut walk = match left_off {
             Some(walk) => walk,
             None => Walk::begin(self.root.open()?)?,
         };
-        let root = walk.root().try_clone().map_err(|_| crate::error::failed(rustix::io::Errno::MFILE))?;
         let (mut removed, mut failure) = (0, None);
         let ended = each(&mut walk, |leaf, entry| {
             // A file that cannot be looked at must not keep the others from being collected.
@@ -62,7 +62,7 @@ impl Shared {
 
     /// Removes what has expired and what a killed writer left. Says whether it was a record.
     fn collect(&self, root: &OwnedFd, leaf: &Leaf, entry: &Entry) -> Result<bool> {
-        let (directory, sync) = (&leaf.directory, self.root.sync);
+        let (directory, sync) = (leaf.directory()?, self.root.sync);
         match entry {
             Entry::Session(name) => {
                 if !self.has_expired(leaf, name)? {
@@ -87,7 +87,7 @@ impl Shared {
     }
 
     fn has_expired(&self, leaf: &Leaf, name: &Name) -> Result<bool> {
-        let head = file::head(File::open(&leaf.directory, name, OFlags::RDONLY))?;
+        let head = file::head(File::open(leaf.directory()?, name, OFlags::RDONLY))?;
         Ok(head.is_some_and(|head| head.has_expired(self.clock.now())))
     }
 
@@ -95,7 +95,7 @@ impl Shared {
     pub(crate) fn count_slice(&self, walk: &mut Walk, sessions: &mut u64) -> Result<bool> {
         each(walk, |leaf, entry| {
             if let Entry::Session(name) = entry {
-                let head = file::head(File::open(&leaf.directory, &name, OFlags::RDONLY))?;
+                let head = file::head(File::open(leaf.directory()?, &name, OFlags::RDONLY))?;
                 *sessions += u64::from(head.is_some_and(|head| head.is_session_at(self.clock.now())));
             }
             Ok(ControlFlow::Continue(()))

@@ -1,6 +1,6 @@
 //! One session's file: read, replaced, touched in place, removed.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
 use rustix::io::{Errno, pread, pwrite, read, retry_on_intr, write};
@@ -14,40 +14,33 @@ use crate::root::{CAREFUL, FILE, found};
 /// More than any session should hold, and few enough that a file which is none fills no memory.
 pub(crate) const LARGEST: usize = 64 << 20;
 
-/// An opened file that may hold a session: a regular one.
+/// An opened file that may hold a session.
 #[derive(Debug)]
-pub(crate) struct File {
-    file: OwnedFd,
-    size: usize,
-}
+pub(crate) struct File(pub OwnedFd);
 
 impl File {
-    pub(crate) fn open(leaf: &OwnedFd, name: &Name, access: OFlags) -> Result<Option<Self>> {
+    pub(crate) fn open(leaf: BorrowedFd<'_>, name: &Name, access: OFlags) -> Result<Option<Self>> {
         match found(openat(leaf, name.as_str(), access | CAREFUL, Mode::empty())) {
-            Ok(Some(file)) => Self::new(file).map(Some),
-            Ok(None) => Ok(None),
+            Ok(file) => Ok(file.map(Self)),
             Err(Errno::LOOP | Errno::NXIO | Errno::ISDIR) => Err(no_file()),
             Err(errno) => Err(failed(errno)),
         }
     }
 
-    pub(crate) fn new(file: OwnedFd) -> Result<Self> {
-        let stat = fstat(&file).map_err(failed)?;
+    /// The whole record.
+    pub(crate) fn record(&self) -> Result<Record> {
+        let stat = fstat(&self.0).map_err(failed)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(no_file());
         }
-        Ok(Self { file, size: usize::try_from(stat.st_size).unwrap_or(usize::MAX) })
-    }
-
-    /// The whole record.
-    pub(crate) fn record(&self) -> Result<Record> {
-        if self.size > LARGEST {
+        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+        if size > LARGEST {
             return Err(corrupt("it is larger than a session can be"));
         }
-        let mut bytes = vec![0; self.size];
+        let mut bytes = vec![0; size];
         let mut filled = 0;
-        while filled < self.size {
-            match retry_on_intr(|| read(&self.file, &mut bytes[filled..])).map_err(failed)? {
+        while filled < size {
+            match retry_on_intr(|| read(&self.0, &mut bytes[filled..])).map_err(failed)? {
                 0 => break,
                 more => filled += more,
             }
@@ -56,10 +49,14 @@ impl File {
         Record::decode(bytes).map_err(|error| error.in_engine(crate::ENGINE))
     }
 
+    /// What its first bytes tell.
     pub(crate) fn head(&self) -> Result<Head> {
         let mut bytes = [0; HEADER_BYTES];
-        let length = retry_on_intr(|| pread(&self.file, &mut bytes, 0)).map_err(failed)?;
-        Ok(Head::parse(&bytes[..length]))
+        match retry_on_intr(|| pread(&self.0, &mut bytes, 0)) {
+            Ok(length) => Ok(Head::parse(&bytes[..length])),
+            Err(Errno::SPIPE | Errno::ISDIR) => Ok(Head::Foreign),
+            Err(errno) => Err(failed(errno)),
+        }
     }
 
     /// Moves the idle deadline of a session that is alive, and says whether it is. The caller holds the lock.
@@ -68,7 +65,7 @@ impl File {
             head @ Head::Ours { absolute, .. } if head.is_session_at(now) => {
                 let deadline = to(absolute).as_millis().to_be_bytes();
                 // Eight bytes within one block: readers see the old ones or the new ones.
-                match retry_on_intr(|| pwrite(&self.file, &deadline, DEADLINE as u64)).map_err(failed)? {
+                match retry_on_intr(|| pwrite(&self.0, &deadline, DEADLINE as u64)).map_err(failed)? {
                     8 => Ok(true),
                     _ => Err(failed(Errno::IO)),
                 }
@@ -89,7 +86,7 @@ pub(crate) fn head(found: Result<Option<File>>) -> Result<Option<Head>> {
 }
 
 /// Replaces a session's file by one with these bytes, or leaves it as it is. The caller holds the lock.
-pub(crate) fn replace(leaf: &OwnedFd, name: &Name, bytes: &[u8], sync: bool) -> Result<()> {
+pub(crate) fn replace(leaf: BorrowedFd<'_>, name: &Name, bytes: &[u8], sync: bool) -> Result<()> {
     let temporary = name.temporary();
     let done =
         fill(leaf, &temporary, bytes, sync).and_then(|()| renameat(leaf, &*temporary, leaf, name.as_str()));
@@ -101,12 +98,12 @@ pub(crate) fn replace(leaf: &OwnedFd, name: &Name, bytes: &[u8], sync: bool) -> 
 }
 
 /// Removes a session's file. The caller holds the lock.
-pub(crate) fn remove(leaf: &OwnedFd, file: &str, sync: bool) -> Result<()> {
+pub(crate) fn remove(leaf: BorrowedFd<'_>, file: &str, sync: bool) -> Result<()> {
     unlinkat(leaf, file, AtFlags::empty()).map_err(failed)?;
     on_disk(leaf, sync)
 }
 
-fn fill(leaf: &OwnedFd, temporary: &str, mut bytes: &[u8], sync: bool) -> Result<(), Errno> {
+fn fill(leaf: BorrowedFd<'_>, temporary: &str, mut bytes: &[u8], sync: bool) -> Result<(), Errno> {
     let create = || openat(leaf, temporary, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFUL, FILE);
     let file = match create() {
         Err(Errno::EXIST) => {
@@ -125,7 +122,7 @@ fn fill(leaf: &OwnedFd, temporary: &str, mut bytes: &[u8], sync: bool) -> Result
     if sync { fsync(&file) } else { Ok(()) }
 }
 
-fn on_disk(directory: &OwnedFd, sync: bool) -> Result<()> {
+fn on_disk(directory: BorrowedFd<'_>, sync: bool) -> Result<()> {
     if sync { fsync(directory).map_err(not_on_disk) } else { Ok(()) }
 }
 

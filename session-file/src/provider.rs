@@ -1,6 +1,6 @@
 //! The provider: which steps an operation is made of, and what is done under the lock.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -139,7 +139,7 @@ impl Provider for FileProvider {
                 Some(leaf) => leaf,
                 None => shared.root.make_leaf(root, &place)?,
             };
-            file::replace(&leaf, &place, &bytes, shared.root.sync)?;
+            file::replace(leaf.as_fd(), &place, &bytes, shared.root.sync)?;
             Ok(WriteOutcome::stored())
         })
         .await
@@ -150,7 +150,7 @@ impl Provider for FileProvider {
         let place = name.clone();
         self.locked(&name, move |shared, root| {
             let Some(leaf) = Root::leaf(root, &place)? else { return Ok(false) };
-            let Some(file) = File::open(&leaf, &place, OFlags::RDWR)? else { return Ok(false) };
+            let Some(file) = File::open(leaf.as_fd(), &place, OFlags::RDWR)? else { return Ok(false) };
             let now = shared.clock.now();
             file.touch(now, |absolute| now.after(ttl).min(absolute))
         })
@@ -176,7 +176,7 @@ impl Provider for FileProvider {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {}
                 Err(error) => return Err(error),
             }
-            file::remove(&leaf, place.as_str(), shared.root.sync)?;
+            file::remove(leaf.as_fd(), place.as_str(), shared.root.sync)?;
             Ok(DestroyOutcome::Destroyed)
         })
         .await
@@ -227,9 +227,9 @@ impl Shared {
     /// A session's file, for those who hold no lock.
     fn find(&self, name: &Name) -> Result<Option<File>> {
         match self.root.file_at_once(name) {
-            Some(file) => File::new(file).map(Some),
+            Some(file) => Ok(Some(File(file))),
             None => match Root::leaf(&self.root.open()?, name)? {
-                Some(leaf) => File::open(&leaf, name, OFlags::RDONLY),
+                Some(leaf) => File::open(leaf.as_fd(), name, OFlags::RDONLY),
                 None => Ok(None),
             },
         }
@@ -237,7 +237,7 @@ impl Shared {
 
     /// The record in a directory under a name, unless its time is over.
     fn alive(&self, leaf: &OwnedFd, name: &Name) -> Result<Option<Record>> {
-        let file = File::open(leaf, name, OFlags::RDONLY)?;
+        let file = File::open(leaf.as_fd(), name, OFlags::RDONLY)?;
         let record = file.map(|file| file.record()).transpose()?;
         Ok(self.unless_expired(record))
     }

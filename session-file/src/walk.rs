@@ -1,6 +1,6 @@
 //! A walk over all files that can be this engine's, which can stop anywhere and go on later.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::vec;
 
 use rustix::fs::{Dir, FileType};
@@ -14,19 +14,24 @@ use crate::root::open_directory;
 /// Where a walk is: the directories that are still to be seen, and the one that is being read.
 #[derive(Debug)]
 pub(crate) struct Walk {
-    root: OwnedFd,
-    first: Levels,
-    second: Option<(String, OwnedFd, Levels)>,
-    leaf: Option<(Leaf, Dir)>,
+    root: Level,
+    second: Option<Level>,
+    leaf: Option<Leaf>,
 }
 
-type Levels = vec::IntoIter<String>;
+/// A directory whose directories are to be seen.
+#[derive(Debug)]
+struct Level {
+    name: String,
+    directory: Dir,
+    rest: vec::IntoIter<String>,
+}
 
 /// A directory that sessions lie in.
 #[derive(Debug)]
 pub(crate) struct Leaf {
     levels: [String; 2],
-    pub directory: OwnedFd,
+    files: Dir,
 }
 
 /// A file whose name and place are those of this engine.
@@ -38,12 +43,8 @@ pub(crate) enum Entry {
 
 impl Walk {
     pub(crate) fn begin(root: OwnedFd) -> Result<Self> {
-        let first = levels(&root).map_err(failed)?;
-        Ok(Self { root, first, second: None, leaf: None })
-    }
-
-    pub(crate) const fn root(&self) -> &OwnedFd {
-        &self.root
+        let root = Level::new(String::new(), root).map_err(failed)?;
+        Ok(Self { root, second: None, leaf: None })
     }
 
     /// The next file, `None` at the end.
@@ -51,11 +52,11 @@ impl Walk {
         loop {
             // In two steps, since a reference that may be returned cannot be given up again.
             let entry = match &mut self.leaf {
-                Some((leaf, files)) => leaf.next(files)?,
+                Some(leaf) => leaf.next().map_err(failed)?,
                 None => None,
             };
             match entry {
-                Some(entry) => return Ok(self.leaf.as_ref().map(|(leaf, _)| (leaf, entry))),
+                Some(entry) => return Ok(self.leaf.as_ref().map(|leaf| (leaf, entry))),
                 None if self.next_leaf().map_err(failed)? => {}
                 None => return Ok(None),
             }
@@ -66,32 +67,58 @@ impl Walk {
     fn next_leaf(&mut self) -> Result<bool, Errno> {
         self.leaf = None;
         loop {
-            if let Some((first, parent, rest)) = &mut self.second {
-                for second in rest {
-                    if let Some(directory) = enter(parent, &second)? {
-                        let files = Dir::read_from(&directory)?;
-                        let levels = [first.clone(), second];
-                        self.leaf = Some((Leaf { levels, directory }, files));
-                        return Ok(true);
-                    }
-                }
+            if let Some(second) = &mut self.second
+                && let Some((name, directory)) = second.enter()?
+            {
+                let levels = [second.name.clone(), name];
+                self.leaf = Some(Leaf { levels, files: Dir::new(directory)? });
+                return Ok(true);
             }
-            let Some(first) = self.first.next() else { return Ok(false) };
-            self.second = match enter(&self.root, &first)? {
-                Some(directory) => {
-                    let rest = levels(&directory)?;
-                    Some((first, directory, rest))
-                }
-                None => None,
-            };
+            match self.root.enter()? {
+                Some((name, directory)) => self.second = Some(Level::new(name, directory)?),
+                None => return Ok(false),
+            }
         }
     }
 }
 
+impl Level {
+    /// Finds the directories in it whose names can be those of a level: at most 64.
+    fn new(name: String, directory: OwnedFd) -> Result<Self, Errno> {
+        let mut directory = Dir::new(directory)?;
+        let mut levels = Vec::new();
+        while let Some(entry) = directory.read() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if is_level(name) && matches!(entry.file_type(), FileType::Directory | FileType::Unknown) {
+                levels.push(String::from_utf8_lossy(name).into_owned());
+            }
+        }
+        levels.sort();
+        Ok(Self { name, directory, rest: levels.into_iter() })
+    }
+
+    /// The next directory; what is none, is gone, or is closed to this process, and so not this engine's, is passed.
+    fn enter(&mut self) -> Result<Option<(String, OwnedFd)>, Errno> {
+        for name in &mut self.rest {
+            match open_directory(self.directory.fd()?, &*name) {
+                Ok(directory) => return Ok(Some((name, directory))),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl Leaf {
-    fn next(&self, files: &mut Dir) -> Result<Option<Entry>> {
-        while let Some(file) = files.read() {
-            let file = file.map_err(failed)?;
+    pub(crate) fn directory(&self) -> Result<BorrowedFd<'_>> {
+        self.files.fd().map_err(failed)
+    }
+
+    fn next(&mut self) -> Result<Option<Entry>, Errno> {
+        while let Some(file) = self.files.read() {
+            let file = file?;
             let name = file.file_name().to_bytes();
             let entry = Name::parse(name).map(Entry::Session);
             let entry = entry.or_else(|| Name::parse_temporary(name).map(Entry::Temporary));
@@ -108,28 +135,5 @@ impl Entry {
         match self {
             Self::Session(name) | Self::Temporary(name) => name,
         }
-    }
-}
-
-/// The names in a directory that can be those of a level. There are at most 64 of them.
-fn levels(directory: &OwnedFd) -> Result<Levels, Errno> {
-    let mut levels = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if is_level(name) && matches!(entry.file_type(), FileType::Directory | FileType::Unknown) {
-            levels.push(String::from_utf8_lossy(name).into_owned());
-        }
-    }
-    levels.sort();
-    Ok(levels.into_iter())
-}
-
-/// Opens a directory; `None` for what is none, is gone, or is closed to this process, and so not this engine's.
-fn enter(parent: &OwnedFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
-    match open_directory(parent, name) {
-        Ok(directory) => Ok(Some(directory)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => Ok(None),
-        Err(errno) => Err(errno),
     }
 }

@@ -1,4 +1,4 @@
-//! What every engine must show, shown by this one; with and without waiting for the disk.
+//! What every engine must show, shown by this one.
 
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -14,16 +14,15 @@ use tempfile::TempDir;
 struct Files {
     directory: TempDir,
     clock: ManualClock,
-    sync: bool,
 }
 
 impl Files {
-    fn new(sync: bool) -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), clock: ManualClock::default(), sync }
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), clock: ManualClock::default() }
     }
 
     async fn connect(&self) -> Arc<dyn Provider> {
-        let builder = FileProvider::builder(self.directory.path()).sync(self.sync);
+        let builder = FileProvider::builder(self.directory.path());
         Arc::new(builder.clock(Arc::new(self.clock.clone())).connect().await.unwrap())
     }
 }
@@ -51,10 +50,4 @@ impl Harness for Files {
     }
 }
 
-session_conformance::suite!(Files::new(false));
-
-mod on_disk {
-    use super::Files;
-
-    session_conformance::suite!(Files::new(true));
-}
+session_conformance::suite!(Files::new());

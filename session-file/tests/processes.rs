@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::{DAY, create, id, increment, next, record, value};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use session_core::{Condition, ErrorKind, Provider as _, Record, StorageId, Value, WriteOutcome};
 use session_file::FileProvider;
 
@@ -38,6 +38,13 @@ impl Other {
 
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Stops it, and returns when all of it has stopped.
+    fn stop(&self) {
+        self.signal(Signal::STOP);
+        let status = waitpid(Some(Pid::from_child(&self.0)), WaitOptions::UNTRACED).unwrap();
+        assert!(status.is_some_and(|(_, status)| status.stopped()));
     }
 }
 
@@ -184,7 +191,7 @@ async fn a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_h
     let begun = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_micros(rand::random_range(0..2_000))).await;
-        other.signal(Signal::STOP);
+        other.stop();
         if is_locked(directory.path()) {
             break;
         }

@@ -10,10 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use session_core::{Record, StorageId, Timestamp};
 
 use crate::Eviction;
-use crate::shard::{Kind, Shard};
+use crate::queue::{HASH_BITS, Kind};
+use crate::shard::Shard;
 
-/// Enough that 10 million sessions are 10 thousand in a shard, whose table doubles well within a millisecond.
-const MOST_SHARDS: usize = 1024;
+/// Enough that 10 million sessions are 5 thousand in a shard, whose table doubles well within a millisecond.
+const MOST_SHARDS: usize = 2048;
 /// A bounded store has fewer, so that looking for a session to evict stays cheap.
 const SESSIONS_IN_A_SHARD: usize = 64;
 /// How many records are looked at under one lock: some tens of microseconds.
@@ -24,8 +25,8 @@ const SECOND_CHANCES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Store {
     shards: Box<[Mutex<Shard>]>,
-    /// The heads of each shard's queues, so that finding what is due locks nothing: with a thousand shards it
-    /// is a look at 24 KB. They change under the shard's lock, and are a hint to everybody who does not hold it.
+    /// The heads of each shard's queues, so that finding what is due locks nothing: with all shards it
+    /// is a look at 48 KB. They change under the shard's lock, and are a hint to everybody who does not hold it.
     heads: Box<[Heads]>,
     /// Keyed at random: a plain id is what a client sent, and must not be able to choose its place in a table.
     hasher: RandomState,
@@ -72,7 +73,7 @@ impl Drop for Locked<'_> {
 /// Where an id belongs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
-    pub hash: u64,
+    pub hash: u32,
     pub shard: usize,
 }
 
@@ -92,9 +93,9 @@ impl Store {
 
     pub(crate) fn place(&self, id: &StorageId) -> Place {
         let hash = self.hasher.hash_one(id.as_bytes());
-        // The table takes its places from the low bits and its tags from the high ones.
+        // Other bits for the shard than for its table, or every table would be used in a few places only.
         let shard = usize::try_from(hash >> 32).unwrap_or_default() & (self.shards.len() - 1);
-        Place { hash, shard }
+        Place { hash: u32::try_from(hash & ((1 << HASH_BITS) - 1)).unwrap_or_default(), shard }
     }
 
     pub(crate) fn lock(&self, shard: usize) -> Locked<'_> {

@@ -1,5 +1,7 @@
 //! What every engine must show, shown by this one.
 
+#![allow(clippy::unwrap_used, reason = "a failure fails the test")]
+
 use std::sync::Arc;
 
 use session_conformance::{Harness, async_trait};

@@ -22,12 +22,15 @@
 //! ready, and in a [`packages::Package`] where its binary comes from.
 
 pub mod compose;
+pub mod couchbase;
 mod dir;
 pub mod mariadb;
+pub mod memcached;
 pub mod packages;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod redis;
 mod signals;
 mod spawn;

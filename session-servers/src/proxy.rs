@@ -84,6 +84,7 @@ struct Connection {
     server: TcpStream,
     client_spoke_last: AtomicBool,
     lose_answer: AtomicBool,
+    forgotten: AtomicBool,
 }
 
 impl Proxy {
@@ -148,6 +149,14 @@ impl Proxy {
         self.shared.state().swallow = on;
     }
 
+    /// Every connection that is open now dies in silence, as when a firewall has forgotten it: it stays open, and
+    /// nothing passes it any more in either direction. New ones work.
+    pub fn forget_connections(&self) {
+        for connection in self.shared.state().connections.iter().filter_map(Weak::upgrade) {
+            connection.forgotten.store(true, SeqCst);
+        }
+    }
+
     /// Loses the answers to the next so many requests with these bytes in them (empty: any request): the
     /// server gets the request and answers it, and then the connection is cut instead of passing the answer.
     ///
@@ -194,6 +203,7 @@ impl Shared {
             server,
             client_spoke_last: AtomicBool::new(false),
             lose_answer: AtomicBool::new(false),
+            forgotten: AtomicBool::new(false),
         });
         {
             let mut state = self.state();
@@ -256,6 +266,7 @@ impl Connection {
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..length];
             match fate(bytes) {
+                _ if self.forgotten.load(SeqCst) => {}
                 Fate::Lose => {}
                 Fate::Pass if to.write_all(bytes).is_ok() => {}
                 Fate::Pass | Fate::Cut => break,

@@ -81,6 +81,18 @@ fn a_cut_ends_open_connections_and_allows_new_ones() {
 }
 
 #[test]
+fn forgotten_connections_stay_open_and_silent_and_new_ones_work() {
+    let (server, got) = echo();
+    let proxy = Proxy::start(server).unwrap();
+    let mut client = Client::connect(&proxy);
+    client.ask("abc").unwrap();
+    proxy.forget_connections();
+    assert!(is_timeout(&client.ask("lost").unwrap_err()));
+    assert_eq!(Client::connect(&proxy).ask("new").unwrap(), "new");
+    assert_eq!(got.try_iter().collect::<Vec<_>>(), ["abc", "new"]);
+}
+
+#[test]
 fn refused_connections_find_nobody_and_open_ones_go_on() {
     let proxy = Proxy::start(echo().0).unwrap();
     let mut client = Client::connect(&proxy);

@@ -63,14 +63,13 @@ fn cookie_name(value: &HeaderValue) -> &[u8] {
 
 fn vary(headers: &mut HeaderMap, names: Option<&HeaderValue>) {
     let Some(names) = names else { return };
-    let of = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
-    let said: Vec<String> = headers.get_all(VARY).iter().map(of).collect();
-    let said = |name: &str| {
-        said.iter()
-            .flat_map(|value| value.split(','))
-            .any(|word| matches!(word.trim(), "*") || word.trim() == name)
-    };
-    if !of(names).split(", ").all(said) {
-        headers.append(VARY, names.clone());
+    let mut said = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok()).peekable();
+    if said.peek().is_some() {
+        let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim_ascii).collect();
+        let is_said = |name: &str| said.iter().any(|word| *word == "*" || word.eq_ignore_ascii_case(name));
+        if names.to_str().is_ok_and(|names| names.split(", ").all(is_said)) {
+            return;
+        }
     }
+    headers.append(VARY, names.clone());
 }

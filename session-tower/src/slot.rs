@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::header::COOKIE;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use session_core::{Incoming, RequestSession};
 
 use crate::layer::Setup;
@@ -32,12 +32,17 @@ impl Slot {
     pub(crate) fn open(&self, headers: &HeaderMap, uri: &Uri) -> RequestSession {
         let begin = || {
             let request = self.0.setup.manager.request();
-            let cookies: Vec<&[u8]> =
-                headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes).collect();
+            let mut cookies = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+            // Nearly always there is one, which needs no list.
+            let first = cookies.next().unwrap_or_default();
+            let mut list: Vec<&[u8]> = cookies.collect();
+            if !list.is_empty() {
+                list.insert(0, first);
+            }
             let header = self.0.setup.manager.transport().header_name().and_then(|name| headers.get(name));
             request.present(Incoming {
-                cookies: &cookies,
-                header: header.map(http::HeaderValue::as_bytes),
+                cookies: if list.is_empty() { std::slice::from_ref(&first) } else { &list },
+                header: header.map(HeaderValue::as_bytes),
                 query: uri.query(),
             });
             request

@@ -55,11 +55,9 @@ fn single_features(kit: &Value) -> Vec<String> {
             })
             .count()
     };
-    features
-        .iter()
-        .filter(|(name, switched_on)| *name != "default" && engines(switched_on) < 2)
-        .map(|(name, _)| name.clone())
-        .collect()
+    // In an order of our own: whether a map keeps that of the file depends on what else is built.
+    let alone = features.iter().filter(|(name, on)| *name != "default" && engines(on) < 2);
+    alone.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The engines and drivers among the linked crates that the feature (`redis`, `redis-cluster`) did not ask for.

@@ -1,6 +1,7 @@
 //! The chores of this workspace: `cargo xtask …`.
 #![allow(clippy::print_stdout)] // it talks to a person
 
+mod bench;
 mod dependencies;
 mod features;
 mod interrupt;
@@ -16,6 +17,8 @@ const USAGE: &str = "\
 cargo xtask test [ARGUMENTS]  all tests, with the servers they need; ARGUMENTS are cargo test's
                               (by default --workspace --all-features)
 cargo xtask services          start the servers, say where they are, and keep them until Ctrl-C
+cargo xtask bench [ARGUMENTS] measure against the peers: --only untouched,memory,cookie,file,growth, --quick,
+                              --save FILE
 cargo xtask features          session-kit with each feature alone: it builds and links no other engine
 cargo xtask dependencies      no dependency of a crate asks for a newer Rust than the crate says";
 
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let result = env::set_current_dir(root).and_then(|()| match &arguments[..] {
         ["test", rest @ ..] => test::run(rest),
         ["services"] => services::run(),
+        ["bench", rest @ ..] => bench::run(rest),
         ["features"] => features::run(),
         ["dependencies"] => dependencies::run(),
         ["help" | "--help" | "-h"] => {

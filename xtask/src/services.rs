@@ -3,15 +3,19 @@
 use crate::interrupt::Interrupt;
 use crate::tools::works;
 use session_servers::compose::{self, Service};
+use session_servers::couchbase::{self, CouchbaseMock};
 use session_servers::mariadb::{self, MariaDb};
+use session_servers::memcached::{self, Memcached};
 use session_servers::packages::Package;
 use session_servers::postgres::{self, Postgres};
+use session_servers::redis::{self, Cluster, Redis, Sentinels};
 use std::io;
 use std::process::{Command, ExitCode};
 use std::thread;
 
 /// What the servers (the shared ones here, and those that tests start for themselves) are made of.
-pub const PACKAGES: &[&[Package]] = &[postgres::PACKAGES, mariadb::PACKAGES];
+pub const PACKAGES: &[&[Package]] =
+    &[postgres::PACKAGES, mariadb::PACKAGES, memcached::PACKAGES, couchbase::PACKAGES, redis::PACKAGES];
 
 /// Starts one server and says where it is. A new kind of server is a line here and one in [`PACKAGES`].
 const LOCAL: &[fn() -> io::Result<Local>] = &[
@@ -23,6 +27,29 @@ const LOCAL: &[fn() -> io::Result<Local>] = &[
         let server = MariaDb::start_with(&["--max-connections=300"])?;
         let addresses = vec![(compose::MYSQL, server.url()), (compose::MYSQL_ADMIN, server.admin_url())];
         Ok(Local { addresses, _server: Box::new(server) })
+    },
+    || {
+        let servers = [Memcached::start()?, Memcached::start()?, Memcached::start()?];
+        let address = |server: &Memcached| server.process().address().to_string();
+        let three = servers.iter().map(address).collect::<Vec<_>>().join(";");
+        let addresses = vec![(compose::MEMCACHE, address(&servers[0])), (compose::MEMCACHE_THREE, three)];
+        Ok(Local { addresses, _server: Box::new(servers) })
+    },
+    || {
+        let server = Redis::start()?;
+        Ok(Local { addresses: vec![(compose::REDIS, server.url())], _server: Box::new(server) })
+    },
+    || {
+        let server = Cluster::start()?;
+        Ok(Local { addresses: vec![(compose::REDIS_CLUSTER, server.url())], _server: Box::new(server) })
+    },
+    || {
+        let server = Sentinels::start()?;
+        Ok(Local { addresses: vec![(compose::REDIS_SENTINEL, server.url())], _server: Box::new(server) })
+    },
+    || {
+        let server = CouchbaseMock::start()?;
+        Ok(Local { addresses: vec![(compose::COUCHBASE, server.url())], _server: Box::new(server) })
     },
 ];
 

@@ -38,7 +38,8 @@ fn commands(arguments: &[&str]) -> Vec<Command> {
         let filter = [&["--", "--include-ignored"], filter.get(1..).unwrap_or_default()].concat();
         return vec![test(which, &filter)];
     }
-    let all = ["--workspace", "--all-features"];
+    // The measurements have no tests, and link every peer.
+    let all = ["--workspace", "--exclude", "session-bench", "--all-features"];
     vec![
         test(&[&all[..], &["--tests"]].concat(), &["--", "--include-ignored"]),
         // Apart: an ignored example in the docs is one that cannot be run.
@@ -90,8 +91,8 @@ mod tests {
         assert_eq!(
             lines(&[]),
             [
-                "test --no-fail-fast --workspace --all-features --tests -- --include-ignored",
-                "test --no-fail-fast --workspace --all-features --doc",
+                "test --no-fail-fast --workspace --exclude session-bench --all-features --tests -- --include-ignored",
+                "test --no-fail-fast --workspace --exclude session-bench --all-features --doc",
             ]
         );
         assert_eq!(lines(&["-p", "a"]), ["test --no-fail-fast -p a -- --include-ignored"]);

@@ -56,7 +56,7 @@ async fn at_every_poll(
 ) {
     let neighbours = neighbours(context).await;
     let mut polls = Polls::from(0);
-    while let Some(cut_at) = polls.next() {
+    while let Some(cut_at) = polls.next_cut() {
         let (id, _) = context.stored("before", LONG).await;
         let done = call(cut_at, context, &id).await;
         if cut_at % 2 == 1 {

@@ -126,7 +126,7 @@ pub async fn asking_and_counting_do_not_slide(context: Context) {
     context.pass(short / 4).await;
     assert!(context.provider().exists(&id).await.expect("an answer"));
     context.provider().count().await.expect("an answer");
-    context.outlive(short - short / 4).await;
+    context.outlive(short * 3 / 4).await;
     is_gone(&context, &id).await;
 }
 
@@ -177,7 +177,7 @@ pub async fn the_deadline_is_exact_where_the_clock_is_ours(context: Context) {
         context.outlive(short).await;
         return is_gone(&context, &id).await;
     }
-    context.pass(short - Duration::from_millis(1)).await;
+    context.pass(short.saturating_sub(Duration::from_millis(1))).await;
     assert!(provider.exists(&id).await.expect("an answer"));
     context.pass(Duration::from_millis(1)).await;
     is_gone(&context, &id).await;

@@ -25,7 +25,7 @@ pub async fn a_release_that_has_begun_is_finished(context: Context) {
     let manager = slow(&context);
     let token = begin(&manager, "counter", 0).await;
     let mut polls = Polls::from(1);
-    while let Some(cut_at) = polls.next() {
+    while let Some(cut_at) = polls.next_cut() {
         let session = open(&manager, &token).await;
         session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
         polls.done(cut(cut_at, session.release()).await);
@@ -38,7 +38,7 @@ pub async fn a_release_that_has_begun_is_finished(context: Context) {
 pub async fn a_merge_that_has_begun_is_finished(context: Context) {
     let manager = slow(&context);
     let mut polls = Polls::from(1);
-    while let Some(cut_at) = polls.next() {
+    while let Some(cut_at) = polls.next_cut() {
         let token = begin(&manager, "counter", 0).await;
         let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
         for session in [&first, &second] {
@@ -71,7 +71,7 @@ pub async fn what_was_not_released_is_not_stored(context: Context) {
 pub async fn a_create_that_has_begun_is_finished(context: Context) {
     let manager = slow(&context);
     let mut polls = Polls::from(1);
-    while let Some(cut_at) = polls.next() {
+    while let Some(cut_at) = polls.next_cut() {
         let session = manager.create();
         session.set("key", &1).expect("a set");
         polls.done(cut(cut_at, session.release()).await);
@@ -88,7 +88,7 @@ pub async fn a_logout_that_has_begun_is_finished(context: Context) {
     let manager = slow(&context);
     for way in 0..3 {
         let mut polls = Polls::from(1);
-        while let Some(cut_at) = polls.next() {
+        while let Some(cut_at) = polls.next_cut() {
             let token = begin(&manager, "key", 1).await;
             let (session, request) = (open(&manager, &token).await, presenting(&manager, &token));
             polls.done(match way {
@@ -109,7 +109,7 @@ pub async fn a_regeneration_that_has_begun_is_finished(context: Context) {
     for provider in both(&context) {
         let manager = context.manager_over(Slow::on(provider));
         let mut polls = Polls::from(1);
-        while let Some(cut_at) = polls.next() {
+        while let Some(cut_at) = polls.next_cut() {
             let old = begin(&manager, "key", 1).await;
             let session = open(&manager, &old).await;
             session.regenerate().expect("a new id");
@@ -129,7 +129,7 @@ pub async fn a_load_that_is_given_up_is_nobodys_loss(context: Context) {
     let manager = slow(&context);
     let token = begin(&manager, "key", 1).await;
     let mut polls = Polls::from(0);
-    while let Some(cut_at) = polls.next() {
+    while let Some(cut_at) = polls.next_cut() {
         let request = presenting(&manager, &token);
         let waiting = tokio::spawn({
             let request = request.clone();

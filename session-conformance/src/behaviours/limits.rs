@@ -15,6 +15,7 @@ pub async fn a_session_keeps_its_limits(context: Context) {
     session.set("c", &3).expect("a set");
     fails(session.set("d", &4), ErrorKind::TooLarge);
     session.release().await.expect("what fits is stored");
+    let token = session.token().expect("a token");
     assert_eq!(open(&manager, &token).await.keys(), ["a", "b", "c"]);
 }
 

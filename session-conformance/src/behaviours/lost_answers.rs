@@ -1,19 +1,12 @@
 //! An answer is lost on the way: what was acknowledged is applied exactly once, what failed as unknown at most once.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use session_core::{ErrorKind, Manager, Provider, Token};
+use session_core::{ErrorKind, Manager, Token};
 
 use super::renaming::both;
-use crate::layers::{ByWrites, Fault, Faulty, Meddler, Method, Spy};
-use crate::{Context, begin, fails, number, open};
-
-const ALLOWED: Duration = Duration::from_millis(600);
-
-fn impatient(context: &Context, provider: Arc<dyn Provider>) -> Manager {
-    context.builder_over(provider).operation_timeout(ALLOWED).build().expect("a sound configuration")
-}
+use crate::layers::{ByWrites, Delayed, Fault, Faulty, Meddler, Method, Spy};
+use crate::{Context, begin, fails, number, open, side_by_side};
 
 async fn add_one(manager: &Manager, token: &Token) -> session_core::Result<()> {
     let session = open(manager, token).await;
@@ -23,38 +16,47 @@ async fn add_one(manager: &Manager, token: &Token) -> session_core::Result<()> {
 
 /// One lost call, of whatever kind, is made good: the update counts once.
 pub async fn checklist_32_one_lost_answer_counts_once(context: Context) {
-    for fault in Fault::ALL {
-        let (provider, faulty) = Faulty::on(context.provider());
-        let manager = impatient(&context, provider);
-        let token = begin(&manager, "counter", 10).await;
-        let session = open(&manager, &token).await;
-        session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
-        faulty.strike(fault, 0, 1);
-        session.release().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        assert!(faulty.heal());
-        assert_eq!(session.get::<u64>("counter").expect("a number"), Some(11), "{fault:?}");
-        assert_eq!(number(&manager, &token, "counter").await, Some(11), "{fault:?}");
-    }
+    side_by_side(Fault::ALL.map(|fault| {
+        let context = context.clone();
+        async move {
+            let (provider, faulty) = Faulty::on(context.provider());
+            let manager = context.impatient(provider);
+            let token = begin(&manager, "counter", 10).await;
+            let session = open(&manager, &token).await;
+            session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
+            faulty.strike(fault, 0, 1);
+            session.release().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+            assert!(faulty.heal());
+            assert_eq!(session.get::<u64>("counter").expect("a number"), Some(11), "{fault:?}");
+            assert_eq!(number(&manager, &token, "counter").await, Some(11), "{fault:?}");
+        }
+    }))
+    .await;
 }
 
 /// When every answer is lost, the release fails as unknown (or as unavailable, when nothing was sent), and the update counts at most once.
 pub async fn checklist_32_when_all_answers_are_lost_it_counts_at_most_once(context: Context) {
-    for fault in Fault::ALL {
-        let (provider, faulty) = Faulty::on(context.provider());
-        let manager = impatient(&context, provider);
-        let token = begin(&manager, "counter", 10).await;
-        let session = open(&manager, &token).await;
-        session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
-        faulty.down(fault);
-        let kind = if fault == Fault::Refused { ErrorKind::Unavailable } else { ErrorKind::OutcomeUnknown };
-        fails(session.release().await, kind);
-        fails(session.release().await, kind);
-        faulty.heal();
-        let expected = if fault.applies() { 11 } else { 10 };
-        assert_eq!(number(&manager, &token, "counter").await, Some(expected), "{fault:?}");
-        add_one(&manager, &token).await.expect("the next request");
-        assert_eq!(number(&manager, &token, "counter").await, Some(expected + 1), "{fault:?}");
-    }
+    side_by_side(Fault::ALL.map(|fault| {
+        let context = context.clone();
+        async move {
+            let (provider, faulty) = Faulty::on(context.provider());
+            let manager = context.impatient(provider);
+            let token = begin(&manager, "counter", 10).await;
+            let session = open(&manager, &token).await;
+            session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
+            faulty.down(fault);
+            let kind =
+                if fault == Fault::Refused { ErrorKind::Unavailable } else { ErrorKind::OutcomeUnknown };
+            fails(session.release().await, kind);
+            fails(session.release().await, kind);
+            faulty.heal();
+            let expected = if fault.applies() { 11 } else { 10 };
+            assert_eq!(number(&manager, &token, "counter").await, Some(expected), "{fault:?}");
+            add_one(&manager, &token).await.expect("the next request");
+            assert_eq!(number(&manager, &token, "counter").await, Some(expected + 1), "{fault:?}");
+        }
+    }))
+    .await;
 }
 
 /// Other processes write between the loss and the second try. As long as the record remembers, the update is
@@ -86,7 +88,7 @@ pub async fn what_never_arrived_is_merged_at_the_second_try(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     let token = begin(&here, "counter", 0).await;
     let (provider, faulty) = Faulty::on(context.provider());
-    let manager = impatient(&context, provider);
+    let manager = context.impatient(provider);
     let session = open(&manager, &token).await;
     session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
     for _ in 0..3 {
@@ -100,79 +102,111 @@ pub async fn what_never_arrived_is_merged_at_the_second_try(context: Context) {
 
 /// A one-time value whose taking was not heard is taken once, by the one who took it.
 pub async fn a_take_whose_answer_is_lost_is_taken_once(context: Context) {
-    for fault in [Fault::Lost, Fault::LostAndHangs] {
-        let (provider, faulty) = Faulty::on(context.provider());
-        let manager = impatient(&context, provider);
-        let token = begin(&manager, "ticket", 5).await;
-        let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
-        assert_eq!(first.take::<u64>("ticket").expect("a take"), Some(5));
-        assert_eq!(second.take::<u64>("ticket").expect("a take"), Some(5));
-        faulty.strike(fault, 0, 1);
-        first.release().await.expect("it was applied");
-        assert!(faulty.heal());
-        fails(second.release().await, ErrorKind::Conflict);
-    }
+    side_by_side([Fault::Lost, Fault::LostAndHangs].map(|fault| {
+        let context = context.clone();
+        async move {
+            let (provider, faulty) = Faulty::on(context.provider());
+            let manager = context.impatient(provider);
+            let token = begin(&manager, "ticket", 5).await;
+            let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
+            assert_eq!(first.take::<u64>("ticket").expect("a take"), Some(5));
+            assert_eq!(second.take::<u64>("ticket").expect("a take"), Some(5));
+            faulty.strike(fault, 0, 1);
+            first.release().await.expect("it was applied");
+            assert!(faulty.heal());
+            fails(second.release().await, ErrorKind::Conflict);
+        }
+    }))
+    .await;
 }
 
 /// A create is tried again under another id: the one that may have been stored is known to nobody.
 pub async fn a_create_is_tried_again_under_another_id(context: Context) {
-    for fault in Fault::ALL {
-        let (watched, spy) = Spy::on(context.provider());
-        let (provider, faulty) = Faulty::on(watched);
-        let (outer, asked) = Spy::on(provider);
-        let manager = impatient(&context, outer);
-        let session = manager.create();
-        session.set("key", &1).expect("a set");
-        faulty.strike(fault, 0, 1);
-        session.release().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        faulty.heal();
-        let token = session.token().expect("a token");
-        assert_eq!(number(&manager, &token, "key").await, Some(1), "{fault:?}");
-        let tries: Vec<_> = asked.take().into_iter().filter(|call| call.method == Method::Write).collect();
-        assert_eq!(tries.len(), 2, "{fault:?}");
-        assert_ne!(tries[0].id, tries[1].id, "{fault:?}");
-        let arrived = spy.take().into_iter().filter(|call| call.method == Method::Write).count();
-        assert_eq!(arrived, 1 + usize::from(fault.applies()), "{fault:?}");
-        assert!(manager.destroy(&token).await.expect("a logout"));
-        assert!(manager.load(&token).await.expect("a load").is_none());
-    }
+    side_by_side(Fault::ALL.map(|fault| {
+        let context = context.clone();
+        async move {
+            let (watched, spy) = Spy::on(context.provider());
+            let (provider, faulty) = Faulty::on(watched);
+            let (outer, asked) = Spy::on(provider);
+            let manager = context.impatient(outer);
+            let session = manager.create();
+            session.set("key", &1).expect("a set");
+            faulty.strike(fault, 0, 1);
+            session.release().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+            faulty.heal();
+            let token = session.token().expect("a token");
+            assert_eq!(number(&manager, &token, "key").await, Some(1), "{fault:?}");
+            let tries: Vec<_> =
+                asked.take().into_iter().filter(|call| call.method == Method::Write).collect();
+            assert_eq!(tries.len(), 2, "{fault:?}");
+            assert_ne!(tries[0].id, tries[1].id, "{fault:?}");
+            let arrived = spy.take().into_iter().filter(|call| call.method == Method::Write).count();
+            assert_eq!(arrived, 1 + usize::from(fault.applies()), "{fault:?}");
+            assert!(manager.destroy(&token).await.expect("a logout"));
+            assert!(manager.load(&token).await.expect("a load").is_none());
+        }
+    }))
+    .await;
 }
 
 /// A logout whose answer is lost is a logout.
 pub async fn a_logout_whose_answer_is_lost_is_a_logout(context: Context) {
-    for fault in Fault::ALL {
-        let (provider, faulty) = Faulty::on(context.provider());
-        let manager = impatient(&context, provider);
-        let tokens = [begin(&manager, "key", 1).await, begin(&manager, "key", 1).await];
-        let session = open(&manager, &tokens[0]).await;
-        faulty.strike(fault, 0, 1);
-        session.destroy().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        assert!(faulty.heal());
-        faulty.strike(fault, 0, 1);
-        assert!(manager.destroy(&tokens[1]).await.expect("a logout"), "{fault:?}: there was one to end");
-        assert!(faulty.heal());
-        for token in &tokens {
-            assert!(manager.load(token).await.expect("a load").is_none(), "{fault:?}");
+    side_by_side(Fault::ALL.map(|fault| {
+        let context = context.clone();
+        async move {
+            let (provider, faulty) = Faulty::on(context.provider());
+            let manager = context.impatient(provider);
+            let tokens = [begin(&manager, "key", 1).await, begin(&manager, "key", 1).await];
+            let session = open(&manager, &tokens[0]).await;
+            faulty.strike(fault, 0, 1);
+            session.destroy().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+            assert!(faulty.heal());
+            faulty.strike(fault, 0, 1);
+            assert!(manager.destroy(&tokens[1]).await.expect("a logout"), "{fault:?}: there was one to end");
+            assert!(faulty.heal());
+            for token in &tokens {
+                assert!(manager.load(token).await.expect("a load").is_none(), "{fault:?}");
+            }
         }
-    }
+    }))
+    .await;
 }
 
 /// A regeneration whose answer is lost is done once: one session, with the id that the client is told.
 pub async fn a_regeneration_whose_answer_is_lost_is_done_once(context: Context) {
+    let mut cases = Vec::new();
     for fault in Fault::ALL {
         for provider in both(&context) {
             let (provider, faulty) = Faulty::on(provider);
-            regenerate_with(&context, &impatient(&context, provider), &faulty, fault, 0).await;
+            cases.push((context.impatient(provider), faulty, fault, 0));
         }
         for nth in 0..2 {
             let (inner, faulty) = Faulty::on(context.provider());
-            let manager = impatient(&context, Arc::new(ByWrites(inner)));
-            regenerate_with(&context, &manager, &faulty, fault, nth).await;
+            cases.push((context.impatient(Arc::new(ByWrites(inner))), faulty, fault, nth));
         }
+    }
+    let sessions = cases.len() as u64;
+    let renewed = Arc::new(Mutex::new(Vec::new()));
+    side_by_side(cases.into_iter().map(|(manager, faulty, fault, nth)| {
+        let renewed = Arc::clone(&renewed);
+        async move {
+            let tokens = regenerate_with(&manager, &faulty, fault, nth).await;
+            renewed.lock().unwrap_or_else(PoisonError::into_inner).push(tokens);
+        }
+    }))
+    .await;
+    let manager = context.manager();
+    if context.counts_exactly() {
+        assert_eq!(manager.active().await.expect("an answer"), Some(sessions), "and nothing else");
+    }
+    let renewed = std::mem::take(&mut *renewed.lock().unwrap_or_else(PoisonError::into_inner));
+    for (old, new) in renewed {
+        assert!(manager.destroy(&old).await.expect("a logout"), "the old id leads to the new one");
+        assert!(manager.load(&new).await.expect("a load").is_none());
     }
 }
 
-async fn regenerate_with(context: &Context, manager: &Manager, faulty: &Faulty, fault: Fault, nth: usize) {
+async fn regenerate_with(manager: &Manager, faulty: &Faulty, fault: Fault, nth: usize) -> (Token, Token) {
     let old = begin(manager, "counter", 1).await;
     let session = open(manager, &old).await;
     session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
@@ -183,11 +217,7 @@ async fn regenerate_with(context: &Context, manager: &Manager, faulty: &Faulty, 
     let new = session.token().expect("a token");
     assert_eq!(number(manager, &new, "counter").await, Some(2), "{fault:?} at {nth}");
     assert!(manager.load(&old).await.expect("a load").is_none(), "{fault:?} at {nth}");
-    if context.counts_exactly() {
-        assert_eq!(manager.active().await.expect("an answer"), Some(1), "{fault:?} at {nth}: nothing else");
-    }
-    assert!(manager.destroy(&old).await.expect("a logout"), "the old id leads to the new one");
-    assert!(manager.load(&new).await.expect("a load").is_none());
+    (old, new)
 }
 
 /// The user logs out between the loss and the second try: the session does not come back.
@@ -209,6 +239,55 @@ pub async fn a_logout_before_the_second_try_of_a_regeneration_holds(context: Con
         assert!(other.load(&old).await.expect("a load").is_none());
         if context.counts_exactly() {
             assert_eq!(other.active().await.expect("an answer"), Some(0));
+        }
+    }
+}
+
+/// The first attempt of an update arrives after the second one, and after a logout: it changes nothing.
+pub async fn a_late_update_changes_nothing(context: Context) {
+    let other = context.manager();
+    for logout in [false, true] {
+        let token = begin(&other, "counter", 0).await;
+        let delayed = Delayed::on(context.provider());
+        add_one(&context.manager_over(delayed.clone()), &token).await.expect("the second attempt is well");
+        add_one(&other, &token).await.expect("the next request");
+        if logout {
+            other.destroy(&token).await.expect("a logout");
+        }
+        delayed.deliver().await;
+        assert_eq!(number(&other, &token, "counter").await, (!logout).then_some(2));
+    }
+}
+
+/// The first attempt of a create arrives after the logout: under the id that the client had, nothing comes back.
+pub async fn a_late_create_brings_nobody_back(context: Context) {
+    let delayed = Delayed::on(context.provider());
+    let manager = context.manager_over(delayed.clone());
+    let token = begin(&manager, "user", 1).await;
+    assert!(manager.destroy(&token).await.expect("a logout"));
+    delayed.deliver().await;
+    assert!(manager.load(&token).await.expect("a load").is_none());
+    assert!(!manager.destroy(&token).await.expect("a second logout"));
+}
+
+/// The first attempt of a regeneration arrives after the second one, and after a logout.
+pub async fn a_late_regeneration_brings_nobody_back(context: Context) {
+    let other = context.manager();
+    for logout in [false, true] {
+        for inner in both(&context) {
+            let old = begin(&other, "key", 1).await;
+            let delayed = Delayed::on(inner);
+            let session = open(&context.manager_over(delayed.clone()), &old).await;
+            session.regenerate().expect("a new id");
+            session.release().await.expect("the second attempt is well");
+            let new = session.token().expect("a token");
+            if logout {
+                assert!(other.destroy(&old).await.expect("a logout"), "it follows the new id");
+            }
+            delayed.deliver().await;
+            assert_eq!(number(&other, &new, "key").await, (!logout).then_some(1));
+            assert!(other.load(&old).await.expect("a load").is_none());
+            other.destroy(&new).await.expect("a logout");
         }
     }
 }

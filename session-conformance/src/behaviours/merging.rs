@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use session_core::{ErrorKind, Manager};
+use session_core::{ErrorKind, Manager, Store, Value};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -162,4 +162,30 @@ pub async fn after_the_release_the_handle_shows_what_was_committed(context: Cont
     fails(second.regenerate(), ErrorKind::Released);
     second.release().await.expect("releasing again does nothing");
     assert_eq!(number(&manager, &token, "late").await, None);
+}
+
+/// Code that does not know the types of the values works on the same session.
+pub async fn the_untyped_store_is_the_same_session(context: Context) {
+    let manager = context.manager();
+    let session = manager.create();
+    let store: &dyn Store = &session;
+    store.set("key", Value::encode(&7_u64).expect("a number")).expect("a set");
+    store.set("gone", Value::encode("text").expect("text")).expect("a set");
+    store.delete("gone").expect("a delete");
+    assert!(store.id().is_none());
+    store.release_if_present().await.expect("nothing to do");
+    let session = manager.create();
+    let store: &dyn Store = &session;
+    store.set("key", Value::encode(&7_u64).expect("a number")).expect("a set");
+    store.release().await.expect("a create");
+    let token = store.id().expect("a token");
+    assert_eq!(number(&manager, &token, "key").await, Some(7));
+    assert_eq!(store.get("key").map(|value| value.decode::<u64>().expect("a number")), Some(7));
+
+    let session = open(&manager, &token).await;
+    let store: &dyn Store = &session;
+    store.flush().expect("a flush");
+    manager.destroy(&token).await.expect("a logout");
+    fails(store.release_if_present().await, ErrorKind::Gone);
+    assert!(manager.load(&token).await.expect("a load").is_none(), "neither release resurrects");
 }

@@ -1,7 +1,10 @@
 //! The behaviours, grouped by what they guarantee. Each is a function that panics when the engine does not show it.
 
+#![allow(clippy::unused_async, reason = "they are all of one type")]
+
 pub mod cancellation;
 pub mod classes;
+pub mod client_side;
 pub mod collection;
 pub mod conditional;
 pub mod deadlines;

@@ -157,7 +157,7 @@ pub async fn a_cookie_is_sent_only_when_it_changes(context: Context) {
 /// Engines that need a write to move the idle deadline are not asked for one more often than `touch_after`.
 pub async fn the_deadline_is_moved_by_a_write_only_now_and_then(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
-    let after = context.short() / 2;
+    let after = context.short();
     let manager = context.builder_over(provider).idle_timeout(LONG).touch_after(after);
     let manager = manager.build().expect("a sound configuration");
     let token = begin(&manager, "key", 1).await;

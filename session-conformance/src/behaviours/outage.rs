@@ -1,108 +1,118 @@
 //! The engine is down: an error within the deadline, nobody logged in, nothing overwritten, and then it is well again.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session_core::{Connection, ErrorKind, Manager};
 
 use super::nothing::presenting;
-use crate::layers::{Fault, Faulty};
-use crate::{Context, begin, eventually, fails, number, open};
+use crate::layers::{ByWrites, Fault, Faulty};
+use crate::{Context, begin, eventually, fails, number, open, side_by_side};
 
-/// How long an operation may take in these tests.
-const ALLOWED: Duration = Duration::from_millis(500);
-/// What a busy machine may add to it.
-const GRACE: Duration = Duration::from_millis(1_500);
+/// What a busy machine may add to the time that an operation is allowed.
+const GRACE: Duration = Duration::from_secs(3);
 
 const DOWN: [Fault; 2] = [Fault::Refused, Fault::Hangs];
 
-fn faulty(context: &Context) -> (Manager, std::sync::Arc<Faulty>) {
+fn faulty(context: &Context) -> (Manager, Arc<Faulty>) {
     let (provider, faulty) = Faulty::on(context.provider());
-    let manager =
-        context.builder_over(provider).operation_timeout(ALLOWED).build().expect("a sound configuration");
-    (manager, faulty)
+    (context.impatient(provider), faulty)
 }
 
 /// Neither a session, nor "no session": an error, within the deadline, and no cookie.
 pub async fn checklist_27_a_failing_engine_logs_nobody_in(context: Context) {
-    for fault in DOWN {
-        let (manager, faulty) = faulty(&context);
-        let token = begin(&manager, "user", 1).await;
-        faulty.down(fault);
-        let begun = Instant::now();
-        fails(manager.load(&token).await, ErrorKind::Unavailable);
-        assert!(begun.elapsed() < ALLOWED + GRACE, "{fault:?} took {:?}", begun.elapsed());
-        let request = presenting(&manager, &token);
-        let error = request.session().await.expect_err("not a blank session");
-        assert_eq!((error.kind(), error.kind().http_status()), (ErrorKind::Unavailable, 503));
-        let reply = request.finish(Connection::default()).await.expect("nothing was loaded");
-        assert!(reply.headers.is_empty(), "no cookie is touched");
-        fails(manager.active().await, ErrorKind::Unavailable);
-        faulty.heal();
-        assert_eq!(
-            number(&manager, &token, "user").await,
-            Some(1),
-            "the same manager, once the engine is back"
-        );
-    }
+    side_by_side(DOWN.map(|fault| {
+        let context = context.clone();
+        async move {
+            let (manager, faulty) = faulty(&context);
+            let token = begin(&manager, "user", 1).await;
+            faulty.down(fault);
+            let begun = Instant::now();
+            fails(manager.load(&token).await, ErrorKind::Unavailable);
+            assert!(begun.elapsed() < context.patience() + GRACE, "{fault:?} took {:?}", begun.elapsed());
+            let request = presenting(&manager, &token);
+            let error = request.session().await.expect_err("not a blank session");
+            assert_eq!((error.kind(), error.kind().http_status()), (ErrorKind::Unavailable, 503));
+            let reply = request.finish(Connection::default()).await.expect("nothing was loaded");
+            assert!(reply.headers.is_empty(), "no cookie is touched");
+            fails(manager.active().await, ErrorKind::Unavailable);
+            faulty.heal();
+            assert_eq!(
+                number(&manager, &token, "user").await,
+                Some(1),
+                "the same manager, once the engine is back"
+            );
+        }
+    }))
+    .await;
 }
 
 /// What could not be stored is an error, the old record stays, and no cookie is sent.
 pub async fn a_change_that_cannot_be_stored_is_an_error(context: Context) {
-    for fault in DOWN {
-        let (manager, faulty) = faulty(&context);
-        let token = begin(&manager, "key", 1).await;
-        let request = presenting(&manager, &token);
-        request.session().await.expect("the session").set("key", &2).expect("a set");
-        let visitor = manager.request();
-        visitor.session().await.expect("a new session").set("key", &3).expect("a set");
-        faulty.down(fault);
-        let kind = if fault == Fault::Refused { ErrorKind::Unavailable } else { ErrorKind::OutcomeUnknown };
-        for request in [&request, &visitor] {
-            let begun = Instant::now();
-            let error = request.finish(Connection::default()).await.expect_err("it is not stored");
-            assert_eq!((error.kind(), error.kind().http_status()), (kind, 503));
-            assert!(begun.elapsed() < ALLOWED + GRACE, "{fault:?} took {:?}", begun.elapsed());
+    side_by_side(DOWN.map(|fault| {
+        let context = context.clone();
+        async move {
+            let (manager, faulty) = faulty(&context);
+            let token = begin(&manager, "key", 1).await;
+            let request = presenting(&manager, &token);
+            request.session().await.expect("the session").set("key", &2).expect("a set");
+            let visitor = manager.request();
+            visitor.session().await.expect("a new session").set("key", &3).expect("a set");
+            faulty.down(fault);
+            let kind =
+                if fault == Fault::Refused { ErrorKind::Unavailable } else { ErrorKind::OutcomeUnknown };
+            for request in [&request, &visitor] {
+                let begun = Instant::now();
+                let error = request.finish(Connection::default()).await.expect_err("it is not stored");
+                assert_eq!((error.kind(), error.kind().http_status()), (kind, 503));
+                assert!(begun.elapsed() < context.patience() + GRACE, "{fault:?} took {:?}", begun.elapsed());
+            }
+            faulty.heal();
+            assert_eq!(number(&manager, &token, "key").await, Some(1));
+            let session = visitor.session().await.expect("the handle");
+            assert!(session.token().is_none(), "the visitor has no session");
         }
-        faulty.heal();
-        assert_eq!(number(&manager, &token, "key").await, Some(1));
-        let session = visitor.session().await.expect("the handle");
-        assert!(session.token().is_none(), "the visitor has no session");
-    }
+    }))
+    .await;
 }
 
 /// A logout that did not reach the engine says so; the session lives on, and the cookie stays, to try again with.
 pub async fn a_logout_that_fails_says_so(context: Context) {
-    for fault in DOWN {
-        let (manager, faulty) = faulty(&context);
-        let token = begin(&manager, "key", 1).await;
-        let loaded = presenting(&manager, &token);
-        let session = loaded.session().await.expect("the session");
-        let unloaded = presenting(&manager, &token);
-        faulty.down(fault);
-        for error in [
-            session.destroy().await.expect_err("it is down"),
-            unloaded.destroy().await.expect_err("it is down"),
-            manager.destroy(&token).await.expect_err("it is down"),
-        ] {
-            assert_eq!(error.kind().http_status(), 503, "{error}");
+    side_by_side(DOWN.map(|fault| {
+        let context = context.clone();
+        async move {
+            let (manager, faulty) = faulty(&context);
+            let token = begin(&manager, "key", 1).await;
+            let loaded = presenting(&manager, &token);
+            let session = loaded.session().await.expect("the session");
+            let unloaded = presenting(&manager, &token);
+            faulty.down(fault);
+            for error in [
+                session.destroy().await.expect_err("it is down"),
+                unloaded.destroy().await.expect_err("it is down"),
+                manager.destroy(&token).await.expect_err("it is down"),
+            ] {
+                assert_eq!(error.kind().http_status(), 503, "{error}");
+            }
+            faulty.heal();
+            for request in [&loaded, &unloaded] {
+                let reply =
+                    request.finish(Connection::default()).await.expect("the handler has seen the error");
+                assert!(reply.headers.is_empty(), "the cookie stays");
+            }
+            assert_eq!(number(&manager, &token, "key").await, Some(1));
+            session.destroy().await.expect("the second try");
+            assert!(manager.load(&token).await.expect("a load").is_none());
         }
-        faulty.heal();
-        for request in [&loaded, &unloaded] {
-            let reply = request.finish(Connection::default()).await.expect("the handler has seen the error");
-            assert!(reply.headers.is_empty(), "the cookie stays");
-        }
-        assert_eq!(number(&manager, &token, "key").await, Some(1));
-        session.destroy().await.expect("the second try");
-        assert!(manager.load(&token).await.expect("a load").is_none());
-    }
+    }))
+    .await;
 }
 
 /// A regeneration that fails half-way loses neither the data nor the session.
 pub async fn a_failed_regeneration_loses_nothing(context: Context) {
     for provider in super::renaming::both(&context) {
         let (provider, faulty) = Faulty::on(provider);
-        let manager = context.builder_over(provider).operation_timeout(ALLOWED).build();
-        let manager = manager.expect("a sound configuration");
+        let manager = context.manager_over(provider);
         let token = begin(&manager, "key", 1).await;
         let session = open(&manager, &token).await;
         session.regenerate().expect("a new id");
@@ -119,33 +129,33 @@ pub async fn a_failed_regeneration_loses_nothing(context: Context) {
 
 /// The same when it fails between the two writes of the default rename.
 pub async fn a_regeneration_cut_between_its_writes_loses_nothing(context: Context) {
-    let (inner, faulty) = Faulty::on(context.provider());
-    let provider = std::sync::Arc::new(crate::layers::ByWrites(inner));
-    let manager =
-        context.builder_over(provider).operation_timeout(ALLOWED).build().expect("a sound configuration");
-    for nth in 0..2 {
-        for fault in Fault::ALL {
+    let cases = (0..2).flat_map(|nth| Fault::ALL.map(|fault| (nth, fault)));
+    side_by_side(cases.map(|(nth, fault)| {
+        let context = context.clone();
+        async move {
+            let (inner, faulty) = Faulty::on(context.provider());
+            let manager = context.impatient(Arc::new(ByWrites(inner)));
             let token = begin(&manager, "key", 1).await;
             let session = open(&manager, &token).await;
             session.regenerate().expect("a new id");
             faulty.strike(fault, nth, usize::MAX);
-            let released = session.release().await;
+            assert!(session.release().await.is_err(), "{fault:?} at {nth}");
             faulty.heal();
-            assert!(released.is_err(), "{fault:?} at {nth}");
             // The id that the client has leads to its session, unless the tombstone came through unheard.
             let tombstone_is_there = nth == 1 && fault.applies();
             let expected = (!tombstone_is_there).then_some(1);
             assert_eq!(number(&manager, &token, "key").await, expected, "{fault:?} at {nth}");
             assert!(manager.destroy(&token).await.expect("a logout"), "a logout finds it either way");
         }
-    }
+    }))
+    .await;
 }
 
 /// A request that only read is not failed by a deadline that could not be moved.
 pub async fn a_failed_touch_fails_no_request(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let after = context.short() / 2;
-    let builder = context.builder_over(provider).operation_timeout(ALLOWED).touch_after(after);
+    let builder = context.builder_over(provider).touch_after(after);
     let manager = builder.build().expect("a sound configuration");
     let token = begin(&manager, "key", 1).await;
     context.outlive(after).await;
@@ -177,7 +187,7 @@ pub async fn one_refused_call_is_tried_again(context: Context) {
 pub async fn the_collecting_task_survives_an_outage(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let short = context.short();
-    let builder = context.builder_over(provider).idle_timeout(short).operation_timeout(ALLOWED);
+    let builder = context.builder_over(provider).idle_timeout(short);
     let manager = builder.gc_interval(Duration::from_millis(20)).build().expect("a sound configuration");
     begin(&manager, "key", 1).await;
     context.outlive(short).await;

@@ -20,7 +20,7 @@ pub async fn checklist_24_no_token_in_debug_output(context: Context) {
     let mut seen = String::new();
     write!(seen, "{session:?}{request:?}{manager:?}{:?}{:?}", context.provider(), context.read(&id).await)
         .expect("text");
-    write!(seen, "{:?}{:?}", token, id).expect("text");
+    write!(seen, "{token:?}{id:?}").expect("text");
     let reply = request.finish(session_core::Connection::default()).await.expect("a regeneration");
     let renewed = session.token().expect("a token");
     write!(seen, "{session:?}{request:?}").expect("text");

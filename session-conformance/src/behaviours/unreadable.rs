@@ -41,13 +41,19 @@ pub async fn a_damaged_record_is_an_error_that_can_be_removed(context: Context) 
     let whole = context.record("value", LONG);
     for (number, bytes) in damaged(&whole).into_iter().enumerate() {
         let id = context.id();
+        // An engine may compare the version where it lies in the bytes. Over what still has the version that was
+        // read, it then writes a whole record, and nothing is lost by that.
+        let has_version = bytes.get(8..16) == Some(&whole.header.version().0.to_be_bytes());
         if !context.put_raw(&id, bytes).await {
             return;
         }
         fails(provider.read(&id, LONG).await, ErrorKind::Corrupt);
         let next = context.next(&whole, "next", LONG);
         let written = provider.write(&id, &next, Condition::Over(whole.stamp()), LONG).await;
-        assert!(!crate::is_stored(&written), "number {number} is not written over by a late release");
+        assert!(
+            has_version || !crate::is_stored(&written),
+            "number {number} is not written over by a late release"
+        );
         let outcome = provider.destroy(&id, None).await.expect("a destroy");
         assert!(matches!(outcome, DestroyOutcome::Destroyed), "number {number}: {outcome:?}");
         assert!(context.read(&id).await.is_none(), "number {number} is gone");

@@ -21,6 +21,15 @@ enum Event {
     Ended(usize),
 }
 
+/// Says that a request has ended, also by a panic.
+struct End(usize, mpsc::UnboundedSender<Event>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _ = self.1.send(Event::Ended(self.0));
+    }
+}
+
 /// How long a request may take to its next stop before it counts as waiting for the other one.
 const STUCK: Duration = Duration::from_millis(250);
 
@@ -61,8 +70,8 @@ async fn stop() {
 
 /// Every order of the steps of two requests, one after the other.
 ///
-/// Make one, and [`play`](Self::play) the same two requests on a fresh session as long as there is a
-/// [`next`](Self::next) order.
+/// Make one, and [`play`](Self::play) the same two requests on a fresh session as long as there is
+/// [`another`](Self::another) order.
 #[derive(Debug, Default)]
 pub struct Orders {
     /// Who went on where both could: the first or the second.
@@ -73,7 +82,7 @@ pub struct Orders {
 
 impl Orders {
     /// Whether there is an order that was not played.
-    pub fn next(&mut self) -> bool {
+    pub fn another(&mut self) -> bool {
         if self.played > 0 {
             while self.turns.pop_if(|second| *second).is_some() {}
             match self.turns.last_mut() {
@@ -115,9 +124,8 @@ impl Orders {
         let mut enter = |number: usize, request: std::pin::Pin<Box<dyn Future<Output = T> + Send>>| {
             let sender = sender.clone();
             tasks.spawn(REQUEST.scope((number, sender.clone()), async move {
-                let outcome = request.await;
-                let _ = sender.send(Event::Ended(number));
-                (number, outcome)
+                let _end = End(number, sender);
+                (number, request.await)
             }));
         };
         enter(0, Box::pin(first));

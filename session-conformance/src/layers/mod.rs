@@ -1,5 +1,6 @@
 //! Layers between the core and an engine: they watch, disturb and order the calls.
 
+mod delayed;
 mod faulty;
 mod garbled;
 mod gates;
@@ -16,6 +17,7 @@ use session_core::{
     Capabilities, Condition, DestroyOutcome, Provider, Record, Rename, Result, Stamp, StorageId, WriteOutcome,
 };
 
+pub use delayed::Delayed;
 pub use faulty::{Fault, Faulty};
 pub use garbled::Garbled;
 pub use gates::{Gates, Orders};

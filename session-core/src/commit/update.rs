@@ -83,7 +83,13 @@ async fn replace(manager: &Shared, stored: Arc<Stored>, mut work: Work) -> Resul
     loop {
         let base = newer.as_deref().unwrap_or(&stored.record);
         let now = manager.now();
-        ends_later(manager, base, now).map_err(|error| operation.explain(error))?;
+        match ends_later(manager, base, now) {
+            // Which does not concern a request that only read.
+            Err(_) if work.changes.is_empty() && work.plan.is_empty() => {
+                return Ok(Committed { stored: Some(stored), message: Message::Nothing });
+            }
+            ended => ended.map_err(|error| operation.explain(error))?,
+        }
         let mut next =
             Next::over(manager, &stored, base, &mut work, now).map_err(|error| operation.explain(error))?;
         if !next.changed {

@@ -21,7 +21,12 @@ impl Body {
     pub fn insert(&mut self, key: &str, value: Value) {
         match self.position(key) {
             Ok(at) => Arc::make_mut(&mut self.0)[at].1 = value,
-            Err(at) => Arc::make_mut(&mut self.0).insert(at, (key.into(), value)),
+            Err(at) => {
+                let entries = Arc::make_mut(&mut self.0);
+                // What is stored may stay in memory for long: no spare room.
+                entries.reserve_exact(1);
+                entries.insert(at, (key.into(), value));
+            }
         }
     }
 
@@ -68,12 +73,12 @@ impl Body {
         write(&(self.len() as u64), out)?;
         for (key, value) in self.iter() {
             write(key, out)?;
-            write(&value.as_encoded()[..], out)?;
+            write(value.as_encoded(), out)?;
         }
         Ok(())
     }
 
-    /// Reads the encoded form, which must fill `bytes` exactly. The values share `bytes`.
+    /// Reads the encoded form, which must fill `bytes` exactly.
     pub(super) fn decode(bytes: &Bytes) -> Result<Self> {
         let mut rest: &[u8] = bytes;
         let count: u64 = read(&mut rest)?;
@@ -88,7 +93,7 @@ impl Body {
             if entries.last().is_some_and(|(last, _)| **last >= *key) {
                 return Err(corrupt("its keys are not in order"));
             }
-            entries.push((key.into(), Value::from_encoded(bytes.slice_ref(value))));
+            entries.push((key.into(), Value::from_encoded(value)));
         }
         if !rest.is_empty() {
             return Err(corrupt("there is more after its last value"));

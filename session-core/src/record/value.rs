@@ -1,8 +1,8 @@
 //! A stored value: any `serde` type as `MessagePack` with field names, so that it describes itself.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,7 +21,7 @@ thread_local! {
 
 /// An encoded value. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Value(Bytes);
+pub struct Value(Arc<[u8]>);
 
 impl Value {
     /// Encodes a value; [`Codec`](ErrorKind::Codec) when its `Serialize` fails.
@@ -30,7 +30,7 @@ impl Value {
         let mut buffer = BUFFER.take();
         buffer.clear();
         let written = rmp_serde::encode::write_named(&mut buffer, value);
-        let bytes = Bytes::copy_from_slice(&buffer);
+        let bytes = Arc::<[u8]>::from(&buffer[..]);
         if buffer.capacity() <= KEPT {
             BUFFER.set(buffer);
         }
@@ -52,12 +52,12 @@ impl Value {
 
     /// A value that is `MessagePack` already.
     #[must_use]
-    pub const fn from_encoded(bytes: Bytes) -> Self {
-        Self(bytes)
+    pub fn from_encoded(bytes: &[u8]) -> Self {
+        Self(bytes.into())
     }
 
     /// The encoded form.
-    pub const fn as_encoded(&self) -> &Bytes {
+    pub fn as_encoded(&self) -> &[u8] {
         &self.0
     }
 }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn checklist_26_a_deeply_nested_value_is_an_error_and_not_a_stack_overflow() {
-        let nested = Value::from_encoded(Bytes::from(vec![0x91; 1 << 20]));
+        let nested = Value::from_encoded(&vec![0x91; 1 << 20]);
         assert_eq!(nested.decode::<serde_json::Value>().unwrap_err().kind(), ErrorKind::Codec);
     }
 }

@@ -1,10 +1,8 @@
 //! The suite is worth what it catches: each of these providers is broken in one way, and behaviours say so by name.
 
-mod support;
-
 use std::collections::HashSet;
 
-use support::{Example, Flaw, Kind};
+use crate::support::{Example, Flaw, Kind};
 
 type Behaviour = (&'static str, fn(Example));
 
@@ -73,9 +71,7 @@ caught! {
     an_old_id_that_stays_alive: RenameCopies by
         "renaming::a_rename_moves_a_session",
         "regeneration::checklist_03_a_new_id_keeps_the_data_and_kills_the_old_id";
-    a_rename_that_does_not_know_itself: RenamesOnce by
-        "renaming::a_rename_that_is_sent_twice_is_done_once",
-        "lost_answers::a_regeneration_whose_answer_is_lost_is_done_once";
+    a_rename_that_does_not_know_itself: RenamesOnce by "renaming::a_rename_that_is_sent_twice_is_done_once";
     a_refused_rename_that_leaves_a_session: RenameLeavesRubbish by
         "renaming::a_rename_over_an_old_version_is_refused",
         "regeneration::a_write_that_came_first_moves_along";

@@ -1,8 +1,6 @@
 //! The suite passes on a provider that keeps the contract, in each form that the contract allows.
 
-mod support;
-
-use support::{Example, Kind};
+use crate::support::{Example, Kind};
 
 mod on_the_cores_clock {
     use super::*;

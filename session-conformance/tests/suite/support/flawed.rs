@@ -135,7 +135,9 @@ fn without_history(record: &Record) -> Result<Record> {
     let mut bytes = record.encode()?;
     bytes[72..128].fill(0);
     let mut sum = crc32fast::Hasher::new();
-    [&bytes[..32], &bytes[40..128], &bytes[132..]].into_iter().for_each(|part| sum.update(part));
+    for part in [&bytes[..32], &bytes[40..128], &bytes[132..]] {
+        sum.update(part);
+    }
     bytes[128..132].copy_from_slice(&sum.finalize().to_be_bytes());
     Ok(Record { cas: record.cas, ..Record::decode(bytes)? })
 }
@@ -347,7 +349,7 @@ impl Provider for Flawed {
             Flaw::CollectsTheLiving => {
                 let mut map = self.inner.map();
                 let some: Vec<_> = map.keys().take(limit).cloned().collect();
-                some.iter().for_each(|id| drop(map.remove(id)));
+                map.retain(|id, _| !some.contains(id));
                 Ok(some.len())
             }
             _ => self.inner.gc(limit).await,

@@ -1,0 +1,4 @@
+//! The rows of the table.
+
+pub mod local;
+pub mod scale;

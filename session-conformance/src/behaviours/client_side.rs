@@ -1,0 +1,195 @@
+//! Engines that leave the record with the client: what they can do, and what they say that they cannot.
+
+use std::time::Duration;
+
+use session_core::{Condition, Connection, DestroyOutcome, ErrorKind, StorageId, Token, WriteOutcome};
+
+use super::nothing::presenting;
+use crate::layers::{Method, Spy};
+use crate::{Context, LONG, begin, fails, number, open, value_of};
+
+/// A manager binds such an engine to its cookie; used directly it must be bound first.
+fn bound(context: &Context) -> session_core::Manager {
+    let manager = context.manager();
+    assert!(context.capabilities().client_side, "`suite!(client_side: …)` is for engines that declare it");
+    manager
+}
+
+fn name(outcome: session_core::Result<WriteOutcome>) -> StorageId {
+    match outcome {
+        Ok(WriteOutcome::Stored(stored)) => {
+            let token = stored.token.expect("the client is told what to hold");
+            StorageId::plain(token.expose()).expect("a token is a name")
+        }
+        other => panic!("nothing is refused: {other:?}"),
+    }
+}
+
+/// The token is the record: each write gives another one, and all of them can be read until their deadlines.
+pub async fn every_write_gives_a_token(context: Context) {
+    bound(&context);
+    let provider = context.provider();
+    let record = context.record("first", LONG);
+    let first = name(provider.write(&context.id(), &record, Condition::Absent, LONG).await);
+    let read = context.read(&first).await.expect("it is in the token");
+    assert_eq!(read.header.version(), record.header.version());
+    let next = context.next(&read, "second", LONG);
+    let second = name(provider.write(&first, &next, Condition::Over(read.stamp()), LONG).await);
+    assert_ne!(first, second);
+    assert_eq!(value_of(context.read(&first).await.as_ref()).as_deref(), Some("first"));
+    assert_eq!(value_of(context.read(&second).await.as_ref()).as_deref(), Some("second"));
+    assert!(provider.exists(&second).await.expect("an answer"));
+}
+
+/// It cannot list, count or collect, and says so instead of guessing.
+pub async fn there_is_nothing_to_count_or_to_collect(context: Context) {
+    let manager = bound(&context);
+    begin(&manager, "key", 1).await;
+    assert!(!context.capabilities().enumerable);
+    assert_eq!(manager.active().await.expect("an answer"), None);
+    assert_eq!(manager.collect().await.expect("a collection"), 0);
+    let nonsense = StorageId::plain("nonsense").expect("a name");
+    assert!(!context.provider().exists(&nonsense).await.expect("an answer"));
+    let outcome = context.provider().destroy(&nonsense, None).await.expect("a destroy");
+    assert!(matches!(outcome, DestroyOutcome::Absent), "{outcome:?}");
+}
+
+/// The client holds what the last release gave it, in every process.
+pub async fn a_release_gives_the_client_the_new_record(context: Context) {
+    let manager = bound(&context);
+    let first = begin(&manager, "key", 1).await;
+    let session = open(&manager, &first).await;
+    session.update("key", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
+    session.release().await.expect("a release");
+    let second = session.token().expect("a token");
+    assert_ne!(second, first);
+    assert_eq!(number(&manager, &second, "key").await, Some(2));
+    let other = context.manager_over(context.another().await);
+    assert_eq!(number(&other, &second, "key").await, Some(2));
+}
+
+/// Not promised, and so it is: of two requests at the same time the last answer wins, whole.
+pub async fn of_two_requests_at_once_the_last_answer_wins(context: Context) {
+    let manager = bound(&context);
+    let token = begin(&manager, "key", 1).await;
+    let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
+    first.set("first", &1).expect("a set");
+    second.set("second", &2).expect("a set");
+    first.release().await.expect("a release");
+    second.release().await.expect("a release");
+    let [first, second] = [first, second].map(|session| session.token().expect("a token"));
+    assert_eq!(open(&manager, &first).await.keys(), ["first", "key"]);
+    assert_eq!(open(&manager, &second).await.keys(), ["key", "second"]);
+}
+
+/// A logout takes the cookie away from the client, loaded or not; there is nobody else to tell.
+pub async fn a_logout_takes_the_cookie_away(context: Context) {
+    let manager = bound(&context);
+    let token = begin(&manager, "key", 1).await;
+    for load in [false, true] {
+        let request = presenting(&manager, &token);
+        if load {
+            let session = request.session().await.expect("the session");
+            session.destroy().await.expect("a logout");
+            fails(session.set("late", &1), ErrorKind::Gone);
+        } else {
+            request.destroy().await.expect("a logout");
+        }
+        let reply = request.finish(Connection::default()).await.expect("a logout");
+        assert_eq!(reply.headers.len(), 1);
+        assert!(reply.headers[0].1.contains("Max-Age=0"));
+    }
+}
+
+/// One changed character anywhere: a new session, and no error.
+pub async fn checklist_25_a_changed_token_is_nobodys(context: Context) {
+    let manager = bound(&context);
+    let token = begin(&manager, "key", 1).await;
+    let text = token.expose();
+    for at in 0..text.len() {
+        let mut changed = text.as_bytes().to_vec();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = Token::new(std::str::from_utf8(&changed).expect("ASCII")).expect("a token");
+        if at + 1 < text.len() {
+            assert!(manager.load(&changed).await.expect("no error").is_none(), "character {at}");
+        }
+    }
+    for cut in [1, 10, text.len() / 2, text.len() - 1] {
+        let cut = Token::new(&text[..cut]).expect("a token");
+        assert!(manager.load(&cut).await.expect("no error").is_none());
+        assert!(presenting(&manager, &cut).session().await.expect("a new session").is_new());
+    }
+}
+
+/// The idle time ends a token, on the server, whatever the client does with its cookie.
+pub async fn checklist_06_a_token_ends_after_its_idle_time(context: Context) {
+    let short = context.short();
+    let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
+    let token = begin(&manager, "key", 1).await;
+    assert_eq!(number(&manager, &token, "key").await, Some(1));
+    context.outlive(short).await;
+    assert!(manager.load(&token).await.expect("a load").is_none());
+}
+
+/// Use gives the client a token that lives longer, not more often than `touch_after`.
+pub async fn use_gives_a_token_that_lives_longer(context: Context) {
+    let idle = context.short();
+    let (provider, spy) = Spy::on(context.provider());
+    let manager = context.builder_over(provider).idle_timeout(idle).build().expect("a sound configuration");
+    let mut token = begin(&manager, "key", 1).await;
+    spy.take();
+    for _ in 0..4 {
+        let session = open(&manager, &token).await;
+        session.release().await.expect("a release");
+        assert_eq!(spy.methods(), [Method::Read], "it is fresh");
+        context.pass(idle / 2).await;
+        let request = presenting(&manager, &token);
+        let session = request.session().await.expect("the session");
+        let reply = request.finish(Connection::default()).await.expect("a release");
+        assert_eq!(reply.headers.len(), 1, "issued again");
+        assert_eq!(spy.methods(), [Method::Read, Method::Write]);
+        token = session.token().expect("a token");
+    }
+    assert_eq!(number(&manager, &token, "key").await, Some(1));
+}
+
+/// A request that takes longer than its session lives gives the client nothing.
+pub async fn a_release_past_a_deadline_is_expired(context: Context) {
+    let short = context.short();
+    let idle = context.builder().idle_timeout(short).build().expect("a sound configuration");
+    let absolute = context.builder().idle_timeout(LONG).absolute_timeout(short).build();
+    let absolute = absolute.expect("a sound configuration");
+    for manager in [idle, absolute] {
+        let tokens = [begin(&manager, "key", 1).await, begin(&manager, "key", 1).await];
+        let (writing, reading) = (open(&manager, &tokens[0]).await, open(&manager, &tokens[1]).await);
+        writing.set("key", &2).expect("a set");
+        context.outlive(short).await;
+        fails(writing.release().await, ErrorKind::Expired);
+        let before = reading.token();
+        reading.release().await.expect("a request that only read is unaffected");
+        assert_eq!(reading.token(), before, "an expired token is not issued again");
+    }
+}
+
+/// What does not fit is an error before anything is sent, and the client keeps what it has.
+pub async fn what_is_too_large_is_refused(context: Context) {
+    let manager = bound(&context);
+    let token = begin(&manager, "key", 1).await;
+    let most = context.capabilities().max_record_bytes.expect("a cookie has a limit");
+    let session = open(&manager, &token).await;
+    session.set("large", &"x".repeat(most)).expect("the manager allows more");
+    fails(session.release().await, ErrorKind::TooLarge);
+    assert_eq!(open(&manager, &token).await.keys(), ["key"]);
+    let session = open(&manager, &token).await;
+    session.set("fits", &"x".repeat(most / 2)).expect("a set");
+    session.release().await.expect("what fits is stored");
+}
+
+/// Nothing in a token would say which idle time it has: such an engine has one.
+pub async fn idle_classes_are_refused(context: Context) {
+    bound(&context);
+    let builder = context.builder().idle_class("remember", LONG * 2);
+    fails(builder.build(), ErrorKind::Config);
+    let builder = context.builder().anonymous_idle_timeout(Duration::from_secs(60));
+    fails(builder.build(), ErrorKind::Config);
+}

@@ -1,0 +1,395 @@
+//! Where the cluster is, who we are there, and where the sessions lie: the seeds' string, a URL, or a builder.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use session_core::{Error, Result, Secret};
+
+const EXPECTED: &str = "expected `http://bucket:password@host:8091`, `http://user:password@host:8091,default,bucket` or \
+    `couchbase://user:password@host1,host2/bucket?scope=_default&collection=_default&durability=none` \
+    (`couchbases://` with TLS), with what is special in user and password percent-encoded";
+
+/// Couchbase's keys end at 250 bytes, of which a collection may take 5, and 64 are the hexadecimal storage id.
+const MAX_PREFIX: usize = 100;
+
+/// When a write counts as done. More of it costs round trips between the nodes, and needs replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// In the memory of one node: a failover may undo it, and with it a logout.
+    #[default]
+    None,
+    /// In the memory of a majority of the nodes that hold it.
+    Majority,
+    /// The same, and on the disk of the active one.
+    MajorityAndPersistToActive,
+    /// On the disks of a majority.
+    PersistToMajority,
+}
+
+/// How Couchbase is reached.
+///
+/// ```
+/// use session_couchbase::{CouchbaseConfig, Durability};
+///
+/// let seed: CouchbaseConfig = "http://sessions:secret@db1:8091".parse()?;
+/// let url: CouchbaseConfig = "couchbase://sessions:secret@db1/sessions".parse()?;
+/// assert_eq!(seed, url);
+/// let built = CouchbaseConfig::new("couchbase://db1,db2", "app", "secret", "sessions")?
+///     .collection("web", "sessions")?
+///     .durability(Durability::Majority);
+/// assert!(!format!("{built:?}").contains("secret"));
+/// # Ok::<(), session_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CouchbaseConfig {
+    pub(crate) tls: bool,
+    /// `host` or `host:port` each; the port is the key-value service's.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) network: Option<String>,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    pub(crate) bucket: String,
+    pub(crate) scope: String,
+    pub(crate) collection: String,
+    pub(crate) durability: Durability,
+    pub(crate) prefix: String,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) connections: usize,
+}
+
+impl CouchbaseConfig {
+    /// The cluster at `couchbase://host1,host2` or `couchbases://…` (TLS), its user, and the bucket that the sessions
+    /// lie in; and the defaults of the setters.
+    ///
+    /// [`Config`](session_core::ErrorKind::Config) when one of them is empty or cannot be right.
+    pub fn new(hosts: &str, user: &str, password: &str, bucket: &str) -> Result<Self> {
+        let (scheme, hosts) = hosts.split_once("://").ok_or_else(|| wrong("there is no scheme in it"))?;
+        let tls = match scheme {
+            "couchbase" => false,
+            "couchbases" => true,
+            _ => return Err(wrong("its scheme is none of `http`, `couchbase` and `couchbases`")),
+        };
+        let hosts =
+            (1..).zip(hosts.split(',')).map(|(number, host)| address(number, host)).collect::<Result<_>>()?;
+        if user.is_empty() || password.is_empty() {
+            return Err(wrong("the user or the password is missing, and Couchbase lets nobody in without"));
+        }
+        Ok(Self {
+            tls,
+            hosts,
+            network: None,
+            user: user.to_owned(),
+            password: Secret::new(password),
+            bucket: name("bucket", bucket)?,
+            scope: "_default".to_owned(),
+            collection: "_default".to_owned(),
+            durability: Durability::None,
+            prefix: "session:".to_owned(),
+            timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(10),
+            connections: 2,
+        })
+    }
+
+    /// The scope and the collection in the bucket, `_default` and `_default` unless said otherwise. They must exist.
+    pub fn collection(mut self, scope: &str, collection: &str) -> Result<Self> {
+        self.scope = name("scope", scope)?;
+        self.collection = name("collection", collection)?;
+        Ok(self)
+    }
+
+    /// When a write counts as done; [`Durability::None`] unless said otherwise.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// What stands before the storage id in every key, `session:` by default: up to 100 visible ASCII characters, or nothing.
+    pub fn prefix(mut self, prefix: &str) -> Result<Self> {
+        if prefix.len() > MAX_PREFIX || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(wrong("`prefix` takes up to 100 visible ASCII characters, and no spaces"));
+        }
+        prefix.clone_into(&mut self.prefix);
+        Ok(self)
+    }
+
+    /// How long an answer may take: 5 s by default. The SDK by itself waits for ever. A manager's deadline is usually
+    /// shorter and ends a call first.
+    pub fn timeout(mut self, timeout: Duration) -> Result<Self> {
+        if timeout.is_zero() {
+            return Err(wrong("`timeout` must be longer than nothing, as in `500ms` or `5s`"));
+        }
+        self.timeout = timeout;
+        Ok(self)
+    }
+
+    /// How long connecting may take until it is given up with the reason: 10 s by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Result<Self> {
+        if timeout.is_zero() {
+            return Err(wrong("`connect_timeout` must be longer than nothing, as in `10s`"));
+        }
+        self.connect_timeout = timeout;
+        Ok(self)
+    }
+
+    /// How many connections to the key-value service of each node: 2 by default. Each carries many requests at a time.
+    pub fn connections(mut self, connections: usize) -> Result<Self> {
+        if !(1..=100).contains(&connections) {
+            return Err(wrong("`connections` takes a number from 1 to 100"));
+        }
+        self.connections = connections;
+        Ok(self)
+    }
+
+    /// Under which addresses the nodes are told apart when they have several: `external` for those who come from
+    /// outside of a container network. Found out by itself when it is not set.
+    pub fn network(mut self, network: &str) -> Result<Self> {
+        self.network = Some(name("network", network)?);
+        Ok(self)
+    }
+
+    /// What the SDK is given: no user and no password.
+    pub(crate) fn connection_string(&self) -> String {
+        let scheme = if self.tls { "couchbases" } else { "couchbase" };
+        let network = self.network.as_ref().map(|network| format!("?network={network}")).unwrap_or_default();
+        format!("{scheme}://{}{network}", self.hosts.join(","))
+    }
+
+    fn option(self, name: &str, value: &str) -> Result<Self> {
+        match name {
+            "scope" => {
+                let collection = self.collection.clone();
+                self.collection(value, &collection)
+            }
+            "collection" => {
+                let scope = self.scope.clone();
+                self.collection(&scope, value)
+            }
+            "durability" => Ok(self.durability(match value {
+                "none" => Durability::None,
+                "majority" => Durability::Majority,
+                "majority_and_persist_to_active" => Durability::MajorityAndPersistToActive,
+                "persist_to_majority" => Durability::PersistToMajority,
+                _ => return Err(wrong(
+                    "`durability` is none of `none`, `majority`, `majority_and_persist_to_active` and `persist_to_majority`",
+                )),
+            })),
+            "prefix" => self.prefix(value),
+            "timeout" => self.timeout(duration(value)?),
+            "connect_timeout" => self.connect_timeout(duration(value)?),
+            "connections" => self.connections(value.parse().unwrap_or(0)),
+            "network" => self.network(value),
+            _ => Err(wrong(
+                "an option is none of `scope`, `collection`, `durability`, `prefix`, `timeout`, `connect_timeout`, `connections` and `network`",
+            )),
+        }
+    }
+
+    /// `http://…` as the seeds write it: the port is the web console's, so the SDK is given the host alone.
+    fn from_legacy(rest: &str) -> Result<Self> {
+        let (login, place) = split_login(rest)?;
+        let (user, password) = login.unwrap_or_default();
+        let parts: Vec<&str> = place.split(',').map(str::trim).collect();
+        let bucket = match parts[..] {
+            [_] => user.as_str(),
+            [_, "" | "default", bucket] => bucket,
+            [_, _, _] => return Err(wrong("the only pool that Couchbase has is `default`")),
+            _ => return Err(wrong("it has not the three parts `url,pool,bucket`")),
+        };
+        let host = parts[0].strip_suffix('/').unwrap_or(parts[0]);
+        let host = host.strip_suffix(":8091").unwrap_or(host);
+        if host.contains(':') {
+            return Err(wrong("its port is not 8091; a key-value port is named in a `couchbase://` URL"));
+        }
+        Self::new(&format!("couchbase://{host}"), &user, &password, bucket)
+    }
+}
+
+impl FromStr for CouchbaseConfig {
+    type Err = Error;
+
+    // No error repeats what was given: there is a password in it.
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("there is no scheme in it"))?;
+        if scheme == "http" {
+            return Self::from_legacy(rest);
+        }
+        let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let (login, place) = split_login(rest)?;
+        let (hosts, bucket) = place.split_once('/').unwrap_or((place, ""));
+        let (user, password) = login.unwrap_or_default();
+        let config = Self::new(&format!("{scheme}://{hosts}"), &user, &password, bucket)?;
+        options.split('&').filter(|option| !option.is_empty()).try_fold(config, |config, option| {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            config.option(name, value)
+        })
+    }
+}
+
+/// `user:password@rest`, both decoded. A password may hold an `@` that was not encoded.
+fn split_login(text: &str) -> Result<(Option<(String, String)>, &str)> {
+    let Some((login, rest)) = text.rsplit_once('@') else { return Ok((None, text)) };
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    Ok((Some((decoded(user)?, decoded(password)?)), rest))
+}
+
+fn decoded(text: &str) -> Result<String> {
+    let bad = || {
+        wrong("a `%` in its user or password is not followed by two hexadecimal digits (write `%25` for `%`)")
+    };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, more)) = rest.split_first() {
+        rest = more;
+        if first != b'%' {
+            bytes.push(first);
+            continue;
+        }
+        let (&[high, low], more) = rest.split_first_chunk().ok_or_else(bad)?;
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        bytes.push(digit(high).ok_or_else(bad)? << 4 | digit(low).ok_or_else(bad)?);
+        rest = more;
+    }
+    String::from_utf8(bytes).map_err(|_| bad())
+}
+
+/// `host`, `host:port`, `[::1]` or `[::1]:port`.
+fn address(number: usize, text: &str) -> Result<String> {
+    let bad = |why: &str| wrong(&format!("host {number} {why}"));
+    let (host, port) = match text.rfind(':') {
+        Some(colon) if !text.ends_with(']') => (&text[..colon], Some(&text[colon + 1..])),
+        _ => (text, None),
+    };
+    if host.is_empty() {
+        return Err(bad("is empty"));
+    }
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host_is_good = match bracketed {
+        Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')),
+    };
+    if !host_is_good {
+        return Err(bad("is no host name and no IP address (IPv6 is written `[::1]`)"));
+    }
+    match port.map(str::parse::<u16>) {
+        Some(Ok(8091 | 18091)) => {
+            Err(bad("has the web console's port; leave it out, or name the key-value service's (11210)"))
+        }
+        Some(Ok(0) | Err(_)) => Err(bad("has a port that is not a number from 1 to 65535")),
+        _ => Ok(text.to_ascii_lowercase()),
+    }
+}
+
+/// A name in Couchbase: of a bucket, a scope, a collection, a network.
+fn name(what: &str, text: &str) -> Result<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'%' | b'.');
+    if text.is_empty() || text.len() > 251 || !text.bytes().all(allowed) {
+        return Err(wrong(&format!("the {what} is not named with A-Z a-z 0-9 _ - . %")));
+    }
+    Ok(text.to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration> {
+    let duration = match text.strip_suffix("ms") {
+        Some(millis) => millis.parse().ok().map(Duration::from_millis),
+        None => text.strip_suffix('s').and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
+    };
+    duration.ok_or_else(|| wrong("a timeout is no whole number with its unit, as in `500ms` or `5s`"))
+}
+
+fn wrong(why: &str) -> Error {
+    Error::config(format!("{why}; {EXPECTED}")).in_engine(crate::ENGINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::ErrorKind;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<CouchbaseConfig> {
+        text.parse()
+    }
+
+    #[test]
+    fn the_seeds_strings_and_urls_mean_the_same() {
+        let expected = CouchbaseConfig::new("couchbase://db1", "sessions", "p@ss,w%rd", "sessions").unwrap();
+        assert_eq!(parse("http://sessions:p@ss,w%25rd@DB1:8091").unwrap(), expected);
+        assert_eq!(parse(" http://sessions:p@ss,w%25rd@db1:8091/, default, sessions ").unwrap(), expected);
+        assert_eq!(parse("couchbase://sessions:p%40ss%2Cw%25rd@db1/sessions").unwrap(), expected);
+        let other = parse("http://app:secret@db1/,,sessions").unwrap();
+        assert_eq!((other.user.as_str(), other.bucket.as_str()), ("app", "sessions"));
+        assert_eq!(other.connection_string(), "couchbase://db1");
+    }
+
+    #[test]
+    fn a_url_says_everything_and_the_sdk_is_told_no_password() {
+        let config = parse(
+            "couchbases://app:secret@db1,[::1]:11207/shop?scope=web&collection=sessions&durability=majority\
+             &prefix=s/&timeout=250ms&connections=4&network=external",
+        );
+        let config = config.unwrap();
+        assert_eq!(config.connection_string(), "couchbases://db1,[::1]:11207?network=external");
+        assert_eq!((config.bucket.as_str(), config.scope.as_str()), ("shop", "web"));
+        assert_eq!((config.collection.as_str(), config.prefix.as_str()), ("sessions", "s/"));
+        assert_eq!((config.durability, config.connections), (Durability::Majority, 4));
+        assert_eq!(config.timeout, Duration::from_millis(250));
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_wrong_string_says_what_is_wrong_and_shows_no_password() {
+        for (text, why) in [
+            ("", "no scheme"),
+            ("db1:8091", "no scheme"),
+            ("db1,11210,hunter2", "no scheme"),
+            ("https://b:hunter2@db1:18091", "its scheme"),
+            ("couchbase2://b:hunter2@db1/b", "its scheme"),
+            ("redis://:hunter2@db1", "its scheme"),
+            ("http://db1:8091", "user or the password"),
+            ("http://b@db1:8091", "user or the password"),
+            ("http://:hunter2@db1:8091", "user or the password"),
+            ("http://b:hunter2@db1:9000", "not 8091"),
+            ("http://b:hunter2@", "host 1 is empty"),
+            ("http://b:hunter2@db1:8091,default", "three parts"),
+            ("http://b:hunter2@db1:8091,default,b,c", "three parts"),
+            ("http://b:hunter2@db1:8091,mine,b", "pool"),
+            ("http://b:hunter2@db1:8091,default,", "bucket"),
+            ("http://b:hunter2%@db1:8091", "%25"),
+            ("http://b:hunter2%zz@db1:8091", "%25"),
+            ("http://b:hunter2%ff@db1:8091", "%25"),
+            ("couchbase://db1/b", "user or the password"),
+            ("couchbase://b:hunter2@db1", "bucket"),
+            ("couchbase://b:hunter2@db1/", "bucket"),
+            ("couchbase://b:hunter2@db1/a/b", "bucket"),
+            ("couchbase://b:hunter2@/b", "host 1 is empty"),
+            ("couchbase://b:hunter2@db1,/b", "host 2 is empty"),
+            ("couchbase://b:hunter2@db 1/b", "no host name"),
+            ("couchbase://b:hunter2@::1/b", "no host name"),
+            ("couchbase://b:hunter2@db1:8091/b", "web console"),
+            ("couchbase://b:hunter2@db1:0/b", "port"),
+            ("couchbase://b:hunter2@db1:kv/b", "port"),
+            ("couchbase://b:hunter2@db1/b?durability=two", "durability"),
+            ("couchbase://b:hunter2@db1/b?scope=", "scope"),
+            ("couchbase://b:hunter2@db1/b?collection=a b", "collection"),
+            ("couchbase://b:hunter2@db1/b?timeout=5", "timeout"),
+            ("couchbase://b:hunter2@db1/b?connect_timeout=0s", "connect_timeout"),
+            ("couchbase://b:hunter2@db1/b?connections=0", "connections"),
+            ("couchbase://b:hunter2@db1/b?prefix=a b", "prefix"),
+            ("couchbase://b:hunter2@db1/b?kv_timeout=5s", "none of `scope`"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Config, "{text:?}");
+            assert!(error.message().contains(why), "{text:?}: {error}");
+            assert!(
+                error.message().contains("expected `http://bucket:password@host:8091`"),
+                "{text:?}: {error}"
+            );
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Getting in: the SDK tries for ever and says nothing, so each step has an end here, and a failure a reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use couchbase::authenticator::PasswordAuthenticator;
+use couchbase::cluster::Cluster;
+use couchbase::collection::Collection;
+use couchbase::error::ErrorKind as Sdk;
+use couchbase::options::cluster_options::{ClusterOptions, KvOptions, OrphanReporterOptions};
+use couchbase::options::diagnostic_options::WaitUntilReadyOptions;
+use couchbase::retry::{RetryAction, RetryReason, RetryRequest, RetryStrategy};
+use couchbase::service_type::ServiceType;
+use session_core::{Error, ErrorKind, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::link::Boxed;
+use crate::{CouchbaseConfig, ENGINE, errors};
+
+/// A key that no session has: its id would be empty.
+const NOBODY: &str = "session";
+
+/// A connected cluster, and the collection in it. The collection works for as long as the cluster is kept.
+pub(crate) struct Connected {
+    pub(crate) collection: Collection,
+    _cluster: Cluster,
+}
+
+/// Connects, and comes back with the connection or with what is wrong.
+///
+/// First on a runtime of its own, which is thrown away: where there is no such bucket, the SDK leaves a task behind that
+/// asks for it for ever, and only the end of its runtime ends it.
+pub(crate) async fn connect(config: &CouchbaseConfig) -> Result<Connected> {
+    rehearse(CouchbaseConfig { connections: 1, ..config.clone() }).await?;
+    open(config).await
+}
+
+async fn rehearse(config: CouchbaseConfig) -> Result<()> {
+    let (answer, heard) = tokio::sync::oneshot::channel();
+    let failed = |error: std::io::Error| unavailable("no thread to connect on").with_source(error);
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let result = runtime.map_err(failed).map(|runtime| {
+            let result = runtime.block_on(open(&config)).map(drop);
+            runtime.shutdown_background();
+            result
+        });
+        let _ = answer.send(result.and_then(|result| result));
+    };
+    std::thread::Builder::new().name("session-couchbase".to_owned()).spawn(work).map_err(failed)?;
+    heard.await.unwrap_or_else(|_| Err(unavailable("connecting was given up")))
+}
+
+async fn open(config: &CouchbaseConfig) -> Result<Connected> {
+    let end = Instant::now() + config.connect_timeout;
+    let login = PasswordAuthenticator::new(config.user.as_str(), config.password.expose());
+    let options = ClusterOptions::new(login.into())
+        .kv_options(
+            KvOptions::new()
+                .num_connections(config.connections)
+                .connect_timeout(config.connect_timeout)
+                // How long it rests after a failure: short, so that a server that is back is used again at once.
+                .connect_throttle_timeout(Duration::from_millis(500)),
+        )
+        .orphan_reporter_options(OrphanReporterOptions::new().enabled(false))
+        .default_retry_strategy(Arc::new(Patience));
+
+    let cluster = within(end, Box::pin(Cluster::connect(config.connection_string(), options))).await;
+    let cluster = match cluster {
+        Some(cluster) => cluster.map_err(|error| errors::explain(error.kind(), false))?,
+        None => return Err(refused(config, "check the user and the password").await),
+    };
+    let bucket = cluster.bucket(config.bucket.as_str());
+    let key_value = WaitUntilReadyOptions::new().service_types(vec![ServiceType::KV]);
+    match within(end, Box::pin(bucket.wait_until_ready(key_value))).await {
+        Some(ready) => ready.map_err(|error| errors::explain(error.kind(), false))?,
+        None => {
+            return Err(refused(config, "check that the bucket exists and that the user may use it").await);
+        }
+    }
+    let collection = bucket.scope(config.scope.as_str()).collection(config.collection.as_str());
+    let found = within(end, Box::pin(collection.get(NOBODY, None))).await;
+    match found.map(|found| found.map_err(|error| error.kind().clone())) {
+        Some(Ok(_) | Err(Sdk::DocumentNotFound)) => Ok(Connected { collection, _cluster: cluster }),
+        Some(Err(kind)) => Err(errors::explain(&kind, false)),
+        None => Err(refused(config, "check that the scope and the collection exist").await),
+    }
+}
+
+/// The SDK's answer, or `None` when it is still trying.
+async fn within<T>(end: Instant, step: Boxed<'_, T>) -> Option<T> {
+    timeout_at(end, step).await.ok()
+}
+
+/// Why a step did not end: a server that answers everybody but us has a reason, and that is in the configuration.
+async fn refused(config: &CouchbaseConfig, reason: &str) -> Error {
+    for host in &config.hosts {
+        if config.tls {
+            break;
+        }
+        if matches!(timeout(Duration::from_secs(1), greet(host)).await, Ok(Ok(()))) {
+            let message = format!(
+                "the server answers, but does not let us in within {:?}: {reason}",
+                config.connect_timeout
+            );
+            return Error::config(message).in_engine(ENGINE);
+        }
+    }
+    unavailable(if config.tls {
+        "nobody let us in in time: the servers are down, or the certificate, user, password or bucket is wrong"
+    } else {
+        "no server answers at the key-value port of the hosts that are named"
+    })
+}
+
+/// Sends a no-operation of the key-value protocol, which asks for no login, and reads the answer to it.
+async fn greet(host: &str) -> std::io::Result<()> {
+    const NO_OPERATION: [u8; 24] = {
+        let mut packet = [0; 24];
+        (packet[0], packet[1]) = (0x80, 0x0a);
+        packet
+    };
+    const ANSWER: u8 = 0x81;
+    let has_port = host.rfind(':').is_some_and(|colon| !host[colon..].contains(']'));
+    let mut stream =
+        TcpStream::connect(if has_port { host.to_owned() } else { format!("{host}:11210") }).await?;
+    stream.write_all(&NO_OPERATION).await?;
+    let mut answer = [0; 24];
+    stream.read_exact(&mut answer).await?;
+    if answer[0] == ANSWER { Ok(()) } else { Err(std::io::ErrorKind::InvalidData.into()) }
+}
+
+fn unavailable(why: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, why).in_engine(ENGINE).during("connect")
+}
+
+/// How long the SDK may try by itself what the server was not ready for: about a second, and then it says why not.
+/// What was on its way when a connection broke is asked again only when it reads.
+#[derive(Debug)]
+struct Patience;
+
+impl RetryStrategy for Patience {
+    fn retry_after(&self, request: &RetryRequest, reason: &RetryReason) -> Option<RetryAction> {
+        let safe = request.is_idempotent() || reason.allows_non_idempotent_retry();
+        let wait = Duration::from_millis(1 << (2 * request.retry_attempts().min(5)));
+        (safe && request.retry_attempts() < 6).then(|| RetryAction::new(wait))
+    }
+}

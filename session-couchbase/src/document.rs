@@ -1,0 +1,126 @@
+//! One session's document, and the commands that are sent for it. Each is one round trip unless it says more.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use couchbase::durability_level::DurabilityLevel;
+use couchbase::options::kv_options::{InsertOptions, RemoveOptions, ReplaceOptions};
+use couchbase::transcoding::{DataType, encode_common_flags};
+use session_core::{Clock, Error, ErrorKind, Record, Result};
+
+use crate::errors::Answer;
+use crate::link::Link;
+use crate::{Durability, ENGINE};
+
+/// What Couchbase allows a document.
+pub(crate) const MAX_DOCUMENT: usize = 20 * 1024 * 1024;
+
+/// The document of one session.
+pub(crate) struct Document<'a> {
+    pub(crate) link: &'a Link,
+    pub(crate) key: String,
+    pub(crate) durability: Durability,
+    pub(crate) clock: &'a dyn Clock,
+}
+
+/// What was fetched, not decoded yet.
+pub(crate) struct Fetched {
+    bytes: Vec<u8>,
+    /// The compare token, never zero.
+    pub(crate) cas: u64,
+}
+
+impl Document<'_> {
+    /// What is there.
+    pub(crate) async fn fetch(&self) -> Result<Option<Fetched>> {
+        let way = self.link.way();
+        match self.link.answer(false, Box::pin(way.collection().get(&self.key, None))).await? {
+            Answer::Done(found) => {
+                Ok(Some(Fetched { bytes: found.content_as_raw().0.to_vec(), cas: found.cas() }))
+            }
+            Answer::Absent | Answer::Differs => Ok(None),
+        }
+    }
+
+    /// What was fetched as a record, if that has not ended.
+    pub(crate) fn decode(&self, fetched: Fetched) -> Result<Option<Record>> {
+        let mut record = Record::decode(fetched.bytes).map_err(|error| error.in_engine(ENGINE))?;
+        record.cas = fetched.cas;
+        Ok(record.is_alive_at(self.clock.now()).then_some(record))
+    }
+
+    /// The record that is there.
+    pub(crate) async fn look(&self) -> Result<Option<Record>> {
+        self.fetch().await?.map_or(Ok(None), |fetched| self.decode(fetched))
+    }
+
+    /// The record as it is stored: its idle deadline is what the time to live says.
+    pub(crate) fn encode(&self, record: &Record, ttl: Duration) -> Result<Vec<u8>> {
+        let mut record = record.clone();
+        record.header.deadline = self.clock.now().after(ttl);
+        let bytes = record.encode()?;
+        if bytes.len() > MAX_DOCUMENT {
+            let why = format!("it has {} bytes and Couchbase's documents take {MAX_DOCUMENT}", bytes.len());
+            return Err(Error::new(ErrorKind::TooLarge, why).in_engine(ENGINE));
+        }
+        Ok(bytes)
+    }
+
+    /// Stores where there is nothing; gives the new compare token.
+    pub(crate) async fn insert(&self, bytes: &[u8], ttl: Duration) -> Result<Answer<u64>> {
+        let options = InsertOptions::new().expiry(expiry(ttl)).durability_level(level(self.durability));
+        let way = self.link.way();
+        let call =
+            way.collection().insert_raw(&self.key, bytes, encode_common_flags(DataType::Binary), options);
+        Ok(self.link.answer(true, Box::pin(call)).await?.map(|done| done.cas()))
+    }
+
+    /// Stores over what has this compare token; gives the new one.
+    pub(crate) async fn replace(&self, bytes: &[u8], ttl: Duration, cas: u64) -> Result<Answer<u64>> {
+        let options =
+            ReplaceOptions::new().cas(cas).expiry(expiry(ttl)).durability_level(level(self.durability));
+        let way = self.link.way();
+        let call =
+            way.collection().replace_raw(&self.key, bytes, encode_common_flags(DataType::Binary), options);
+        Ok(self.link.answer(true, Box::pin(call)).await?.map(|done| done.cas()))
+    }
+
+    /// Removes what has this compare token.
+    pub(crate) async fn remove(&self, cas: u64) -> Result<Answer<()>> {
+        let options = RemoveOptions::new().cas(cas).durability_level(level(self.durability));
+        let way = self.link.way();
+        Ok(self.link.answer(true, Box::pin(way.collection().remove(&self.key, options))).await?.map(drop))
+    }
+}
+
+/// The server's time to live: whole seconds, and one more because the server's clock is somewhere within a second, so
+/// that nothing ends early. The deadline in the header is exact, and decides what is read.
+fn expiry(ttl: Duration) -> Duration {
+    // Above thirty days the SDK sends a date, which has 32 bits.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let longest = u64::from(u32::MAX).saturating_sub(now);
+    let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0)).saturating_add(1);
+    Duration::from_secs(seconds.min(longest))
+}
+
+fn level(durability: Durability) -> DurabilityLevel {
+    match durability {
+        Durability::None => DurabilityLevel::NONE,
+        Durability::Majority => DurabilityLevel::MAJORITY,
+        Durability::MajorityAndPersistToActive => DurabilityLevel::MAJORITY_AND_PERSIST_ACTIVE,
+        Durability::PersistToMajority => DurabilityLevel::PERSIST_TO_MAJORITY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_round_up_and_never_reach_the_zero_that_means_for_ever() {
+        assert_eq!(expiry(Duration::ZERO), Duration::from_secs(1));
+        assert_eq!(expiry(Duration::from_millis(1)), Duration::from_secs(2));
+        assert_eq!(expiry(Duration::from_secs(60)), Duration::from_secs(61));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!(u32::try_from(expiry(Duration::MAX).as_secs() + now).is_ok());
+    }
+}

@@ -1,0 +1,114 @@
+//! What the SDK's errors mean for a session.
+//!
+//! The SDK's own error names the document's key in its context, so only its kind is kept as the source.
+
+use couchbase::error::{Error as SdkError, ErrorKind as Sdk};
+use session_core::{Error, ErrorKind};
+
+/// What the server says to a command on one document.
+#[derive(Debug)]
+pub(crate) enum Answer<T> {
+    /// Done.
+    Done(T),
+    /// There is no such document.
+    Absent,
+    /// There is another one than was asked for.
+    Differs,
+}
+
+impl<T> Answer<T> {
+    pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> Answer<U> {
+        match self {
+            Self::Done(value) => Answer::Done(with(value)),
+            Self::Absent => Answer::Absent,
+            Self::Differs => Answer::Differs,
+        }
+    }
+}
+
+/// Sorts a result into answers and failures; `changes` says whether the command may have changed something.
+pub(crate) fn sort<T>(result: Result<T, SdkError>, changes: bool) -> Result<Answer<T>, Error> {
+    match result {
+        Ok(value) => Ok(Answer::Done(value)),
+        Err(error) => match error.kind() {
+            Sdk::DocumentNotFound => Ok(Answer::Absent),
+            Sdk::DocumentExists | Sdk::CasMismatch => Ok(Answer::Differs),
+            kind => Err(explain(kind, changes)),
+        },
+    }
+}
+
+pub(crate) fn explain(kind: &Sdk, changes: bool) -> Error {
+    let lost = if changes { ErrorKind::OutcomeUnknown } else { ErrorKind::Unavailable };
+    let (ours, why) = match kind {
+        Sdk::ValueTooLarge => (ErrorKind::TooLarge, "Couchbase's documents end at 20 MB"),
+        Sdk::QuotaLimitedFailure => (ErrorKind::Full, "the scope has used up its quota"),
+        // The server answered, and did nothing.
+        Sdk::TemporaryFailure | Sdk::RateLimitedFailure => {
+            (ErrorKind::Unavailable, "the server is overloaded")
+        }
+        Sdk::DocumentLocked => (ErrorKind::Unavailable, "somebody has locked the document"),
+        Sdk::DurabilityWriteInProgress | Sdk::DurableWriteRecommitInProgress => {
+            (ErrorKind::Unavailable, "another durable write to the document is under way")
+        }
+        Sdk::DurabilityImpossible => (
+            ErrorKind::Unavailable,
+            "too few of the bucket's replicas are up for the durability that is asked for",
+        ),
+        Sdk::DurabilityLevelNotAvailable => (
+            ErrorKind::Config,
+            "the bucket cannot give the durability that is asked for: `durability=none` can",
+        ),
+        Sdk::AuthenticationFailure => (ErrorKind::Config, "the user may not do this in the bucket"),
+        Sdk::BucketNotFound | Sdk::ScopeNotFound | Sdk::CollectionNotFound => {
+            (ErrorKind::Config, "the bucket, scope or collection does not exist")
+        }
+        Sdk::InvalidArgument(_) | Sdk::UnsupportedOperation | Sdk::FeatureNotAvailable(_) => {
+            (ErrorKind::Config, "the server does not know what it is asked for")
+        }
+        Sdk::DurabilityAmbiguous => (ErrorKind::OutcomeUnknown, "the replicas did not confirm in time"),
+        _ => (lost, "the answer was lost"),
+    };
+    Error::new(ours, why).in_engine(crate::ENGINE).with_source(kind.to_string())
+}
+
+/// A call that took too long.
+pub(crate) fn late(changes: bool) -> Error {
+    let kind = if changes { ErrorKind::OutcomeUnknown } else { ErrorKind::Unavailable };
+    Error::new(kind, "no answer in time").in_engine(crate::ENGINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unavailable_means_that_nothing_was_changed() {
+        for (sdk, reading, writing) in [
+            (Sdk::TemporaryFailure, ErrorKind::Unavailable, ErrorKind::Unavailable),
+            (Sdk::DocumentLocked, ErrorKind::Unavailable, ErrorKind::Unavailable),
+            (Sdk::DurabilityImpossible, ErrorKind::Unavailable, ErrorKind::Unavailable),
+            (Sdk::DurabilityAmbiguous, ErrorKind::OutcomeUnknown, ErrorKind::OutcomeUnknown),
+            (Sdk::ServerTimeout, ErrorKind::Unavailable, ErrorKind::OutcomeUnknown),
+            (Sdk::RequestCanceled, ErrorKind::Unavailable, ErrorKind::OutcomeUnknown),
+            (Sdk::InternalServerFailure, ErrorKind::Unavailable, ErrorKind::OutcomeUnknown),
+            (Sdk::OtherFailure("closed".into()), ErrorKind::Unavailable, ErrorKind::OutcomeUnknown),
+            (Sdk::ClusterDropped, ErrorKind::Unavailable, ErrorKind::OutcomeUnknown),
+            (Sdk::ValueTooLarge, ErrorKind::TooLarge, ErrorKind::TooLarge),
+            (Sdk::QuotaLimitedFailure, ErrorKind::Full, ErrorKind::Full),
+            (Sdk::AuthenticationFailure, ErrorKind::Config, ErrorKind::Config),
+            (Sdk::CollectionNotFound, ErrorKind::Config, ErrorKind::Config),
+        ] {
+            assert_eq!(explain(&sdk, false).kind(), reading, "{sdk:?}");
+            assert_eq!(explain(&sdk, true).kind(), writing, "{sdk:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_and_another_document_are_answers() {
+        let sorted = |kind| sort::<()>(Err(SdkError::new(kind)), true).unwrap();
+        assert!(matches!(sorted(Sdk::DocumentNotFound), Answer::Absent));
+        assert!(matches!(sorted(Sdk::DocumentExists), Answer::Differs));
+        assert!(matches!(sorted(Sdk::CasMismatch), Answer::Differs));
+    }
+}

@@ -1,0 +1,92 @@
+//! Sessions for Rust web services: one interface, and the engine of your choice behind it.
+//!
+//! This crate is a door: the interface ([`Manager`], [`Session`], [`Provider`], …) and one feature for each engine and
+//! framework. No feature is on by default, and what is not asked for is not linked.
+//!
+//! ```toml
+//! session-kit = { version = "0.1", features = ["memory", "tower"] }
+//! ```
+//!
+#![cfg_attr(all(feature = "memory", feature = "tower"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "memory", feature = "tower")), doc = "```ignore")]
+//! use axum::{Router, routing::get};
+//! use session_kit::{Manager, memory::MemoryProvider};
+//! use session_kit::tower::{Session, SessionError, SessionLayer};
+//!
+//! async fn visit(session: Session) -> Result<String, SessionError> {
+//!     let visits = session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1)?;
+//!     Ok(format!("visit {visits}"))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let manager = Manager::builder(MemoryProvider::new()).build()?;
+//!     let app = Router::new().route("/", get(visit)).layer(SessionLayer::new(manager));
+//!     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Which engine?
+//!
+//! | feature | module | choose it when |
+//! |---|---|---|
+//! | `memory` | `memory` | one process; sessions may end with it |
+//! | `file` | `file` | one machine; sessions outlive the process, several processes share them |
+//! | `cookie` | `cookie` | no store at all, and a logout need not be final on the server |
+//! | `mysql` | `mysql` | there is a MySQL or MariaDB already |
+//! | `postgres` | `postgres` | there is a PostgreSQL already |
+//! | `redis` | `redis` | many machines; the fastest of the servers (standalone, cluster or sentinel; Valkey too) |
+//! | `memcache` | `memcache` | many machines, and a session may be lost when a server restarts |
+//! | `couchbase` | `couchbase` | there is a Couchbase already |
+//!
+//! What each guarantees stands in the table of the README, and in its [`Capabilities`].
+//!
+//! # An engine by name
+//!
+//! An engine whose feature is on answers to its name, for those who keep it in a configuration:
+//!
+#![cfg_attr(feature = "memory", doc = "```")]
+#![cfg_attr(not(feature = "memory"), doc = "```ignore")]
+//! # use session_kit::{ConnectOptions, Manager, Result};
+//! # async fn open() -> Result<Manager> {
+//! let provider = session_kit::connect("memory", ConnectOptions::new("")).await?;
+//! let manager = Manager::builder_shared(provider).build()?;
+//! # Ok(manager) }
+//! ```
+//!
+//! A name that is not there is a [`Config`](ErrorKind::Config) error that says which feature is missing.
+//!
+//! # Frameworks
+//!
+//! | feature | module | for |
+//! |---|---|---|
+//! | `tower` | `tower` | axum 0.8, and every `tower` service over `http` types |
+//!
+//! Without a framework, [`Manager::start`] and [`Manager::load`] do what an adapter does; `examples/worker.rs` shows it.
+
+pub use session_core::*;
+
+#[cfg(feature = "cookie")]
+pub use session_cookie as cookie;
+#[cfg(feature = "couchbase")]
+pub use session_couchbase as couchbase;
+#[cfg(feature = "file")]
+pub use session_file as file;
+#[cfg(feature = "memcache")]
+pub use session_memcache as memcache;
+#[cfg(feature = "memory")]
+pub use session_memory as memory;
+#[cfg(feature = "mysql")]
+pub use session_mysql as mysql;
+#[cfg(feature = "postgres")]
+pub use session_postgres as postgres;
+#[cfg(feature = "redis")]
+pub use session_redis as redis;
+#[cfg(feature = "tower")]
+pub use session_tower as tower;
+
+/// The example of the README, compiled.
+#[cfg(all(doctest, feature = "memory", feature = "tower"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,0 +1,36 @@
+//! An engine is known by name as soon as its feature is on, and only then.
+
+/// What engines the features of this build bring.
+fn enabled() -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for (name, on) in [
+        ("cookie", cfg!(feature = "cookie")),
+        ("couchbase", cfg!(feature = "couchbase")),
+        ("file", cfg!(feature = "file")),
+        ("memcache", cfg!(feature = "memcache")),
+        ("memory", cfg!(feature = "memory")),
+        ("mysql", cfg!(feature = "mysql")),
+        ("postgres", cfg!(feature = "postgres")),
+        ("postgresql", cfg!(feature = "postgres")),
+        ("redis", cfg!(feature = "redis")),
+        ("redis_cluster", cfg!(feature = "redis")),
+        ("redis_sentinel", cfg!(feature = "redis")),
+    ] {
+        names.extend(on.then_some(name));
+    }
+    names
+}
+
+#[test]
+fn every_enabled_engine_registers_itself_and_no_other() {
+    assert_eq!(session_kit::engines(), enabled());
+}
+
+#[tokio::test]
+async fn an_engine_that_is_not_enabled_is_an_error_that_names_the_feature() {
+    let all = ["memory", "file", "cookie", "redis", "mysql"];
+    for name in all.into_iter().filter(|name| !enabled().contains(name)) {
+        let error = session_kit::connect(name, session_kit::ConnectOptions::new("")).await.unwrap_err();
+        assert!(error.message().contains(&format!("feature `{name}`")), "{error}");
+    }
+}

@@ -1,0 +1,39 @@
+//! The page on security names tests that exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The names of all functions in the sources under a directory.
+fn functions(directory: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            functions(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let after_fn = text.split("fn ").skip(1);
+            names.extend(after_fn.map(|rest| {
+                rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
+            }));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_page_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut known = BTreeSet::new();
+    for entry in fs::read_dir(&root).unwrap().flatten() {
+        for folder in ["src", "tests"] {
+            functions(&entry.path().join(folder), &mut known);
+        }
+    }
+    let page = fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let quoted = page.split('`').skip(1).step_by(2);
+    let tests = quoted.filter(|text| text.matches('_').count() >= 3 && text.starts_with(char::is_lowercase));
+    let tests: Vec<_> = tests.filter_map(|text| text.rsplit("::").next()).collect();
+    assert!(tests.len() > 30, "{tests:?}");
+    let missing: Vec<_> = tests.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(missing.is_empty(), "docs/security.md names tests that do not exist: {missing:#?}");
+}

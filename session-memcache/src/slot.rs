@@ -1,0 +1,138 @@
+//! One key on its server, and the commands that are sent for it. Each method is one round trip unless it says more.
+
+use std::time::Duration;
+
+use memcache::exp::{Delete, Get, GetStatus, Meta, MutationResult, MutationStatus, Set};
+use session_core::{Clock, ErrorKind, Record, Result, WriteOutcome};
+
+use crate::server::Server;
+use crate::{ENGINE, ttl};
+
+/// What an item takes besides its key and value: header, compare token, flags, and what ends both strings.
+pub(crate) const ITEM_OVERHEAD: usize = 63;
+
+/// The client flags of a tombstone, so that `exists` need not fetch the record. A session has none.
+const TOMBSTONE: u32 = 1;
+
+/// One key on its server.
+pub(crate) struct Slot<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) key: String,
+    pub(crate) clock: &'a dyn Clock,
+}
+
+/// What is stored under a key, not decoded yet.
+pub(crate) struct Item {
+    bytes: Vec<u8>,
+    /// The compare token, never zero.
+    pub(crate) cas: u64,
+    /// How long it lives if nobody reads it.
+    left: Option<Duration>,
+}
+
+/// What the server says to a conditional command.
+pub(crate) enum Answer {
+    /// Done; the new compare token, or zero.
+    Done(u64),
+    /// There is nothing.
+    Absent,
+    /// There is something else.
+    Differs,
+}
+
+impl Slot<'_> {
+    /// What is there; with `slide` its idle time begins anew.
+    pub(crate) async fn fetch(&self, slide: Option<Duration>) -> Result<Option<Item>> {
+        let get = Get::new(&self.key);
+        let get = match slide {
+            Some(idle) => get.meta(Meta::NONE.cas()).touch_raw(ttl::wire(idle)),
+            None => get.meta(Meta::NONE.cas().ttl()),
+        };
+        let found = self.server.read(get).await?;
+        if found.status == GetStatus::Miss {
+            return Ok(None);
+        }
+        let seconds = found.item.ttl.and_then(|seconds| u64::try_from(seconds).ok());
+        Ok(Some(Item {
+            bytes: found.value.unwrap_or_default(),
+            cas: self.compare_token(found.item.cas)?,
+            left: slide.or_else(|| seconds.map(Duration::from_secs)),
+        }))
+    }
+
+    /// The item as a record, if that has not ended. The idle deadline of a session is the server's knowledge, that
+    /// of a tombstone stands in its header and is not moved by those who read it.
+    pub(crate) fn decode(&self, item: Item) -> Result<Option<Record>> {
+        let mut record = Record::decode(item.bytes).map_err(|error| error.in_engine(ENGINE))?;
+        let now = self.clock.now();
+        record.cas = item.cas;
+        if let (true, Some(left)) = (record.is_live(), item.left) {
+            record.header.deadline = now.after(left);
+        }
+        Ok(record.is_alive_at(now).then_some(record))
+    }
+
+    /// The record that is there now; does not slide.
+    pub(crate) async fn look(&self) -> Result<Option<Record>> {
+        match self.fetch(None).await? {
+            Some(item) => self.decode(item),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether there is a session. The value is not sent.
+    pub(crate) async fn holds_session(&self) -> Result<bool> {
+        let found = self.server.read(Get::new(&self.key).without_value()).await?;
+        Ok(found.status == GetStatus::Hit && found.client_flags != Some(TOMBSTONE))
+    }
+
+    /// The command that stores a record, without its condition.
+    pub(crate) fn set(&self, record: &Record, bytes: Vec<u8>, lifetime: Duration) -> Set {
+        let mut set = Set::new(&self.key, []).ttl_raw(ttl::wire(lifetime)).return_cas();
+        set.value = bytes;
+        if record.is_live() { set } else { set.client_flags(TOMBSTONE) }
+    }
+
+    /// Stores where there is nothing.
+    pub(crate) async fn add(&self, set: Set) -> Result<Answer> {
+        Ok(answer(&self.server.write(set.add()).await?))
+    }
+
+    /// Removes what has this compare token.
+    pub(crate) async fn remove(&self, cas: u64) -> Result<Answer> {
+        Ok(answer(&self.server.write(Delete::new(&self.key).compare_cas(cas)).await?))
+    }
+
+    /// Stores over what has this compare token; a second round trip tells what is there instead.
+    pub(crate) async fn replace(&self, set: Set, cas: u64) -> Result<WriteOutcome> {
+        match answer(&self.server.write(set.compare_cas(cas)).await?) {
+            Answer::Done(cas) => Ok(WriteOutcome::stored_with_cas(cas)),
+            Answer::Absent => Ok(WriteOutcome::refused(None)),
+            Answer::Differs => Ok(WriteOutcome::refused(self.look().await?)),
+        }
+    }
+
+    /// Tells what is there; where that has ended, though the server still keeps it, stores over it. Two round trips
+    /// at most, three when others write as well.
+    pub(crate) async fn replace_expired(&self, set: Set) -> Result<WriteOutcome> {
+        let Some(item) = self.fetch(None).await? else { return Ok(WriteOutcome::refused(None)) };
+        let cas = item.cas;
+        match self.decode(item)? {
+            Some(current) => Ok(WriteOutcome::refused(Some(current))),
+            None => self.replace(set, cas).await,
+        }
+    }
+
+    fn compare_token(&self, cas: Option<u64>) -> Result<u64> {
+        let why = "it runs without compare tokens (-C), so no conditional write is possible";
+        cas.filter(|cas| *cas != 0).ok_or_else(|| self.server.error(ErrorKind::Config, why))
+    }
+}
+
+fn answer(result: &MutationResult) -> Answer {
+    match result.status {
+        MutationStatus::Applied => Answer::Done(result.cas.unwrap_or(0)),
+        MutationStatus::NotFound => Answer::Absent,
+        _ => Answer::Differs,
+    }
+}

@@ -1,0 +1,245 @@
+//! Servers that restart, hang, are cut off or lose answers: honest errors, recovery, nothing mixed up.
+
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use session_core::{DestroyOutcome, ErrorKind, Provider, WriteOutcome};
+use session_memcache::{MemcacheConfig, MemcacheProvider};
+use session_servers::memcached::Memcached;
+use session_servers::proxy::Proxy;
+use support::{IDLE, create, id, next, over, session, text};
+use tokio::time::{sleep, timeout};
+
+fn through(proxy: &Proxy) -> MemcacheProvider {
+    let config = MemcacheConfig::new([proxy.address().to_string()]).unwrap();
+    MemcacheProvider::new(&config.timeout(Duration::from_secs(2)).unwrap())
+}
+
+/// Opens so many connections, which are idle afterwards.
+async fn warm_up(provider: &Arc<MemcacheProvider>, connections: usize) {
+    let calls = (0..connections).map(|_| {
+        let provider = Arc::clone(provider);
+        tokio::spawn(async move { provider.read(&id(), IDLE).await.unwrap() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn after_a_restart_the_sessions_are_not_found_and_no_stale_connection_shows() {
+    let server = Memcached::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    proxy.delay_answers(Duration::from_millis(30));
+    let provider = Arc::new(through(&proxy));
+    let id = id();
+    create(&*provider, &id, &session("x")).await.unwrap();
+    let seen = provider.read(&id, IDLE).await.unwrap().unwrap();
+    warm_up(&provider, 10).await;
+    assert!(proxy.counts().connections >= 10);
+
+    server.process().kill().unwrap();
+    assert_eq!(provider.read(&id, IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    server.process().restart().unwrap();
+    for _ in 0..20 {
+        assert!(provider.read(&id, IDLE).await.unwrap().is_none());
+    }
+    let late = over(&*provider, &id, &seen, "late").await.unwrap();
+    assert!(matches!(late, WriteOutcome::Refused(refusal) if refusal.current.is_none()));
+    assert!(!provider.exists(&id).await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_server_that_hangs_is_unavailable_in_time_and_goes_on_when_it_wakes() {
+    let server = Memcached::start().unwrap();
+    let config = MemcacheConfig::new([server.process().address().to_string()]).unwrap();
+    let provider = MemcacheProvider::new(&config.timeout(Duration::from_millis(700)).unwrap());
+    let id = id();
+    create(&provider, &id, &session("before")).await.unwrap();
+    let seen = provider.read(&id, IDLE).await.unwrap().unwrap();
+
+    server.process().pause().unwrap();
+    // The signal stops one thread after the other.
+    sleep(Duration::from_millis(50)).await;
+    let began = Instant::now();
+    assert_eq!(provider.read(&id, IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    // It lies in the server's buffer and may be done when the server wakes.
+    let error = over(&provider, &id, &seen, "while it hung").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert!(!format!("{error} {error:?}").contains(&id.to_text()), "{error:?}");
+    assert!(began.elapsed() < Duration::from_secs(3));
+    server.process().resume().unwrap();
+
+    // The same write again is applied once, whether or not the first was.
+    let record = next(&seen, "after");
+    let outcome =
+        provider.write(&id, &record, session_core::Condition::Over(seen.stamp()), IDLE).await.unwrap();
+    let now = text(&provider.read(&id, IDLE).await.unwrap().unwrap());
+    match outcome {
+        WriteOutcome::Stored(_) => assert_eq!(now, "after"),
+        WriteOutcome::Refused(_) => assert_eq!(now, "while it hung"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn connections_that_died_in_silence_are_found_out_once_and_not_one_by_one() {
+    let server = Memcached::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    proxy.delay_answers(Duration::from_millis(30));
+    let provider = Arc::new(through(&proxy));
+    warm_up(&provider, 10).await;
+    proxy.delay_answers(Duration::ZERO);
+    let id = id();
+    create(&*provider, &id, &session("x")).await.unwrap();
+
+    proxy.forget_connections();
+    let before = proxy.counts().connections;
+    // The caller gives up before the provider would.
+    assert!(timeout(Duration::from_secs(1), provider.read(&id, IDLE)).await.is_err());
+    for _ in 0..10 {
+        assert!(provider.read(&id, IDLE).await.unwrap().is_some());
+    }
+    assert_eq!(proxy.counts().connections, before + 1, "one failure replaced them all");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_lost_answer_is_unknown_for_a_write_and_unavailable_for_a_read() {
+    let server = Memcached::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    let provider = through(&proxy);
+    let id = id();
+
+    proxy.lose_answers(1, b"ms ");
+    let record = session("one");
+    assert_eq!(create(&provider, &id, &record).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    let seen = provider.read(&id, IDLE).await.unwrap().unwrap();
+    assert_eq!(seen.header.version(), record.header.version());
+
+    proxy.lose_answers(1, b"mg ");
+    assert_eq!(provider.read(&id, IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
+
+    // Written, and the same write again finds its own token in what is stored: the core says "stored" then.
+    let record = next(&seen, "two");
+    let write = || provider.write(&id, &record, session_core::Condition::Over(seen.stamp()), IDLE);
+    proxy.lose_answers(1, b"ms ");
+    assert_eq!(write().await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    let WriteOutcome::Refused(refusal) = write().await.unwrap() else { panic!("written twice") };
+    assert!(refusal.current.unwrap().header.has_version(record.header.version()));
+
+    proxy.lose_answers(1, b"md ");
+    assert_eq!(provider.destroy(&id, None).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    assert!(matches!(provider.destroy(&id, None).await.unwrap(), DestroyOutcome::Absent));
+
+    proxy.refuse();
+    proxy.cut();
+    // The runtime has to hear of it; a write that is faster than the news is `OutcomeUnknown`.
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(create(&provider, &id, &session("x")).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    proxy.accept().unwrap();
+    create(&provider, &id, &session("x")).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn something_that_is_not_memcached_is_unavailable_and_never_a_session() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::io::Read::read(&mut stream, &mut [0; 1024]).unwrap();
+            std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        }
+    });
+    let provider = MemcacheProvider::new(&address.to_string().parse().unwrap());
+    assert_eq!(provider.read(&id(), IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let error = create(&provider, &id(), &session("x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+}
+
+/// Checklist row 31.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a server: cargo xtask test"]
+async fn checklist_31_no_dropped_future_leaves_an_answer_for_somebody_else() {
+    const SESSIONS: usize = 8;
+    let server = Memcached::start().unwrap();
+    let config = MemcacheConfig::new([server.process().address().to_string()]).unwrap();
+    // Few connections, so that they are fought for.
+    let provider = Arc::new(MemcacheProvider::new(&config.connections(3).unwrap()));
+    let ids: Arc<Vec<_>> = Arc::new((0..SESSIONS).map(|_| id()).collect());
+    for (number, id) in ids.iter().enumerate() {
+        create(&*provider, id, &session(&number.to_string().repeat(2_000))).await.unwrap();
+    }
+    let mut tasks = Vec::new();
+    for worker in 0..16_usize {
+        let (provider, ids) = (Arc::clone(&provider), Arc::clone(&ids));
+        tasks.push(tokio::spawn(async move {
+            let (mut dropped, mut answered) = (0, 0);
+            for round in 0..400 {
+                let number = (worker + round) % SESSIONS;
+                let patience = Duration::from_micros(30 * (round as u64 % 40));
+                let read = timeout(patience, provider.read(&ids[number], IDLE));
+                match read.await {
+                    Err(_) => dropped += 1,
+                    Ok(record) => {
+                        let text = text(&record.unwrap().unwrap());
+                        assert_eq!(text, number.to_string().repeat(2_000));
+                        answered += 1;
+                    }
+                }
+            }
+            (dropped, answered)
+        }));
+    }
+    let (mut dropped, mut answered) = (0, 0);
+    for task in tasks {
+        let (one, other) = task.await.unwrap();
+        dropped += one;
+        answered += other;
+    }
+    assert!(dropped > 100 && answered > 100, "{dropped} dropped, {answered} answered");
+    sleep(Duration::from_millis(50)).await;
+    for (number, id) in ids.iter().enumerate() {
+        assert!(text(&provider.read(id, IDLE).await.unwrap().unwrap()).starts_with(&number.to_string()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_logout_ends_a_session_that_others_write_to_without_pause() {
+    let server = Memcached::start().unwrap();
+    let provider = Arc::new(MemcacheProvider::new(&server.url().parse().unwrap()));
+    for _ in 0..20 {
+        let id = id();
+        create(&*provider, &id, &session("0")).await.unwrap();
+        let writers = (0..4).map(|_| {
+            let (provider, id) = (Arc::clone(&provider), id.clone());
+            tokio::spawn(async move {
+                let mut written = 0;
+                while let Some(seen) = provider.read(&id, IDLE).await.unwrap() {
+                    let outcome = over(&*provider, &id, &seen, "more").await.unwrap();
+                    written += u64::from(matches!(outcome, WriteOutcome::Stored(_)));
+                }
+                written
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        sleep(Duration::from_millis(10)).await;
+        let outcome = timeout(Duration::from_secs(5), provider.destroy(&id, None)).await.unwrap().unwrap();
+        assert!(matches!(outcome, DestroyOutcome::Destroyed));
+        let mut written = 0;
+        for writer in writers {
+            written += timeout(Duration::from_secs(5), writer).await.unwrap().unwrap();
+        }
+        assert!(written > 0);
+        assert!(provider.read(&id, IDLE).await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,110 @@
+//! When to look at which session: the order in which a shard's sessions come due.
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use session_core::{Record, State, Timestamp};
+
+/// How many bits of a session's hash are kept: enough for the table of one shard.
+pub(crate) const HASH_BITS: u32 = 22;
+/// The other 42 bits are milliseconds, until the year 2109. What ends later is looked at then.
+const LATEST: u64 = (1 << (64 - HASH_BITS)) - 1;
+
+/// A time, and the hash of the session that comes due at it, in 8 bytes: every session has one of these twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Due(u64);
+
+impl Due {
+    fn new(time: Timestamp, hash: u32) -> Self {
+        Self(time.as_millis().min(LATEST) << HASH_BITS | u64::from(hash))
+    }
+
+    pub(crate) const fn time(self) -> Timestamp {
+        Timestamp::from_millis(self.0 >> HASH_BITS)
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // The bits of a hash are fewer than 32.
+    pub(crate) const fn hash(self) -> u32 {
+        (self.0 & ((1 << HASH_BITS) - 1)) as u32
+    }
+}
+
+/// The queues that sessions are filed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Anonymous,
+    Owned,
+    Tombstone,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Anonymous, Self::Owned, Self::Tombstone];
+
+    pub(crate) const fn of(record: &Record) -> Self {
+        match (&record.header.state, record.header.owner) {
+            (State::Live, None) => Self::Anonymous,
+            (State::Live, Some(_)) => Self::Owned,
+            _ => Self::Tombstone,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Queues {
+    by_kind: [BTreeSet<Due>; 3],
+    changed: bool,
+}
+
+impl Queues {
+    /// Files a session under a time, or a little before it where its place is taken.
+    pub(crate) fn insert(&mut self, kind: Kind, time: Timestamp, hash: u32) -> Due {
+        self.changed = true;
+        let mut due = Due::new(time, hash);
+        while !self.by_kind[kind as usize].insert(due) && due.0 >> HASH_BITS > 0 {
+            due = Due(due.0 - (1 << HASH_BITS));
+        }
+        due
+    }
+
+    pub(crate) fn remove(&mut self, kind: Kind, due: Due) {
+        self.changed = true;
+        self.by_kind[kind as usize].remove(&due);
+    }
+
+    pub(crate) fn first(&self, kind: Kind) -> Option<Due> {
+        self.by_kind[kind as usize].first().copied()
+    }
+
+    pub(crate) fn pop(&mut self, kind: Kind) -> Option<Due> {
+        self.changed = true;
+        self.by_kind[kind as usize].pop_first()
+    }
+
+    /// Whether anything has changed since this was last asked.
+    pub(crate) fn changed(&mut self) -> bool {
+        mem::take(&mut self.changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_of_one_time_and_one_hash_each_have_a_place() {
+        let (mut queues, time) = (Queues::default(), Timestamp::from_millis(5));
+        let filed = [(); 3].map(|()| queues.insert(Kind::Owned, time, 7));
+        assert_eq!(filed.map(|due| (due.time().as_millis(), due.hash())), [(5, 7), (4, 7), (3, 7)]);
+        assert_eq!(queues.pop(Kind::Owned), Some(filed[2]));
+        assert!(queues.first(Kind::Anonymous).is_none());
+    }
+
+    #[test]
+    fn the_ends_of_time_are_places_as_well() {
+        let mut queues = Queues::default();
+        for time in [Timestamp::from_millis(0), Timestamp::from_millis(0), Timestamp::MAX, Timestamp::MAX] {
+            let due = queues.insert(Kind::Owned, time, (1 << HASH_BITS) - 1);
+            assert!(due.time() <= time && due.hash() == (1 << HASH_BITS) - 1);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! A cluster: which node has a key, and what to do when another one has it by now.
+//!
+//! The driver has a cluster client, and it is not used: it sends a command whose answer was lost again by itself
+//! (so that nobody can say how often it was applied), keeps asking a master that hangs long after its replica
+//! was promoted, and meanwhile stalls the commands for the other masters (docs/redis.md has the measurement).
+//! Here a command is sent again only when a node has said that it did nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use redis::{Cmd, Value, cmd};
+use session_core::Result;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::config::{Address, RedisConfig};
+use crate::error::{Failure, Fault};
+use crate::link::{Direct, Link};
+use crate::server::Dialer;
+
+/// How often a command follows "ask that node".
+const REDIRECTIONS: usize = 6;
+/// A node that has not said within this time who has which slots is not waited for: the next one is asked too.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The way to a cluster. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Cluster(Arc<Shared>);
+
+struct Shared {
+    dialer: Dialer,
+    seeds: Vec<Arc<Node>>,
+    map: RwLock<Arc<Map>>,
+    /// Held by the one who reads the map; when that was done last, and what came of it.
+    reading: tokio::sync::Mutex<Option<(Instant, Result<(), Fault>)>>,
+    /// So that not always the same node is asked first.
+    turn: AtomicUsize,
+}
+
+/// A node and the way to it.
+struct Node {
+    address: Address,
+    link: Link,
+}
+
+/// Which master has which slots.
+#[derive(Default)]
+struct Map {
+    /// Sorted by the last slot.
+    ranges: Vec<(u16, u16, Arc<Node>)>,
+    masters: HashMap<Address, Arc<Node>>,
+}
+
+impl Cluster {
+    /// A cluster of which nothing is known yet but some nodes.
+    pub fn new(config: &RedisConfig) -> Result<Self> {
+        let dialer = Dialer::new(config)?;
+        let seeds =
+            config.addresses.iter().map(|address| Node::new(&dialer, address)).collect::<Result<_>>()?;
+        let (map, reading) = (RwLock::default(), tokio::sync::Mutex::default());
+        Ok(Self(Arc::new(Shared { dialer, seeds, map, reading, turn: AtomicUsize::new(0) })))
+    }
+
+    /// Sends a command about one key to the node that has it.
+    pub async fn send(&self, key: &[u8], command: &Cmd) -> Result<Value, Failure> {
+        let slot = slot(key);
+        let mut node = self.owner(slot).await?;
+        let mut asking = false;
+        for _ in 0..REDIRECTIONS {
+            let begun = Instant::now();
+            let answer =
+                if asking { node.link.send_asking(command).await } else { node.link.send(command).await };
+            let failure = match answer {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            asking = failure.code() == Some("ASK");
+            match (&failure, failure.code()) {
+                (Failure::Refused(error), Some("MOVED" | "ASK")) => {
+                    let to = redirection(error.details().unwrap_or_default(), &node.address)
+                        .ok_or(failure.clone())?;
+                    if !asking {
+                        drop(self.reading(begun));
+                    }
+                    node = self.node(to, begun).await?;
+                }
+                // It did nothing, and may not be the one to ask any more.
+                (Failure::NotSent(_), _)
+                | (_, Some("READONLY" | "CLUSTERDOWN" | "MASTERDOWN" | "LOADING")) => {
+                    let _ = self.read_map(begun).await;
+                    let owner = self.owner(slot).await?;
+                    if owner.address == node.address {
+                        return Err(failure);
+                    }
+                    node = owner;
+                }
+                (Failure::Lost(_), _) => {
+                    drop(self.reading(begun));
+                    return Err(failure);
+                }
+                _ => return Err(failure),
+            }
+        }
+        Err(Failure::NotSent(Fault::unavailable(
+            "the cluster is changing: its nodes name each other in a circle",
+        )))
+    }
+
+    /// The ways to all masters.
+    pub async fn masters(&self) -> Result<Vec<Link>, Failure> {
+        self.read_map(Instant::now()).await.map_err(Failure::NotSent)?;
+        Ok(self.map().masters.values().map(|node| node.link.clone()).collect())
+    }
+
+    fn map(&self) -> Arc<Map> {
+        Arc::clone(&self.0.map.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn owner(&self, slot: u16) -> Result<Arc<Node>, Failure> {
+        if let Some(node) = self.map().owner(slot) {
+            return Ok(node);
+        }
+        self.read_map(Instant::now()).await.map_err(Failure::NotSent)?;
+        let nobody = || Failure::NotSent(Fault::unavailable("no node of the cluster has the key's slot"));
+        self.map().owner(slot).ok_or_else(nobody)
+    }
+
+    /// The node at an address that another node named.
+    async fn node(&self, address: Address, begun: Instant) -> Result<Arc<Node>, Failure> {
+        if let Some(node) = self.map().masters.get(&address) {
+            return Ok(Arc::clone(node));
+        }
+        let _ = self.read_map(begun).await;
+        match self.map().masters.get(&address) {
+            Some(node) => Ok(Arc::clone(node)),
+            None => Node::new(&self.0.dialer, &address).map_err(|_| Failure::NotSent(no_address())),
+        }
+    }
+
+    /// Asks the nodes who has which slots, unless somebody has done so since `asked`.
+    async fn read_map(&self, asked: Instant) -> Result<(), Fault> {
+        Fault::of_task(self.reading(asked).await)
+    }
+
+    /// The same on a task of its own: callers that give up, or do not wait, must not make it begin again.
+    fn reading(&self, asked: Instant) -> JoinHandle<Result<(), Fault>> {
+        let cluster = self.clone();
+        tokio::spawn(async move {
+            let mut last = cluster.0.reading.lock().await;
+            if let Some((when, result)) = &*last
+                && (*when > asked || when.elapsed() < PATIENCE)
+            {
+                return result.clone();
+            }
+            let result = cluster.ask_in_turn().await.map(|map| {
+                tracing::debug!(masters = map.masters.len(), "who has which slots of the cluster was read");
+                *cluster.0.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
+            });
+            *last = Some((Instant::now(), result.clone()));
+            result
+        })
+    }
+
+    /// Asks one node after the other, without waiting long for any, and takes the first answer.
+    async fn ask_in_turn(&self) -> Result<Map, Fault> {
+        let old = self.map();
+        let mut nodes: Vec<Arc<Node>> = old.masters.values().cloned().collect();
+        let first = self.0.turn.fetch_add(1, Ordering::Relaxed).checked_rem(nodes.len()).unwrap_or(0);
+        nodes.rotate_left(first);
+        nodes.extend(self.0.seeds.iter().filter(|seed| !old.masters.contains_key(&seed.address)).cloned());
+        let mut questions = JoinSet::new();
+        for (place, node) in (0..).zip(nodes) {
+            questions.spawn(async move {
+                tokio::time::sleep(PATIENCE * place).await;
+                ask(&node).await
+            });
+        }
+        let mut fault = None;
+        while let Some(answer) = questions.join_next().await {
+            match Fault::of_task(answer) {
+                Ok(slots) => return self.map_of(slots, &old),
+                Err(new) => fault = Some(new),
+            }
+        }
+        Err(fault.unwrap_or_else(|| Fault::unavailable("there is no node to ask")))
+    }
+
+    fn map_of(&self, slots: Vec<(u16, u16, Address)>, old: &Map) -> Result<Map, Fault> {
+        let mut map = Map::default();
+        for (first, last, address) in slots {
+            // Connections that there are already are kept.
+            let node = match map.masters.get(&address).or_else(|| old.masters.get(&address)) {
+                Some(node) => Arc::clone(node),
+                None => Node::new(&self.0.dialer, &address).map_err(|_| no_address())?,
+            };
+            map.masters.insert(address, Arc::clone(&node));
+            map.ranges.push((first, last, node));
+        }
+        map.ranges.sort_unstable_by_key(|(_, last, _)| *last);
+        Ok(map)
+    }
+}
+
+impl Map {
+    fn owner(&self, slot: u16) -> Option<Arc<Node>> {
+        let at = self.ranges.partition_point(|(_, last, _)| *last < slot);
+        self.ranges.get(at).filter(|(first, _, _)| *first <= slot).map(|(_, _, node)| Arc::clone(node))
+    }
+}
+
+impl Node {
+    fn new(dialer: &Dialer, address: &Address) -> Result<Arc<Self>> {
+        let link = Link::new(Direct { server: dialer.at(address)?, mode: "cluster" });
+        Ok(Arc::new(Self { address: address.clone(), link }))
+    }
+}
+
+fn no_address() -> Fault {
+    Fault::unavailable("a node of the cluster names another by what is no address")
+}
+
+/// Who has which slots, as one node sees it.
+async fn ask(node: &Node) -> Result<Vec<(u16, u16, Address)>, Fault> {
+    let mut question = cmd("CLUSTER");
+    question.arg("SLOTS");
+    let answer = node.link.send(&question).await.map_err(Failure::into_fault)?;
+    let slots = read_slots(answer, &node.address);
+    if slots.is_empty() {
+        Err(Fault::unavailable("a node of the cluster knows of no slots"))
+    } else {
+        Ok(slots)
+    }
+}
+
+/// `[[first, last, [host, port, …], replica…]…]`. A node that does not say its host is where the answer came from.
+fn read_slots(answer: Value, asked: &Address) -> Vec<(u16, u16, Address)> {
+    let Value::Array(ranges) = answer else { return Vec::new() };
+    let range = |range: Value| {
+        let Value::Array(fields) = range else { return None };
+        let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = fields.as_slice() else {
+            return None;
+        };
+        let [host, Value::Int(port), ..] = master.as_slice() else { return None };
+        let host = match host {
+            Value::BulkString(host) => String::from_utf8(host.clone()).ok()?,
+            Value::SimpleString(host) => host.clone(),
+            _ => String::new(),
+        };
+        Some((
+            (*first).try_into().ok()?,
+            (*last).try_into().ok()?,
+            located(&host, (*port).try_into().ok()?, asked),
+        ))
+    };
+    ranges.into_iter().filter_map(range).collect()
+}
+
+/// `slot host:port`, where the host may be missing.
+fn redirection(details: &str, asked: &Address) -> Option<Address> {
+    let (host, port) = details.split_whitespace().nth(1)?.rsplit_once(':')?;
+    Some(located(host, port.parse().ok()?, asked))
+}
+
+fn located(host: &str, port: u16, asked: &Address) -> Address {
+    match asked {
+        Address::Tcp(same, _) if matches!(host, "" | "?") => Address::Tcp(same.clone(), port),
+        _ => Address::Tcp(host.to_owned(), port),
+    }
+}
+
+/// A key's slot: the CRC-16 (XMODEM) of what stands between its first braces, or of all of it.
+fn slot(key: &[u8]) -> u16 {
+    let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
+        let rest = &key[open + 1..];
+        rest.iter().position(|byte| *byte == b'}').filter(|length| *length > 0).map(|length| &rest[..length])
+    });
+    let mut crc = 0_u16;
+    for byte in tag.unwrap_or(key) {
+        crc ^= u16::from(*byte) << 8;
+        for _ in 0..8 {
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
+        }
+    }
+    crc % 16_384
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_of_the_specification() {
+        // From the cluster specification, and `CLUSTER KEYSLOT`.
+        for (key, expected) in [
+            ("123456789", 0x31C3),
+            ("foo", 12_182),
+            ("{foo}bar", 12_182),
+            ("bar{foo}{zap}", 12_182),
+            ("foo{}{bar}", 8_363),
+            ("", 0),
+        ] {
+            assert_eq!(slot(key.as_bytes()), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_node_without_a_host_is_where_the_answer_came_from() {
+        let asked = Address::Tcp("10.0.0.1".into(), 7_000);
+        let at = |host: &str, port| Some(Address::Tcp(host.into(), port));
+        assert_eq!(redirection("3999 127.0.0.1:6381", &asked), at("127.0.0.1", 6_381));
+        assert_eq!(redirection("3999 :6381", &asked), at("10.0.0.1", 6_381));
+        assert_eq!(redirection("3999 ::1:6381", &asked), at("::1", 6_381));
+        assert_eq!(redirection("3999", &asked), None);
+
+        let answer = b"*1\r\n*3\r\n:0\r\n:100\r\n*2\r\n$-1\r\n:7001\r\n";
+        let slots = read_slots(redis::parse_redis_value(answer).unwrap(), &asked);
+        assert_eq!(slots, [(0, 100, Address::Tcp("10.0.0.1".into(), 7_001))]);
+    }
+}

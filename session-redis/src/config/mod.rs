@@ -1,0 +1,324 @@
+//! How the servers are reached: a builder, the seeds' strings ([`seed`]) and URLs ([`url`]).
+
+mod seed;
+mod url;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use session_core::{Error, Result, Secret};
+
+pub(crate) const PREFIX: &str = "session:";
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How the servers stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    /// One server, or an address behind which there always is the one that takes writes.
+    Standalone,
+    /// A cluster: every master has some of the keys.
+    Cluster,
+    /// One master with replicas, and sentinels that replace it when it fails.
+    Sentinel,
+}
+
+/// How Redis is reached. Begin with [`standalone`](Self::standalone), [`cluster`](Self::cluster),
+/// [`sentinel`](Self::sentinel) or with text:
+///
+/// ```
+/// use session_redis::{RedisConfig, Topology};
+///
+/// let url: RedisConfig = "redis://app:secret@10.0.0.1:6379/1?prefix=shop:".parse()?;
+/// let built = RedisConfig::standalone("10.0.0.1")?.user("app").password("secret").db(1).prefix("shop:");
+/// assert_eq!(url, built);
+///
+/// let seed = RedisConfig::parse(Topology::Cluster, "10.0.0.1:7000;10.0.0.2:7000,100,secret")?;
+/// assert_eq!(seed, RedisConfig::cluster(["10.0.0.1:7000", "10.0.0.2:7000"])?.password("secret"));
+/// # Ok::<(), session_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a configuration does nothing before `connect`"]
+pub struct RedisConfig {
+    pub(crate) topology: Topology,
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) login: Login,
+    pub(crate) db: u32,
+    pub(crate) master: String,
+    pub(crate) sentinel_login: Login,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) prefix: String,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+}
+
+/// A user and a password, either of which may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub user: String,
+    pub password: Secret,
+}
+
+impl RedisConfig {
+    /// One server at `host`, `host:port` (6379 when there is none), `[IPv6]:port` or `/path/of/its.sock`.
+    pub fn standalone(address: &str) -> Result<Self> {
+        Self::new(Topology::Standalone, [address])
+    }
+
+    /// A cluster, of which these nodes are asked for the others. Name several: one has to be up.
+    pub fn cluster<S: AsRef<str>>(nodes: impl IntoIterator<Item = S>) -> Result<Self> {
+        Self::new(Topology::Cluster, nodes)
+    }
+
+    /// The master that these sentinels (port 26379 when there is none) watch under that name. Name all of them.
+    pub fn sentinel<S: AsRef<str>>(sentinels: impl IntoIterator<Item = S>, master: &str) -> Result<Self> {
+        Self::new(Topology::Sentinel, sentinels)?.master(master)
+    }
+
+    /// From text: the seeds' string for this topology, its JSON form, or a URL.
+    ///
+    /// - one server: `host:port,pool size,password,db,idle timeout,idle check,retries`
+    /// - cluster: the same, with `host:port;host:port`
+    /// - sentinels: `host:port;host:port,pool size,password,db,master name,idle timeout,idle check,retries`
+    /// - JSON: `{"save_path":"…","poolsize":100,"password":"…","db_num":0,"idle_timeout":"30s",…}`
+    /// - `redis://`, `rediss://`, `redis+cluster://`, `redis+sentinel://`, `unix://`
+    ///
+    /// Everything after the addresses may be left out. The size of the pool, the idle times and the retries
+    /// are checked and have no effect: each server is talked to over one connection that all requests share.
+    ///
+    /// [`Config`](session_core::ErrorKind::Config) when it cannot be read. The message never repeats the text,
+    /// which may hold a password.
+    pub fn parse(topology: Topology, text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.starts_with('{') {
+            seed::json(topology, text)
+        } else if text.contains("://") {
+            url::parse(topology, text)
+        } else {
+            seed::list(topology, text)
+        }
+    }
+
+    /// The user (ACL) to log in as; without one it is the server's `default`.
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.login.user = user.into();
+        self
+    }
+
+    /// The password to log in with.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.login.password = Secret::new(password);
+        self
+    }
+
+    /// The number of the database, 0 by default. A cluster has no other.
+    pub fn db(mut self, db: u32) -> Self {
+        self.db = db;
+        self
+    }
+
+    /// The user and password of the sentinels themselves, which are not those of the servers that they watch.
+    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.sentinel_login = Login { user: user.into(), password: Secret::new(password) };
+        self
+    }
+
+    /// Speaks TLS to every server.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// What stands before the id in every key, `session:` by default. Applications that share a database and
+    /// not their sessions need different ones; [`count`](session_core::Provider::count) counts what has it.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How long it may take to connect: name lookup, TCP, TLS and login together. 1 s by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// After how long without an answer a server counts as hung and its connection is replaced. 2 s by default.
+    /// A request that has a shorter deadline ends by that.
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.response_timeout = timeout;
+        self
+    }
+
+    fn new<S: AsRef<str>>(topology: Topology, addresses: impl IntoIterator<Item = S>) -> Result<Self> {
+        let port = if topology == Topology::Sentinel { 26379 } else { 6379 };
+        let read = |(number, text): (usize, S)| {
+            Address::parse(text.as_ref().trim(), port).map_err(|why| {
+                Error::config(format!(
+                    "address {number} {why}; expected `host:port`, `[IPv6]:port` or a socket's path"
+                ))
+            })
+        };
+        let addresses = (1..).zip(addresses).map(read).collect::<Result<Vec<_>>>()?;
+        if addresses.is_empty() {
+            return Err(Error::config("there is no address: name a server, as in `127.0.0.1:6379`"));
+        }
+        Ok(Self {
+            topology,
+            addresses,
+            login: Login::default(),
+            db: 0,
+            master: "mymaster".to_owned(),
+            sentinel_login: Login::default(),
+            tls: None,
+            prefix: PREFIX.to_owned(),
+            connect_timeout: CONNECT_TIMEOUT,
+            response_timeout: RESPONSE_TIMEOUT,
+        })
+    }
+
+    fn master(mut self, name: &str) -> Result<Self> {
+        if name.is_empty() || name.chars().any(char::is_whitespace) {
+            return Err(Error::config(
+                "the master's name is what `sentinel monitor` calls it, as in `mymaster`",
+            ));
+        }
+        name.clone_into(&mut self.master);
+        Ok(self)
+    }
+
+    /// What no single setter can see.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.topology == Topology::Cluster && self.db != 0 {
+            return Err(Error::config("a cluster has the database 0 only: leave the number out"));
+        }
+        if self.topology != Topology::Standalone {
+            if self.addresses.iter().any(|address| matches!(address, Address::Unix(_))) {
+                return Err(Error::config(
+                    "a cluster and sentinels are reached by `host:port`, not by a socket's path",
+                ));
+            }
+        } else if self.addresses.len() > 1 {
+            return Err(Error::config(
+                "there are several addresses: that is a cluster (`redis_cluster`) or sentinels (`redis_sentinel`)",
+            ));
+        }
+        if self.connect_timeout.is_zero() || self.response_timeout.is_zero() {
+            return Err(Error::config(
+                "`connect_timeout` and `response_timeout` must be longer than nothing",
+            ));
+        }
+        if !self.login.user.is_empty() && self.login.password.is_empty() {
+            return Err(Error::config("there is a user without a password"));
+        }
+        if self.prefix.len() > 1_024 {
+            return Err(Error::config("the prefix has more than 1,024 bytes"));
+        }
+        Ok(())
+    }
+}
+
+/// A URL, or the seeds' string for one server.
+impl FromStr for RedisConfig {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(Topology::Standalone, text)
+    }
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Address {
+    Tcp(String, u16),
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// What is wrong is said without the text itself: it may be a password in the wrong place.
+    fn parse(text: &str, default_port: u16) -> Result<Self, &'static str> {
+        if text.starts_with('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']').ok_or("has a `[` without its `]`")?;
+                (
+                    host,
+                    if port.is_empty() {
+                        None
+                    } else {
+                        Some(port.strip_prefix(':').ok_or("has no `:` after its `]`")?)
+                    },
+                )
+            }
+            None => match text.rsplit_once(':') {
+                Some((host, _)) if host.contains(':') => {
+                    return Err("has several `:`: put an IPv6 address in `[]`");
+                }
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let in_a_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        if host.is_empty() || !host.chars().all(in_a_host) {
+            return Err("has no host, or one with characters that no host has");
+        }
+        let port = port.map_or(Some(default_port), |port| port.parse().ok().filter(|port| *port > 0));
+        Ok(Self::Tcp(host.to_owned(), port.ok_or("has a port that is no number from 1 to 65535")?))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Which certificates are used. Without a CA of your own it is the system's that count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+}
+
+impl Tls {
+    /// The system's root certificates, and no certificate of our own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts the certificates in this PEM file, and no others.
+    #[must_use]
+    pub fn ca(mut self, file: impl AsRef<Path>) -> Self {
+        self.ca = Some(file.as_ref().to_owned());
+        self
+    }
+
+    /// Presents this certificate with its key, both PEM files, to servers that ask for one.
+    #[must_use]
+    pub fn client(mut self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
+        self.client = Some((certificate.as_ref().to_owned(), key.as_ref().to_owned()));
+        self
+    }
+}
+
+/// `30` (seconds), `500ms`, `30s`, `5m`, `1h`.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u32 = number.parse().ok()?;
+    Some(match unit {
+        "ms" => Duration::from_millis(number.into()),
+        "" | "s" => Duration::from_secs(number.into()),
+        "m" => Duration::from_secs(60) * number,
+        "h" => Duration::from_secs(3_600) * number,
+        _ => return None,
+    })
+}

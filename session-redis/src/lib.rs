@@ -1,0 +1,79 @@
+//! Sessions in Redis 7 or Valkey: one server, a cluster, or a master that sentinels watch.
+//!
+//! A read slides the idle deadline in the same round trip (`GETEX`); a create, a conditional write and a destroy
+//! take one each. Writes are compared and set on the server. Each server is talked to over one connection that all
+//! requests share; it is replaced when it breaks, and when the server hangs. What a failover may undo, which
+//! eviction policy to choose and which rights are needed is in `docs/redis.md`.
+//!
+//! ```no_run
+//! use session_redis::RedisConfig;
+//!
+//! # async fn demo() -> session_core::Result<()> {
+//! let config = RedisConfig::standalone("127.0.0.1:6379")?.password("secret").prefix("shop:");
+//! let provider = config.connect().await?;
+//!
+//! // The same; a cluster and sentinels need the feature of their name.
+//! let config: RedisConfig = "redis://:secret@127.0.0.1:6379?prefix=shop:".parse()?;
+//! let config: RedisConfig = "redis+cluster://:secret@10.0.0.1,10.0.0.2".parse()?;
+//! let config: RedisConfig = "redis+sentinel://:secret@10.0.0.1,10.0.0.2/mymaster".parse()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! By name, with the seeds' string or a URL, as `redis`, `redis_cluster` and `redis_sentinel`:
+//!
+//! ```no_run
+//! use session_core::ConnectOptions;
+//! use session_redis as _;
+//!
+//! # async fn demo() -> session_core::Result<()> {
+//! let provider = session_core::connect("redis", ConnectOptions::new("127.0.0.1:6379,100,secret,0,30")).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Over a client or a connection that the application has: [`RedisProvider::from_client`] and
+//! [`RedisProvider::from_connection`].
+
+mod config;
+mod connection;
+mod error;
+mod link;
+mod provider;
+mod route;
+mod script;
+mod server;
+mod tls;
+
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(feature = "sentinel")]
+mod sentinel;
+
+use std::sync::Arc;
+
+use session_core::{ConnectOptions, Provider, Result};
+
+pub use config::{RedisConfig, Tls, Topology};
+pub use provider::RedisProvider;
+
+session_core::register_engine!(["redis"], standalone);
+session_core::register_engine!(["redis_cluster"], cluster_of);
+session_core::register_engine!(["redis_sentinel"], watched);
+
+async fn standalone(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    connect(Topology::Standalone, options).await
+}
+
+async fn cluster_of(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    connect(Topology::Cluster, options).await
+}
+
+async fn watched(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    connect(Topology::Sentinel, options).await
+}
+
+async fn connect(topology: Topology, options: ConnectOptions) -> Result<Arc<dyn Provider>> {
+    let provider = RedisConfig::parse(topology, options.config.expose())?.connect().await?;
+    Ok(Arc::new(provider.with_clock(options.clock)))
+}

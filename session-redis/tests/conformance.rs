@@ -1,0 +1,120 @@
+//! What every engine must show, shown by this one on one server, a cluster, and a master that sentinels watch.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+use std::sync::Arc;
+
+use redis::cluster::ClusterClient;
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
+use redis::{Client, RedisConnectionInfo, cmd};
+use session_conformance::{Harness, async_trait};
+use session_core::{Provider, StorageId, Version};
+use session_redis::RedisConfig;
+use session_servers::compose::{self, Service};
+
+/// A prefix of its own for each test, on a shared set-up.
+struct OwnPrefix {
+    url: String,
+    prefix: String,
+}
+
+impl OwnPrefix {
+    fn new(service: Service) -> Self {
+        Self { url: service.address(), prefix: format!("suite-{:x}:", Version::random().0) }
+    }
+
+    async fn connect(&self) -> Arc<dyn Provider> {
+        let config: RedisConfig = self.url.parse().unwrap();
+        Arc::new(config.prefix(&self.prefix).connect().await.unwrap())
+    }
+
+    /// The URLs of the single nodes, as the driver takes them.
+    fn nodes(&self) -> Vec<String> {
+        let (_, rest) = self.url.split_once("://").unwrap();
+        let (login, hosts) = rest.split_once('@').unwrap();
+        let hosts = hosts.split('/').next().unwrap().split(',');
+        hosts.map(|host| format!("redis://{login}@{host}")).collect()
+    }
+}
+
+#[async_trait]
+impl Harness for OwnPrefix {
+    async fn provider(&self) -> Arc<dyn Provider> {
+        self.connect().await
+    }
+
+    async fn another(&self, _first: &Arc<dyn Provider>) -> Arc<dyn Provider> {
+        self.connect().await
+    }
+
+    async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
+        let mut set = cmd("SET");
+        set.arg(format!("{}{}", self.prefix, id.to_text())).arg(bytes).arg("EX").arg(3_600);
+        match self.url.split(':').next() {
+            Some("redis") => {
+                let client = Client::open(self.url.as_str()).unwrap();
+                let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+                set.exec_async(&mut connection).await.unwrap();
+            }
+            Some("redis+cluster") => {
+                let client = ClusterClient::new(self.nodes()).unwrap();
+                set.exec_async(&mut client.get_async_connection().await.unwrap()).await.unwrap();
+            }
+            _ => {
+                // The sentinels have no password; the server's stands in their URL.
+                let hosts = self
+                    .nodes()
+                    .iter()
+                    .map(|node| format!("redis://{}", node.split_once('@').unwrap().1))
+                    .collect();
+                let login = RedisConnectionInfo::default().set_password("session");
+                let login = SentinelNodeConnectionInfo::default().set_redis_connection_info(login);
+                let master = SentinelServerType::Master;
+                let mut client = SentinelClient::build(hosts, "mymaster", Some(login), master).unwrap();
+                set.exec_async(&mut client.get_async_connection().await.unwrap()).await.unwrap();
+            }
+        }
+        true
+    }
+}
+
+mod standalone {
+    use super::*;
+
+    session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS)
+    );
+}
+
+mod cluster {
+    use super::*;
+
+    session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS_CLUSTER)
+    );
+}
+
+mod sentinel {
+    use super::*;
+
+    session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS_SENTINEL)
+    );
+}
+
+/// Valkey where containers run. Debian has no package of it; there this is Redis once more.
+mod valkey {
+    use super::*;
+
+    fn server() -> Service {
+        let valkey = compose::VALKEY;
+        if std::env::var_os(valkey.variable).is_some() { valkey } else { compose::REDIS }
+    }
+
+    session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(server())
+    );
+}

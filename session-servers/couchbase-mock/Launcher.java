@@ -1,0 +1,179 @@
+// Starts CouchbaseMock, Couchbase's own test server, so that the official Rust SDK can use it, and lets a test count and
+// provoke what it answers. It lies in the mock's package because that is where the mock's insides can be reached.
+//
+//   java -cp DIRECTORY:CouchbaseMock.jar com.couchbase.mock.memcached.Launcher HTTP_PORT KEY_VALUE_PORT CONTROL_PORT
+//
+// Bucket "session", as any user with any password. On the control port, a line is answered with a line:
+//   counts               how many commands were executed so far, as in "ADD 1 GET 2"
+//   advertise PORT       the cluster's map names this port: that of a proxy (0: the real one again)
+//   fail CODE COUNT      so many of the next data commands are not executed, but answered with this code (ETMPFAIL, LOCKED, ...)
+//   deny on | deny off   nobody is let in
+package com.couchbase.mock.memcached;
+
+import com.couchbase.mock.Bucket;
+import com.couchbase.mock.BucketConfiguration;
+import com.couchbase.mock.CouchbaseMock;
+import com.couchbase.mock.memcached.protocol.BinaryCommand;
+import com.couchbase.mock.memcached.protocol.BinaryResponse;
+import com.couchbase.mock.memcached.protocol.BinarySaslResponse;
+import com.couchbase.mock.memcached.protocol.CommandCode;
+import com.couchbase.mock.memcached.protocol.ErrorCode;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.lang.reflect.Field;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+public class Launcher {
+    private static final String MECHANISMS = "SCRAM-SHA512 SCRAM-SHA256 SCRAM-SHA1 PLAIN";
+
+    private final Map<CommandCode, Integer> counts = new TreeMap<>();
+    private final int port;
+    private int advertised;
+    private ErrorCode failure;
+    private int failures;
+    private boolean denying;
+
+    public static void main(String[] args) throws Exception {
+        new Launcher(Integer.parseInt(args[1])).run(Integer.parseInt(args[0]), Integer.parseInt(args[2]));
+    }
+
+    private Launcher(int port) {
+        this.port = port;
+        this.advertised = port;
+    }
+
+    private void run(int httpPort, int controlPort) throws Exception {
+        BucketConfiguration bucket = new BucketConfiguration();
+        bucket.name = "session";
+        bucket.password = "";
+        bucket.type = Bucket.BucketType.COUCHBASE;
+        bucket.hostname = "127.0.0.1";
+        bucket.bucketStartPort = port;
+        bucket.numNodes = 1;
+        bucket.numReplicas = 0;
+        bucket.numVBuckets = 64;
+        // The SDK asks for the cluster's map over the key-value port, which the mock answers in this mode only.
+        Field bootstrap = CouchbaseMock.class.getDeclaredField("cccpBootstrap");
+        bootstrap.setAccessible(true);
+        bootstrap.setBoolean(null, true);
+        CouchbaseMock mock = new CouchbaseMock(httpPort, List.of(bucket));
+        mock.start();
+        mock.waitForStartup();
+        for (MemcachedServer server : mock.getBuckets().get("session").getServers()) {
+            server.setSaslMechanisms(List.of(MECHANISMS.split(" ")));
+            Field field = MemcachedServer.class.getDeclaredField("executors");
+            field.setAccessible(true);
+            adapt((CommandExecutor[]) field.get(server));
+        }
+        control(controlPort);
+    }
+
+    private void adapt(CommandExecutor[] executors) {
+        // The mock's own list ends in a space, which the SDK reads as one more mechanism.
+        executors[CommandCode.SASL_LIST_MECHS.cc()] = (cmd, server, connection) -> new BinarySaslResponse(cmd, MECHANISMS);
+        wrap(executors, CommandCode.SASL_AUTH, (cmd, original) ->
+                denied() ? new BinaryResponse(cmd, ErrorCode.AUTH_ERROR) : original.call());
+        wrap(executors, CommandCode.GET_CLUSTER_CONFIG, (cmd, original) -> clusterMap(cmd, original.call()));
+        for (CommandCode code : List.of(CommandCode.GET, CommandCode.ADD, CommandCode.REPLACE, CommandCode.SET,
+                CommandCode.DELETE, CommandCode.TOUCH, CommandCode.GAT)) {
+            wrap(executors, code, (cmd, original) -> {
+                ErrorCode error = nextFailure(code);
+                return error == null ? original.call() : new BinaryResponse(cmd, error);
+            });
+        }
+    }
+
+    private interface Original {
+        BinaryResponse call() throws java.net.ProtocolException;
+    }
+
+    private interface Wrapper {
+        BinaryResponse call(BinaryCommand cmd, Original original) throws java.net.ProtocolException;
+    }
+
+    private static void wrap(CommandExecutor[] executors, CommandCode code, Wrapper wrapper) {
+        CommandExecutor original = executors[code.cc()];
+        executors[code.cc()] = (cmd, server, connection) ->
+                wrapper.call(cmd, () -> original.execute(cmd, server, connection));
+    }
+
+    /** The map lacks two fields that the SDK requires, and names the host as $HOST. */
+    private BinaryResponse clusterMap(BinaryCommand cmd, BinaryResponse reply) {
+        ByteBuffer buffer = reply.getBuffer().duplicate();
+        buffer.rewind();
+        byte[] bytes = new byte[buffer.remaining()];
+        buffer.get(bytes);
+        if (bytes[6] != 0 || bytes[7] != 0) {
+            return reply;
+        }
+        int start = 24 + (bytes[4] & 0xff);
+        String json = new String(bytes, start, bytes.length - start, StandardCharsets.UTF_8).trim();
+        json = json.replace("$HOST", "127.0.0.1").replaceAll("\\b" + port + "\\b", String.valueOf(advertised()));
+        if (!json.contains("clusterCapabilitiesVer")) {
+            json = json.substring(0, json.length() - 1) + ",\"clusterCapabilitiesVer\":[1,0],\"clusterCapabilities\":{}}";
+        }
+        return BinaryResponse.createWithValue(cmd, (byte) 0, json.getBytes(StandardCharsets.UTF_8), 0L);
+    }
+
+    private synchronized int advertised() {
+        return advertised;
+    }
+
+    private synchronized boolean denied() {
+        return denying;
+    }
+
+    private synchronized ErrorCode nextFailure(CommandCode code) {
+        counts.merge(code, 1, Integer::sum);
+        if (failures == 0) {
+            return null;
+        }
+        failures -= 1;
+        return failure;
+    }
+
+    private void control(int controlPort) throws Exception {
+        try (ServerSocket listener = new ServerSocket(controlPort, 50, InetAddress.getByName("127.0.0.1"))) {
+            while (true) {
+                try (Socket socket = listener.accept()) {
+                    BufferedReader lines = new BufferedReader(new InputStreamReader(socket.getInputStream()));
+                    OutputStream out = socket.getOutputStream();
+                    for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                        out.write((obey(line.split(" ")) + "\n").getBytes(StandardCharsets.UTF_8));
+                    }
+                } catch (java.io.IOException gone) {
+                    // The test went away; the next one may come.
+                }
+            }
+        }
+    }
+
+    private synchronized String obey(String[] words) {
+        switch (words[0]) {
+            case "counts":
+                StringBuilder text = new StringBuilder();
+                counts.forEach((code, count) -> text.append(code).append(' ').append(count).append(' '));
+                return text.toString().trim();
+            case "advertise":
+                advertised = Integer.parseInt(words[1]) == 0 ? port : Integer.parseInt(words[1]);
+                return "ok";
+            case "fail":
+                failure = ErrorCode.valueOf(words[1]);
+                failures = Integer.parseInt(words[2]);
+                return "ok";
+            case "deny":
+                denying = words[1].equals("on");
+                return "ok";
+            default:
+                return "unknown";
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A private memcached.
+
+use crate::packages::{Package, require};
+use crate::process::{Launch, Process};
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Where the server comes from.
+pub const PACKAGES: &[Package] = &[Package { name: "memcached", binary: "memcached" }];
+
+/// A memcached of one test.
+#[derive(Debug)]
+pub struct Memcached {
+    process: Process,
+}
+
+impl Memcached {
+    /// Starts an empty server.
+    pub fn start() -> io::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments, as in `&["-m", "1"]` for one megabyte of memory.
+    pub fn start_with(arguments: &[&str]) -> io::Result<Self> {
+        let server = require(PACKAGES[0])?;
+        let more: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let launch = Launch::new("memcached", server)
+            .user("memcache")
+            .arguments(move |place| {
+                let port = place.port().to_string();
+                let mut arguments: Vec<String> =
+                    ["-l", "127.0.0.1", "-p", &port, "-t", "2"].map(str::to_owned).into();
+                arguments.extend(more.iter().cloned());
+                arguments
+            })
+            .ready(|place| ask(place.address(), "version").map(drop));
+        Ok(Self { process: launch.start()? })
+    }
+
+    /// How to connect: `memcache://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("memcache://{}", self.process.address())
+    }
+
+    /// What the server counts, as in `cmd_touch`; counters of text are left out.
+    pub fn stats(&self) -> io::Result<BTreeMap<String, u64>> {
+        stats(self.process.address())
+    }
+
+    /// The process, to stop, kill, hang and restart it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+/// What the memcached at that address counts; counters of text are left out.
+pub fn stats(server: SocketAddr) -> io::Result<BTreeMap<String, u64>> {
+    let lines = ask(server, "stats")?;
+    let number = |line: &String| {
+        let (name, value) = line.strip_prefix("STAT ")?.split_once(' ')?;
+        Some((name.to_owned(), value.parse().ok()?))
+    };
+    Ok(lines.iter().filter_map(number).collect())
+}
+
+/// Sends one line (or a line and its data) to the memcached at that address and returns the lines it answers.
+pub fn ask(server: SocketAddr, command: &str) -> io::Result<Vec<String>> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    // `mn` is answered with `MN` once everything before it is.
+    stream.write_all(format!("{command}\r\nmn\r\n").as_bytes())?;
+    let mut answer = Vec::new();
+    for line in BufReader::new(stream).lines() {
+        match line? {
+            line if line == "MN" => return Ok(answer),
+            line => answer.push(line),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "memcached closed the connection"))
+}

@@ -1,0 +1,336 @@
+//! Private Redis servers: one, a cluster of three masters and three replicas, and a master with a replica
+//! that three sentinels watch. The password is `session` everywhere; the sentinels themselves have none.
+
+use crate::packages::{Package, require};
+use crate::process::{Launch, Process};
+use crate::proxy::Proxy;
+use std::io;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Where the servers and the client come from.
+pub const PACKAGES: &[Package] = &[
+    Package { name: "redis-server", binary: "redis-server" },
+    Package { name: "redis-tools", binary: "redis-cli" },
+];
+
+/// How long a node or a master may be silent before it is replaced.
+const SILENCE: &str = "1000";
+
+/// A Redis server of one test.
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+}
+
+impl Redis {
+    /// Starts an empty server. It keeps nothing on disk.
+    pub fn start() -> io::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with options of its own, as in `&["--maxmemory", "4mb"]`.
+    pub fn start_with(options: &[&str]) -> io::Result<Self> {
+        let [server, client] = [require(PACKAGES[0])?, require(PACKAGES[1])?];
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        let launch = Launch::new("redis", server)
+            .ports(2)
+            .arguments(move |place| {
+                let (port, bus) = (place.port().to_string(), place.port_at(1).to_string());
+                let mut arguments = vec!["--port", &port, "--cluster-port", &bus, "--bind", "127.0.0.1"];
+                arguments.extend(["--requirepass", "session", "--masterauth", "session"]);
+                arguments.extend(["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"]);
+                arguments.extend(["--unixsocket", "redis.sock", "--enable-debug-command", "local"]);
+                arguments.extend(options.iter().map(String::as_str));
+                arguments.into_iter().map(str::to_owned).collect()
+            })
+            .ready(move |place| {
+                let port = place.port().to_string();
+                let ping = ["-p", &port, "-a", "session", "--no-auth-warning", "PING"];
+                let answer = place.run(&client, &ping, "")?;
+                // Loading counts as up: what a server says then is something to test.
+                if answer.contains("PONG") || answer.contains("LOADING") {
+                    Ok(())
+                } else {
+                    Err(io::Error::other(answer))
+                }
+            });
+        Ok(Self { process: launch.start()? })
+    }
+
+    /// How to connect: `redis://:session@127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("redis://:session@{}", self.process.address())
+    }
+
+    /// The process, to stop, kill, hang and restart it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// What `redis-cli` prints for a command.
+    pub fn cli(&self, command: &[&str]) -> io::Result<String> {
+        cli(&self.process, command)
+    }
+
+    /// How often the server has run a command: `calls` of `INFO commandstats`.
+    pub fn calls(&self, command: &str) -> io::Result<u64> {
+        let stats = self.cli(&["INFO", "commandstats"])?;
+        let start = format!("cmdstat_{command}:calls=");
+        let calls = stats.lines().find_map(|line| line.strip_prefix(&start)?.split(',').next());
+        Ok(calls.and_then(|calls| calls.parse().ok()).unwrap_or(0))
+    }
+
+    /// Waits until every replica has what this server has now. There must be one.
+    pub fn wait_until_replicated(&self) -> io::Result<()> {
+        let number = |text: &str| text.trim().parse::<u64>().unwrap_or(0);
+        let info = self.cli(&["INFO", "replication"])?;
+        let now = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")).map_or(0, number);
+        wait_until("the replicas have everything", || {
+            let info = self.cli(&["INFO", "replication"])?;
+            let replicas = info.lines().filter(|line| line.starts_with("slave"));
+            let mut offsets =
+                replicas.filter_map(|line| line.split("offset=").nth(1)?.split(',').next().map(number));
+            Ok(offsets.next().is_some_and(|first| first >= now && offsets.all(|other| other >= now)))
+        })
+    }
+
+    fn address(&self) -> String {
+        self.process.address().to_string()
+    }
+}
+
+fn cli(process: &Process, command: &[&str]) -> io::Result<String> {
+    let port = process.port().to_string();
+    let to = ["-p", &port, "-a", "session", "--no-auth-warning"];
+    process.place().run(&require(PACKAGES[1])?, &[&to, command].concat(), "")
+}
+
+/// Tries again until it is true, or says what was waited for.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so()? {
+        if Instant::now() > deadline {
+            return Err(io::Error::other(format!("not within 60 s: {what}")));
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// A cluster of one test: three masters, and a replica of each.
+#[derive(Debug)]
+pub struct Cluster {
+    // Before the nodes: what is in front of them goes first.
+    proxies: Vec<Proxy>,
+    nodes: Vec<Redis>,
+}
+
+impl Cluster {
+    /// Starts a cluster and waits until every node sees all of it. A master that is silent for a second
+    /// is replaced by its replica; the other masters serve meanwhile.
+    pub fn start() -> io::Result<Self> {
+        let options = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            SILENCE,
+            "--cluster-require-full-coverage",
+            "no",
+            "--repl-ping-replica-period",
+            "1",
+        ];
+        let nodes = (0..6).map(|_| Redis::start_with(&options)).collect::<io::Result<Vec<_>>>()?;
+        let addresses: Vec<String> = nodes.iter().map(Redis::address).collect();
+        let mut create = vec!["--cluster", "create"];
+        create.extend(addresses.iter().map(String::as_str));
+        create.extend(["--cluster-replicas", "1", "--cluster-yes"]);
+        nodes[0].cli(&create)?;
+        let cluster = Self { proxies: Vec::new(), nodes };
+        cluster.wait_until_whole()?;
+        Ok(cluster)
+    }
+
+    /// The same with a proxy before each node, which clients are sent through ([`proxies`](Self::proxies)).
+    pub fn start_behind_proxies() -> io::Result<Self> {
+        let mut cluster = Self::start()?;
+        for node in &cluster.nodes {
+            let proxy = Proxy::start(node.process.address())?;
+            let bus = node.process.place().port_at(1).to_string();
+            node.cli(&["CONFIG", "SET", "cluster-announce-bus-port", &bus])?;
+            node.cli(&["CONFIG", "SET", "cluster-announce-port", &proxy.address().port().to_string()])?;
+            cluster.proxies.push(proxy);
+        }
+        let announced = |node: &Redis| {
+            let slots = node.cli(&["CLUSTER", "SLOTS"])?;
+            Ok(cluster.proxies[..3].iter().all(|proxy| slots.contains(&proxy.address().port().to_string())))
+        };
+        for node in &cluster.nodes {
+            wait_until("the proxies are announced", || announced(node))?;
+        }
+        Ok(cluster)
+    }
+
+    /// How to connect, naming the first three nodes.
+    pub fn url(&self) -> String {
+        let address = |index: usize| match self.proxies.get(index) {
+            Some(proxy) => proxy.address().to_string(),
+            None => self.nodes[index].address(),
+        };
+        format!("redis+cluster://:session@{},{},{}", address(0), address(1), address(2))
+    }
+
+    /// The six nodes; at first, the first three are the masters.
+    pub fn nodes(&self) -> &[Redis] {
+        &self.nodes
+    }
+
+    /// The proxies before the nodes, in their order.
+    pub fn proxies(&self) -> &[Proxy] {
+        &self.proxies
+    }
+
+    /// The node that has a key, as a node that is up sees it.
+    pub fn owner(&self, key: &str) -> io::Result<&Redis> {
+        let up = || self.nodes.iter().filter(|node| node.process.is_running());
+        for node in up() {
+            // All but the owner say where else to ask, or that nobody knows at the moment.
+            if matches!(node.cli(&["EXISTS", key])?.trim(), "0" | "1") {
+                return Ok(node);
+            }
+        }
+        Err(io::Error::other("no node has the key"))
+    }
+
+    /// Waits until every node that runs says that the cluster is whole and that its own data is in sync.
+    pub fn wait_until_whole(&self) -> io::Result<()> {
+        wait_until("the cluster is whole", || {
+            for node in self.nodes.iter().filter(|node| node.process.is_running()) {
+                let (info, replication) =
+                    (node.cli(&["CLUSTER", "INFO"])?, node.cli(&["INFO", "replication"])?);
+                let in_sync =
+                    replication.contains("role:master") || replication.contains("master_link_status:up");
+                if !info.contains("cluster_state:ok") || !info.contains("cluster_known_nodes:6") || !in_sync {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Moves a slot and its keys to another master while the cluster serves, as `redis-cli --cluster reshard` does.
+    pub fn move_slot(&self, slot: u16, from: &Redis, to: &Redis) -> io::Result<()> {
+        let slot = slot.to_string();
+        let id = |node: &Redis| Ok::<_, io::Error>(node.cli(&["CLUSTER", "MYID"])?.trim().to_owned());
+        let (source, target) = (id(from)?, id(to)?);
+        to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source])?;
+        from.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target])?;
+        let port = to.process.port().to_string();
+        loop {
+            let keys = from.cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"])?;
+            let keys: Vec<&str> = keys.split_whitespace().collect();
+            if keys.is_empty() {
+                break;
+            }
+            let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "AUTH", "session", "KEYS"];
+            migrate.extend(keys);
+            from.cli(&migrate)?;
+        }
+        for node in [to, from] {
+            node.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &target])?;
+        }
+        Ok(())
+    }
+}
+
+/// A master, its replica, and three sentinels that watch them.
+#[derive(Debug)]
+pub struct Sentinels {
+    sentinels: Vec<Process>,
+    servers: Vec<Redis>,
+}
+
+impl Sentinels {
+    /// Starts them and waits until the sentinels know each other and the replica. A master that is silent for a
+    /// second is replaced.
+    pub fn start() -> io::Result<Self> {
+        let master = Redis::start()?;
+        let port = master.process.port().to_string();
+        let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &port])?;
+        wait_until("the replica is in sync", || {
+            Ok(replica.cli(&["INFO", "replication"])?.contains("master_link_status:up"))
+        })?;
+        let sentinels = (0..3).map(|_| sentinel(&port)).collect::<io::Result<Vec<_>>>()?;
+        let set_up = Self { sentinels, servers: vec![master, replica] };
+        set_up.wait_until_whole()?;
+        Ok(set_up)
+    }
+
+    /// How to connect: `redis+sentinel://:session@…,…,…/mymaster`.
+    pub fn url(&self) -> String {
+        let addresses: Vec<_> =
+            self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();
+        format!("redis+sentinel://:session@{}/mymaster", addresses.join(","))
+    }
+
+    /// The two servers; at first, the first is the master.
+    pub fn servers(&self) -> &[Redis] {
+        &self.servers
+    }
+
+    /// The three sentinels.
+    pub fn sentinels(&self) -> &[Process] {
+        &self.sentinels
+    }
+
+    /// Waits until the sentinels that run name this server as the master.
+    pub fn wait_for_master(&self, server: &Redis) -> io::Result<()> {
+        let port = server.process.port().to_string();
+        wait_until("the sentinels name the new master", || {
+            for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.is_running()) {
+                if !cli(sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"])?.contains(&port) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Waits until the sentinels know each other, and of one replica that is up.
+    pub fn wait_until_whole(&self) -> io::Result<()> {
+        wait_until("the sentinels know each other and the replica", || {
+            for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.is_running()) {
+                let state = cli(sentinel, &["SENTINEL", "MASTER", "mymaster"])?;
+                let words: Vec<&str> = state.split_whitespace().collect();
+                let is = |key: &str, value: &str| words.windows(2).any(|pair| pair == [key, value]);
+                let replicas = cli(sentinel, &["SENTINEL", "REPLICAS", "mymaster"])?;
+                if !is("num-other-sentinels", "2")
+                    || !is("num-slaves", "1")
+                    || replicas.contains("s_down")
+                    || replicas.contains("disconnected")
+                {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+}
+
+fn sentinel(master_port: &str) -> io::Result<Process> {
+    let master_port = master_port.to_owned();
+    Launch::new("sentinel", require(PACKAGES[0])?)
+        .prepare(move |place| {
+            let settings = format!(
+                "port {}\nbind 127.0.0.1\nprotected-mode no\n\
+                 sentinel monitor mymaster 127.0.0.1 {master_port} 2\n\
+                 sentinel auth-pass mymaster session\n\
+                 sentinel down-after-milliseconds mymaster {SILENCE}\n\
+                 sentinel failover-timeout mymaster 3000\n",
+                place.port(),
+            );
+            std::fs::write(place.dir().join("sentinel.conf"), settings)
+        })
+        .arguments(|place| vec![place.path("sentinel.conf"), "--sentinel".to_owned()])
+        .start()
+}
