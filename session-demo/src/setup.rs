@@ -51,7 +51,7 @@ fn with_table(engine: &str, config: &str) -> String {
     format!("{config}{separator}migrate=true")
 }
 
-const DEFAULT_ABSOLUTE: Duration = Duration::from_secs(12 * 3_600);
+const DEFAULT_ABSOLUTE: Duration = Duration::from_hours(12);
 
 /// What `--manager-config` or `--app-conf` say, and the engine that the latter names.
 fn configuration(args: &Args) -> Result<(Option<ManagerConfig>, Option<String>)> {
