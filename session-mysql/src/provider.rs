@@ -227,8 +227,7 @@ impl Provider for MySqlProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let capabilities = const { Capabilities::new() };
-        self.limit.get().map_or(capabilities, |limit| capabilities.max_record_bytes(*limit))
+        const { Capabilities::new() }
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
