@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use session_core::{Error, Result};
-use session_sql::{Place, Settings, Target, duration, number};
+use session_sql::{Place, Settings, Target, duration, file};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 use crate::dsn;
@@ -14,8 +14,7 @@ use crate::failure::ENGINE;
 const EXPECTED: &str = "expected user:***@tcp(host:3306)/database?tls=true, user:***@unix(/path)/database or \
                         mysql://user:***@host:3306/database?ssl-mode=VERIFY_IDENTITY";
 
-const NAMES: &str = "tls, ssl-mode, ssl-ca, ssl-cert, ssl-key, charset, collation, timeout, socket, \
-                     statement-cache-capacity";
+const NAMES: &str = "tls, ssl-mode, ssl-ca, ssl-cert, ssl-key, charset, collation, timeout, socket";
 
 /// What Go's driver can be told about itself, and means nothing here.
 const OF_GO: [&str; 18] = [
@@ -100,16 +99,13 @@ impl MySqlConfig {
                     "`ssl-mode` must be DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY",
                 )
             })?),
-            "ssl-ca" | "sslca" => options.ssl_ca(not_empty("ssl-ca", value)?),
-            "ssl-cert" | "sslcert" => options.ssl_client_cert(not_empty("ssl-cert", value)?),
-            "ssl-key" | "sslkey" => options.ssl_client_key(not_empty("ssl-key", value)?),
+            "ssl-ca" | "sslca" => options.ssl_ca(file("ssl-ca", value)?),
+            "ssl-cert" | "sslcert" => options.ssl_client_cert(file("ssl-cert", value)?),
+            "ssl-key" | "sslkey" => options.ssl_client_key(file("ssl-key", value)?),
             // Go's driver takes several, and tries one after the other.
             "charset" => options.charset(word("charset", value.split(',').next().unwrap_or_default())?),
             "collation" => options.collation(word("collation", value)?),
             "socket" => options.socket(not_empty("socket", value)?),
-            "statement-cache-capacity" => {
-                options.statement_cache_capacity(number("statement-cache-capacity", value)?)
-            }
             "timeout" => {
                 self.settings.connect_timeout = duration("timeout", value)?;
                 options
@@ -272,6 +268,7 @@ mod tests {
             "ada:hunter2@tcp(db:3306)/web?max_connections=0",
             "ada:hunter2@tcp(db:3306)/web?loc=Europe/Berlin",
             "ada:hunter2@tcp(db:3306)/%zzweb",
+            "ada:hunter2@tcp(db:3306)/web?ssl-ca=%2Fnowhere%2Fhunter2",
             "mysql://ada:hunter2@db",
             "mysql://ada:hunter2@db:99999/web",
             "mysql://ada@db:hunter2/web",

@@ -94,7 +94,7 @@ impl MySqlProvider {
     async fn limit(&self, operation: &'static str) -> Result<usize> {
         let ask = || async {
             let question = || sqlx::query("SELECT CAST(@@max_allowed_packet AS SIGNED)");
-            let rows = self.client.fetch(operation, Effect::Read, question).await?;
+            let rows = self.client.fetch(operation, question).await?;
             let bytes = rows.first().map(|row| self.column::<i64>(operation, row, 0)).transpose()?;
             let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
             Ok(bytes.saturating_sub(OVERHEAD))
@@ -121,7 +121,7 @@ impl MySqlProvider {
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
         let key = key(id);
         let statement = || self.statements.read.query().bind(&key);
-        let rows = self.client.fetch(operation, Effect::Read, statement).await?;
+        let rows = self.client.fetch(operation, statement).await?;
         rows.first().map(|row| self.record(operation, row)).transpose()
     }
 
@@ -227,8 +227,7 @@ impl Provider for MySqlProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let capabilities = const { Capabilities::new() };
-        self.limit.get().map_or(capabilities, |limit| capabilities.max_record_bytes(*limit))
+        const { Capabilities::new() }
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
@@ -307,11 +306,11 @@ impl Provider for MySqlProvider {
     async fn exists(&self, id: &StorageId) -> Result<bool> {
         let key = key(id);
         let statement = || self.statements.exists.query().bind(&key);
-        Ok(!self.client.fetch("exists", Effect::Read, statement).await?.is_empty())
+        Ok(!self.client.fetch("exists", statement).await?.is_empty())
     }
 
     async fn count(&self) -> Result<Option<u64>> {
-        let rows = self.client.fetch("count", Effect::Read, || self.statements.count.query()).await?;
+        let rows = self.client.fetch("count", || self.statements.count.query()).await?;
         let count = rows.first().map(|row| self.column::<i64>("count", row, 0)).transpose()?;
         Ok(count.map(i64::cast_unsigned))
     }

@@ -67,7 +67,7 @@ pub(crate) async fn check(client: &Client<MySql>, table: &TableName) -> Result<(
         .bind(table.schema())
         .bind(table.table())
     };
-    let rows = client.fetch("check", Effect::Read, columns).await?;
+    let rows = client.fetch("check", columns).await?;
     let found = rows
         .iter()
         .map(|row| Ok((row.try_get(0)?, without_width(row.try_get(1)?))))

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use session_core::{Error, Result};
-use session_sql::{Place, Settings, Target, is_host, number};
+use session_sql::{Place, Settings, Target, file, is_host, number};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::failure::ENGINE;
@@ -14,7 +14,7 @@ const EXPECTED: &str = "expected postgres://user:***@host:5432/database?sslmode=
                         host=… port=5432 user=… password=*** dbname=… sslmode=verify-full";
 
 const NAMES: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslrootcert, sslcert, sslkey, \
-                     application_name, options, statement-cache-capacity";
+                     application_name, options";
 
 /// How to reach the server, and how to use it. Read from a string, or built from [`PgConnectOptions`].
 ///
@@ -90,16 +90,13 @@ impl PostgresConfig {
             "sslmode" => options.ssl_mode(value.parse::<PgSslMode>().map_err(|_| {
                 Error::config("`sslmode` must be disable, allow, prefer, require, verify-ca or verify-full")
             })?),
-            "sslrootcert" => options.ssl_root_cert(not_empty("sslrootcert", value)?),
-            "sslcert" => options.ssl_client_cert(not_empty("sslcert", value)?),
-            "sslkey" => options.ssl_client_key(not_empty("sslkey", value)?),
+            "sslrootcert" => options.ssl_root_cert(file("sslrootcert", value)?),
+            "sslcert" => options.ssl_client_cert(file("sslcert", value)?),
+            "sslkey" => options.ssl_client_key(file("sslkey", value)?),
             "application_name" => options.application_name(value),
             "options" => {
                 let pairs = server_options(value)?;
                 options.options(pairs)
-            }
-            "statement-cache-capacity" => {
-                options.statement_cache_capacity(number("statement-cache-capacity", value)?)
             }
             _ if self.settings.set(name, value)? => options,
             _ => return Err(unknown(name)),
@@ -307,9 +304,11 @@ mod tests {
             "postgres://ada:hunter2@db/web?max_connections=-1",
             "postgres://ada:hunter2@db/web?connect_timeout=soon",
             "postgres://ada:hunter2@db/web?migrate=maybe",
-            "postgres://ada:hunter2@db/web?statement-cache-capacity=all",
+            "postgres://ada:hunter2@db/web?statement-cache-capacity=0",
             "postgres://ada:hunter2@db/web?target_session_attrs=read-write",
             "postgres://ada:hunter2@db/web?options=hunter2",
+            "postgres://ada:hunter2@db/web?sslrootcert=/nowhere/hunter2",
+            "postgres://ada:hunter2@db/web?sslkey=",
             "host=db user=ada password='hunter2",
             "host=db user=ada password=hunter2 port=five",
             "host=db user=ada password=hunter2 dbname",

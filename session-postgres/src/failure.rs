@@ -61,8 +61,8 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
             Failure::Moved("the server is read-only: a standby, or a primary that has become one".into())
         }
         "26000" | "42P05" => config(
-            "prepared statements do not survive on the way to the server: behind a pooler in transaction mode \
-             set statement-cache-capacity=0",
+            "prepared statements do not survive on the way to the server: a pooler in transaction mode must pass \
+             them on (PgBouncer from 1.21, max_prepared_statements), or be in session mode",
         ),
         "42501" => {
             config("the user needs SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema")

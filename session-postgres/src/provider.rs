@@ -95,7 +95,7 @@ impl PostgresProvider {
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
         let key = key(id);
         let statement = || self.statements.read.query().bind(&key);
-        let rows = self.client.fetch(operation, Effect::Read, statement).await?;
+        let rows = self.client.fetch(operation, statement).await?;
         rows.first().map(|row| self.record(operation, row)).transpose()
     }
 
@@ -246,13 +246,12 @@ impl Provider for PostgresProvider {
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
         let key = key(id);
-        let rows =
-            self.client.fetch("exists", Effect::Read, || self.statements.exists.query().bind(&key)).await?;
+        let rows = self.client.fetch("exists", || self.statements.exists.query().bind(&key)).await?;
         Ok(!rows.is_empty())
     }
 
     async fn count(&self) -> Result<Option<u64>> {
-        let rows = self.client.fetch("count", Effect::Read, || self.statements.count.query()).await?;
+        let rows = self.client.fetch("count", || self.statements.count.query()).await?;
         let count = rows.first().map(|row| self.column::<i64>("count", row, 0)).transpose()?;
         Ok(count.map(i64::cast_unsigned))
     }

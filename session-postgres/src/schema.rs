@@ -70,7 +70,7 @@ pub(crate) async fn check(client: &Client<Postgres>, table: &TableName) -> Resul
         )
         .bind(name.clone())
     };
-    let rows = client.fetch("check", Effect::Read, columns).await?;
+    let rows = client.fetch("check", columns).await?;
     let found = rows
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))

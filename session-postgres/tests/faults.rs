@@ -356,7 +356,6 @@ async fn connecting_says_at_once_what_is_wrong() {
         (right.replace("//session:session", "//nobody:hunter2"), ErrorKind::Config, "user and password"),
         (format!("{right}x"), ErrorKind::Config, "no such database"),
         (format!("{right}?sslmode=require"), ErrorKind::Config, "TLS"),
-        (format!("{right}?sslrootcert=/nowhere&sslmode=verify-full"), ErrorKind::Config, "TLS"),
         ("postgres://session:hunter2@127.0.0.1:1/session".into(), ErrorKind::Unavailable, "no connection"),
         ("host=/nowhere user=session password=hunter2".into(), ErrorKind::Unavailable, "no connection"),
         (

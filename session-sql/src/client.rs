@@ -1,6 +1,7 @@
 //! One statement, one round trip: runs it and says honestly what became of it.
 
 use std::fmt;
+use std::io;
 
 use session_core::{Error, ErrorKind, Result};
 use sqlx::query::Query;
@@ -62,9 +63,16 @@ impl<DB: Database> Client<DB> {
 
     /// The error for a connection that could not be had; nothing was sent on it.
     pub fn not_connected(&self, operation: &'static str, error: sqlx::Error) -> Error {
-        let failure = match (self.driver.classify)(&error) {
-            Failure::Lost => Failure::Refused(ErrorKind::Unavailable, "no connection to the server".into()),
-            failure => failure,
+        let failure = match ((self.driver.classify)(&error), &error) {
+            // So the driver tells of a certificate that it does not trust.
+            (_, sqlx::Error::Io(io)) if io.kind() == io::ErrorKind::InvalidData => {
+                let message = format!("the server's certificate is not accepted: {io}");
+                Failure::Refused(ErrorKind::Config, message.into())
+            }
+            (Failure::Lost, _) => {
+                Failure::Refused(ErrorKind::Unavailable, "no connection to the server".into())
+            }
+            (failure, _) => failure,
         };
         self.error(operation, failure, error)
     }
@@ -102,11 +110,10 @@ where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
     DB::Arguments: IntoArguments<DB>,
 {
-    /// The rows that a statement returns. `statement` makes it anew for every attempt.
+    /// The rows that a statement returns, which changes none. `statement` makes it anew for every attempt.
     pub async fn fetch(
         &self,
         operation: &'static str,
-        effect: Effect,
         statement: impl Fn() -> Query<'static, DB, DB::Arguments> + Send,
     ) -> Result<Vec<DB::Row>> {
         let mut attempts = ATTEMPTS;
@@ -121,7 +128,7 @@ where
                 Err(error) => {
                     let failure = self.settle(lease, &error);
                     if !failure.may_pass(&mut attempts) {
-                        return Err(self.failed(operation, effect, error));
+                        return Err(self.failed(operation, Effect::Read, error));
                     }
                 }
             }

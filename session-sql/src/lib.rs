@@ -19,6 +19,6 @@ pub use client::{Client, Driver, Effect, Executed};
 pub use failure::{Failure, cause};
 pub use key::key;
 pub use pool::{Lease, Pool};
-pub use settings::{Settings, duration, number};
+pub use settings::{Settings, duration, file, number};
 pub use table::TableName;
 pub use target::{Place, Target, is_host, percent_decode};

@@ -63,6 +63,14 @@ pub fn number<T: FromStr>(name: &'static str, value: &str) -> Result<T> {
     })
 }
 
+/// A file that is there.
+pub fn file<'a>(name: &'static str, path: &'a str) -> Result<&'a str> {
+    if std::path::Path::new(path).is_file() {
+        return Ok(path);
+    }
+    Err(Error::config(format!("`{name}` must be the path of a PEM file, and there is no file of that name")))
+}
+
 /// A length of time: `5` and `5s` are seconds, `500ms` and `2m` as well.
 pub fn duration(name: &'static str, value: &str) -> Result<Duration> {
     let digits = value.len() - value.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();

@@ -1,0 +1,74 @@
+//! TLS against a real server: who is trusted, who is not, and what is said about it.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use session_core::{ErrorKind, Provider};
+use session_mysql::{MySqlConfig, MySqlProvider};
+use session_servers::mariadb::MariaDb;
+use support::{ask, connect, id};
+use tempfile::TempDir;
+
+/// A server with a certificate for `localhost`; in the directory are its authority and another one.
+fn with_certificate() -> (MariaDb, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let authority = |name: &str| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let (ours, other) = (authority("ours"), authority("other"));
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
+    for (name, text) in [
+        ("ours.pem", ours.pem()),
+        ("other.pem", other.pem()),
+        ("cert.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let option = |name: &str, file: &str| format!("--{name}={}", dir.path().join(file).display());
+    let server =
+        MariaDb::start_with(&[&option("ssl-cert", "cert.pem"), &option("ssl-key", "key.pem")]).unwrap();
+    (server, dir)
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn the_certificate_is_checked_as_far_as_ssl_mode_says() {
+    let (server, dir) = with_certificate();
+    connect(&server.url()).await.migrate().await.unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let by_name = server.url().replace("127.0.0.1", "localhost");
+    for (url, mode, authority) in [
+        (&by_name, "VERIFY_IDENTITY", "ours.pem"),
+        (&server.url(), "VERIFY_CA", "ours.pem"),
+        (&server.url(), "REQUIRED", "other.pem"),
+    ] {
+        let config = format!("{url}?ssl-mode={mode}&ssl-ca={}", path(authority));
+        let sessions = connect(&config).await;
+        assert!(!sessions.exists(&id("a")).await.unwrap());
+    }
+    let encrypted = "SELECT variable_value FROM information_schema.global_status \
+                     WHERE variable_name = 'Ssl_finished_accepts'";
+    assert_ne!(ask(&server.admin_url(), encrypted).await, ["0"]);
+    for (url, mode, authority) in [
+        (&by_name, "VERIFY_IDENTITY", "other.pem"),
+        (&by_name, "VERIFY_CA", "other.pem"),
+        (&server.url(), "VERIFY_IDENTITY", "ours.pem"),
+    ] {
+        let config = format!("{url}?ssl-mode={mode}&ssl-ca={}", path(authority));
+        let config: MySqlConfig = config.parse().unwrap();
+        let error = MySqlProvider::connect(config).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{mode}: {error:?}");
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+}

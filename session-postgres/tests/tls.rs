@@ -1,0 +1,79 @@
+//! TLS against a real server: who is trusted, who is not, and what is said about it.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use session_core::{ErrorKind, Provider};
+use session_postgres::{PostgresConfig, PostgresProvider};
+use session_servers::postgres::Postgres as Server;
+use support::{ask, connect, id, sql, start_private};
+
+/// Gives the server a certificate for `localhost`, and writes down its authority and another one.
+async fn with_certificate() -> Server {
+    let (server, _) = start_private(&[]).await;
+    let dir = server.process().place().dir().to_owned();
+    let owner = fs::metadata(&dir).unwrap();
+    let write = |name: &str, text: String, mode: u32| {
+        let file = dir.join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+    };
+    let authority = |name: &str| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let (ours, other) = (authority("ours"), authority("other"));
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
+    write("ours.pem", ours.pem(), 0o644);
+    write("other.pem", other.pem(), 0o644);
+    write("cert.pem", certificate.pem(), 0o644);
+    write("key.pem", key.serialize_pem(), 0o600);
+    let path = |name: &str| dir.join(name).display().to_string();
+    for (name, value) in
+        [("ssl_cert_file", path("cert.pem")), ("ssl_key_file", path("key.pem")), ("ssl", "on".into())]
+    {
+        sql(&server.url(), &format!("ALTER SYSTEM SET {name} = '{value}'")).await;
+    }
+    server.process().restart().unwrap();
+    server
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn the_certificate_is_checked_as_far_as_sslmode_says() {
+    let server = with_certificate().await;
+    let path = |name: &str| server.process().place().dir().join(name).display().to_string();
+    let by_name = server.url().replace("127.0.0.1", "localhost");
+    for (url, mode, authority) in [
+        (&by_name, "verify-full", "ours.pem"),
+        (&server.url(), "verify-ca", "ours.pem"),
+        (&server.url(), "require", "other.pem"),
+    ] {
+        let config = format!("{url}?sslmode={mode}&sslrootcert={}", path(authority));
+        let sessions = connect(&config).await;
+        assert!(!sessions.exists(&id("a")).await.unwrap());
+        let encrypted = "SELECT count(*)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                         WHERE ssl AND query LIKE 'SELECT 1 FROM%'";
+        assert_ne!(ask(&server.url(), encrypted).await, ["0"], "{mode}");
+    }
+    for (url, mode, authority) in [
+        (&by_name, "verify-full", "other.pem"),
+        (&by_name, "verify-ca", "other.pem"),
+        (&server.url(), "verify-full", "ours.pem"),
+    ] {
+        let config = format!("{url}?sslmode={mode}&sslrootcert={}", path(authority));
+        let config: PostgresConfig = config.parse().unwrap();
+        let error = PostgresProvider::connect(config).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{mode}: {error:?}");
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+}
