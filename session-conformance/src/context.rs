@@ -68,7 +68,7 @@ impl Context {
 
     /// The shortest lifetime that can be waited for: two steps of the engine's granularity.
     pub fn short(&self) -> Duration {
-        let shortest = Duration::from_millis(if self.clock.is_some() { 10_000 } else { 600 });
+        let shortest = Duration::from_millis(if self.clock.is_some() { 10_000 } else { 1_000 });
         (self.capabilities().expiry_granularity * 2).max(shortest)
     }
 
@@ -87,6 +87,12 @@ impl Context {
         let nanos = (ttl.as_nanos().div_ceil(tick) + 1) * tick;
         let rounded = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         self.pass(rounded + Duration::from_millis(100)).await;
+    }
+
+    /// How long an operation may take in tests that let calls hang: little, because they wait for it, and enough for
+    /// a server on a busy machine to answer the second try.
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(if self.clock.is_some() { 500 } else { 1_000 })
     }
 
     // ---- records, for the provider by itself ----
@@ -139,6 +145,12 @@ impl Context {
 
     // ---- sessions, through a manager ----
 
+    /// A manager that gives up after [`patience`](Self::patience).
+    pub fn impatient(&self, provider: Arc<dyn Provider>) -> Manager {
+        let builder = self.builder_over(provider).operation_timeout(self.patience());
+        builder.build().expect("a sound configuration")
+    }
+
     /// A manager of this engine, to be configured further.
     pub fn builder(&self) -> ManagerBuilder {
         self.builder_over(self.provider())
@@ -147,6 +159,8 @@ impl Context {
     /// A manager over a provider of one's own, such as a [`Layer`](crate::layers::Layer) around the engine.
     pub fn builder_over(&self, provider: Arc<dyn Provider>) -> ManagerBuilder {
         let builder = Manager::builder_shared(provider).idle_timeout(LONG).absolute_timeout(ABSOLUTE);
+        // So long that a machine with other work to do does not look like an engine that does not answer.
+        let builder = builder.operation_timeout(Duration::from_secs(30));
         match &self.clock {
             Some(clock) => builder.clock(clock.clone()),
             None => builder,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{Context, Harness};
 
 /// How long a behaviour may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a behaviour against a harness on a runtime with two workers; panics when the engine does not show it.
 ///
@@ -19,7 +19,7 @@ where
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
         let behaviour = async { behaviour(Context::new(harness()).await).await };
-        tokio::time::timeout(PATIENCE, behaviour).await.expect("the behaviour ends within a minute");
+        tokio::time::timeout(PATIENCE, behaviour).await.expect("the behaviour ends within two minutes");
     });
     // What still hangs is not waited for.
     runtime.shutdown_background();

@@ -21,12 +21,12 @@ pub async fn checklist_06_a_session_ends_after_its_idle_time(context: Context) {
 
 /// Use moves the idle deadline, reading as well as writing.
 pub async fn use_keeps_a_session_alive(context: Context) {
-    let idle = context.short() * 3;
+    let idle = context.short().max(Duration::from_secs(2)) * 2;
     let manager = context.builder().idle_timeout(idle).build().expect("a sound configuration");
     let (read, written) = (begin(&manager, "key", 1).await, begin(&manager, "key", 1).await);
     let deadline = open(&manager, &read).await.idle_deadline().expect("a deadline");
-    for _ in 0..3 {
-        context.pass(idle / 2).await;
+    for _ in 0..4 {
+        context.pass(idle / 3).await;
         open(&manager, &read).await.release().await.expect("a release");
         let session = open(&manager, &written).await;
         session.update("key", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
@@ -34,7 +34,7 @@ pub async fn use_keeps_a_session_alive(context: Context) {
         assert!(session.idle_deadline().expect("a deadline") > deadline);
     }
     assert_eq!(number(&manager, &read, "key").await, Some(1));
-    assert_eq!(number(&manager, &written, "key").await, Some(4));
+    assert_eq!(number(&manager, &written, "key").await, Some(5));
 }
 
 /// Activity does not extend the absolute deadline, by whatever means.

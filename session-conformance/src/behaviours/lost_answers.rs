@@ -1,19 +1,12 @@
 //! An answer is lost on the way: what was acknowledged is applied exactly once, what failed as unknown at most once.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use session_core::{ErrorKind, Manager, Provider, Token};
+use session_core::{ErrorKind, Manager, Token};
 
 use super::renaming::both;
 use crate::layers::{ByWrites, Delayed, Fault, Faulty, Meddler, Method, Spy};
 use crate::{Context, begin, fails, number, open, side_by_side};
-
-const ALLOWED: Duration = Duration::from_millis(600);
-
-fn impatient(context: &Context, provider: Arc<dyn Provider>) -> Manager {
-    context.builder_over(provider).operation_timeout(ALLOWED).build().expect("a sound configuration")
-}
 
 async fn add_one(manager: &Manager, token: &Token) -> session_core::Result<()> {
     let session = open(manager, token).await;
@@ -27,7 +20,7 @@ pub async fn checklist_32_one_lost_answer_counts_once(context: Context) {
         let context = context.clone();
         async move {
             let (provider, faulty) = Faulty::on(context.provider());
-            let manager = impatient(&context, provider);
+            let manager = context.impatient(provider);
             let token = begin(&manager, "counter", 10).await;
             let session = open(&manager, &token).await;
             session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
@@ -47,7 +40,7 @@ pub async fn checklist_32_when_all_answers_are_lost_it_counts_at_most_once(conte
         let context = context.clone();
         async move {
             let (provider, faulty) = Faulty::on(context.provider());
-            let manager = impatient(&context, provider);
+            let manager = context.impatient(provider);
             let token = begin(&manager, "counter", 10).await;
             let session = open(&manager, &token).await;
             session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
@@ -95,7 +88,7 @@ pub async fn what_never_arrived_is_merged_at_the_second_try(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     let token = begin(&here, "counter", 0).await;
     let (provider, faulty) = Faulty::on(context.provider());
-    let manager = impatient(&context, provider);
+    let manager = context.impatient(provider);
     let session = open(&manager, &token).await;
     session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
     for _ in 0..3 {
@@ -113,7 +106,7 @@ pub async fn a_take_whose_answer_is_lost_is_taken_once(context: Context) {
         let context = context.clone();
         async move {
             let (provider, faulty) = Faulty::on(context.provider());
-            let manager = impatient(&context, provider);
+            let manager = context.impatient(provider);
             let token = begin(&manager, "ticket", 5).await;
             let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
             assert_eq!(first.take::<u64>("ticket").expect("a take"), Some(5));
@@ -135,7 +128,7 @@ pub async fn a_create_is_tried_again_under_another_id(context: Context) {
             let (watched, spy) = Spy::on(context.provider());
             let (provider, faulty) = Faulty::on(watched);
             let (outer, asked) = Spy::on(provider);
-            let manager = impatient(&context, outer);
+            let manager = context.impatient(outer);
             let session = manager.create();
             session.set("key", &1).expect("a set");
             faulty.strike(fault, 0, 1);
@@ -162,7 +155,7 @@ pub async fn a_logout_whose_answer_is_lost_is_a_logout(context: Context) {
         let context = context.clone();
         async move {
             let (provider, faulty) = Faulty::on(context.provider());
-            let manager = impatient(&context, provider);
+            let manager = context.impatient(provider);
             let tokens = [begin(&manager, "key", 1).await, begin(&manager, "key", 1).await];
             let session = open(&manager, &tokens[0]).await;
             faulty.strike(fault, 0, 1);
@@ -185,11 +178,11 @@ pub async fn a_regeneration_whose_answer_is_lost_is_done_once(context: Context) 
     for fault in Fault::ALL {
         for provider in both(&context) {
             let (provider, faulty) = Faulty::on(provider);
-            cases.push((impatient(&context, provider), faulty, fault, 0));
+            cases.push((context.impatient(provider), faulty, fault, 0));
         }
         for nth in 0..2 {
             let (inner, faulty) = Faulty::on(context.provider());
-            cases.push((impatient(&context, Arc::new(ByWrites(inner))), faulty, fault, nth));
+            cases.push((context.impatient(Arc::new(ByWrites(inner))), faulty, fault, nth));
         }
     }
     let sessions = cases.len() as u64;

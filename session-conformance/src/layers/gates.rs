@@ -21,6 +21,15 @@ enum Event {
     Ended(usize),
 }
 
+/// Says that a request has ended, also by a panic.
+struct End(usize, mpsc::UnboundedSender<Event>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _ = self.1.send(Event::Ended(self.0));
+    }
+}
+
 /// How long a request may take to its next stop before it counts as waiting for the other one.
 const STUCK: Duration = Duration::from_millis(250);
 
@@ -115,9 +124,8 @@ impl Orders {
         let mut enter = |number: usize, request: std::pin::Pin<Box<dyn Future<Output = T> + Send>>| {
             let sender = sender.clone();
             tasks.spawn(REQUEST.scope((number, sender.clone()), async move {
-                let outcome = request.await;
-                let _ = sender.send(Event::Ended(number));
-                (number, outcome)
+                let _end = End(number, sender);
+                (number, request.await)
             }));
         };
         enter(0, Box::pin(first));
