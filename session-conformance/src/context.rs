@@ -92,7 +92,7 @@ impl Context {
     /// How long an operation may take in tests that let calls hang: little, because they wait for it, and enough for
     /// a server on a busy machine to answer the second try.
     pub fn patience(&self) -> Duration {
-        Duration::from_millis(if self.clock.is_some() { 500 } else { 1_000 })
+        Duration::from_millis(if self.clock.is_some() { 500 } else { 2_000 })
     }
 
     // ---- records, for the provider by itself ----

@@ -10,7 +10,7 @@ use crate::layers::{ByWrites, Fault, Faulty};
 use crate::{Context, begin, eventually, fails, number, open, side_by_side};
 
 /// What a busy machine may add to the time that an operation is allowed.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(10);
 
 const DOWN: [Fault; 2] = [Fault::Refused, Fault::Hangs];
 
@@ -25,7 +25,7 @@ pub async fn checklist_27_a_failing_engine_logs_nobody_in(context: Context) {
         let context = context.clone();
         async move {
             let (manager, faulty) = faulty(&context);
-            let token = begin(&manager, "user", 1).await;
+            let token = begin(&context.manager(), "user", 1).await;
             faulty.down(fault);
             let begun = Instant::now();
             let request = presenting(&manager, &token);
@@ -55,7 +55,7 @@ pub async fn a_change_that_cannot_be_stored_is_an_error(context: Context) {
         let context = context.clone();
         async move {
             let (manager, faulty) = faulty(&context);
-            let token = begin(&manager, "key", 1).await;
+            let token = begin(&context.manager(), "key", 1).await;
             let request = presenting(&manager, &token);
             request.session().await.expect("the session").set("key", &2).expect("a set");
             let visitor = manager.request();
@@ -85,7 +85,7 @@ pub async fn a_logout_that_fails_says_so(context: Context) {
         let context = context.clone();
         async move {
             let (manager, faulty) = faulty(&context);
-            let token = begin(&manager, "key", 1).await;
+            let token = begin(&context.manager(), "key", 1).await;
             let loaded = presenting(&manager, &token);
             let session = loaded.session().await.expect("the session");
             let unloaded = presenting(&manager, &token);
@@ -138,7 +138,7 @@ pub async fn a_regeneration_cut_between_its_writes_loses_nothing(context: Contex
         async move {
             let (inner, faulty) = Faulty::on(context.provider());
             let manager = context.impatient(Arc::new(ByWrites(inner)));
-            let token = begin(&manager, "key", 1).await;
+            let token = begin(&context.manager(), "key", 1).await;
             let session = open(&manager, &token).await;
             session.regenerate().expect("a new id");
             faulty.strike(fault, nth, usize::MAX);
@@ -172,7 +172,7 @@ pub async fn a_failed_touch_fails_no_request(context: Context) {
 /// One refused call is tried again, so that a connection that broke is no error for anybody.
 pub async fn one_refused_call_is_tried_again(context: Context) {
     let (manager, faulty) = faulty(&context);
-    let token = begin(&manager, "key", 1).await;
+    let token = begin(&context.manager(), "key", 1).await;
     faulty.strike(Fault::Refused, 0, 1);
     assert_eq!(number(&manager, &token, "key").await, Some(1));
     assert!(faulty.heal(), "a call was refused");
