@@ -21,7 +21,7 @@ pub async fn checklist_32_one_lost_answer_counts_once(context: Context) {
         async move {
             let (provider, faulty) = Faulty::on(context.provider());
             let manager = context.impatient(provider);
-            let token = begin(&manager, "counter", 10).await;
+            let token = begin(&context.manager(), "counter", 10).await;
             let session = open(&manager, &token).await;
             session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
             faulty.strike(fault, 0, 1);
@@ -41,7 +41,7 @@ pub async fn checklist_32_when_all_answers_are_lost_it_counts_at_most_once(conte
         async move {
             let (provider, faulty) = Faulty::on(context.provider());
             let manager = context.impatient(provider);
-            let token = begin(&manager, "counter", 10).await;
+            let token = begin(&context.manager(), "counter", 10).await;
             let session = open(&manager, &token).await;
             session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
             faulty.down(fault);
@@ -107,7 +107,7 @@ pub async fn a_take_whose_answer_is_lost_is_taken_once(context: Context) {
         async move {
             let (provider, faulty) = Faulty::on(context.provider());
             let manager = context.impatient(provider);
-            let token = begin(&manager, "ticket", 5).await;
+            let token = begin(&context.manager(), "ticket", 5).await;
             let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
             assert_eq!(first.take::<u64>("ticket").expect("a take"), Some(5));
             assert_eq!(second.take::<u64>("ticket").expect("a take"), Some(5));
@@ -156,7 +156,8 @@ pub async fn a_logout_whose_answer_is_lost_is_a_logout(context: Context) {
         async move {
             let (provider, faulty) = Faulty::on(context.provider());
             let manager = context.impatient(provider);
-            let tokens = [begin(&manager, "key", 1).await, begin(&manager, "key", 1).await];
+            let tokens =
+                [begin(&context.manager(), "key", 1).await, begin(&context.manager(), "key", 1).await];
             let session = open(&manager, &tokens[0]).await;
             faulty.strike(fault, 0, 1);
             session.destroy().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
@@ -188,9 +189,9 @@ pub async fn a_regeneration_whose_answer_is_lost_is_done_once(context: Context) 
     let sessions = cases.len() as u64;
     let renewed = Arc::new(Mutex::new(Vec::new()));
     side_by_side(cases.into_iter().map(|(manager, faulty, fault, nth)| {
-        let renewed = Arc::clone(&renewed);
+        let (renewed, usual) = (Arc::clone(&renewed), context.manager());
         async move {
-            let tokens = regenerate_with(&manager, &faulty, fault, nth).await;
+            let tokens = regenerate_with(&usual, &manager, &faulty, fault, nth).await;
             renewed.lock().unwrap_or_else(PoisonError::into_inner).push(tokens);
         }
     }))
@@ -206,8 +207,14 @@ pub async fn a_regeneration_whose_answer_is_lost_is_done_once(context: Context) 
     }
 }
 
-async fn regenerate_with(manager: &Manager, faulty: &Faulty, fault: Fault, nth: usize) -> (Token, Token) {
-    let old = begin(manager, "counter", 1).await;
+async fn regenerate_with(
+    usual: &Manager,
+    manager: &Manager,
+    faulty: &Faulty,
+    fault: Fault,
+    nth: usize,
+) -> (Token, Token) {
+    let old = begin(usual, "counter", 1).await;
     let session = open(manager, &old).await;
     session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
     session.regenerate().expect("a new id");
