@@ -10,6 +10,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustls::crypto::{CryptoProvider, ring};
 use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions, Connection, Database, Error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -62,6 +63,11 @@ struct Entry<C> {
 impl<DB: Database> Pool<DB> {
     /// A pool of its own; opens nothing yet.
     pub fn new(options: Options<DB>, max_connections: u32, connect_timeout: Duration) -> Self {
+        // For the check of a certificate without its name, sqlx takes the process' provider of cryptography,
+        // and panics when there is none and another crate of the application has brought a second one.
+        if CryptoProvider::get_default().is_none() {
+            let _ = ring::default_provider().install_default();
+        }
         let permits = usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS);
         Self(Source::Own(Arc::new(Own {
             options: options.disable_statement_logging(),
