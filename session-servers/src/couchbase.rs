@@ -21,7 +21,8 @@ pub const PACKAGES: &[Package] = &[
     Package { name: "maven", binary: "mvn" },
 ];
 
-const ARTIFACT: &str = "com.couchbase.mock:CouchbaseMock:1.5.25";
+/// Which one it is.
+pub const ARTIFACT: &str = "com.couchbase.mock:CouchbaseMock:1.5.25";
 const JAR: &str = "CouchbaseMock-1.5.25.jar";
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/couchbase-mock/Launcher.java");
 const PREPARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/couchbase-mock");

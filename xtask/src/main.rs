@@ -17,8 +17,8 @@ const USAGE: &str = "\
 cargo xtask test [ARGUMENTS]  all tests, with the servers they need; ARGUMENTS are cargo test's
                               (by default --workspace --all-features)
 cargo xtask services          start the servers, say where they are, and keep them until Ctrl-C
-cargo xtask bench [ARGUMENTS] measure against the peers: --only untouched,memory,cookie,file,growth, --quick,
-                              --save FILE
+cargo xtask bench [ARGUMENTS] measure against the peers, with the servers that it takes: --only GROUP,… (a wrong
+                              name shows all), --quick, --save DIR (benchmarks.md and its plots; DIR is docs)
 cargo xtask features          session-kit with each feature alone: it builds and links no other engine
 cargo xtask dependencies      no dependency of a crate asks for a newer Rust than the crate says";
 

@@ -1,24 +1,36 @@
 //! This project.
 
 use axum::Router;
+use axum::extract::State;
 use axum::routing::get;
 use session_core::Manager;
 use session_tower::{Session, SessionError, SessionLayer};
 
-use crate::work::{COUNT, USER, User, Work};
+use crate::work::{COUNT, Shape, USER, User, Work};
 
 /// The application over any engine.
-pub fn app(manager: Manager) -> Router {
+pub fn app(manager: Manager, shape: Shape) -> Router {
     Router::new()
         .route(Work::Untouched.path(), get(async || "ok"))
+        .route(Work::Anonymous.path(), get(anonymous))
         .route(Work::Create.path(), get(create))
         .route(Work::Read.path(), get(read))
         .route(Work::ReadModifyWrite.path(), get(read_modify_write))
+        .route(Work::Regenerate.path(), get(regenerate))
+        .route(Work::Destroy.path(), get(destroy))
         .layer(SessionLayer::new(manager))
+        .with_state(shape)
 }
 
-async fn create(session: Session) -> Result<&'static str, SessionError> {
-    session.set(USER, &User::sample())?;
+async fn anonymous(session: Session) -> Result<&'static str, SessionError> {
+    let user: Option<User> = session.get(USER)?;
+    Ok(if user.is_none() { "ok" } else { "" })
+}
+
+async fn create(shape: State<Shape>, session: Session) -> Result<&'static str, SessionError> {
+    for key in shape.keys() {
+        session.set(key.as_str(), &shape.user())?;
+    }
     session.set(COUNT, &0_u64)?;
     Ok("ok")
 }
@@ -32,5 +44,17 @@ async fn read(session: Session) -> Result<&'static str, SessionError> {
 async fn read_modify_write(session: Session) -> Result<&'static str, SessionError> {
     let user: User = session.get(USER)?.expect("a user");
     session.update(COUNT, |count: Option<u64>| count.unwrap_or(0) + 1)?;
+    Ok(if user.id > 0 { "ok" } else { "" })
+}
+
+async fn regenerate(session: Session) -> Result<&'static str, SessionError> {
+    let user: User = session.get(USER)?.expect("a user");
+    session.regenerate()?;
+    Ok(if user.id > 0 { "ok" } else { "" })
+}
+
+async fn destroy(session: Session) -> Result<&'static str, SessionError> {
+    let user: User = session.get(USER)?.expect("a user");
+    session.destroy().await?;
     Ok(if user.id > 0 { "ok" } else { "" })
 }

@@ -1,0 +1,186 @@
+//! Collecting what has expired from a full table, while requests go on.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use session_core::{Manager, Provider};
+use session_mysql::{MySqlConfig, MySqlProvider};
+use session_postgres::{PostgresConfig, PostgresProvider};
+use session_servers::mariadb::MariaDb;
+use session_servers::postgres::Postgres;
+use sqlx::mysql::MySqlPool;
+use sqlx::postgres::PgPool;
+
+use crate::measure::Effort;
+use crate::peers::{Visitor, kit};
+use crate::report::{Section, Table, Verdict};
+use crate::stored::{self, Fill};
+use crate::thread::Thread;
+use crate::work::{Shape, Work};
+
+/// How many visitors send requests meanwhile, and how long each of them waits between two.
+const VISITORS: usize = 16;
+const THINKING: Duration = Duration::from_millis(5);
+
+/// No statement is longer than this.
+const LONGEST_STATEMENT: f64 = 50.0;
+/// From how many milliseconds on MariaDB remembers a statement.
+const LOGGED: f64 = 1.0;
+/// The p99 of the requests grows by less than this.
+const GROWTH: f64 = 2.0;
+
+/// Both SQL engines.
+pub fn sql(effort: Effort) -> io::Result<Vec<Section>> {
+    let fill = if effort.quick {
+        Fill { from: 0, to: 220_000, expired: 20_000 }
+    } else {
+        Fill { from: 0, to: 1_100_000, expired: 100_000 }
+    };
+    let columns = [
+        "engine",
+        "collected",
+        "in, s",
+        "longest statement, ms",
+        "requests before: p50, ms",
+        "p99",
+        "meanwhile: p50, ms",
+        "p99",
+    ];
+    let mut table = Table::new(columns);
+    let mut verdicts = Vec::new();
+    for (engine, measured) in [("postgres", postgres(fill, effort)?), ("mysql", mysql(fill, effort)?)] {
+        let Collected { removed, took, longest, before, meanwhile } = measured;
+        table.line([
+            engine.to_owned(),
+            removed.to_string(),
+            format!("{:.1}", took.as_secs_f64()),
+            format!("{longest:.1}"),
+            format!("{:.2}", before.0),
+            format!("{:.2}", before.1),
+            format!("{:.2}", meanwhile.0),
+            format!("{:.2}", meanwhile.1),
+        ]);
+        verdicts.push(Verdict {
+            what: format!("{engine}: the longest statement that collects"),
+            measured: format!("{longest:.1} ms"),
+            goal: format!("<= {LONGEST_STATEMENT} ms"),
+            met: longest <= LONGEST_STATEMENT,
+        });
+        let growth = meanwhile.1 / before.1;
+        verdicts.push(Verdict {
+            what: format!("{engine}: p99 of requests while collecting"),
+            measured: format!("{growth:.2} x before"),
+            goal: format!("< {GROWTH} x"),
+            met: growth < GROWTH,
+        });
+    }
+    let note = format!(
+        "{} expired among {} live sessions are collected, while {VISITORS} visitors read and write their own sessions, \
+         each with a pause of {} ms between two requests. Statements are timed by the server, requests by the visitor.",
+        fill.expired,
+        fill.to - fill.expired,
+        THINKING.as_millis()
+    );
+    let section = Section::new("collecting", "Collecting expired sessions under load: SQL", table);
+    Ok(vec![section.note(note).verdicts(verdicts)])
+}
+
+fn postgres(fill: Fill, effort: Effort) -> io::Result<Collected> {
+    let statistics = "shared_preload_libraries=pg_stat_statements";
+    let server = Postgres::start_with(&[statistics, "shared_buffers=1GB", "max_wal_size=4GB"])?;
+    let config: PostgresConfig = server.url().parse().map_err(io::Error::other)?;
+    Thread::new().block_on(async {
+        let pool = PgPool::connect(&server.url()).await.map_err(io::Error::other)?;
+        let provider = PostgresProvider::connect(config.migrate(true)).await.map_err(io::Error::other)?;
+        let statistics = sqlx::query("CREATE EXTENSION pg_stat_statements").execute(&pool).await;
+        statistics.map_err(io::Error::other)?;
+        stored::postgres(&pool, fill).await.map_err(io::Error::other)?;
+        let mut collected = collect(provider, effort).await.map_err(io::Error::other)?;
+        let question = "SELECT max_exec_time FROM pg_stat_statements \
+                        WHERE query LIKE 'DELETE FROM %session_expiry <= now()%'";
+        collected.longest = sqlx::query_scalar(question).fetch_one(&pool).await.map_err(io::Error::other)?;
+        Ok(collected)
+    })
+}
+
+fn mysql(fill: Fill, effort: Effort) -> io::Result<Collected> {
+    let server = MariaDb::start_with(&[
+        "--slow-query-log=ON",
+        "--log-output=TABLE",
+        &format!("--long-query-time={}", LOGGED / 1e3),
+        "--innodb-buffer-pool-size=1G",
+        "--innodb-log-file-size=1G",
+        "--innodb-max-dirty-pages-pct-lwm=0.001",
+    ])?;
+    let config: MySqlConfig = server.url().parse().map_err(io::Error::other)?;
+    Thread::new().block_on(async {
+        let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;
+        let provider = MySqlProvider::connect(config.migrate(true)).await.map_err(io::Error::other)?;
+        stored::mysql(&pool, fill).await.map_err(io::Error::other)?;
+        let mut collected = collect(provider, effort).await.map_err(io::Error::other)?;
+        let question = "SELECT CAST(max(time_to_sec(query_time)) * 1000 AS DOUBLE) FROM mysql.slow_log \
+                        WHERE sql_text LIKE 'DELETE FROM %ORDER BY session_expiry%'";
+        let longest: Option<f64> =
+            sqlx::query_scalar(question).fetch_one(&pool).await.map_err(io::Error::other)?;
+        collected.longest = longest.unwrap_or(LOGGED);
+        Ok(collected)
+    })
+}
+
+/// What was seen; of requests the p50 and p99 in milliseconds.
+struct Collected {
+    removed: usize,
+    took: Duration,
+    /// The longest statement, in milliseconds, as the server has seen it.
+    longest: f64,
+    before: (f64, f64),
+    meanwhile: (f64, f64),
+}
+
+/// Lets visitors come, then collects.
+async fn collect(provider: impl Provider, effort: Effort) -> session_core::Result<Collected> {
+    let manager = Manager::builder(provider).build()?;
+    let app = kit::app(manager.clone(), Shape::USUAL);
+    let times = Rc::new(RefCell::new(Vec::<f64>::new()));
+    let visit = |reader: Visitor, writer: Visitor, times: Rc<RefCell<Vec<f64>>>| async move {
+        loop {
+            for visitor in [&reader, &writer] {
+                let begun = Instant::now();
+                assert_eq!(visitor.status().await, 200);
+                times.borrow_mut().push(begun.elapsed().as_secs_f64() * 1e3);
+                tokio::time::sleep(THINKING).await;
+            }
+        }
+    };
+    let mut visits = Vec::new();
+    for _ in 0..VISITORS {
+        let reader = Visitor::new(app.clone(), Work::Read).await;
+        let writer = reader.with(app.clone(), Work::ReadModifyWrite);
+        visits.push(tokio::task::spawn_local(visit(reader, writer, Rc::clone(&times))));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    times.borrow_mut().clear();
+    tokio::time::sleep(Duration::from_secs(if effort.quick { 3 } else { 10 })).await;
+    let before = percentiles(&times.take());
+
+    let begun = Instant::now();
+    let removed = manager.collect().await?;
+    let took = begun.elapsed();
+    let meanwhile = percentiles(&times.take());
+    for visit in visits {
+        // One that has panicked has seen a request fail.
+        assert!(!visit.is_finished(), "the visitors go on until they are sent away");
+        visit.abort();
+    }
+    Ok(Collected { removed, took, longest: f64::NAN, before, meanwhile })
+}
+
+/// The p50 and p99.
+pub fn percentiles(times: &[f64]) -> (f64, f64) {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    let at = |part: f64| times.get((times.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
+    (at(0.5), at(0.99))
+}

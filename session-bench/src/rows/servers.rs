@@ -1,0 +1,197 @@
+//! Requests on the engines that have a server: who takes part on each, and the usual work.
+
+use std::io;
+
+use axum_session_redispool::SessionRedisPool;
+use axum_session_sqlx::{SessionMySqlPool, SessionPgPool};
+use redis_pool::SingleRedisPool;
+use session_couchbase::CouchbaseProvider;
+use session_memcache::MemcacheProvider;
+use session_mysql::{MySqlConfig, MySqlProvider};
+use session_postgres::{PostgresConfig, PostgresProvider};
+use session_redis::RedisConfig;
+use session_servers::couchbase::{ARTIFACT, CouchbaseMock};
+use session_servers::mariadb::MariaDb;
+use session_servers::memcached::{self, Memcached};
+use session_servers::postgres::Postgres;
+use session_servers::redis::Redis;
+use sqlx::mysql::{MySql, MySqlPoolOptions};
+use sqlx::postgres::PgPoolOptions;
+use tower_sessions_redis_store::RedisStore;
+use tower_sessions_redis_store::fred::clients::Client;
+use tower_sessions_redis_store::fred::interfaces::ClientLike as _;
+use tower_sessions_redis_store::fred::types::config::Config;
+use tower_sessions_sqlx_store::{MySqlStore, PostgresStore, sqlx as older_sqlx};
+
+use crate::measure::{Effort, Subject};
+use crate::peers::{self, actix, axum_session, raw};
+use crate::report::{Row, Section};
+use crate::thread::Thread;
+use crate::work::{Job, Work};
+
+/// How many connections a pool may open.
+const CONNECTIONS: u32 = 16;
+
+/// The usual work, by one client and by sixteen.
+fn usual(engine: &str, effort: Effort, subjects: impl Fn(&Thread, Job) -> Vec<Subject>) -> Vec<Row> {
+    let jobs = [1, 16].into_iter().flat_map(|clients| Work::USUAL.map(|work| Job::of(work).clients(clients)));
+    let measured = |job: Job| {
+        let thread = Thread::new();
+        Row::measured(&job.title(engine), subjects(&thread, job), effort)
+    };
+    jobs.map(measured).collect()
+}
+
+/// Redis.
+pub fn redis(effort: Effort) -> io::Result<Vec<Section>> {
+    let server = Redis::start()?;
+    let rows = usual("redis", effort, |thread, job| on_redis(thread, &server, job));
+    let version = server.cli(&["INFO", "server"])?;
+    let version = version.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown");
+    Ok(vec![Section::of_rows("redis", "Redis", rows).note(format!("Redis {}.", version.trim()))])
+}
+
+/// Everybody who keeps sessions in Redis.
+pub fn on_redis(thread: &Thread, server: &Redis, job: Job) -> Vec<Subject> {
+    let url = server.url();
+    let (ours, axum_session) = thread.block_on(async {
+        let config: RedisConfig = url.parse().expect("a URL");
+        let pool = redis::Client::open(url.as_str()).expect("a URL");
+        let pooled = axum_session::on(SessionRedisPool::from(SingleRedisPool::from(pool)), job.shape).await;
+        (config.connect().await.expect("connected"), pooled)
+    });
+    let mut subjects = vec![
+        peers::floor(thread, job),
+        peers::ours(thread, ours, job),
+        tower_sessions_on_redis(thread, server, job),
+        peers::with_axum_session(thread, axum_session, job),
+        actix::redis(thread, &url, job),
+    ];
+    if Work::USUAL.contains(&job.work) {
+        subjects.push(raw::redis::subject(thread, &url, job));
+    }
+    subjects
+}
+
+/// `tower-sessions` over one connection, over which `fred` sends what comes at the same time in one packet.
+pub fn tower_sessions_on_redis(thread: &Thread, server: &Redis, job: Job) -> Subject {
+    let store = thread.block_on(async {
+        let fred = Client::new(Config::from_url(&server.url()).expect("a URL"), None, None, None);
+        fred.init().await.expect("connected");
+        RedisStore::new(fred)
+    });
+    peers::with_tower_sessions(thread, store, job)
+}
+
+/// PostgreSQL.
+pub fn postgres(effort: Effort) -> io::Result<Vec<Section>> {
+    let server = Postgres::start_with(&["max_connections=300"])?;
+    let rows = usual("postgres", effort, |thread, job| on_postgres(thread, &server, job));
+    let version = Thread::new().block_on(async {
+        let pool = PgPoolOptions::new().connect(&server.url()).await?;
+        sqlx::query_scalar::<_, String>("SHOW server_version").fetch_one(&pool).await
+    });
+    let note = format!("PostgreSQL {}, `fsync=off`.", version.map_err(io::Error::other)?);
+    Ok(vec![Section::of_rows("postgres", "PostgreSQL", rows).note(note)])
+}
+
+/// Everybody who keeps sessions in PostgreSQL.
+pub fn on_postgres(thread: &Thread, server: &Postgres, job: Job) -> Vec<Subject> {
+    let url = server.url();
+    let (ours, tower_sessions, axum_session) = thread.block_on(async {
+        let config: PostgresConfig = url.parse().expect("a URL");
+        let config = config.max_connections(CONNECTIONS).migrate(true);
+        let pool = older_sqlx::postgres::PgPoolOptions::new().max_connections(CONNECTIONS);
+        let pool = pool.test_before_acquire(false).connect(&url).await.expect("connected");
+        let store = PostgresStore::new(pool);
+        store.migrate().await.expect("a table");
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
+        let pool = SessionPgPool::from(pool.connect(&url).await.expect("connected"));
+        let ours = PostgresProvider::connect(config).await.expect("connected");
+        (ours, store, axum_session::on(pool, job.shape).await)
+    });
+    let mut subjects = vec![
+        peers::floor(thread, job),
+        peers::ours(thread, ours, job),
+        peers::with_tower_sessions(thread, tower_sessions, job),
+        peers::with_axum_session(thread, axum_session, job),
+    ];
+    if Work::USUAL.contains(&job.work) {
+        subjects.push(raw::sql::subject::<sqlx::Postgres>(thread, &url, raw::sql::POSTGRES, job));
+    }
+    subjects
+}
+
+/// MariaDB.
+pub fn mysql(effort: Effort) -> io::Result<Vec<Section>> {
+    let server = MariaDb::start_with(&["--max-connections=300"])?;
+    let rows = usual("mysql", effort, |thread, job| on_mysql(thread, &server, job));
+    let version = Thread::new().block_on(async {
+        let pool = MySqlPoolOptions::new().connect(&server.url()).await?;
+        sqlx::query_scalar::<_, String>("SELECT version()").fetch_one(&pool).await
+    });
+    let version = version.map_err(io::Error::other)?;
+    let note = format!("{version}, `innodb-flush-log-at-trx-commit=2`, `innodb-flush-method=nosync`.");
+    Ok(vec![Section::of_rows("mysql", "MySQL and MariaDB", rows).note(note)])
+}
+
+/// Everybody who keeps sessions in MariaDB.
+pub fn on_mysql(thread: &Thread, server: &MariaDb, job: Job) -> Vec<Subject> {
+    let url = server.url();
+    let (ours, tower_sessions, axum_session) = thread.block_on(async {
+        let config: MySqlConfig = url.parse().expect("a URL");
+        let config = config.max_connections(CONNECTIONS).migrate(true);
+        let pool = older_sqlx::mysql::MySqlPoolOptions::new().max_connections(CONNECTIONS);
+        // It makes a database of its own, which only the administrator may.
+        let pool = pool.test_before_acquire(false).connect(&server.admin_url()).await.expect("connected");
+        let store = MySqlStore::new(pool);
+        store.migrate().await.expect("a table");
+        let pool = MySqlPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
+        let pool = SessionMySqlPool::from(pool.connect(&url).await.expect("connected"));
+        let ours = MySqlProvider::connect(config).await.expect("connected");
+        (ours, store, axum_session::on(pool, job.shape).await)
+    });
+    let mut subjects = vec![
+        peers::floor(thread, job),
+        peers::ours(thread, ours, job),
+        peers::with_tower_sessions(thread, tower_sessions, job),
+        peers::with_axum_session(thread, axum_session, job),
+    ];
+    if Work::USUAL.contains(&job.work) {
+        subjects.push(raw::sql::subject::<MySql>(thread, &url, raw::sql::MYSQL, job));
+    }
+    subjects
+}
+
+/// memcached.
+pub fn memcached(effort: Effort) -> io::Result<Vec<Section>> {
+    let server = Memcached::start()?;
+    let rows = usual("memcached", effort, |thread, job| {
+        let address = server.process().address().to_string();
+        let provider = MemcacheProvider::new(&server.url().parse().expect("a URL"));
+        vec![
+            peers::floor(thread, job),
+            peers::ours(thread, provider, job),
+            raw::memcached::subject(thread, &address, job),
+        ]
+    });
+    let version = memcached::ask(server.process().address(), "version")?.join(" ");
+    let note = format!("memcached {}.", version.trim_start_matches("VERSION "));
+    Ok(vec![Section::of_rows("memcached", "memcached", rows).note(note)])
+}
+
+/// Couchbase's own test server.
+pub fn couchbase(effort: Effort) -> io::Result<Vec<Section>> {
+    let server = CouchbaseMock::start()?;
+    let rows = usual("couchbase", effort, |thread, job| {
+        let config = server.url().parse().expect("a URL");
+        let provider = thread.block_on(CouchbaseProvider::connect(config)).expect("connected");
+        vec![
+            peers::floor(thread, job),
+            peers::ours(thread, provider, job),
+            raw::couchbase::subject(thread, &server, job),
+        ]
+    });
+    let note = format!("`{ARTIFACT}`, a test server in Java: a real server's times are others.");
+    Ok(vec![Section::of_rows("couchbase", "Couchbase", rows).note(note)])
+}
