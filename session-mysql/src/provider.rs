@@ -8,7 +8,7 @@ use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{Client, Effect, Executed, Pool, TableName, key};
+use session_sql::{Client, Effect, Executed, Pool, TableName, collect, key};
 use sqlx::Row;
 use sqlx::mysql::{MySql, MySqlArguments, MySqlPool, MySqlRow};
 use sqlx::query::Query;
@@ -18,9 +18,6 @@ use crate::MySqlConfig;
 use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
 use crate::statements::{Statement, Statements};
-
-/// How many expired rows one statement removes: few milliseconds, so that no request waits for it.
-const GC_BATCH: usize = 250;
 
 /// A record up to this size is sent without asking how much the server takes; none is set to take less.
 const SURELY_FITS: usize = 16 * 1024;
@@ -316,17 +313,14 @@ impl Provider for MySqlProvider {
     }
 
     async fn gc(&self, limit: usize) -> Result<usize> {
-        let mut removed = 0;
-        while removed < limit {
-            let batch = GC_BATCH.min(limit - removed);
+        collect(limit, |batch| async move {
             let statement = || self.statements.collect.query().bind(batch as u64);
-            let Executed::Rows(rows) = self.client.execute("gc", statement).await? else { break };
-            removed += usize::try_from(rows).unwrap_or(usize::MAX);
-            if rows < batch as u64 {
-                break;
+            match self.client.execute("gc", statement).await? {
+                Executed::Rows(rows) => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
+                Executed::Duplicate => Ok(0),
             }
-        }
-        Ok(removed)
+        })
+        .await
     }
 }
 

@@ -8,7 +8,7 @@ use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{Client, Effect, Executed, Pool, TableName, key};
+use session_sql::{Client, Effect, Executed, Pool, TableName, collect, key};
 use sqlx::Row;
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
@@ -18,9 +18,6 @@ use crate::PostgresConfig;
 use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
 use crate::statements::{Statement, Statements};
-
-/// How many expired rows one statement removes: few milliseconds, so that no request waits for it.
-const GC_BATCH: usize = 250;
 
 /// Sessions in a table of PostgreSQL.
 #[derive(Debug)]
@@ -257,18 +254,14 @@ impl Provider for PostgresProvider {
     }
 
     async fn gc(&self, limit: usize) -> Result<usize> {
-        let mut removed = 0;
-        while removed < limit {
-            let batch = GC_BATCH.min(limit - removed);
-            let size = i64::try_from(batch).unwrap_or(i64::MAX);
-            let statement = || self.statements.collect.query().bind(size);
-            let Executed::Rows(rows) = self.client.execute("gc", statement).await? else { break };
-            removed += usize::try_from(rows).unwrap_or(usize::MAX);
-            if rows < batch as u64 {
-                break;
+        collect(limit, |batch| async move {
+            let statement = || self.statements.collect.query().bind(i64::try_from(batch).unwrap_or(i64::MAX));
+            match self.client.execute("gc", statement).await? {
+                Executed::Rows(rows) => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
+                Executed::Duplicate => Ok(0),
             }
-        }
-        Ok(removed)
+        })
+        .await
     }
 }
 

@@ -3,11 +3,13 @@
 //! - [`Pool`]: connections kept ready without the ping that `sqlx::Pool` sends after every use, which doubles
 //!   the round trips of a session store. An application's own `sqlx::Pool` works as well, with its pings.
 //! - [`Client`]: runs one statement and says honestly what became of it, following the engine's [`Driver`].
+//! - [`collect()`]: removes expired rows in small batches.
 //! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a password.
 //!
 //! What is SQL stays in the engines: the two dialects have hardly a statement in common.
 
 mod client;
+mod collect;
 mod failure;
 mod key;
 mod pool;
@@ -16,6 +18,7 @@ mod table;
 mod target;
 
 pub use client::{Client, Driver, Effect, Executed};
+pub use collect::collect;
 pub use failure::{Failure, cause};
 pub use key::key;
 pub use pool::{Lease, Pool};

@@ -74,7 +74,7 @@ impl<F: AsyncFn(TestRequest) -> (u16, Cookies) + 'static> Visitor<F> {
 impl<F: AsyncFn(TestRequest) -> (u16, Cookies) + 'static> Client for Visitor<F> {
     async fn prepare(&mut self, requests: usize) {
         if self.work == Work::Destroy {
-            while self.ready.len() < requests {
+            for _ in self.ready.len()..requests {
                 let cookies = self.create().await;
                 self.ready.push(cookies);
             }

@@ -102,7 +102,7 @@ impl Visitor {
 impl Client for Visitor {
     async fn prepare(&mut self, requests: usize) {
         if self.work == Work::Destroy {
-            while self.ready.len() < requests {
+            for _ in self.ready.len()..requests {
                 let cookies = self.create().await;
                 self.ready.extend(cookies);
             }

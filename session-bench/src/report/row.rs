@@ -14,6 +14,7 @@ pub struct Row {
 impl Row {
     /// Measures these subjects together.
     pub fn measured(title: &str, subjects: Vec<Subject>, effort: Effort) -> Self {
+        eprintln!("measuring {title}");
         Self { title: title.into(), figures: measure(subjects, effort) }
     }
 
