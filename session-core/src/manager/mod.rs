@@ -15,7 +15,7 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub(crate) use class::{Class, Classes};
 pub use gc::GcTask;
-pub use request::{Reply, RequestSession};
+pub use request::{Finish, Reply, RequestSession};
 
 use crate::commit::attempt::Operation;
 use crate::commit::{self, Queue};
