@@ -154,7 +154,7 @@ mod tests {
         let record = sample(&[("user", "ada"), ("visits", "7")]);
         let bytes = record.encode().unwrap();
         for length in 0..bytes.len() {
-            let error = Record::decode(bytes[..length].to_vec()).unwrap_err();
+            let error = Record::decode(&bytes[..length]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "cut to {length}");
         }
         for bit in (0..bytes.len() * 8).filter(|bit| !(32..40).contains(&(bit / 8)) && bit / 8 != 3) {
