@@ -125,7 +125,7 @@ pub(crate) fn open_directory<P: rustix::path::Arg>(parent: impl AsFd, name: P) -
 }
 
 /// Whether a system call may wait for the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Waiting {
     /// It may, and belongs off the async workers.
     Allowed,
