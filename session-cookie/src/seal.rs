@@ -1,12 +1,10 @@
 //! A record as a token that only we can read and make.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use chacha20poly1305::aead::AeadInOut as _;
-use chacha20poly1305::{Tag, XNonce};
 use session_core::{Error, ErrorKind, MAX_COOKIE_OCTETS, Record, Result, Token, cookie_name_of_scope};
 
+use crate::aead::{NONCE_BYTES, Nonce, TAG_BYTES};
+use crate::base64url::{self, Base64Url};
 use crate::key::{Key, KeyId, frame};
 
 /// The format of the token. It is authenticated, and part of the derivation of the key.
@@ -14,8 +12,7 @@ pub(crate) const FORMAT: u8 = 1;
 
 const KEY_ID: usize = 1;
 const NONCE: usize = KEY_ID + size_of::<KeyId>();
-const SEALED: usize = NONCE + 24;
-const TAG_BYTES: usize = 16;
+const SEALED: usize = NONCE + NONCE_BYTES;
 
 /// The keys, bound to one cookie.
 #[derive(Debug)]
@@ -24,6 +21,7 @@ pub(crate) struct Sealer {
     name_octets: usize,
     /// With each key what is authenticated beside the record: format, key id, scope.
     keys: Vec<(Key, Vec<u8>)>,
+    text: Base64Url,
 }
 
 impl Sealer {
@@ -39,6 +37,7 @@ impl Sealer {
             scope: scope.to_owned(),
             name_octets: cookie_name_of_scope(scope).map_or(0, str::len),
             keys: keys.into_iter().map(bound).collect(),
+            text: base64url::engine(),
         }
     }
 
@@ -72,7 +71,7 @@ impl Sealer {
         let Some((key, beside)) = self.keys.first() else {
             return Err(Error::config("there is no key"));
         };
-        let mut nonce = [0; SEALED - NONCE];
+        let mut nonce: Nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|error| {
             Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
         })?;
@@ -83,31 +82,28 @@ impl Sealer {
         bytes.extend_from_slice(record);
         let tag = key
             .cipher
-            .encrypt_inout_detached(&XNonce::from(nonce), beside, (&mut bytes[SEALED..]).into())
-            .map_err(|_| Error::new(ErrorKind::TooLarge, "the cipher cannot seal that much"))?;
+            .seal(&nonce, beside, &mut bytes[SEALED..])
+            .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the cipher cannot seal that much"))?;
         bytes.extend_from_slice(&tag);
-        Token::new(&URL_SAFE_NO_PAD.encode(bytes))
+        Token::new(&self.text.encode(bytes))
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sealed record is no token"))
     }
 
     /// The record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
-    pub(crate) fn open(&self, token: &str) -> Option<Bytes> {
-        let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let end = bytes.len().checked_sub(TAG_BYTES).filter(|end| *end >= SEALED)?;
-        if bytes[0] != FORMAT {
+    pub(crate) fn open(&self, token: &str) -> Option<Vec<u8>> {
+        let bytes = self.text.decode(token).ok()?;
+        let (head, rest) = bytes.split_at_checked(SEALED)?;
+        let (sealed, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
+        if head[0] != FORMAT {
             return None;
         }
-        let (head, rest) = bytes.split_at_mut(SEALED);
-        let (sealed, tag) = rest.split_at_mut(end - SEALED);
-        let nonce = XNonce::try_from(&head[NONCE..]).ok()?;
-        let tag = Tag::try_from(&*tag).ok()?;
-        // Two keys with the same id are as good as impossible; if there are any, each gets its try. A failed
-        // one leaves the bytes as they were: the tag is checked first.
+        let nonce = head[NONCE..].first_chunk::<NONCE_BYTES>()?;
+        // Two keys with the same id are as good as impossible; if there are any, each gets its try.
         let mut keys = self.keys.iter().filter(|(key, _)| key.id == head[KEY_ID..NONCE]);
-        keys.any(|(key, beside)| {
-            key.cipher.decrypt_inout_detached(&nonce, beside, (&mut *sealed).into(), &tag).is_ok()
+        keys.find_map(|(key, beside)| {
+            let mut record = sealed.to_vec();
+            key.cipher.open(nonce, beside, &mut record, *tag).map(|()| record)
         })
-        .then(|| Bytes::from(bytes).slice(SEALED..end))
     }
 }
 
@@ -119,6 +115,7 @@ pub(crate) const fn max_record_bytes(name_octets: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
     use session_core::Secret;
 

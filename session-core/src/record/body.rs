@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::Value;
 use crate::{Error, ErrorKind, Result};
 
@@ -80,8 +78,8 @@ impl Body {
     }
 
     /// Reads the encoded form, which must fill `bytes` exactly.
-    pub(super) fn decode(bytes: &Bytes) -> Result<Self> {
-        let mut rest: &[u8] = bytes;
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut rest = bytes;
         let count: u64 = read(&mut rest)?;
         // Each entry takes two bytes at least, so what a lying count can make us allocate is bounded by the input.
         if count > (rest.len() / 2) as u64 {
