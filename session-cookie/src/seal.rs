@@ -14,6 +14,13 @@ const KEY_ID: usize = 1;
 const NONCE: usize = KEY_ID + size_of::<KeyId>();
 const SEALED: usize = NONCE + NONCE_BYTES;
 
+/// Stands before the record: by which name the session can be ended.
+const SESSION: usize = size_of::<SessionId>();
+
+/// The random name of a session, the same in every token of it until its id is regenerated. Of 2^64, so that two
+/// sessions of which one was ended hardly ever have the same; it is sealed, so nobody can choose it.
+pub(crate) type SessionId = u64;
+
 /// The keys, bound to one cookie.
 #[derive(Debug)]
 pub(crate) struct Sealer {
@@ -52,7 +59,7 @@ impl Sealer {
     }
 
     /// [`TooLarge`](ErrorKind::TooLarge) when browsers would drop the cookie.
-    pub(crate) fn seal(&self, record: &Record) -> Result<Token> {
+    pub(crate) fn seal(&self, session: SessionId, record: &Record) -> Result<Token> {
         let record = record.encode()?;
         if record.len() > self.max_record_bytes() {
             let message = format!(
@@ -63,22 +70,21 @@ impl Sealer {
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        self.close(&record)
+        self.close(session, &record)
     }
 
     /// Seals the bytes of a record, whatever their number.
-    pub(crate) fn close(&self, record: &[u8]) -> Result<Token> {
+    pub(crate) fn close(&self, session: SessionId, record: &[u8]) -> Result<Token> {
         let Some((key, beside)) = self.keys.first() else {
             return Err(Error::config("there is no key"));
         };
         let mut nonce: Nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
-        })?;
-        let mut bytes = Vec::with_capacity(SEALED + record.len() + TAG_BYTES);
+        getrandom::fill(&mut nonce).map_err(no_randomness)?;
+        let mut bytes = Vec::with_capacity(SEALED + SESSION + record.len() + TAG_BYTES);
         bytes.push(FORMAT);
         bytes.extend_from_slice(&key.id);
         bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&session.to_be_bytes());
         bytes.extend_from_slice(record);
         let tag = key
             .cipher
@@ -89,8 +95,8 @@ impl Sealer {
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sealed record is no token"))
     }
 
-    /// The record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
-    pub(crate) fn open(&self, token: &str) -> Option<Vec<u8>> {
+    /// The session's name and its record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
+    pub(crate) fn open(&self, token: &str) -> Option<(SessionId, Vec<u8>)> {
         let bytes = self.text.decode(token).ok()?;
         let (head, rest) = bytes.split_at_checked(SEALED)?;
         let (sealed, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
@@ -101,16 +107,28 @@ impl Sealer {
         // Two keys with the same id are as good as impossible; if there are any, each gets its try.
         let mut keys = self.keys.iter().filter(|(key, _)| key.id == head[KEY_ID..NONCE]);
         keys.find_map(|(key, beside)| {
-            let mut record = sealed.to_vec();
-            key.cipher.open(nonce, beside, &mut record, *tag).map(|()| record)
+            let mut opened = sealed.to_vec();
+            key.cipher.open(nonce, beside, &mut opened, *tag)?;
+            let session = SessionId::from_be_bytes(*opened.first_chunk()?);
+            opened.drain(..SESSION);
+            Some((session, opened))
         })
     }
+}
+
+/// The name of a session that begins.
+pub(crate) fn new_session() -> Result<SessionId> {
+    getrandom::u64().map_err(no_randomness)
+}
+
+fn no_randomness(error: getrandom::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
 }
 
 /// The most bytes of a record whose cookie has a name of that many octets.
 pub(crate) const fn max_record_bytes(name_octets: usize) -> usize {
     let characters = MAX_COOKIE_OCTETS.saturating_sub(name_octets);
-    (characters * 3 / 4).saturating_sub(SEALED + TAG_BYTES)
+    (characters * 3 / 4).saturating_sub(SEALED + SESSION + TAG_BYTES)
 }
 
 #[cfg(test)]
@@ -134,14 +152,14 @@ mod tests {
     #[test]
     fn tokens_of_earlier_versions_still_open() {
         let sealer = sealer(SCOPE, &["0123456789abcdef0123456789abcdef"]);
-        let token = "AYlaADTY-9BZBcudF7yempau1iQ0sR8Qtl2HJQ21ZaKWwftvrITG-6NX8xplvuXga6yM5xQ";
-        assert_eq!(sealer.open(token).as_deref(), Some(&b"a record"[..]));
+        let token = "AYlaADQ_gLsmYTHNUq_Wcwk94LDKU2DmxSCzYYxqZiGjJ0D2FDVpuCx_Vld_arZug78MPivhKiAscNBzQg";
+        assert_eq!(sealer.open(token), Some((7, b"a record".to_vec())));
     }
 
     #[test]
     fn equal_records_give_tokens_that_have_nothing_in_common_but_format_and_key() {
         let sealer = sealer(SCOPE, &["key"]);
-        let [one, other] = [(); 2].map(|()| sealer.close(&[0; 200]).unwrap());
+        let [one, other] = [(); 2].map(|()| sealer.close(0, &[0; 200]).unwrap());
         assert_eq!(one.expose()[..6], other.expose()[..6]);
         let same = one.expose()[8..].bytes().zip(other.expose()[8..].bytes()).filter(|(a, b)| a == b).count();
         assert!(same < 40, "{same} of 320 characters are equal, one in 64 is chance");
@@ -153,9 +171,9 @@ mod tests {
         let [first, mut second] = ["one", "two"]
             .map(|key| Material { security: Secret::new(key), block: Secret::default() }.derive("").unwrap());
         second.id = first.id;
-        let token = Sealer::new(SCOPE, vec![second.clone()]).close(b"a record").unwrap();
+        let token = Sealer::new(SCOPE, vec![second.clone()]).close(7, b"a record").unwrap();
         let both = Sealer::new(SCOPE, vec![first, second]);
-        assert_eq!(both.open(token.expose()).as_deref(), Some(&b"a record"[..]));
+        assert_eq!(both.open(token.expose()), Some((7, b"a record".to_vec())));
     }
 
     #[test]
@@ -164,7 +182,7 @@ mod tests {
             let scope = format!("{name}:{}0:", "n".repeat(name));
             let sealer = sealer(&scope, &["key"]);
             let octets =
-                |length| name + sealer.close(&vec![0; length]).map_or(usize::MAX, |it| it.expose().len());
+                |length| name + sealer.close(0, &vec![0; length]).map_or(usize::MAX, |it| it.expose().len());
             assert!(octets(sealer.max_record_bytes()) <= MAX_COOKIE_OCTETS);
             assert!(octets(sealer.max_record_bytes() + 1) > MAX_COOKIE_OCTETS);
         }
@@ -173,14 +191,14 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_sealed_opens_and_nothing_else_does(
+            session in any::<SessionId>(),
             record in prop::collection::vec(any::<u8>(), 0..300),
             at in any::<prop::sample::Index>(),
             bit in 0..8,
         ) {
             let sealer = sealer(SCOPE, &["key"]);
-            let token = sealer.close(&record).unwrap();
-            let opened = sealer.open(token.expose());
-            prop_assert_eq!(opened.as_deref(), Some(&record[..]));
+            let token = sealer.close(session, &record).unwrap();
+            prop_assert_eq!(sealer.open(token.expose()), Some((session, record)));
             let mut bytes = URL_SAFE_NO_PAD.decode(token.expose()).unwrap();
             let at = at.index(bytes.len());
             bytes[at] ^= 1_u8 << bit;

@@ -287,9 +287,16 @@ impl Next {
         if self.renew && !manager.capabilities.client_side {
             return Box::pin(self.move_to_new_id(manager, operation, stored, base)).await;
         }
+        // Where the client holds the record, the engine gives each write a name of its own, a rename too.
+        let new = (&stored.id, &self.record, self.ttl);
+        let rename = Rename::new((&stored.id, base.stamp()), new, &self.record);
         let answer = operation
             .call(|| {
-                manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl)
+                if self.renew {
+                    manager.provider.rename(&rename)
+                } else {
+                    manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl)
+                }
             })
             .await?;
         let outcome = self.settle(answer.value, answer.repeated);
