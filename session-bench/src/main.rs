@@ -44,6 +44,10 @@ const GROUPS: [(&str, Measuring); 16] = [
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [scale::FILL, sessions] = [0, 1].map(|at| arguments.get(at).map_or("", String::as_str)) {
+        println!("{}", scale::fill(sessions.parse().map_err(io::Error::other)?));
+        return Ok(());
+    }
     let value =
         |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
     let only = value("--only");

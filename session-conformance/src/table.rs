@@ -281,6 +281,8 @@ macro_rules! __client_side_behaviours {
                 a_release_gives_the_client_the_new_record,
                 of_two_requests_at_once_the_last_answer_wins,
                 a_logout_takes_the_cookie_away,
+                checklist_05_a_logout_ends_copies_as_declared,
+                checklist_03_a_new_id_ends_the_old_token_as_declared,
                 checklist_25_a_changed_token_is_nobodys,
                 checklist_06_a_token_ends_after_its_idle_time,
                 use_gives_a_token_that_lives_longer,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::error::Category;
-use session_core::{Clock, Error, Result, Secret, SystemClock};
+use session_core::{Clock, Error, Provider, Result, Secret, SystemClock};
 
 use crate::key::{MIN_KEY_BYTES, Material};
+use crate::revocations::Revocations;
 use crate::{CookieProvider, ENGINE};
 
 const EXAMPLE: &str =
@@ -22,6 +23,9 @@ pub struct CookieBuilder {
     pub(crate) cookie_name: Option<String>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) revocations: Option<Revocations>,
+    /// Name and config string of the engine that is to hold the revocations, not connected yet.
+    pub(crate) revocations_in: Option<RevocationsIn>,
     allow_weak_key: bool,
 }
 
@@ -33,6 +37,8 @@ impl CookieBuilder {
             cookie_name: None,
             max_age: None,
             clock: Arc::new(SystemClock),
+            revocations: None,
+            revocations_in: None,
             allow_weak_key: false,
         }
     }
@@ -47,6 +53,7 @@ impl CookieBuilder {
     /// | `previousKeys` | keys that still open: each the text of an earlier `securityKey` (with the present `blockKey`), or `{"securityKey":…,"blockKey":…}` |
     /// | `cookieName` | the name that the manager must give the cookie; checked when both are put together |
     /// | `maxage` | a sealed record is accepted for at most this many seconds after it was written; 0 and absent leave that to the manager's timeouts |
+    /// | `revocations` | `{"provider":…,"providerConfig":…}`: the name and the config string of the engine that holds the list of [revocations](Self::revocations); read by [`connect`](session_core::connect) |
     /// | `secure` | accepted and without effect: whether the cookie is written with `Secure` is the manager's setting |
     /// | `allowWeakKey` | accepts a key that is short or publicly known. For tests |
     ///
@@ -68,6 +75,7 @@ impl CookieBuilder {
         builder.security_name = config.security_name;
         builder.cookie_name = config.cookie_name.filter(|name| !name.is_empty());
         builder.max_age = (config.maxage > 0).then(|| Duration::from_secs(config.maxage));
+        builder.revocations_in = config.revocations;
         builder.allow_weak_key = config.allow_weak_key;
         Ok(builder)
     }
@@ -102,6 +110,17 @@ impl CookieBuilder {
         self
     }
 
+    /// Keeps a list of the sessions that were ended before their time (by a logout, or by a new id at sign-in) in another
+    /// engine, until their absolute deadlines: then a copy of an old cookie is dead on the server, too.
+    ///
+    /// A read, a change and a logout cost one call of that engine each. While it cannot be reached, requests fail as
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable): no cookie is believed unchecked. Give it a prefix, table or
+    /// directory of its own, or sessions and revocations are counted together.
+    pub fn revocations(mut self, engine: Arc<dyn Provider>) -> Self {
+        self.revocations = Some(Revocations(engine));
+        self
+    }
+
     /// Accepts a key that is short or publicly known. For tests: with a guessed key anyone is any user.
     pub fn allow_weak_key(mut self, allow: bool) -> Self {
         self.allow_weak_key = allow;
@@ -132,6 +151,17 @@ impl CookieBuilder {
                 }
                 None => {}
             }
+        }
+        if self.revocations.is_none() && self.revocations_in.is_some() {
+            return Err(Error::config(
+                "its `revocations` are in an engine that has to be connected: use `session_core::connect`, or \
+                 `CookieBuilder::revocations`",
+            )
+            .in_engine(ENGINE));
+        }
+        if self.revocations.as_ref().is_some_and(|list| list.0.capabilities().client_side) {
+            return Err(Error::config("its `revocations` need an engine on a server, such as redis or file")
+                .in_engine(ENGINE));
         }
         let keys = self.keys.iter().map(|key| key.derive(&self.security_name)).collect::<Result<_>>()?;
         Ok(CookieProvider::new(self, keys))
@@ -171,8 +201,17 @@ struct Json {
     maxage: u64,
     #[serde(default)]
     previous_keys: Vec<Previous>,
+    revocations: Option<RevocationsIn>,
     #[serde(default)]
     allow_weak_key: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RevocationsIn {
+    pub provider: String,
+    #[serde(default)]
+    pub provider_config: Secret,
 }
 
 #[derive(Deserialize)]

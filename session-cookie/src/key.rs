@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use hkdf::Hkdf;
 use session_core::{Error, Result, Secret};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::aead::{Cipher, KEY_BYTES};
 use crate::seal::FORMAT;
 
 /// The least length of a key. A random one of this length cannot be guessed; of a shorter text nobody can tell.
@@ -57,11 +57,11 @@ impl Material {
             frame(&mut info, security_name.as_bytes());
             hkdf.expand(&info, out).map_err(|_| Error::config("the key cannot be derived"))
         };
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
         expand("seal", &mut *key)?;
         let mut id = [0; KEY_ID_BYTES];
         expand("key id", &mut id)?;
-        Ok(Key { id, cipher: XChaCha20Poly1305::new((&*key).into()) })
+        Ok(Key { id, cipher: Cipher::new(key) })
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn frame(out: &mut Vec<u8>, bytes: &[u8]) {
 #[derive(Clone)]
 pub(crate) struct Key {
     pub id: KeyId,
-    pub cipher: XChaCha20Poly1305,
+    pub cipher: Cipher,
 }
 
 impl fmt::Debug for Key {

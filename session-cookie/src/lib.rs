@@ -27,9 +27,12 @@
 //! # How it is sealed
 //!
 //! `XChaCha20-Poly1305` with a random 192-bit nonce for every write, under a key that HKDF-SHA-256 derives from
-//! yours. Sealed together, so that none can be exchanged: the record with both deadlines, the format, the id of the
+//! yours. Sealed together, so that none can be exchanged: a random session id, the record with both deadlines, the format, the id of the
 //! key, and the name and domain of the cookie. The text is URL-safe base64 of
-//! `format (1) | key id (4) | nonce (24) | sealed record and tag`.
+//! `format (1) | key id (4) | nonce (24) | sealed session id (8), record and tag`.
+//!
+//! One key may seal 2^80 records before two nonces are equal with a probability of 2^-32, which is what NIST SP 800-38D
+//! (section 8) allows; nobody has to count. (With nonces of 96 bits it would be 2^32 records.)
 //!
 //! What does not open is a new session; there is no second, weaker way in. The first key seals and
 //! [all keys open](CookieBuilder::previous_key), so keys are rotated by putting a new one first and dropping the
@@ -37,29 +40,40 @@
 //!
 //! # Limits and cost
 //!
-//! Browsers drop cookies of more than 4,096 octets, name included: about 2,880 bytes of keys and encoded values
+//! Browsers drop cookies of more than 4,096 octets, name included: about 2,870 bytes of keys and encoded values
 //! ([`max_record_bytes`](session_core::Capabilities::max_record_bytes) counts the record's header as well). What is
 //! larger is [`TooLarge`](session_core::ErrorKind::TooLarge), and the client keeps what it had. No round trip,
-//! ever; each request carries the whole session.
-//!
-//! Time goes into the cipher. On x86-64 its Poly1305 detects AVX2 when it runs, which costs more than it brings for
-//! so few bytes: for a record of 385 bytes, sealing takes 0.8 us instead of 2 us when the program is built with
-//! `RUSTFLAGS="-C target-cpu=x86-64-v3"`, and 1 us with `RUSTFLAGS='--cfg poly1305_backend="soft"'`, which runs on
-//! every machine.
+//! ever; each request carries the whole session. Opening a record of 365 bytes takes 0.9 us and sealing it 1.3 us (a
+//! virtual machine with an AMD EPYC), of which the cipher takes 0.45 us each way, and the nonce from the operating system
+//! 0.35 us; no flag of the compiler is needed.
 //!
 //! # What it does not promise
 //!
 //! - **No lost update.** Requests that run at the same time each send their own cookie; the last answer wins.
-//! - **No logout on the server.** A logout takes the cookie away from the client. Whoever copied it before can use it
-//!   until its idle deadline, and by using it until the absolute one, which activity does not extend (12 hours by
-//!   default in the manager; without one, writing is refused).
+//! - **No logout on the server**, unless there is a list of revocations. A logout takes the cookie away from the client. Whoever
+//!   copied it before can use it until its idle deadline, and by using it until the absolute one, which activity does not
+//!   extend (12 hours by default in the manager; without one, writing is refused).
 //! - **No protection from rollback.** A client can present an older cookie of its own again until that one's deadlines.
 //!   Nothing that may happen only once belongs in it: no one-time tokens, no balances, no failed-login counters.
-//! - **No list, count or end of sessions by user.** There is no revocation list either; use an engine on a server for that.
+//! - **No list, count or end of sessions by user.**
+//!
+//! # A logout that sticks
+//!
+//! With [`revocations`](CookieBuilder::revocations) the sessions that were ended before their time stand on a list in
+//! another engine, each until its absolute deadline. A copy of an old cookie is then dead after a logout and after a new id at
+//! sign-in, and a request in flight does not undo either. It costs a round trip to that engine for every read, change and
+//! logout; the list holds only what was ended, not what lives.
+//!
+//! ```json
+//! {"securityKey":"…", "revocations":{"provider":"redis", "providerConfig":"redis://127.0.0.1/0?prefix=revoked:"}}
+//! ```
 
+mod aead;
+mod base64url;
 mod config;
 mod key;
 mod provider;
+mod revocations;
 mod seal;
 
 use std::sync::Arc;
@@ -75,6 +89,10 @@ const ENGINE: &str = "cookie";
 session_core::register_engine!(["cookie"], connect);
 
 async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
-    let builder = CookieBuilder::from_json(options.config.expose())?;
-    Ok(Arc::new(builder.clock(options.clock).build()?))
+    let mut builder = CookieBuilder::from_json(options.config.expose())?.clock(Arc::clone(&options.clock));
+    if let Some(list) = builder.revocations_in.take() {
+        let there = ConnectOptions::new(list.provider_config.expose()).clock(options.clock);
+        builder = builder.revocations(session_core::connect(&list.provider, there).await?);
+    }
+    Ok(Arc::new(builder.build()?))
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, Provider, Record, Rename, Result,
-    Stamp, StorageId, TimeSource, Timestamp, WriteOutcome, cookie_name_of_scope,
+    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, Header, Provider, Record, Rename,
+    Result, Stamp, StorageId, TimeSource, Timestamp, WriteOutcome, cookie_name_of_scope,
 };
 
 use crate::key::Key;
-use crate::seal::{Sealer, max_record_bytes};
+use crate::revocations::Revocations;
+use crate::seal::{self, Sealer, SessionId, max_record_bytes};
 use crate::{CookieBuilder, ENGINE};
 
 /// The length of `__Host-session`, as a manager names the cookie unless told otherwise.
@@ -28,6 +29,7 @@ pub struct CookieProvider {
     cookie_name: Option<String>,
     max_age: Option<Duration>,
     clock: Arc<dyn Clock>,
+    revocations: Option<Revocations>,
 }
 
 impl CookieProvider {
@@ -37,8 +39,8 @@ impl CookieProvider {
     }
 
     pub(crate) fn new(settings: CookieBuilder, keys: Vec<Key>) -> Self {
-        let CookieBuilder { cookie_name, max_age, clock, .. } = settings;
-        Self { keys, sealer: OnceLock::new(), cookie_name, max_age, clock }
+        let CookieBuilder { cookie_name, max_age, clock, revocations, .. } = settings;
+        Self { keys, sealer: OnceLock::new(), cookie_name, max_age, clock, revocations }
     }
 
     fn sealer(&self) -> Result<&Sealer> {
@@ -49,15 +51,18 @@ impl CookieProvider {
         })
     }
 
-    /// The session in a token, when it is ours and within its deadlines.
+    /// The session in a token, when it is ours and within its deadlines. Its name takes the place of a compare token.
     fn open(&self, id: &StorageId) -> Result<Option<Record>> {
         let sealer = self.sealer()?;
-        let Some(bytes) = id.as_plain().and_then(|token| sealer.open(token)) else { return Ok(None) };
-        let record = Record::decode(bytes).map_err(|error| error.in_engine(ENGINE))?;
+        let Some((session, bytes)) = id.as_plain().and_then(|token| sealer.open(token)) else {
+            return Ok(None);
+        };
+        let mut record = Record::decode(bytes).map_err(|error| error.in_engine(ENGINE))?;
+        record.cas = session;
         Ok(record.is_alive_at(self.clock.now()).then_some(record))
     }
 
-    fn seal(&self, record: &Record, ttl: Duration) -> Result<WriteOutcome> {
+    fn seal(&self, session: SessionId, record: &Record, ttl: Duration) -> Result<WriteOutcome> {
         let sealer = self.sealer()?;
         let mut record = record.clone();
         let header = &mut record.header;
@@ -68,12 +73,28 @@ impl CookieProvider {
         }
         let ttl = self.max_age.map_or(ttl, |max_age| ttl.min(max_age));
         header.deadline = self.clock.now().after(ttl).min(header.absolute);
-        let token = sealer.seal(&record).map_err(|error| error.in_engine(ENGINE))?;
-        Ok(WriteOutcome::stored_in(token))
+        let token = sealer.seal(session, &record).map_err(|error| error.in_engine(ENGINE))?;
+        Ok(WriteOutcome::stored_in(token, session))
+    }
+
+    /// Ends a session before its time, where there is a list; `false` when it had been ended.
+    async fn revoke(&self, session: SessionId, header: Header) -> Result<bool> {
+        match &self.revocations {
+            Some(list) => list.add(self.sealer()?.scope(), session, header, self.clock.now()).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Whether the session was ended before its time. One call of the other engine, where there is a list.
+    async fn is_revoked(&self, session: SessionId) -> Result<bool> {
+        match &self.revocations {
+            Some(list) => list.hold(self.sealer()?.scope(), session).await,
+            None => Ok(false),
+        }
     }
 }
 
-/// No call waits for anything: each is done when its future is first polled.
+/// Without a list of revocations no call waits for anything: each is done when its future is first polled.
 #[async_trait]
 impl Provider for CookieProvider {
     fn engine(&self) -> &'static str {
@@ -84,6 +105,8 @@ impl Provider for CookieProvider {
         let limit = self.sealer.get().map_or(max_record_bytes(USUAL_NAME_OCTETS), Sealer::max_record_bytes);
         Capabilities::new()
             .client_side(true)
+            .revokes(self.revocations.is_some())
+            .native_expiry(self.revocations.as_ref().is_none_or(|list| list.0.capabilities().native_expiry))
             .enumerable(false)
             .time_source(TimeSource::Core)
             .durability(Durability::Client)
@@ -108,43 +131,59 @@ impl Provider for CookieProvider {
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
-        self.open(id)
+        let Some(record) = self.open(id)? else { return Ok(None) };
+        Ok((!self.is_revoked(record.cas).await?).then_some(record))
     }
 
-    /// Seals. The condition cannot be checked, because nobody knows which tokens are about.
+    /// Seals. Which tokens are about nobody knows, so the condition is only that the session was not revoked.
     async fn write(
         &self,
         _id: &StorageId,
         record: &Record,
-        _condition: Condition,
+        condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
-        self.seal(record, ttl)
+        let session = match condition {
+            Condition::Absent => seal::new_session()?,
+            Condition::Over(read) if self.is_revoked(read.cas).await? => {
+                return Ok(WriteOutcome::refused(None));
+            }
+            Condition::Over(read) => read.cas,
+        };
+        self.seal(session, record, ttl)
     }
 
-    /// The same as a write: there is no old record that could be marked.
+    /// Seals under another name, and revokes the old one where there is a list.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
-        self.seal(rename.record, rename.ttl)
+        let sealed = self.seal(seal::new_session()?, rename.record, rename.ttl)?;
+        let revoked = self.revoke(rename.over.cas, rename.record.header.clone()).await?;
+        Ok(if revoked { sealed } else { WriteOutcome::refused(None) })
     }
 
-    /// Says whether the token was a session. It stays one: only its deadlines end a copy of it.
+    /// Says whether the token was a session. Without a list of revocations it stays one: only its deadlines end a copy.
     async fn destroy(&self, id: &StorageId, _expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        // What opens and is unreadable was ours as well, and the client is to forget it.
-        let ours = !matches!(self.open(id), Ok(None));
-        self.sealer()?;
-        Ok(if ours { DestroyOutcome::Destroyed } else { DestroyOutcome::Absent })
+        let ended = match self.open(id) {
+            Ok(Some(record)) => self.revoke(record.cas, record.header.next()).await?,
+            Ok(None) => false,
+            // What opens and is unreadable was ours as well, and the client is to forget it.
+            Err(_) => self.sealer().map(|_| true)?,
+        };
+        Ok(if ended { DestroyOutcome::Destroyed } else { DestroyOutcome::Absent })
     }
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
-        Ok(self.open(id)?.is_some_and(|record| record.is_live()))
+        Ok(self.read(id, Duration::ZERO).await?.is_some_and(|record| record.is_live()))
     }
 
     async fn count(&self) -> Result<Option<u64>> {
         Ok(None)
     }
 
-    async fn gc(&self, _limit: usize) -> Result<usize> {
-        Ok(0)
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        match &self.revocations {
+            Some(list) => list.0.gc(limit).await,
+            None => Ok(0),
+        }
     }
 }
 
@@ -175,7 +214,7 @@ mod tests {
         for (bytes, kind) in
             [(&b"SSN\x02 from the future"[..], ErrorKind::Unsupported), (b"damaged", ErrorKind::Corrupt)]
         {
-            let token = provider.sealer().and_then(|sealer| sealer.close(bytes)).unwrap();
+            let token = provider.sealer().and_then(|sealer| sealer.close(0, bytes)).unwrap();
             let id = StorageId::plain(token.expose()).unwrap();
             let error = provider.read(&id, Duration::from_secs(1)).await.unwrap_err();
             assert_eq!((error.kind(), error.engine()), (kind, Some("cookie")));

@@ -1,12 +1,10 @@
 //! A record as a token that only we can read and make.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use chacha20poly1305::aead::AeadInOut as _;
-use chacha20poly1305::{Tag, XNonce};
 use session_core::{Error, ErrorKind, MAX_COOKIE_OCTETS, Record, Result, Token, cookie_name_of_scope};
 
+use crate::aead::{NONCE_BYTES, Nonce, TAG_BYTES};
+use crate::base64url::{self, Base64Url};
 use crate::key::{Key, KeyId, frame};
 
 /// The format of the token. It is authenticated, and part of the derivation of the key.
@@ -14,8 +12,14 @@ pub(crate) const FORMAT: u8 = 1;
 
 const KEY_ID: usize = 1;
 const NONCE: usize = KEY_ID + size_of::<KeyId>();
-const SEALED: usize = NONCE + 24;
-const TAG_BYTES: usize = 16;
+const SEALED: usize = NONCE + NONCE_BYTES;
+
+/// Stands before the record: by which name the session can be ended.
+const SESSION: usize = size_of::<SessionId>();
+
+/// The random name of a session, the same in every token of it until its id is regenerated. Of 2^64, so that two
+/// sessions of which one was ended hardly ever have the same; it is sealed, so nobody can choose it.
+pub(crate) type SessionId = u64;
 
 /// The keys, bound to one cookie.
 #[derive(Debug)]
@@ -24,6 +28,7 @@ pub(crate) struct Sealer {
     name_octets: usize,
     /// With each key what is authenticated beside the record: format, key id, scope.
     keys: Vec<(Key, Vec<u8>)>,
+    text: Base64Url,
 }
 
 impl Sealer {
@@ -39,6 +44,7 @@ impl Sealer {
             scope: scope.to_owned(),
             name_octets: cookie_name_of_scope(scope).map_or(0, str::len),
             keys: keys.into_iter().map(bound).collect(),
+            text: base64url::engine(),
         }
     }
 
@@ -53,7 +59,7 @@ impl Sealer {
     }
 
     /// [`TooLarge`](ErrorKind::TooLarge) when browsers would drop the cookie.
-    pub(crate) fn seal(&self, record: &Record) -> Result<Token> {
+    pub(crate) fn seal(&self, session: SessionId, record: &Record) -> Result<Token> {
         let record = record.encode()?;
         if record.len() > self.max_record_bytes() {
             let message = format!(
@@ -64,61 +70,70 @@ impl Sealer {
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        self.close(&record)
+        self.close(session, &record)
     }
 
     /// Seals the bytes of a record, whatever their number.
-    pub(crate) fn close(&self, record: &[u8]) -> Result<Token> {
+    pub(crate) fn close(&self, session: SessionId, record: &[u8]) -> Result<Token> {
         let Some((key, beside)) = self.keys.first() else {
             return Err(Error::config("there is no key"));
         };
-        let mut nonce = [0; SEALED - NONCE];
-        getrandom::fill(&mut nonce).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
-        })?;
-        let mut bytes = Vec::with_capacity(SEALED + record.len() + TAG_BYTES);
+        let mut nonce: Nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(no_randomness)?;
+        let mut bytes = Vec::with_capacity(SEALED + SESSION + record.len() + TAG_BYTES);
         bytes.push(FORMAT);
         bytes.extend_from_slice(&key.id);
         bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&session.to_be_bytes());
         bytes.extend_from_slice(record);
         let tag = key
             .cipher
-            .encrypt_inout_detached(&XNonce::from(nonce), beside, (&mut bytes[SEALED..]).into())
-            .map_err(|_| Error::new(ErrorKind::TooLarge, "the cipher cannot seal that much"))?;
+            .seal(&nonce, beside, &mut bytes[SEALED..])
+            .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the cipher cannot seal that much"))?;
         bytes.extend_from_slice(&tag);
-        Token::new(&URL_SAFE_NO_PAD.encode(bytes))
+        Token::new(&self.text.encode(bytes))
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sealed record is no token"))
     }
 
-    /// The record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
-    pub(crate) fn open(&self, token: &str) -> Option<Bytes> {
-        let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let end = bytes.len().checked_sub(TAG_BYTES).filter(|end| *end >= SEALED)?;
-        if bytes[0] != FORMAT {
+    /// The session's name and its record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
+    pub(crate) fn open(&self, token: &str) -> Option<(SessionId, Vec<u8>)> {
+        let bytes = self.text.decode(token).ok()?;
+        let (head, rest) = bytes.split_at_checked(SEALED)?;
+        let (sealed, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
+        if head[0] != FORMAT {
             return None;
         }
-        let (head, rest) = bytes.split_at_mut(SEALED);
-        let (sealed, tag) = rest.split_at_mut(end - SEALED);
-        let nonce = XNonce::try_from(&head[NONCE..]).ok()?;
-        let tag = Tag::try_from(&*tag).ok()?;
-        // Two keys with the same id are as good as impossible; if there are any, each gets its try. A failed
-        // one leaves the bytes as they were: the tag is checked first.
+        let nonce = head[NONCE..].first_chunk::<NONCE_BYTES>()?;
+        // Two keys with the same id are as good as impossible; if there are any, each gets its try.
         let mut keys = self.keys.iter().filter(|(key, _)| key.id == head[KEY_ID..NONCE]);
-        keys.any(|(key, beside)| {
-            key.cipher.decrypt_inout_detached(&nonce, beside, (&mut *sealed).into(), &tag).is_ok()
+        keys.find_map(|(key, beside)| {
+            let mut opened = sealed.to_vec();
+            key.cipher.open(nonce, beside, &mut opened, *tag)?;
+            let session = SessionId::from_be_bytes(*opened.first_chunk()?);
+            opened.drain(..SESSION);
+            Some((session, opened))
         })
-        .then(|| Bytes::from(bytes).slice(SEALED..end))
     }
+}
+
+/// The name of a session that begins.
+pub(crate) fn new_session() -> Result<SessionId> {
+    getrandom::u64().map_err(no_randomness)
+}
+
+fn no_randomness(error: getrandom::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
 }
 
 /// The most bytes of a record whose cookie has a name of that many octets.
 pub(crate) const fn max_record_bytes(name_octets: usize) -> usize {
     let characters = MAX_COOKIE_OCTETS.saturating_sub(name_octets);
-    (characters * 3 / 4).saturating_sub(SEALED + TAG_BYTES)
+    (characters * 3 / 4).saturating_sub(SEALED + SESSION + TAG_BYTES)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
     use session_core::Secret;
 
@@ -137,14 +152,14 @@ mod tests {
     #[test]
     fn tokens_of_earlier_versions_still_open() {
         let sealer = sealer(SCOPE, &["0123456789abcdef0123456789abcdef"]);
-        let token = "AYlaADTY-9BZBcudF7yempau1iQ0sR8Qtl2HJQ21ZaKWwftvrITG-6NX8xplvuXga6yM5xQ";
-        assert_eq!(sealer.open(token).as_deref(), Some(&b"a record"[..]));
+        let token = "AYlaADQ_gLsmYTHNUq_Wcwk94LDKU2DmxSCzYYxqZiGjJ0D2FDVpuCx_Vld_arZug78MPivhKiAscNBzQg";
+        assert_eq!(sealer.open(token), Some((7, b"a record".to_vec())));
     }
 
     #[test]
     fn equal_records_give_tokens_that_have_nothing_in_common_but_format_and_key() {
         let sealer = sealer(SCOPE, &["key"]);
-        let [one, other] = [(); 2].map(|()| sealer.close(&[0; 200]).unwrap());
+        let [one, other] = [(); 2].map(|()| sealer.close(0, &[0; 200]).unwrap());
         assert_eq!(one.expose()[..6], other.expose()[..6]);
         let same = one.expose()[8..].bytes().zip(other.expose()[8..].bytes()).filter(|(a, b)| a == b).count();
         assert!(same < 40, "{same} of 320 characters are equal, one in 64 is chance");
@@ -156,9 +171,9 @@ mod tests {
         let [first, mut second] = ["one", "two"]
             .map(|key| Material { security: Secret::new(key), block: Secret::default() }.derive("").unwrap());
         second.id = first.id;
-        let token = Sealer::new(SCOPE, vec![second.clone()]).close(b"a record").unwrap();
+        let token = Sealer::new(SCOPE, vec![second.clone()]).close(7, b"a record").unwrap();
         let both = Sealer::new(SCOPE, vec![first, second]);
-        assert_eq!(both.open(token.expose()).as_deref(), Some(&b"a record"[..]));
+        assert_eq!(both.open(token.expose()), Some((7, b"a record".to_vec())));
     }
 
     #[test]
@@ -167,7 +182,7 @@ mod tests {
             let scope = format!("{name}:{}0:", "n".repeat(name));
             let sealer = sealer(&scope, &["key"]);
             let octets =
-                |length| name + sealer.close(&vec![0; length]).map_or(usize::MAX, |it| it.expose().len());
+                |length| name + sealer.close(0, &vec![0; length]).map_or(usize::MAX, |it| it.expose().len());
             assert!(octets(sealer.max_record_bytes()) <= MAX_COOKIE_OCTETS);
             assert!(octets(sealer.max_record_bytes() + 1) > MAX_COOKIE_OCTETS);
         }
@@ -176,14 +191,14 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_sealed_opens_and_nothing_else_does(
+            session in any::<SessionId>(),
             record in prop::collection::vec(any::<u8>(), 0..300),
             at in any::<prop::sample::Index>(),
             bit in 0..8,
         ) {
             let sealer = sealer(SCOPE, &["key"]);
-            let token = sealer.close(&record).unwrap();
-            let opened = sealer.open(token.expose());
-            prop_assert_eq!(opened.as_deref(), Some(&record[..]));
+            let token = sealer.close(session, &record).unwrap();
+            prop_assert_eq!(sealer.open(token.expose()), Some((session, record)));
             let mut bytes = URL_SAFE_NO_PAD.decode(token.expose()).unwrap();
             let at = at.index(bytes.len());
             bytes[at] ^= 1_u8 << bit;

@@ -44,8 +44,10 @@ pub enum Durability {
 #[non_exhaustive]
 #[allow(clippy::struct_excessive_bools)] // Each is a fact of its own, and the table in the docs prints them so.
 pub struct Capabilities {
-    /// The client holds the record: no conditional write, no logout on the server, a new token with every write.
+    /// The client holds the record: no conditional write, and a new token with every write.
     pub client_side: bool,
+    /// A session that was destroyed, or given another id, is dead wherever a copy of its old token is.
+    pub revokes: bool,
     /// A read moves the idle deadline in the same round trip; otherwise the manager calls
     /// [`touch`](crate::Provider::touch), at most once per `touch_after`.
     pub slides_on_read: bool,
@@ -64,12 +66,13 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// An engine on a server: conditional writes, no slide on read, no native expiry, millisecond deadlines,
+    /// An engine on a server: conditional writes, a final logout, no slide on read, no native expiry, millisecond deadlines,
     /// enumerable, the server's clock and durability, no limit of its own.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             client_side: false,
+            revokes: true,
             slides_on_read: false,
             native_expiry: false,
             expiry_granularity: Duration::from_millis(1),
@@ -84,6 +87,13 @@ impl Capabilities {
     #[must_use]
     pub const fn client_side(mut self, value: bool) -> Self {
         self.client_side = value;
+        self
+    }
+
+    /// Sets [`revokes`](Self::revokes).
+    #[must_use]
+    pub const fn revokes(mut self, value: bool) -> Self {
+        self.revokes = value;
         self
     }
 

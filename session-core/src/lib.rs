@@ -46,7 +46,7 @@ pub use config::ManagerConfig;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, StorageId, Token};
 pub use live::{AnyKey, Key, ReadKey, Session, Store, WriteKey};
-pub use manager::{GcTask, Manager, ManagerBuilder, Reply, RequestSession};
+pub use manager::{Finish, GcTask, Manager, ManagerBuilder, Reply, RequestSession};
 pub use provider::{
     Condition, DestroyOutcome, Provider, Refusal, Rename, Stored, TOMBSTONE_TTL, WriteOutcome,
 };

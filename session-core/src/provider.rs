@@ -146,10 +146,10 @@ impl WriteOutcome {
         Self::Stored(Stored { token: None, cas })
     }
 
-    /// Stored in what the client holds.
+    /// Stored in what the client holds, with the engine's own compare token, zero where it has none.
     #[must_use]
-    pub const fn stored_in(token: Token) -> Self {
-        Self::Stored(Stored { token: Some(token), cas: 0 })
+    pub const fn stored_in(token: Token, cas: u64) -> Self {
+        Self::Stored(Stored { token: Some(token), cas })
     }
 
     /// Refused, sent once.

@@ -27,13 +27,18 @@ impl File {
         }
     }
 
+    /// How many bytes it has.
+    pub(crate) fn size(&self) -> Result<usize> {
+        let stat = fstat(&self.0).map_err(failed)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(usize::try_from(stat.st_size).unwrap_or(usize::MAX)),
+            _ => Err(no_file()),
+        }
+    }
+
     /// The whole record.
     pub(crate) fn record(&self) -> Result<Record> {
-        let stat = fstat(&self.0).map_err(failed)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(no_file());
-        }
-        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+        let size = self.size()?;
         if size > LARGEST {
             return Err(corrupt("it is larger than a session can be"));
         }
@@ -46,7 +51,7 @@ impl File {
             }
         }
         bytes.truncate(filled);
-        Record::decode(bytes).map_err(|error| error.in_engine(crate::ENGINE))
+        decoded(bytes)
     }
 
     /// What its first bytes tell.
@@ -124,6 +129,11 @@ fn fill(leaf: BorrowedFd<'_>, temporary: &str, mut bytes: &[u8], sync: bool) -> 
 
 fn on_disk(directory: BorrowedFd<'_>, sync: bool) -> Result<()> {
     if sync { fsync(directory).map_err(not_on_disk) } else { Ok(()) }
+}
+
+/// The record in a file's bytes.
+pub(crate) fn decoded(bytes: Vec<u8>) -> Result<Record> {
+    Record::decode(bytes).map_err(|error| error.in_engine(crate::ENGINE))
 }
 
 fn no_file() -> Error {

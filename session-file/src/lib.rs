@@ -51,7 +51,9 @@
 //!
 //! # What it costs
 //!
-//! One `spawn_blocking` per operation, so that no async worker waits for a disk. Collecting and counting look at the
+//! One `spawn_blocking` per operation, so that no async worker waits for a disk. On Linux a read of a session in use
+//! needs none: the system is asked for what it has in memory, and the read goes to another thread only when that is
+//! not all of it (or is more than 64 KiB, or the file system cannot say, as overlayfs and tmpfs cannot). Collecting and counting look at the
 //! header of every file, in slices, holding no lock but that of the one file that is removed; a collection gives up
 //! after a second and goes on from there the next time.
 
@@ -59,6 +61,7 @@
 compile_error!("session-file needs a Unix system: openat, flock and rename as POSIX defines them");
 
 mod blocking;
+mod cached;
 mod collect;
 mod config;
 mod error;

@@ -12,10 +12,11 @@ use session_core::{
     Stamp, State, StorageId, TimeSource, WriteOutcome,
 };
 
+use crate::cached::CachedReads;
 use crate::file::{self, File};
 use crate::lock::{Lock, Queues};
 use crate::name::Name;
-use crate::root::Root;
+use crate::root::{Root, Waiting};
 use crate::walk::Walk;
 use crate::{Builder, ENGINE, blocking, collect};
 
@@ -32,6 +33,7 @@ pub struct FileProvider {
 pub(crate) struct Shared {
     pub root: Root,
     pub clock: Arc<dyn Clock>,
+    cached: CachedReads,
     /// The walk of a collection that was left off.
     pub walk: Mutex<Option<Walk>>,
 }
@@ -49,7 +51,7 @@ impl FileProvider {
     }
 
     pub(crate) fn new(root: Root, clock: Arc<dyn Clock>, lock_timeout: Duration) -> Self {
-        let shared = Arc::new(Shared { root, clock, walk: Mutex::new(None) });
+        let shared = Arc::new(Shared { root, clock, cached: CachedReads::default(), walk: Mutex::new(None) });
         Self { shared, queues: Queues::new(), lock_timeout }
     }
 
@@ -102,6 +104,9 @@ impl Provider for FileProvider {
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
         let name = Name::of(id);
+        if let Some(record) = self.shared.cached.read(&self.shared.root, &name) {
+            return Ok(self.shared.unless_expired(Some(record?)));
+        }
         self.unlocked(move |shared| {
             let record = shared.find(&name)?.map(|file| file.record()).transpose()?;
             Ok(shared.unless_expired(record))
@@ -226,7 +231,7 @@ impl Provider for FileProvider {
 impl Shared {
     /// A session's file, for those who hold no lock.
     fn find(&self, name: &Name) -> Result<Option<File>> {
-        match self.root.file_at_once(name) {
+        match self.root.file_at_once(name, Waiting::Allowed) {
             Some(file) => Ok(Some(File(file))),
             None => match Root::leaf(&self.root.open()?, name)? {
                 Some(leaf) => File::open(leaf.as_fd(), name, OFlags::RDONLY),

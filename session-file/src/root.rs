@@ -80,17 +80,23 @@ impl Root {
 
     /// A session's file in one step, where the system can follow a path and refuse links in it at once. `None` says
     /// that it must be looked for step by step, which also tells what is missing or in the way.
-    pub(crate) fn file_at_once(&self, name: &Name) -> Option<OwnedFd> {
+    pub(crate) fn file_at_once(&self, name: &Name, waiting: Waiting) -> Option<OwnedFd> {
         let [first, second] = name.levels();
-        open_at_once(CWD, self.path.join(first).join(second).join(name.as_str()), OFlags::RDONLY)
+        let mut path = self.path.clone();
+        path.reserve(name.as_str().len() + "/x/s/".len());
+        path.extend([first, second, name.as_str()]);
+        open_at_once(CWD, path, OFlags::RDONLY, waiting)
     }
 
     /// The directory that a session lies in; `None` when it is not there yet.
     pub(crate) fn leaf(root: &OwnedFd, name: &Name) -> Result<Option<OwnedFd>> {
         let [first, second] = name.levels();
-        if let Some(leaf) =
-            open_at_once(root, format!("{first}/{second}"), OFlags::RDONLY | OFlags::DIRECTORY)
-        {
+        if let Some(leaf) = open_at_once(
+            root,
+            format!("{first}/{second}"),
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Waiting::Allowed,
+        ) {
             return Ok(Some(leaf));
         }
         let leaf = open_directory(root, first).and_then(|first| open_directory(first, second));
@@ -118,16 +124,34 @@ pub(crate) fn open_directory<P: rustix::path::Arg>(parent: impl AsFd, name: P) -
     openat(parent, name, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Mode::empty())
 }
 
+/// Whether a system call may wait for the disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Waiting {
+    /// It may, and belongs off the async workers.
+    Allowed,
+    /// It fails instead.
+    Refused,
+}
+
 /// Opens a path of several steps if none of them is a symbolic link.
 #[cfg(target_os = "linux")]
-fn open_at_once<P: rustix::path::Arg>(parent: impl AsFd, path: P, access: OFlags) -> Option<OwnedFd> {
+fn open_at_once<P: rustix::path::Arg>(
+    parent: impl AsFd,
+    path: P,
+    access: OFlags,
+    waiting: Waiting,
+) -> Option<OwnedFd> {
     use rustix::fs::{ResolveFlags, openat2};
-    openat2(parent, path, access | CAREFUL, Mode::empty(), ResolveFlags::NO_SYMLINKS).ok()
+    let resolve = match waiting {
+        Waiting::Allowed => ResolveFlags::NO_SYMLINKS,
+        Waiting::Refused => ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED,
+    };
+    openat2(parent, path, access | CAREFUL, Mode::empty(), resolve).ok()
 }
 
 /// Other systems cannot, nor can old kernels.
 #[cfg(not(target_os = "linux"))]
-fn open_at_once<P: rustix::path::Arg>(_: impl AsFd, _: P, _: OFlags) -> Option<OwnedFd> {
+fn open_at_once<P: rustix::path::Arg>(_: impl AsFd, _: P, _: OFlags, _: Waiting) -> Option<OwnedFd> {
     None
 }
 

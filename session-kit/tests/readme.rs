@@ -29,8 +29,8 @@ fn row(engine: &str, capabilities: &Capabilities) -> String {
         millis => format!("{} s", millis / 1_000),
     };
     let expired = match (native_expiry, client_side) {
-        (true, _) => "vanish by themselves",
-        (false, true) => "forgotten",
+        (_, true) => "forgotten",
+        (true, false) => "vanish by themselves",
         (false, false) => "collected",
     };
     let counted = if enumerable { "yes" } else { "no" };

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use http::Response;
 use pin_project_lite::pin_project;
-use session_core::{Connection, Error, ErrorKind, Reply, Result};
+use session_core::{Connection, Error, ErrorKind, Finish, Reply, Result};
 
 use crate::error::{Failed, OnError};
 use crate::reply;
@@ -36,7 +36,7 @@ struct Own<H> {
 struct Releasing<B> {
     // Taken when the release is done.
     response: Option<Response<B>>,
-    release: Pin<Box<dyn Future<Output = Result<Reply>> + Send>>,
+    release: Finish,
 }
 
 impl<F, B, H> ResponseFuture<F, B, H> {
@@ -72,7 +72,7 @@ where
                 }
             }
         };
-        let released = ready!(releasing.release.as_mut().poll(context));
+        let released = ready!(Pin::new(&mut releasing.release).poll(context));
         let response = releasing.response.take().map(|response| own.answer(released, response));
         // A future is not polled again after it has answered; one that is stays silent.
         response.map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
@@ -81,11 +81,10 @@ where
 
 impl<H> Own<H> {
     /// The release of a session that somebody asked for.
-    fn release(&self) -> Option<Pin<Box<dyn Future<Output = Result<Reply>> + Send>>> {
-        let session = self.slot.touched()?.clone();
+    fn release(&self) -> Option<Finish> {
         // Whether the cookie is `Secure` was decided when the request came.
-        let tls = self.secure;
-        Some(Box::pin(async move { session.finish(Connection { tls, ..Connection::default() }).await }))
+        let connection = Connection { tls: self.secure, ..Connection::default() };
+        Some(self.slot.touched()?.finish(connection))
     }
 
     fn ask_hook<B>(&self, mut response: Response<B>) -> Response<B>

@@ -15,7 +15,9 @@ use crate::error::EmptyAnswer;
 /// It works around a whole router and as a route layer. Where two layers of one manager meet, the inner one passes
 /// requests through. Cloning is cheap.
 ///
-/// Costs an untouched request an allocation or two, and no look at its headers.
+/// An untouched request costs no look at its headers and, under axum, six allocations, three of which axum makes for
+/// any layer; one that reads its session from memory eleven, one that changes it nineteen; with `metrics` one more per call of the
+/// engine (counted in a test).
 #[derive(Clone)]
 #[must_use = "a layer does nothing before it is added to a service"]
 pub struct SessionLayer<H = EmptyAnswer> {

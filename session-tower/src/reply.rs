@@ -10,7 +10,7 @@ const PRIVATE: HeaderValue = HeaderValue::from_static("private");
 
 /// Adds to the headers of a response what it owes to the session.
 pub(crate) fn apply(reply: Reply, setup: &Setup, headers: &mut HeaderMap) -> Result<()> {
-    for (name, value) in &reply.headers {
+    for (name, value) in reply.headers {
         let unfit = |_| Error::config(format!("the value of the header `{name}` holds what a header cannot"));
         let mut value = HeaderValue::try_from(value).map_err(unfit)?;
         value.set_sensitive(true);
@@ -56,9 +56,9 @@ fn remove_cookie(headers: &mut HeaderMap, name: &[u8]) {
     }
 }
 
+/// What stands before the value, which is long when it is a sealed record and is not looked at.
 fn cookie_name(value: &HeaderValue) -> &[u8] {
-    let pair = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
+    value.as_bytes().split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default().trim_ascii()
 }
 
 fn vary(headers: &mut HeaderMap, names: Option<&HeaderValue>) {

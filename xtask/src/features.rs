@@ -13,7 +13,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("redis", &["redis"]),
     ("memcache", &["memcache"]),
     ("couchbase", &["couchbase"]),
-    ("cookie", &["chacha20poly1305"]),
+    ("cookie", &[]),
     ("actix", &["actix-web"]),
 ];
 

@@ -4,8 +4,13 @@ use crate::interrupt::Interrupt;
 use crate::services::{PACKAGES, Services, docker};
 use crate::tools::{cargo, works};
 use session_servers::packages::{self, Package};
+use std::env;
 use std::io;
 use std::process::{Command, ExitCode};
+
+/// How many tests run at a time. Most of them wait, for a deadline or a server, so that more than one for each core
+/// get on well together.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 const DOCKER_COMPOSE: Package = Package { name: "docker-compose", binary: "docker-compose" };
 
@@ -17,6 +22,9 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     let services = Services::start(&interrupt)?;
     let mut code = ExitCode::SUCCESS;
     for mut command in commands(arguments) {
+        if env::var_os(TEST_THREADS).is_none() {
+            command.env(TEST_THREADS, "8");
+        }
         let status = interrupt.run(command.envs(services.environment()))?;
         if !status.success() {
             code = status

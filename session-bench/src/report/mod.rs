@@ -41,7 +41,7 @@ pub struct Verdict {
 pub enum Plot {
     /// Groups of bars: work, and everybody's microseconds.
     Bars(Vec<(String, Vec<(&'static str, f64)>)>),
-    /// Lines over a logarithmic axis.
+    /// Lines between logarithmic axes.
     Lines { across: &'static str, up: &'static str, lines: Vec<(&'static str, Vec<(f64, f64)>)> },
 }
 

@@ -64,18 +64,18 @@ fn curves(across: &str, up: &str, lines: &[(&'static str, Vec<(f64, f64)>)], pat
     let points = || lines.iter().flat_map(|(_, points)| points);
     let (left, right) =
         points().fold((f64::MAX, f64::MIN), |(low, high), (x, _)| (low.min(*x), high.max(*x)));
-    let highest = points().map(|(_, y)| *y).fold(f64::MIN_POSITIVE, f64::max);
+    let (low, high) = points().fold((f64::MAX, f64::MIN), |(low, high), (_, y)| (low.min(*y), high.max(*y)));
     let area: DrawingArea<_, Shift> = SVGBackend::new(path, (720, 360)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(64)
-        .build_cartesian_2d((left..right * 1.01).log_scale(), 0.0..highest * 1.1)?;
+        .build_cartesian_2d((left..right * 1.01).log_scale(), (low * 0.7..high * 1.4).log_scale())?;
     let mut mesh = chart.configure_mesh();
     let plain = |x: &f64| x.to_string();
-    mesh.x_desc(across).y_desc(up).x_label_formatter(&plain).label_style(FONT).light_line_style(TRANSPARENT);
-    mesh.draw()?;
+    mesh.x_desc(across).y_desc(up).x_label_formatter(&plain).y_label_formatter(&plain);
+    mesh.label_style(FONT).light_line_style(TRANSPARENT).draw()?;
     for (at, (name, points)) in lines.iter().enumerate() {
         let style = Palette99::pick(at).stroke_width(2);
         let dots = points.iter().map(|point| Circle::new(*point, 3, style.filled()));
@@ -85,7 +85,7 @@ fn curves(across: &str, up: &str, lines: &[(&'static str, Vec<(f64, f64)>)], pat
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::UpperRight)
         .background_style(WHITE.mix(0.8))
         .label_font(FONT)
         .draw()?;

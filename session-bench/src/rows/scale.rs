@@ -1,9 +1,8 @@
 //! What happens when there are many sessions: cost per request, cost of a collection, longest pause, memory.
 
-#![allow(clippy::unnecessary_wraps, reason = "groups that start servers may fail, and all have one type")]
-
 use std::collections::HashMap;
 use std::io;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -47,7 +46,7 @@ pub fn memory(effort: Effort) -> io::Result<Vec<Section>> {
     for sessions in powers(most) {
         let thread = Thread::new();
         let filled = thread.block_on(Filled::new(sessions));
-        let (bytes, pause) = (filled.bytes_per_session, micros(filled.longest_insert));
+        let (bytes, pause) = (bytes_per_session(sessions)?, micros(filled.longest_insert));
         let (request, count) = thread.block_on(async {
             (requests(&filled.provider, sessions).await, counting(&filled.provider).await)
         });
@@ -248,7 +247,6 @@ struct Filled {
     provider: MemoryProvider,
     clock: ManualClock,
     sessions: u64,
-    bytes_per_session: u64,
     longest_insert: Duration,
 }
 
@@ -256,7 +254,6 @@ impl Filled {
     async fn new(sessions: u64) -> Self {
         let clock = ManualClock::default();
         let provider = MemoryProvider::builder().clock(Arc::new(clock.clone())).build().expect("a provider");
-        let before = resident_bytes();
         let mut longest_insert = Duration::ZERO;
         for number in 0..sessions {
             let idle = if number % 10 == 0 { HOUR / 60 } else { HOUR };
@@ -265,8 +262,7 @@ impl Filled {
             provider.write(&id, &record, Condition::Absent, idle).await.expect("stored");
             longest_insert = longest_insert.max(begun.elapsed());
         }
-        let bytes_per_session = resident_bytes().saturating_sub(before) / sessions;
-        Self { provider, clock, sessions, bytes_per_session, longest_insert }
+        Self { provider, clock, sessions, longest_insert }
     }
 
     /// Nanoseconds for each expired session, and the longest batch in microseconds.
@@ -321,6 +317,22 @@ fn bare_map(sessions: u64) -> f64 {
 
 fn micros(took: Duration) -> f64 {
     took.as_secs_f64() * 1e6
+}
+
+/// The argument with which this program only fills a store, and says what that took.
+pub const FILL: &str = "--fill";
+
+/// In a process of its own: one that has freed memory before takes that again, and nothing is seen.
+fn bytes_per_session(sessions: u64) -> io::Result<u64> {
+    let output = Command::new(std::env::current_exe()?).args([FILL, &sessions.to_string()]).output()?;
+    String::from_utf8_lossy(&output.stdout).trim().parse().map_err(io::Error::other)
+}
+
+/// What such a process does.
+pub fn fill(sessions: u64) -> u64 {
+    let before = resident_bytes();
+    let _filled = Thread::new().block_on(Filled::new(sessions));
+    resident_bytes().saturating_sub(before) / sessions
 }
 
 /// What the process holds in memory, from `/proc`; zero where there is none.

@@ -82,11 +82,11 @@ pub async fn of_two_requests_at_once_the_last_answer_wins(context: Context) {
     assert_eq!(open(&manager, &second).await.keys(), ["key", "second"]);
 }
 
-/// A logout takes the cookie away from the client, loaded or not; there is nobody else to tell.
+/// A logout takes the cookie away from the client, loaded or not.
 pub async fn a_logout_takes_the_cookie_away(context: Context) {
     let manager = bound(&context);
-    let token = begin(&manager, "key", 1).await;
     for load in [false, true] {
+        let token = begin(&manager, "key", 1).await;
         let request = presenting(&manager, &token);
         if load {
             let session = request.session().await.expect("the session");
@@ -99,6 +99,48 @@ pub async fn a_logout_takes_the_cookie_away(context: Context) {
         assert_eq!(reply.headers.len(), 1);
         assert!(reply.headers[0].1.contains("Max-Age=0"));
     }
+}
+
+/// Whether a logout ends copies of the token, also for a request in flight and in other processes, is as declared.
+pub async fn checklist_05_a_logout_ends_copies_as_declared(context: Context) {
+    let (manager, revokes) = (bound(&context), context.capabilities().revokes);
+    let other = context.manager_over(context.another().await);
+    let token = begin(&manager, "key", 1).await;
+    let in_flight = open(&other, &token).await;
+    in_flight.set("late", &1).expect("a set");
+    assert!(manager.destroy(&token).await.expect("a logout"));
+    for manager in [&manager, &other] {
+        assert_eq!(number(manager, &token, "key").await, (!revokes).then_some(1));
+        assert_ne!(manager.exists(&token).await.expect("an answer"), revokes);
+    }
+    if revokes {
+        fails(in_flight.release().await, ErrorKind::Gone);
+        assert!(!manager.destroy(&token).await.expect("a logout"), "it had ended");
+    } else {
+        in_flight.release().await.expect("nobody knows of the logout");
+    }
+}
+
+/// Whether a new id ends the old token, also for a request in flight, is as declared.
+pub async fn checklist_03_a_new_id_ends_the_old_token_as_declared(context: Context) {
+    let (manager, revokes) = (bound(&context), context.capabilities().revokes);
+    let token = begin(&manager, "key", 1).await;
+    let (login, in_flight) = (open(&manager, &token).await, open(&manager, &token).await);
+    login.regenerate().expect("active");
+    login.release().await.expect("a new id");
+    let new = login.token().expect("a token");
+    assert_eq!(number(&manager, &new, "key").await, Some(1));
+    assert_eq!(number(&manager, &token, "key").await, (!revokes).then_some(1));
+    in_flight.set("late", &1).expect("a set");
+    let late = in_flight.release().await;
+    if revokes {
+        fails(late, ErrorKind::Gone);
+    } else {
+        late.expect("the last answer wins");
+    }
+    let session = open(&manager, &new).await;
+    session.update("key", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
+    session.release().await.expect("the new one goes on");
 }
 
 /// One changed character anywhere: a new session, and no error.

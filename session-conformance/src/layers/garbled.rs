@@ -33,7 +33,7 @@ impl Around for Garbled {
         match call.method {
             Method::Destroy => self.destroyed.store(true, Ordering::SeqCst),
             Method::Read if !self.destroyed.load(Ordering::SeqCst) => {
-                Record::decode(self.bytes.clone())?;
+                Record::decode(&self.bytes)?;
             }
             _ => {}
         }

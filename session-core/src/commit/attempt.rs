@@ -1,13 +1,14 @@
 //! One operation on the engine: a deadline, and a second try when the first was not answered.
 
-use std::future::Future;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::Instrument as _;
+use tracing::Span;
+use tracing::instrument::{Instrument as _, Instrumented};
 
 use crate::observe::Stopwatch;
 use crate::{Error, ErrorKind, Result};
@@ -56,44 +57,61 @@ impl Operation {
     /// Calls the engine, and once more when the first call failed in a way that a second may repair: every call is
     /// idempotent, by its version token. The first gets half of the time that is left, so that an answer that was lost on
     /// the way, or a connection that hangs, leaves time for the second.
-    pub(crate) async fn call<T, F>(&self, attempt: impl FnMut() -> F) -> Result<Answer<T>>
+    pub(crate) async fn call<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
     where
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Result<T>> + Unpin,
     {
-        let answer = self.try_twice(attempt).await;
+        let span = self.span();
+        let mut first = attempt();
+        let begun =
+            poll_fn(|context| Poll::Ready(span.in_scope(|| Pin::new(&mut first).poll(context)))).await;
+        let answer = match begun {
+            Poll::Ready(Ok(value)) => Ok(Answer { value, repeated: false }),
+            // An engine in memory never comes here, so that its requests do not carry the room that this takes.
+            begun => Box::pin(self.persist(begun, first.instrument(span), attempt)).await,
+        };
         self.watch.stop(self.engine, self.name);
         answer
     }
 
-    async fn try_twice<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
+    /// Goes on with a first attempt that failed, or has not answered yet.
+    async fn persist<T, F>(
+        &self,
+        begun: Poll<Result<T>>,
+        first: Instrumented<F>,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<Answer<T>>
     where
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Result<T>> + Unpin,
     {
-        let mut repeated = false;
-        for last in [false, true] {
-            let span = tracing::debug_span!("session.engine", engine = self.engine, operation = self.name);
-            let until = || if last { self.end() } else { self.half() };
-            let error = match within(until, attempt().instrument(span)).await {
-                Some(Ok(value)) => return Ok(Answer { value, repeated }),
-                Some(Err(error)) => error,
-                None => self.timed_out(),
-            };
-            match error.kind() {
-                ErrorKind::OutcomeUnknown => repeated = true,
-                ErrorKind::Unavailable => {}
-                _ => return Err(self.explain(error)),
+        let answer = match begun {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => self.within(self.half(), first).await,
+        };
+        let repeated = match answer {
+            Ok(value) => return Ok(Answer { value, repeated: false }),
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => true,
+            Err(error) if error.kind() == ErrorKind::Unavailable => false,
+            Err(error) => return Err(self.explain(error)),
+        };
+        sleep(jitter(Duration::from_millis(10))).await;
+        let second = attempt().instrument(self.span());
+        match self.within(self.end(), second).await {
+            Ok(value) => Ok(Answer { value, repeated }),
+            Err(error) if repeated && error.kind() == ErrorKind::Unavailable => {
+                let message = "an earlier attempt was not answered";
+                Err(self.explain(Error::new(ErrorKind::OutcomeUnknown, message).with_source(error)))
             }
-            if last {
-                return Err(self.explain(if repeated && error.kind() == ErrorKind::Unavailable {
-                    Error::new(ErrorKind::OutcomeUnknown, "an earlier attempt was not answered")
-                        .with_source(error)
-                } else {
-                    error
-                }));
-            }
-            sleep(jitter(Duration::from_millis(10))).await;
+            Err(error) => Err(self.explain(error)),
         }
-        Err(self.timed_out())
+    }
+
+    async fn within<T>(&self, until: Instant, attempt: impl Future<Output = Result<T>>) -> Result<T> {
+        timeout_at(until, attempt).await.unwrap_or_else(|_| Err(self.timed_out()))
+    }
+
+    fn span(&self) -> Span {
+        tracing::debug_span!("session.engine", engine = self.engine, operation = self.name)
     }
 
     fn timed_out(&self) -> Error {
@@ -115,7 +133,7 @@ pub(crate) fn jitter(around: Duration) -> Duration {
 /// no look at the clock.
 pub(crate) async fn within<F: Future>(until: impl FnOnce() -> Instant, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    let first = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+    let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
     match first {
         Poll::Ready(output) => Some(output),
         Poll::Pending => timeout_at(until(), future).await.ok(),
@@ -139,12 +157,12 @@ mod tests {
         let answer = operation.call(|| {
             calls.set(calls.get() + 1);
             let first = calls.get() == 1;
-            async move {
+            Box::pin(async move {
                 if first {
                     std::future::pending::<()>().await;
                 }
                 Ok(7)
-            }
+            })
         });
         let answer = answer.await.unwrap();
         assert_eq!((answer.value, answer.repeated, calls.get()), (7, true, 2));
@@ -166,7 +184,7 @@ mod tests {
         let operation = operation(true);
         let answer = operation.call(|| {
             calls.set(calls.get() + 1);
-            async { Err::<(), _>(Error::new(ErrorKind::TooLarge, "")) }
+            std::future::ready(Err::<(), _>(Error::new(ErrorKind::TooLarge, "")))
         });
         assert_eq!(answer.await.err().unwrap().kind(), ErrorKind::TooLarge);
         assert_eq!(calls.get(), 1);

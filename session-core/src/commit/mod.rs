@@ -9,10 +9,13 @@ mod detach;
 mod queue;
 mod update;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 pub(crate) use destroy::end;
-pub(crate) use detach::detached;
+pub(crate) use detach::{Detached, detached};
 pub(crate) use queue::Queue;
 
 use crate::live::Live;
@@ -28,21 +31,42 @@ pub(crate) enum Create {
     Never,
 }
 
+/// A release: done at once when there is nothing to store, else under way.
+pub(crate) enum Releasing {
+    Done(Option<Result<()>>),
+    Storing(Detached<Result<()>>),
+}
+
 /// Stores what a request changed; see [`Session::release`](crate::Session::release).
-pub(crate) async fn release(live: &Arc<Live>, create: Create) -> Result<()> {
+pub(crate) fn release(live: &Arc<Live>, create: Create) -> Releasing {
     {
         let mut state = live.state();
-        match state.phase {
+        let done = match state.phase {
             Phase::Active if is_idle(&live.manager, &state, create) => {
                 state.phase = Phase::Released;
-                return Ok(());
+                Some(Ok(()))
             }
-            Phase::Active | Phase::Busy => {}
-            Phase::Released | Phase::Destroyed => return Ok(()),
-            Phase::Failed(_) => return state.phase.earlier_failure().map_or(Ok(()), Err),
+            Phase::Active | Phase::Busy => None,
+            Phase::Released | Phase::Destroyed => Some(Ok(())),
+            Phase::Failed(_) => Some(state.phase.earlier_failure().map_or(Ok(()), Err)),
+        };
+        if done.is_some() {
+            return Releasing::Done(done);
         }
     }
-    detached(release_owned(Arc::clone(live))).await
+    Releasing::Storing(detached(release_owned(Arc::clone(live))))
+}
+
+impl Future for Releasing {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        match &mut *self {
+            // A future is not polled again after it has answered; one that is has nothing to add.
+            Self::Done(outcome) => Poll::Ready(outcome.take().unwrap_or(Ok(()))),
+            Self::Storing(work) => Pin::new(work).poll(context),
+        }
+    }
 }
 
 /// Whether a release has nothing to do, not even to move the idle deadline.
@@ -65,6 +89,7 @@ async fn release_owned(live: Arc<Live>) -> Result<()> {
         state.phase = Phase::Busy;
         Work {
             stored: state.stored.clone(),
+            body: state.body.clone(),
             changes: std::mem::take(&mut state.changes),
             plan: std::mem::take(&mut state.plan),
         }

@@ -17,6 +17,9 @@ use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe, rena
 /// What a release has to do.
 pub(super) struct Work {
     pub stored: Option<Arc<Stored>>,
+    /// What the handler saw at the end: the stored body with the changes applied.
+    pub body: Body,
+    /// The changes again, to be applied to a newer body.
     pub changes: Vec<Change>,
     pub plan: Plan,
 }
@@ -35,12 +38,9 @@ pub(super) async fn commit(manager: &Shared, mut work: Work) -> Result<Committed
 }
 
 /// Stores a session for the first time.
-async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
-    let operation = manager.operation("create", true);
-    let mut body = Body::default();
-    apply(&mut work.changes, &mut body).map_err(|error| operation.explain(error))?;
+async fn create(manager: &Shared, work: Work) -> Result<Committed> {
     let owner = work.plan.owner_after(None);
-    if body.is_empty() && owner.is_none() {
+    if work.body.is_empty() && owner.is_none() {
         return Ok(Committed { stored: None, message: Message::Nothing });
     }
     let class = work.plan.class.unwrap_or_else(|| manager.classes.for_owner(owner.is_some()));
@@ -49,18 +49,18 @@ async fn create(manager: &Shared, mut work: Work) -> Result<Committed> {
     let ttl = class.idle.min(manager.absolute);
     let mut header = Header::new(now, absolute, now.after(ttl));
     header.owner = owner;
-    let mut record = Record::new(header, body);
+    let mut record = Record::new(header, work.body);
+    let operation = manager.operation("create", true);
     // A create whose answer was lost is tried again under another id: under the same one it could come
     // alive again after a logout that the client got in between.
     let first = OnceLock::new();
-    let answer = operation
-        .call(async || {
-            let (token, id) = manager.new_id(class)?;
-            first.get_or_init(|| id.clone());
-            let outcome = manager.provider.write(&id, &record, Condition::Absent, ttl).await?;
-            Ok((token, id, outcome))
-        })
-        .await?;
+    let attempt = async || {
+        let (token, id) = manager.new_id(class)?;
+        first.get_or_init(|| id.clone());
+        let outcome = manager.provider.write(&id, &record, Condition::Absent, ttl).await?;
+        Ok((token, id, outcome))
+    };
+    let answer = operation.call(|| Box::pin(attempt())).await?;
     let (token, id, WriteOutcome::Stored(stored)) = answer.value else {
         return Err(operation.explain(Error::new(ErrorKind::Conflict, "the id that was drawn is taken")));
     };
@@ -90,8 +90,13 @@ async fn replace(manager: &Shared, stored: Arc<Stored>, mut work: Work) -> Resul
             }
             ended => ended.map_err(|error| operation.explain(error))?,
         }
-        let mut next =
-            Next::over(manager, &stored, base, &mut work, now).map_err(|error| operation.explain(error))?;
+        let body = match &newer {
+            None => work.body.clone(),
+            Some(newer) => {
+                merged(manager, newer, &mut work.changes).map_err(|error| operation.explain(error))?
+            }
+        };
+        let mut next = Next::over(manager, &stored, base, body, &work.plan, now);
         if !next.changed {
             return Ok(Box::pin(slide(manager, stored, newer, next, now)).await);
         }
@@ -257,23 +262,19 @@ impl Next {
         manager: &Shared,
         stored: &Stored,
         base: &Record,
-        work: &mut Work,
+        body: Body,
+        plan: &Plan,
         now: Timestamp,
-    ) -> Result<Self> {
-        let mut body = base.body.clone();
-        apply(&mut work.changes, &mut body)?;
-        let owner = work.plan.owner_after(base.header.owner);
-        let class = work.plan.class.unwrap_or_else(|| manager.classes.after(stored.class, owner.is_some()));
-        let renew = work.plan.regenerate || class != stored.class;
+    ) -> Self {
+        let owner = plan.owner_after(base.header.owner);
+        let class = plan.class.unwrap_or_else(|| manager.classes.after(stored.class, owner.is_some()));
+        let renew = plan.regenerate || class != stored.class;
         let changed = renew || owner != base.header.owner || body != base.body;
-        if changed {
-            manager.limits.check(body.len(), body.bytes())?;
-        }
         let ttl = class.idle.min(base.header.absolute.since(now));
         let mut header = base.header.next();
         header.deadline = now.after(ttl);
         header.owner = owner;
-        Ok(Self { record: Record::new(header, body), class, ttl, changed, renew })
+        Self { record: Record::new(header, body), class, ttl, changed, renew }
     }
 
     async fn store(
@@ -286,9 +287,16 @@ impl Next {
         if self.renew && !manager.capabilities.client_side {
             return Box::pin(self.move_to_new_id(manager, operation, stored, base)).await;
         }
+        // Where the client holds the record, the engine gives each write a name of its own, a rename too.
+        let new = (&stored.id, &self.record, self.ttl);
+        let rename = Rename::new((&stored.id, base.stamp()), new, &self.record);
         let answer = operation
             .call(|| {
-                manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl)
+                if self.renew {
+                    manager.provider.rename(&rename)
+                } else {
+                    manager.provider.write(&stored.id, &self.record, Condition::Over(base.stamp()), self.ttl)
+                }
             })
             .await?;
         let outcome = self.settle(answer.value, answer.repeated);
@@ -312,7 +320,7 @@ impl Next {
                 let index = attempts.next().unwrap_or(0);
                 let new = (&drawn[index].1, &self.record, self.ttl);
                 let arguments = Rename::new((&stored.id, base.stamp()), new, &tombstones[index]);
-                async move { Ok((index, manager.provider.rename(&arguments).await?)) }
+                Box::pin(async move { Ok((index, manager.provider.rename(&arguments).await?)) })
             })
             .await?;
         let (index, outcome) = answer.value;
@@ -376,8 +384,12 @@ async fn withdraw(manager: &Shared, operation: &Operation, id: Option<&StorageId
     }
 }
 
-fn apply(changes: &mut [Change], body: &mut Body) -> Result<()> {
-    changes.iter_mut().try_for_each(|change| change.apply(body))
+/// The body of a newer record with this request's changes applied to it.
+fn merged(manager: &Shared, newer: &Record, changes: &mut [Change]) -> Result<Body> {
+    let mut body = newer.body.clone();
+    changes.iter_mut().try_for_each(|change| change.apply(&mut body))?;
+    manager.limits.check(body.len(), body.bytes())?;
+    Ok(body)
 }
 
 /// Waits that grow, from a millisecond to a twentieth of a second.

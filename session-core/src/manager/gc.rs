@@ -41,7 +41,7 @@ impl Manager {
     pub fn spawn_gc(&self) -> GcTask {
         let shared = Arc::downgrade(&self.0);
         let (interval, closed) = (self.0.gc_interval, self.0.alive.subscribe());
-        let native = self.0.capabilities.native_expiry || self.0.capabilities.client_side;
+        let native = self.0.capabilities.native_expiry;
         GcTask(tokio::spawn(async move {
             if !native {
                 run(shared, interval, closed).await;

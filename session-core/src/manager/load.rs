@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Shared;
-use crate::commit::attempt::Operation;
+use crate::commit::attempt::{Answer, Operation};
 use crate::live::state::Stored;
 use crate::record::Record;
 use crate::{ErrorKind, Result, StorageId, Token, observe};
@@ -38,14 +38,10 @@ impl Shared {
     async fn find_one(&self, operation: &Operation, token: &Token) -> Result<Option<Arc<Stored>>> {
         let id = self.storage_id(token);
         let (_, class) = self.classes.split(token.expose());
-        // On the heap as soon as it is read: a record is large, and would be moved with every step back.
-        let read = || async {
-            let record = self.provider.read(&id, class.idle).await?;
-            let record = record.and_then(|record| self.if_alive(record, class.idle));
-            Ok(record.map(|record| Arc::new(Stored { token: token.clone(), id: id.clone(), class, record })))
-        };
-        match operation.call(read).await {
-            Ok(answer) => Ok(answer.value),
+        match operation.call(|| self.provider.read(&id, class.idle)).await {
+            Ok(Answer { value, .. }) => Ok(value
+                .and_then(|record| self.if_alive(record, class.idle))
+                .map(|record| Arc::new(Stored { token: token.clone(), id, class, record }))),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 // Reported once: with the record gone, the next request finds nothing and is quiet.
                 observe::unreadable(&id, &error);

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 pub use builder::ManagerBuilder;
 pub(crate) use class::{Class, Classes};
 pub use gc::GcTask;
-pub use request::{Reply, RequestSession};
+pub use request::{Finish, Reply, RequestSession};
 
 use crate::commit::attempt::Operation;
 use crate::commit::{self, Queue};
@@ -199,6 +199,10 @@ impl Shared {
 
     /// Draws the id of a session that begins, or moves.
     pub(crate) fn new_id(&self, class: Class) -> Result<(Token, StorageId)> {
+        // An engine that leaves the record with the client names the session itself: nothing is drawn for it.
+        if let (true, Some(unnamed)) = (self.capabilities.client_side, Token::new("unnamed")) {
+            return Ok((unnamed.clone(), StorageId::unhashed(&unnamed)));
+        }
         let token = self.ids.generate()?;
         let token = match self.classes.suffix(class) {
             Some(suffix) => Token::new(&format!("{}.{suffix}", token.expose())).unwrap_or(token),

@@ -1,15 +1,18 @@
 //! The session of one request, not loaded before somebody asks for it.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::OnceCell;
 
-use super::{Manager, Shared};
-use crate::commit;
+use super::Manager;
+use crate::commit::{self, Create, Releasing};
 use crate::live::Session;
 use crate::live::state::{Message, Phase};
-use crate::transport::{Candidates, Connection, Incoming, Source, TokenHeaders};
+use crate::transport::{Candidates, Connection, Incoming, NO_CANDIDATES, Source, TokenHeaders};
 use crate::{Result, Token};
 
 /// What an adapter keeps for the time of a request. Clones are handles to the same.
@@ -74,30 +77,30 @@ impl RequestSession {
     ///
     /// An error means that changes are not stored and the response must not answer success. A release that the handler
     /// itself has seen fail is not reported again.
-    pub async fn finish(&self, connection: Connection<'_>) -> Result<Reply> {
+    pub fn finish(&self, connection: Connection<'_>) -> Finish {
+        let secure = self.0.manager.0.transport.secure(connection);
+        Finish { request: self.clone(), secure, release: None }
+    }
+
+    /// What the response owes to a session that was released.
+    fn reply(&self, session: &Session, secure: bool) -> Result<Reply> {
         let shared = &self.0.manager.0;
-        let Some(session) = self.0.session.get() else { return Ok(Reply::default()) };
-        if !matches!(session.phase(), Phase::Failed(_)) {
-            session.release().await?;
-        }
         match session.message() {
             Message::Nothing => Ok(Reply { loaded: true, ..Reply::default() }),
-            Message::Forget => Ok(Reply::removing(shared, connection)),
+            Message::Forget => Ok(Reply::carrying(shared.transport.remove(secure))),
             // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
             Message::Hold(_) if self.came_by_url() => {
                 Ok(Reply { loaded: true, sets_token: true, ..Reply::default() })
             }
             Message::Hold(token) => {
                 let left = session.absolute_deadline().map(|deadline| deadline.since(shared.now()));
-                let secure = shared.transport.secure(connection);
-                let headers = shared.transport.set(&token, left, secure)?;
-                Ok(Reply { headers: owned(headers), loaded: true, sets_token: true })
+                Ok(Reply::carrying(shared.transport.set(&token, left, secure)?))
             }
         }
     }
 
     fn presented(&self) -> impl Iterator<Item = &Token> {
-        self.0.presented.get().into_iter().flat_map(Candidates::iter)
+        self.0.presented.get().unwrap_or(&NO_CANDIDATES).iter()
     }
 
     fn came_by_url(&self) -> bool {
@@ -125,12 +128,37 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn removing(shared: &Shared, connection: Connection<'_>) -> Self {
-        let headers = owned(shared.transport.remove(shared.transport.secure(connection)));
+    fn carrying(headers: TokenHeaders<'_>) -> Self {
+        let headers = headers.map(|(name, value)| (name.to_owned(), value)).collect();
         Self { headers, loaded: true, sets_token: true }
     }
 }
 
-fn owned(headers: TokenHeaders<'_>) -> Vec<(String, String)> {
-    headers.map(|(name, value)| (name.to_owned(), value)).collect()
+/// The end of a request, under way; see [`RequestSession::finish`]. A release that has begun is finished also when
+/// this is dropped.
+#[must_use = "a future does nothing before it is awaited"]
+pub struct Finish {
+    request: RequestSession,
+    secure: bool,
+    release: Option<Releasing>,
+}
+
+impl Future for Finish {
+    type Output = Result<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Reply>> {
+        let Self { request, secure, release } = &mut *self;
+        let Some(session) = request.0.session.get() else { return Poll::Ready(Ok(Reply::default())) };
+        if !matches!(session.phase(), Phase::Failed(_)) || release.is_some() {
+            let release = release.get_or_insert_with(|| commit::release(&session.0, Create::Allowed));
+            ready!(Pin::new(release).poll(context))?;
+        }
+        Poll::Ready(request.reply(session, *secure))
+    }
+}
+
+impl fmt::Debug for Finish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finish").field("request", &self.request).finish_non_exhaustive()
+    }
 }

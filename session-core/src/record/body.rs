@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::Value;
 use crate::{Error, ErrorKind, Result};
 
-/// The keys and values of a session, sorted by key. Cloning shares them; changing a shared body copies it first.
+/// The keys and values of a session, sorted by key. Cloning shares them; changing a shared body copies its list, and
+/// shares the keys and the other values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Body(Arc<Vec<(Box<str>, Value)>>);
+pub struct Body(Arc<Vec<(Arc<str>, Value)>>);
 
 impl Body {
     /// The value under a key.
@@ -79,14 +78,14 @@ impl Body {
     }
 
     /// Reads the encoded form, which must fill `bytes` exactly.
-    pub(super) fn decode(bytes: &Bytes) -> Result<Self> {
-        let mut rest: &[u8] = bytes;
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut rest = bytes;
         let count: u64 = read(&mut rest)?;
         // Each entry takes two bytes at least, so what a lying count can make us allocate is bounded by the input.
         if count > (rest.len() / 2) as u64 {
             return Err(corrupt("it names more keys than it can hold"));
         }
-        let mut entries = Vec::<(Box<str>, Value)>::with_capacity(usize::try_from(count).unwrap_or(0));
+        let mut entries = Vec::<(Arc<str>, Value)>::with_capacity(usize::try_from(count).unwrap_or(0));
         for _ in 0..count {
             let key: &str = read(&mut rest)?;
             let value: &[u8] = read(&mut rest)?;

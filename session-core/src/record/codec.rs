@@ -16,8 +16,6 @@
 //! | 128 | 4 | CRC-32 of everything else but the idle deadline |
 //! | 132 | | live: the body; moved: the new storage id |
 
-use bytes::Bytes;
-
 use super::body::corrupt;
 use super::header::VERSIONS;
 use super::{Body, Header, Owner, Record, State, Version};
@@ -58,7 +56,7 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-pub(super) fn decode(bytes: Bytes) -> Result<Record> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
     if !bytes.starts_with(MAGIC) || bytes.len() <= MAGIC.len() {
         return Err(corrupt("it is not a session record"));
     }
@@ -71,28 +69,28 @@ pub(super) fn decode(bytes: Bytes) -> Result<Record> {
     if format == 0 || bytes.len() < HEADER_BYTES {
         return Err(corrupt("its header is cut short or damaged"));
     }
-    if u32::from_be_bytes(array(&bytes, CHECKSUM)) != checksum(&bytes) {
+    if u32::from_be_bytes(array(bytes, CHECKSUM)) != checksum(bytes) {
         return Err(corrupt("its checksum does not match"));
     }
-    let number = |offset| u64::from_be_bytes(array(&bytes, offset));
+    let number = |offset| u64::from_be_bytes(array(bytes, offset));
     let time = |offset| Timestamp::from_millis(number(offset));
     let mut versions = [Version(number(8)); VERSIONS];
     for (index, version) in versions.iter_mut().enumerate().skip(1) {
         *version = Version(number(64 + index * 8));
     }
-    let rest = bytes.slice(HEADER_BYTES..);
+    let rest = &bytes[HEADER_BYTES..];
     let (state, body) = match bytes[4] {
-        0 => (State::Live, Body::decode(&rest)?),
-        1 if rest.len() == 32 => (State::Moved(StorageId::from_hash(array(&rest, 0))), Body::default()),
+        0 => (State::Live, Body::decode(rest)?),
+        1 if rest.len() == 32 => (State::Moved(StorageId::from_hash(array(rest, 0))), Body::default()),
         2 => {
-            let id = std::str::from_utf8(&rest).ok().and_then(|id| StorageId::plain(id).ok());
+            let id = std::str::from_utf8(rest).ok().and_then(|id| StorageId::plain(id).ok());
             (State::Moved(id.ok_or_else(|| corrupt("it moved to an id that is none"))?), Body::default())
         }
         _ => return Err(corrupt("its state is not known")),
     };
     let owner = match bytes[5] {
         0 => None,
-        1 => Some(Owner(array(&bytes, 40))),
+        1 => Some(Owner(array(bytes, 40))),
         _ => return Err(corrupt("its owner is damaged")),
     };
     let header = Header { state, versions, created: time(16), absolute: time(24), deadline: time(32), owner };
@@ -156,7 +154,7 @@ mod tests {
         let record = sample(&[("user", "ada"), ("visits", "7")]);
         let bytes = record.encode().unwrap();
         for length in 0..bytes.len() {
-            let error = Record::decode(bytes[..length].to_vec()).unwrap_err();
+            let error = Record::decode(&bytes[..length]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "cut to {length}");
         }
         for bit in (0..bytes.len() * 8).filter(|bit| !(32..40).contains(&(bit / 8)) && bit / 8 != 3) {

@@ -10,8 +10,6 @@ pub use codec::HEADER_BYTES;
 pub use header::{Header, Owner, State, Version};
 pub use value::Value;
 
-use bytes::Bytes;
-
 use crate::{Result, Timestamp};
 
 /// One stored session, or the tombstone that a regenerated one leaves under its old id for a while.
@@ -60,8 +58,8 @@ impl Record {
     ///
     /// [`Unsupported`](crate::ErrorKind::Unsupported) when a newer version of this library wrote it,
     /// [`Corrupt`](crate::ErrorKind::Corrupt) when it is anything else. Allocates no more than a small multiple of the input.
-    pub fn decode(bytes: impl Into<Bytes>) -> Result<Self> {
-        codec::decode(bytes.into())
+    pub fn decode(bytes: impl AsRef<[u8]>) -> Result<Self> {
+        codec::decode(bytes.as_ref())
     }
 }
 

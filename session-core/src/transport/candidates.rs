@@ -25,10 +25,14 @@ pub struct Candidates {
     source: Option<Source>,
 }
 
+/// What a request without tokens has.
+pub(crate) static NO_CANDIDATES: Candidates =
+    Candidates { tokens: [const { None }; MAX_CANDIDATES], source: None };
+
 impl Candidates {
     /// The tokens.
     pub fn iter(&self) -> impl Iterator<Item = &Token> {
-        self.tokens.iter().flatten()
+        self.tokens.iter().filter_map(Option::as_ref)
     }
 
     /// How many there are.

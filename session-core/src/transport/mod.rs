@@ -12,6 +12,7 @@ mod settings;
 
 use std::time::Duration;
 
+pub(crate) use candidates::NO_CANDIDATES;
 pub use candidates::{Candidates, MAX_CANDIDATES, Source};
 pub use connection::{Connection, SecureMode, TrustedProxies};
 pub use settings::{CookieSettings, SameSite};

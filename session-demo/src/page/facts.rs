@@ -7,9 +7,13 @@ pub fn facts(capabilities: &Capabilities) -> Vec<(bool, String)> {
     let mut facts = Vec::new();
     let mut fact = |good: bool, text: &str| facts.push((good, text.to_owned()));
     if capabilities.client_side {
-        fact(true, "nothing is stored on the server");
+        fact(true, "no session is stored on the server");
         fact(false, "of two requests at once the last one wins");
-        fact(false, "a logout takes the cookie away, and cannot recall a copy of it");
+        if capabilities.revokes {
+            fact(true, "a logout ends copies of the cookie too");
+        } else {
+            fact(false, "a logout takes the cookie away, and cannot recall a copy of it");
+        }
         fact(false, "the browser may bring an earlier record back");
     } else {
         fact(true, "no update is lost, however many requests come at once");

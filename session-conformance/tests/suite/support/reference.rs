@@ -51,7 +51,7 @@ impl Reference {
     /// What is under the id and has not expired.
     fn current(&self, map: &Map, id: &StorageId) -> Result<Option<Record>> {
         let Some(entry) = map.get(id).filter(|entry| self.clock.now() < entry.ends) else { return Ok(None) };
-        let mut record = Record::decode(entry.bytes.clone())?;
+        let mut record = Record::decode(&entry.bytes)?;
         record.header.deadline = entry.ends;
         record.cas = entry.cas;
         Ok(Some(record))

@@ -1,0 +1,88 @@
+//! How often a request asks the allocator for memory because of its session. Counted, not timed: a regression shows
+//! on every machine, however busy.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+use allocation_counter::measure;
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{MethodRouter, get};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderValue, Request, Response};
+use session_core::Manager;
+use session_memory::MemoryProvider;
+use session_tower::{Session, SessionError, SessionLayer};
+use tokio::runtime::{Builder, Runtime};
+use tower::Service;
+
+async fn change(session: Session) -> Result<(), SessionError> {
+    session.update("count", |count: Option<u64>| count.unwrap_or(0) + 1)?;
+    Ok(())
+}
+
+async fn read(session: Session) -> Result<(), SessionError> {
+    assert!(session.get::<u64>("count")?.is_some(), "the session was not found");
+    Ok(())
+}
+
+struct App {
+    runtime: Runtime,
+    router: Router,
+    cookie: Option<HeaderValue>,
+}
+
+impl App {
+    /// An application with this handler behind a session layer, and a client that has a session.
+    fn with_sessions(handler: MethodRouter) -> Self {
+        let manager = Manager::builder(MemoryProvider::new()).build().unwrap();
+        let router = Router::new().route("/", handler).route("/begin", get(change));
+        let mut app = Self::new(router.layer(SessionLayer::new(manager)));
+        let begun = app.call("/begin");
+        let cookie = begun.headers()[SET_COOKIE].to_str().unwrap();
+        app.cookie = Some(cookie.split(';').next().unwrap().parse().unwrap());
+        app
+    }
+
+    fn new(router: Router) -> Self {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        Self { runtime, router, cookie: None }
+    }
+
+    fn call(&mut self, path: &'static str) -> Response<Body> {
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        request.headers_mut().extend(self.cookie.clone().map(|cookie| (COOKIE, cookie)));
+        self.runtime.block_on(self.router.call(request)).unwrap()
+    }
+
+    /// The allocations of one request, when everything is warm.
+    fn allocations(&mut self) -> u64 {
+        (0..10).for_each(|_| drop(self.call("/")));
+        measure(|| assert!(self.call("/").status().is_success())).count_total
+    }
+}
+
+/// How many allocations a handler takes more than one that answers alone, without a layer.
+fn added(handler: MethodRouter) -> u64 {
+    let mut floor = App::new(Router::new().route("/", get(async || ())));
+    floor.cookie = Some(HeaderValue::from_static("__Host-id=x"));
+    App::with_sessions(handler).allocations() - floor.allocations()
+}
+
+fn at_most(limit: u64, handler: MethodRouter) {
+    let added = added(handler);
+    assert!(added <= limit, "{added} allocations");
+}
+
+#[test]
+fn a_request_that_does_not_touch_its_session_takes_at_most_six_allocations_more() {
+    at_most(6, get(async || ()));
+}
+
+#[test]
+fn a_request_that_reads_its_session_takes_at_most_twelve_allocations_more() {
+    at_most(12, get(read));
+}
+
+#[test]
+fn a_request_that_changes_its_session_takes_at_most_twenty_one_allocations_more() {
+    at_most(21, get(change));
+}
