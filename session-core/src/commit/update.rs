@@ -392,14 +392,20 @@ fn merged(manager: &Shared, newer: &Record, changes: &mut [Change]) -> Result<Bo
     Ok(body)
 }
 
-/// Waits that grow, from a millisecond to a twentieth of a second.
+/// Waits that grow, from a millisecond to a sixty-fourth of a second.
+///
+/// Only after every second conflict: a refusal brings the newest record there is, and the attempt that follows at once is
+/// ahead of whoever still has to read it. After a wait that record is old, and the next attempt is there to see a newer one.
+/// Those who always waited would starve behind a writer that never does.
 #[derive(Default)]
 struct Backoff(u32);
 
 impl Backoff {
     async fn wait(&mut self, until: Instant) {
-        let around = Duration::from_millis(1 << self.0.min(6)).min(Duration::from_millis(50));
         self.0 += 1;
-        tokio::time::sleep_until((Instant::now() + jitter(around)).min(until)).await;
+        if self.0.is_multiple_of(2) {
+            let around = Duration::from_millis(1 << (self.0 / 2 - 1).min(4));
+            tokio::time::sleep_until((Instant::now() + jitter(around)).min(until)).await;
+        }
     }
 }
