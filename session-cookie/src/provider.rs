@@ -144,7 +144,7 @@ impl Provider for CookieProvider {
         ttl: Duration,
     ) -> Result<WriteOutcome> {
         let session = match condition {
-            Condition::Absent => seal::new_session()?,
+            Condition::Absent => seal::new_session(),
             Condition::Over(read) if self.is_revoked(read.cas).await? => {
                 return Ok(WriteOutcome::refused(None));
             }
@@ -155,7 +155,7 @@ impl Provider for CookieProvider {
 
     /// Seals under another name, and revokes the old one where there is a list.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
-        let sealed = self.seal(seal::new_session()?, rename.record, rename.ttl)?;
+        let sealed = self.seal(seal::new_session(), rename.record, rename.ttl)?;
         let revoked = self.revoke(rename.over.cas, rename.record.header.clone()).await?;
         Ok(if revoked { sealed } else { WriteOutcome::refused(None) })
     }

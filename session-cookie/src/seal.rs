@@ -79,7 +79,9 @@ impl Sealer {
             return Err(Error::config("there is no key"));
         };
         let mut nonce: Nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(no_randomness)?;
+        getrandom::fill(&mut nonce).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
+        })?;
         let mut bytes = Vec::with_capacity(SEALED + SESSION + record.len() + TAG_BYTES);
         bytes.push(FORMAT);
         bytes.extend_from_slice(&key.id);
@@ -116,13 +118,9 @@ impl Sealer {
     }
 }
 
-/// The name of a session that begins.
-pub(crate) fn new_session() -> Result<SessionId> {
-    getrandom::u64().map_err(no_randomness)
-}
-
-fn no_randomness(error: getrandom::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
+/// The name of a session that begins. It is no secret, so that it need not cost a system call.
+pub(crate) fn new_session() -> SessionId {
+    rand::random()
 }
 
 /// The most bytes of a record whose cookie has a name of that many octets.
