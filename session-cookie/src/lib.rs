@@ -27,8 +27,8 @@
 //! # How it is sealed
 //!
 //! `XChaCha20-Poly1305` with a random 192-bit nonce for every write, under a key that HKDF-SHA-256 derives from
-//! yours. Sealed together, so that none can be exchanged: a random session id, the record with both deadlines, the format, the id of the
-//! key, and the name and domain of the cookie. The text is URL-safe base64 of
+//! yours. Sealed together, so that none can be exchanged: a random session id, the record with both deadlines, the
+//! format, the id of the key, and the name and domain of the cookie. The text is URL-safe base64 of
 //! `format (1) | key id (4) | nonce (24) | sealed session id (8), record and tag`.
 //!
 //! One key may seal 2^80 records before two nonces are equal with a probability of 2^-32, which is what NIST SP 800-38D

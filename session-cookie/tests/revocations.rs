@@ -3,86 +3,28 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use session_conformance::layers::{Fault, Faulty};
 use session_cookie::{CookieBuilder, CookieProvider};
-use session_core::{
-    Capabilities, Condition, ConnectOptions, DestroyOutcome, Error, ErrorKind, Manager, Provider, Record,
-    Result, Secret, Stamp, StorageId, WriteOutcome, connect,
-};
+use session_core::{ConnectOptions, ErrorKind, Manager, Provider, Secret, connect};
 use session_memory::MemoryProvider;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-/// An engine that can be unplugged.
-#[derive(Debug, Default)]
-struct Plugged(MemoryProvider, AtomicBool);
-
-impl Plugged {
-    fn inner(&self) -> Result<&MemoryProvider> {
-        if self.1.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Unavailable, "unplugged"));
-        }
-        Ok(&self.0)
-    }
-}
-
-#[async_trait]
-impl Provider for Plugged {
-    fn engine(&self) -> &'static str {
-        "plugged"
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        self.inner()?.read(id, idle).await
-    }
-
-    async fn write(
-        &self,
-        id: &StorageId,
-        record: &Record,
-        condition: Condition,
-        ttl: Duration,
-    ) -> Result<WriteOutcome> {
-        self.inner()?.write(id, record, condition, ttl).await
-    }
-
-    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        self.inner()?.destroy(id, expected).await
-    }
-
-    async fn exists(&self, id: &StorageId) -> Result<bool> {
-        self.inner()?.exists(id).await
-    }
-
-    async fn count(&self) -> Result<Option<u64>> {
-        self.inner()?.count().await
-    }
-
-    async fn gc(&self, limit: usize) -> Result<usize> {
-        self.inner()?.gc(limit).await
-    }
-}
-
 #[tokio::test]
 async fn checklist_27_while_the_list_cannot_be_reached_no_cookie_is_believed() {
-    let list = Arc::new(Plugged::default());
-    let provider = CookieProvider::builder().key(Secret::new(KEY)).revocations(list.clone()).build().unwrap();
+    let (list, faulty) = Faulty::on(Arc::new(MemoryProvider::new()));
+    let provider = CookieProvider::builder().key(Secret::new(KEY)).revocations(list).build().unwrap();
     let manager = Manager::builder(provider).build().unwrap();
     let session = manager.create();
     session.set("user", "ada").unwrap();
     session.release().await.unwrap();
     let token = session.token().unwrap();
-    list.1.store(true, Ordering::SeqCst);
+    faulty.down(Fault::Refused);
     assert_eq!(manager.load(&token).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(manager.destroy(&token).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    list.1.store(false, Ordering::SeqCst);
+    assert!(faulty.heal());
     assert!(manager.load(&token).await.unwrap().is_some(), "what failed has ended nothing");
 }
 

@@ -71,6 +71,7 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// Moves a session to a new id: stores the record under `new` and makes the one under `old` a tombstone, if
     /// `old` still has the version that was read; on a refusal nothing is left under `new`.
     /// Idempotent: called again with the same arguments after a lost answer it finds its own tokens and says stored.
+    /// Where the client holds the record the engine names the new session itself, and `new` is the old id.
     ///
     /// The default is made of two conditional writes, two round trips. An engine that can do it in one overrides it.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {

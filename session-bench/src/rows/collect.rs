@@ -109,14 +109,9 @@ fn postgres(fill: Fill) -> io::Result<Collected> {
 }
 
 fn mysql(fill: Fill) -> io::Result<Collected> {
-    let server = MariaDb::start_with(&[
-        "--slow-query-log=ON",
-        "--log-output=TABLE",
-        &format!("--long-query-time={}", LOGGED / 1e3),
-        "--innodb-buffer-pool-size=1G",
-        "--innodb-log-file-size=1G",
-        "--innodb-max-dirty-pages-pct-lwm=0.001",
-    ])?;
+    let logged = format!("--long-query-time={}", LOGGED / 1e3);
+    let logging = ["--slow-query-log=ON", "--log-output=TABLE", &logged];
+    let server = MariaDb::start_with(&[&logging[..], &stored::MARIADB].concat())?;
     let config: MySqlConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;

@@ -194,11 +194,7 @@ fn postgres(most: u64) -> io::Result<Vec<Size>> {
 }
 
 fn mysql(most: u64) -> io::Result<Vec<Size>> {
-    let server = MariaDb::start_with(&[
-        "--innodb-buffer-pool-size=1G",
-        "--innodb-log-file-size=1G",
-        "--innodb-max-dirty-pages-pct-lwm=0.001",
-    ])?;
+    let server = MariaDb::start_with(&stored::MARIADB)?;
     let config: MySqlConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;

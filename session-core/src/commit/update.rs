@@ -392,7 +392,7 @@ fn merged(manager: &Shared, newer: &Record, changes: &mut [Change]) -> Result<Bo
     Ok(body)
 }
 
-/// Waits that grow, from a millisecond to a sixty-fourth of a second.
+/// Waits that grow, from around 1 ms to around 16 ms.
 ///
 /// Only after every second conflict: a refusal brings the newest record there is, and the attempt that follows at once is
 /// ahead of whoever still has to read it. After a wait that record is old, and the next attempt is there to see a newer one.
