@@ -16,7 +16,11 @@ const FAMILY: &str = "echo started; sleep 1000 & echo $! > child; echo $$ > up; 
 fn shell(script: &'static str) -> Launch {
     Launch::new("shell", "/bin/sh")
         .arguments(move |_| vec!["-c".into(), script.into()])
-        .ready(|place| fs::metadata(place.dir().join("up")).map(drop))
+        // The file is there before the line in it: who looks in between finds it empty.
+        .ready(|place| match fs::read_to_string(place.dir().join("up"))?.ends_with('\n') {
+            true => Ok(()),
+            false => Err(io::Error::other("not up yet")),
+        })
 }
 
 /// The letter of `/proc/PID/stat` of the process whose id is in that file; none once it is gone.
