@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "printing is what it does")]
 #![allow(missing_docs, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+mod cores;
 mod goals;
 mod measure;
 mod peers;
@@ -57,6 +58,8 @@ fn main() -> io::Result<()> {
         return Err(io::Error::other(format!("there is no group `{unknown}`: there are {names}")));
     }
     let effort = Effort::new(arguments.iter().any(|argument| argument == "--quick"));
+    // What is started outside of a `Thread` is a server.
+    cores::be_server();
     let mut sections = Vec::new();
     for (_, measure) in GROUPS.iter().filter(|(name, _)| wanted(name)) {
         for section in measure(effort)? {

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
+use crate::cores;
+
 /// A runtime of one thread, whose tasks need not be `Send`. Clones are the same thread.
 #[derive(Debug, Clone)]
 pub struct Thread(Rc<(LocalSet, Runtime)>);
@@ -16,8 +18,11 @@ impl Thread {
         Self(Rc::new((LocalSet::new(), runtime)))
     }
 
-    /// Runs to the end.
+    /// Runs to the end, on the core of the clients.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.0.0.block_on(&self.0.1, future)
+        cores::be_client();
+        let output = self.0.0.block_on(&self.0.1, future);
+        cores::be_server();
+        output
     }
 }

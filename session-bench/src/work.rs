@@ -9,7 +9,7 @@ use session_core::{Body, Clock as _, Header, Record, SystemClock, Value};
 /// What a request does with its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Does not look at it.
+    /// A visitor with a session, which the request does not look at.
     Untouched,
     /// A visitor without a session is looked for, and nothing is stored.
     Anonymous,
@@ -68,7 +68,7 @@ impl Work {
 
     /// Whether its requests come with a session.
     pub const fn has_session(self) -> bool {
-        !matches!(self, Self::Untouched | Self::Anonymous | Self::Create)
+        !matches!(self, Self::Anonymous | Self::Create)
     }
 }
 

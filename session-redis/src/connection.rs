@@ -1,39 +1,77 @@
 //! One open connection: sending commands on it, and noticing when it is of no use any more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, Value, cmd};
 
 use crate::error::{Failure, Fault};
+use crate::server::Server;
 
 /// A connection that is open, as far as we know. Clones share it: commands are sent one after the other without
 /// waiting for each other's answers.
 #[derive(Clone)]
 pub(crate) struct Connection {
     driver: MultiplexedConnection,
-    closed: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+/// What is known of a connection.
+pub(crate) struct State {
+    server: Server,
+    closed: AtomicBool,
     /// A command was given up without an answer, and somebody is finding out what that means.
-    doubted: Arc<AtomicBool>,
+    doubted: AtomicBool,
+    /// How many commands have no answer yet.
+    waiting: AtomicUsize,
+}
+
+impl State {
+    /// Of a connection to that server that is being opened.
+    pub fn new(server: Server) -> Self {
+        let (closed, doubted, waiting) =
+            (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
+        Self { server, closed, doubted, waiting }
+    }
+
+    /// Nothing more is sent on it; what is under way may still be answered.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
 }
 
 impl Connection {
-    /// Over the driver's connection; `closed` is set by whoever sees it end.
-    pub fn new(driver: MultiplexedConnection, closed: Arc<AtomicBool>) -> Self {
-        Self { driver, closed, doubted: Arc::default() }
+    /// Over the driver's connection. Whoever sees it end closes the state.
+    pub const fn new(driver: MultiplexedConnection, state: Arc<State>) -> Self {
+        Self { driver, state }
     }
 
     /// Whether commands should still be sent on it.
     pub fn is_open(&self) -> bool {
-        !self.closed.load(Ordering::Acquire)
+        !self.state.closed.load(Ordering::Acquire)
+    }
+
+    /// How many commands wait for their answer.
+    pub fn waiting(&self) -> usize {
+        self.state.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether both are handles to the same.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
+    /// Opens another one to the same server.
+    pub async fn another(&self) -> Result<Self, Fault> {
+        self.state.server.connect().await.map(|(another, _)| another)
     }
 
     /// Sends a command and waits for its answer. When the future is dropped, the answer is read and thrown away
     /// in its turn: answers are never mixed up.
     pub async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut driver = self.driver.clone();
-        let waiting = Waiting(Some(self));
+        let waiting = Waiting::on(self);
         waiting.end(answer(driver.send_packed_command(command).await))
     }
 
@@ -61,42 +99,46 @@ impl Connection {
             return Ok(Vec::new());
         }
         let mut driver = self.driver.clone();
-        let waiting = Waiting(Some(self));
+        let waiting = Waiting::on(self);
         waiting.end(driver.send_packed_commands(commands, skip, count).await.map_err(failure))
-    }
-
-    /// Nothing more is sent on it; what is under way may still be answered.
-    fn close(&self) {
-        self.closed.store(true, Ordering::Release);
     }
 
     /// Finds out whether a server that owes an answer answers at all; if not, the connection is closed.
     /// Returns at once when somebody is asking already.
     async fn probe(&self) {
-        if self.doubted.swap(true, Ordering::AcqRel) {
+        if self.state.doubted.swap(true, Ordering::AcqRel) {
             return;
         }
         // Not `send`: that this one is given up must not make another.
         let mut driver = self.driver.clone();
         match driver.send_packed_command(&cmd("PING")).await {
-            Ok(_) => self.doubted.store(false, Ordering::Release),
-            Err(_) => self.close(),
+            Ok(_) => self.state.doubted.store(false, Ordering::Release),
+            Err(_) => self.state.close(),
         }
     }
 }
 
 /// A command that has no answer yet. Dropped like that, it puts its connection in doubt: a server that hangs
 /// is found out however short the callers' deadlines are.
-struct Waiting<'a>(Option<&'a Connection>);
+struct Waiting<'a> {
+    connection: &'a Connection,
+    answered: bool,
+}
 
-impl Waiting<'_> {
+impl<'a> Waiting<'a> {
+    fn on(connection: &'a Connection) -> Self {
+        connection.state.waiting.fetch_add(1, Ordering::Relaxed);
+        Self { connection, answered: false }
+    }
+
     fn end<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if let (Some(connection), Err(failure)) = (self.0.take(), &answer) {
+        self.answered = true;
+        if let Err(failure) = &answer {
             // A server that is a replica by now, or has other users: another connection may find another server.
             let of_no_use =
                 matches!(failure, Failure::Lost(_)) || matches!(failure.code(), Some("READONLY" | "NOAUTH"));
             if of_no_use {
-                connection.close();
+                self.connection.state.close();
             }
         }
         answer
@@ -105,8 +147,11 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let (Some(connection), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            let connection = connection.clone();
+        self.connection.state.waiting.fetch_sub(1, Ordering::Relaxed);
+        if !self.answered
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let connection = self.connection.clone();
             runtime.spawn(async move { connection.probe().await });
         }
     }

@@ -1,19 +1,26 @@
-//! The way to one server: a connection that all requests share, replaced when it breaks or hangs.
+//! The way to one server: a few connections that all requests share, replaced when one of them breaks or hangs.
 //!
-//! Requests on a shared connection do not wait for each other's answers, so several connections would not be
-//! faster (docs/redis.md has the measurement), and there is no pool whose connections could go stale. What the
-//! driver's own reconnecting connection does not do is leave a server that hangs.
+//! Requests on a shared connection do not wait for each other's answers, so there is no pool whose connections could
+//! run out or go stale. One is enough as long as nobody else waits on it. Under load there are up to [`MOST`], so that
+//! the server works on one batch while we work on another (docs/redis.md has the measurement). What the driver's own
+//! reconnecting connection does not do is leave a server that hangs.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Cmd, Value};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::connection::Connection;
 use crate::error::{Failure, Fault};
 use crate::server::{Server, expect_mode};
+
+/// How many connections there are to one server.
+const MOST: usize = 4;
+/// A server that refuses another one is not asked again before this time.
+const REST: Duration = Duration::from_secs(1);
 
 /// How a connection to the right server is made. Displayed, it says which server that is.
 #[async_trait]
@@ -49,7 +56,10 @@ pub(crate) struct Link(Arc<Shared>);
 
 struct Shared {
     way: Box<dyn Connect>,
-    connection: Mutex<Option<Connection>>,
+    /// To the same server, all of them: after a failover two would lead to different ones.
+    connections: Mutex<Vec<Connection>>,
+    /// Held by the one who opens another one beside them.
+    growing: Arc<tokio::sync::Mutex<()>>,
     /// Held by the one who connects; keeps what came of the last failed attempt for those who waited for it.
     connecting: tokio::sync::Mutex<Option<(Instant, Fault)>>,
 }
@@ -59,7 +69,8 @@ impl Link {
     pub fn new(way: impl Connect) -> Self {
         Self(Arc::new(Shared {
             way: Box::new(way),
-            connection: Mutex::default(),
+            connections: Mutex::default(),
+            growing: Arc::default(),
             connecting: tokio::sync::Mutex::default(),
         }))
     }
@@ -105,7 +116,7 @@ impl Link {
             Ok(connection) => {
                 tracing::debug!(server = %self.0.way, "connected");
                 *failed = None;
-                *self.slot() = Some(connection.clone());
+                self.connections().push(connection.clone());
                 Ok(connection)
             }
             Err(fault) => {
@@ -119,11 +130,44 @@ impl Link {
         }
     }
 
+    /// The one on which the fewest wait.
     fn current(&self) -> Option<Connection> {
-        self.slot().as_ref().filter(|connection| connection.is_open()).cloned()
+        let mut connections = self.connections();
+        // One that has ended is enough to know: the server is gone, or another one by now.
+        if !connections.iter().all(Connection::is_open) {
+            connections.clear();
+        }
+        let best = connections.iter().min_by_key(|connection| connection.waiting())?.clone();
+        let more = connections.len() < MOST;
+        drop(connections);
+        if more && best.waiting() > 0 {
+            self.grow(&best);
+        }
+        Some(best)
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Connection>> {
-        self.0.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Opens another connection to that server without anybody waiting for it, unless somebody does so already.
+    fn grow(&self, beside: &Connection) {
+        let Ok(growing) = Arc::clone(&self.0.growing).try_lock_owned() else { return };
+        let (link, beside) = (self.clone(), beside.clone());
+        tokio::spawn(async move {
+            match beside.another().await {
+                Ok(another) => {
+                    let mut connections = link.connections();
+                    if connections.iter().any(|connection| connection.is(&beside)) {
+                        connections.push(another);
+                    }
+                }
+                Err(fault) => {
+                    tracing::debug!(server = %link.0.way, error = %fault, "no further connection");
+                    sleep(REST).await;
+                }
+            }
+            drop(growing);
+        });
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::SendError;
@@ -14,7 +13,7 @@ use redis::{
 use session_core::{ErrorKind, Result};
 
 use crate::config::{Address, CONNECT_TIMEOUT, Login, RESPONSE_TIMEOUT, RedisConfig};
-use crate::connection::Connection;
+use crate::connection::{Connection, State};
 use crate::error::{Fault, NO_ANSWER};
 
 /// How servers are connected to, whichever they are: login, TLS and times.
@@ -110,11 +109,11 @@ impl Server {
 
     /// Opens a connection and asks the server what it is.
     pub async fn connect(&self) -> Result<(Connection, Hello), Fault> {
-        let closed = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&closed);
+        let state = Arc::new(State::new(self.clone()));
+        let noticed = Arc::clone(&state);
         let notice = move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
-                flag.store(true, Ordering::Release);
+                noticed.close();
             }
             Ok::<(), SendError>(())
         };
@@ -137,7 +136,7 @@ impl Server {
             // The user may not ask; whatever is wrong will show.
             _ => Hello::default(),
         };
-        Ok((Connection::new(driver, closed), hello))
+        Ok((Connection::new(driver, state), hello))
     }
 }
 

@@ -196,6 +196,6 @@ async fn checklist_31_dropped_futures_never_mix_up_answers() {
         answered += client.await.unwrap();
     }
     assert!(answered > 0 && answered < 3_200, "{answered} of 3,200: nothing was dropped, or everything");
-    // Giving up is no reason to connect anew.
-    assert_eq!(proxy.counts().connections, 1);
+    // Giving up is no reason to connect anew: there are as many as so much load has, and no more.
+    assert_eq!(proxy.counts().connections, 4);
 }

@@ -197,3 +197,46 @@ async fn counting_walks_through_its_own_keys_and_never_asks_for_all() {
     assert!(counted.iter().all(|(name, _)| matches!(name.as_str(), "scan" | "getrange")), "{counted:?}");
     assert_eq!(other.count().await.unwrap(), Some(1));
 }
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn requests_share_one_connection_and_four_when_many_wait() {
+    let server = Redis::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    let provider = connect(&format!("redis://:session@{}", proxy.address())).await;
+    let id = id();
+    for _ in 0..20 {
+        assert!(provider.read(&id, IDLE).await.unwrap().is_none());
+    }
+    assert_eq!(proxy.counts().connections, 1);
+
+    proxy.delay_answers(Duration::from_millis(5));
+    for _ in 0..20 {
+        let reads = (0..64).map(|_| {
+            let (provider, id) = (provider.clone(), id.clone());
+            tokio::spawn(async move { provider.read(&id, IDLE).await.unwrap() })
+        });
+        for read in reads.collect::<Vec<_>>() {
+            assert!(read.await.unwrap().is_none());
+        }
+    }
+    assert_eq!(proxy.counts().connections, 4);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_server_that_takes_no_further_connection_is_used_over_the_one_there_is() {
+    let server = Redis::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    let provider = connect(&format!("redis://:session@{}", proxy.address())).await;
+    proxy.refuse();
+    proxy.delay_answers(Duration::from_millis(5));
+    let reads = (0..64).map(|_| {
+        let provider = provider.clone();
+        tokio::spawn(async move { provider.read(&id(), IDLE).await.unwrap() })
+    });
+    for read in reads.collect::<Vec<_>>() {
+        assert!(read.await.unwrap().is_none());
+    }
+    assert_eq!(proxy.counts().connections, 1);
+}

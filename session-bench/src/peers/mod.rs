@@ -18,6 +18,9 @@ use crate::measure::{Client, Role, Subject};
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
+/// A cookie of the usual length.
+const FOREIGN: &str = "session=0123456789abcdefghijABCDEFGHIJ01";
+
 /// The web framework without sessions.
 pub fn floor(thread: &Thread, job: Job) -> Subject {
     axum(Role::Floor, "axum", thread, floor::app(), job)
@@ -68,7 +71,8 @@ impl Visitor {
     pub async fn new(app: Router, work: Work) -> Self {
         let mut visitor = Self { app, work, cookies: None, ready: Vec::new() };
         if work.has_session() {
-            visitor.cookies = visitor.create().await;
+            // Where there are no sessions, the request is the same.
+            visitor.cookies = visitor.create().await.or(Some(HeaderValue::from_static(FOREIGN)));
         }
         visitor
     }

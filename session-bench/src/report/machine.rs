@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::cores;
+
 /// The crates whose versions belong to the figures.
 const CRATES: [&str; 15] = [
     "actix-session",
@@ -29,10 +31,10 @@ pub fn description() -> String {
     let memory = field(&memory, "MemTotal").and_then(|total| total.split(' ').next()?.parse::<u64>().ok());
     let memory = memory.map(|kib| format!(", {} GB", kib / 1_000_000)).unwrap_or_default();
     let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
-        "{cores} cores, {model}{memory}, {} {}. Servers run beside it and are reached over the loopback.\n\n\
-         Crates: {}.",
+        "{} cores, {model}{memory}, {} {}. Clients run on the first core, servers on the others, and are reached over the \
+         loopback.\n\nCrates: {}.",
+        cores::count(),
         std::env::consts::OS,
         system.trim(),
         versions().join(", ")

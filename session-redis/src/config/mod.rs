@@ -86,7 +86,7 @@ impl RedisConfig {
     /// - `redis://`, `rediss://`, `redis+cluster://`, `redis+sentinel://`, `unix://`
     ///
     /// Everything after the addresses may be left out. The size of the pool, the idle times and the retries
-    /// are checked and have no effect: each server is talked to over one connection that all requests share.
+    /// are checked and have no effect: all requests share a few connections to each server.
     ///
     /// [`Config`](session_core::ErrorKind::Config) when it cannot be read. The message never repeats the text,
     /// which may hold a password.
