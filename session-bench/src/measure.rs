@@ -145,6 +145,8 @@ pub fn measure(mut subjects: Vec<Subject>, effort: Effort) -> Vec<Figure> {
 /// How many requests fill a batch. It warms the subject up as well.
 fn size(subject: &mut Subject, batch: Duration) -> usize {
     let batch = batch.as_secs_f64() * 1e6;
+    // The first requests open connections, and say nothing of those that follow.
+    (subject.run)(64);
     let mut size = 16;
     loop {
         let each = (subject.run)(size);
