@@ -119,7 +119,7 @@ impl MySqlProvider {
         let key = key(id);
         let statement = || self.statements.read.query().bind(&key);
         let rows = self.client.fetch(operation, statement).await?;
-        rows.first().map(|row| self.record(operation, row)).transpose()
+        rows.first().map_or(Ok(None), |row| self.record(operation, row))
     }
 
     async fn refused(&self, operation: &'static str, id: &StorageId) -> Result<WriteOutcome> {
@@ -145,15 +145,16 @@ impl MySqlProvider {
         Err(contended("write"))
     }
 
-    /// The record of a row that begins with the data and the time that is left.
-    fn record(&self, operation: &'static str, row: &MySqlRow) -> Result<Record> {
-        let data: Option<Vec<u8>> = self.column(operation, row, 0)?;
+    /// The record of a row that begins with the data and the time that is left; none when that has run out.
+    fn record(&self, operation: &'static str, row: &MySqlRow) -> Result<Option<Record>> {
         let left: i64 = self.column(operation, row, 1)?;
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return Ok(None) };
+        let data: Option<Vec<u8>> = self.column(operation, row, 0)?;
         let decoded = Record::decode(data.unwrap_or_default());
         let mut record = decoded.map_err(|error| error.in_engine(ENGINE).during(operation))?;
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        record.header.deadline = self.clock.now().after(left).min(record.header.absolute);
-        Ok(record)
+        let deadline = self.clock.now().after(Duration::from_millis(left));
+        record.header.deadline = deadline.min(record.header.absolute);
+        Ok(Some(record))
     }
 
     fn column<'r, T>(&self, operation: &'static str, row: &'r MySqlRow, index: usize) -> Result<T>

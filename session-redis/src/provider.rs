@@ -84,8 +84,9 @@ impl RedisProvider {
 
     async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Result<Value, Failure> {
         let command = |name: &str, script: &str| {
-            let mut command = cmd(name);
-            command.arg(script).arg(1).arg(key).arg(arguments);
+            let size: usize = arguments.iter().map(|argument| argument.len()).sum();
+            let mut command = Cmd::with_capacity(4 + arguments.len(), script.len() + key.len() + size + 20);
+            command.arg(name).arg(script).arg(1).arg(key).arg(arguments);
             command
         };
         match self.route.send(key, &command("EVALSHA", &script.sha)).await {
@@ -125,8 +126,8 @@ impl Provider for RedisProvider {
     /// One `GETEX`.
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
         let key = self.key(id);
-        let mut command = cmd("GETEX");
-        command.arg(&key).arg("PX").arg(millis(idle));
+        let mut command = Cmd::with_capacity(4, key.len() + 40);
+        command.arg("GETEX").arg(&key).arg("PX").arg(millis(idle));
         let answer = self.route.send(&key, &command).await.map_err(Failure::of_read)?;
         let Some(mut record) = record(answer, ErrorKind::Unavailable)? else { return Ok(None) };
         if record.is_live() {

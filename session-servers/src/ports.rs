@@ -24,16 +24,20 @@ impl Port {
     /// Reserves a port on which nobody listens.
     pub fn reserve() -> io::Result<Self> {
         let start = RandomState::new().hash_one(std::process::id());
-        for step in 0..u64::from(COUNT) {
-            let offset = (start.wrapping_add(step)) % u64::from(COUNT);
-            let number = FIRST + u16::try_from(offset).unwrap_or_default();
-            // A listener on any address would get in the way of a server that binds all of them.
-            let free = TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)).is_ok();
-            if let (true, Ok(udp_twin)) = (free, UdpSocket::bind((Ipv4Addr::LOCALHOST, number))) {
-                return Ok(Self { number, _udp_twin: udp_twin });
-            }
-        }
-        Err(io::Error::other(format!("no free port from {FIRST} to {}", FIRST + COUNT - 1)))
+        let numbers = (0..u64::from(COUNT)).map(|step| (start.wrapping_add(step)) % u64::from(COUNT));
+        let mut numbers = numbers.map(|offset| FIRST + u16::try_from(offset).unwrap_or_default());
+        numbers
+            .find_map(Self::with)
+            .ok_or_else(|| io::Error::other(format!("no free port from {FIRST} to {}", FIRST + COUNT - 1)))
+    }
+
+    /// This port, unless somebody has it.
+    fn with(number: u16) -> Option<Self> {
+        // First, so that nobody's reserved port is looked at: for that moment its server could not listen.
+        let udp_twin = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
+        // A listener on any address would get in the way of a server that binds all of them.
+        TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)).ok()?;
+        Some(Self { number, _udp_twin: udp_twin })
     }
 
     /// The port's number.
@@ -44,6 +48,8 @@ impl Port {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -54,5 +60,17 @@ mod tests {
         numbers.dedup();
         assert_eq!(numbers.len(), 50);
         assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, numbers[0])).is_ok());
+    }
+
+    #[test]
+    fn a_reserved_port_is_not_even_looked_at_by_others() {
+        let port = Port::reserve().unwrap();
+        let number = port.number();
+        let others = thread::spawn(move || (0..20_000).all(|_| Port::with(number).is_none()));
+        while !others.is_finished() {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, number));
+            assert!(listener.is_ok(), "{listener:?}");
+        }
+        assert!(others.join().unwrap());
     }
 }

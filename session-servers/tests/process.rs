@@ -17,9 +17,9 @@ fn shell(script: &'static str) -> Launch {
     Launch::new("shell", "/bin/sh")
         .arguments(move |_| vec!["-c".into(), script.into()])
         // The file is there before the line in it: who looks in between finds it empty.
-        .ready(|place| match fs::read_to_string(place.dir().join("up"))?.ends_with('\n') {
-            true => Ok(()),
-            false => Err(io::Error::other("not up yet")),
+        .ready(|place| {
+            let up = fs::read_to_string(place.dir().join("up"))?;
+            if up.ends_with('\n') { Ok(()) } else { Err(io::Error::other("not up yet")) }
         })
 }
 

@@ -23,7 +23,8 @@ pin_project! {
         inner: F,
         // None when an outer layer of the same manager does the work.
         own: Option<Own<H>>,
-        releasing: Option<Releasing<B>>,
+        // Apart, because most releases end at once, and this is moved about before it is polled.
+        releasing: Option<Box<Releasing<B>>>,
     }
 }
 
@@ -59,23 +60,24 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(own) = this.own else { return this.inner.poll(context) };
-        let releasing = match this.releasing {
-            Some(releasing) => releasing,
-            none => {
-                let response = own.ask_hook(ready!(this.inner.poll(context))?);
-                if own.slot.is_poisoned() {
-                    return Poll::Ready(Ok(own.after_panic(response)));
-                }
-                match own.release() {
-                    Some(release) => none.insert(Releasing { response: Some(response), release }),
-                    None => return Poll::Ready(Ok(own.guarded(response))),
-                }
+        if let Some(releasing) = this.releasing {
+            let released = ready!(Pin::new(&mut releasing.release).poll(context));
+            let response = releasing.response.take().map(|response| own.answer(released, response));
+            // A future is not polled again after it has answered; one that is stays silent.
+            return response.map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+        }
+        let response = own.ask_hook(ready!(this.inner.poll(context))?);
+        if own.slot.is_poisoned() {
+            return Poll::Ready(Ok(own.after_panic(response)));
+        }
+        let Some(mut release) = own.release() else { return Poll::Ready(Ok(own.guarded(response))) };
+        match Pin::new(&mut release).poll(context) {
+            Poll::Ready(released) => Poll::Ready(Ok(own.answer(released, response))),
+            Poll::Pending => {
+                *this.releasing = Some(Box::new(Releasing { response: Some(response), release }));
+                Poll::Pending
             }
-        };
-        let released = ready!(Pin::new(&mut releasing.release).poll(context));
-        let response = releasing.response.take().map(|response| own.answer(released, response));
-        // A future is not polled again after it has answered; one that is stays silent.
-        response.map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+        }
     }
 }
 
