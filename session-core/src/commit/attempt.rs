@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::Span;
 use tracing::instrument::{Instrument as _, Instrumented};
 
@@ -47,7 +47,8 @@ impl Operation {
     /// When half of the time that is left is up.
     fn half(&self) -> Instant {
         let now = Instant::now();
-        now + self.end().saturating_duration_since(now) / 2
+        let end = *self.end.get_or_init(|| now + self.allowed);
+        now + end.saturating_duration_since(now) / 2
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -86,7 +87,7 @@ impl Operation {
     {
         let answer = match begun {
             Poll::Ready(answer) => answer,
-            Poll::Pending => self.within(self.half(), first).await,
+            Poll::Pending => self.finished(self.half(), first).await,
         };
         let repeated = match answer {
             Ok(value) => return Ok(Answer { value, repeated: false }),
@@ -96,7 +97,7 @@ impl Operation {
         };
         sleep(jitter(Duration::from_millis(10))).await;
         let second = attempt().instrument(self.span());
-        match self.within(self.end(), second).await {
+        match timeout_at(self.end(), second).await.unwrap_or_else(|_| Err(self.timed_out())) {
             Ok(value) => Ok(Answer { value, repeated }),
             Err(error) if repeated && error.kind() == ErrorKind::Unavailable => {
                 let message = "an earlier attempt was not answered";
@@ -106,8 +107,19 @@ impl Operation {
         }
     }
 
-    async fn within<T>(&self, until: Instant, attempt: impl Future<Output = Result<T>>) -> Result<T> {
-        timeout_at(until, attempt).await.unwrap_or_else(|_| Err(self.timed_out()))
+    /// Waits for an attempt that has been polled a moment ago, by this task: it is not asked again at once.
+    async fn finished<T>(&self, until: Instant, attempt: impl Future<Output = Result<T>>) -> Result<T> {
+        let (mut attempt, mut timer) = (pin!(attempt), pin!(sleep_until(until)));
+        let mut asked = true;
+        poll_fn(|context| {
+            if !std::mem::take(&mut asked)
+                && let Poll::Ready(answer) = attempt.as_mut().poll(context)
+            {
+                return Poll::Ready(answer);
+            }
+            timer.as_mut().poll(context).map(|()| Err(self.timed_out()))
+        })
+        .await
     }
 
     fn span(&self) -> Span {
