@@ -114,8 +114,8 @@ impl Launch {
             let process = Process { launch: Arc::clone(&launch), place, child: Mutex::new(Some(child)) };
             match process.wait_until_ready() {
                 Ok(()) => return Ok(process),
-                // Somebody took the port between our look and the server's: again, elsewhere.
-                Err(_) if tries > 0 && !process.is_running() && process.place.lost_a_port() => {}
+                // Somebody had the port between our look and the server's: again, elsewhere.
+                Err(_) if tries > 0 && !process.is_running() && process.lost_a_port() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -208,11 +208,6 @@ impl Place {
     fn log_file(&self) -> PathBuf {
         self.dir().join("server.log")
     }
-
-    fn lost_a_port(&self) -> bool {
-        let can_bind = |port: &Port| TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).is_ok();
-        !self.ports.iter().all(can_bind)
-    }
 }
 
 /// A server that was started, and may be stopped by now. Dropping it kills it and removes its directory.
@@ -291,6 +286,12 @@ impl Process {
         self.stop()?;
         *self.child() = Some(self.launch.run(&self.place)?);
         self.wait_until_ready()
+    }
+
+    /// Whether it ended because somebody else listens on its port, or did a moment ago.
+    fn lost_a_port(&self) -> bool {
+        let can_bind = |port: &Port| TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).is_ok();
+        !self.place.ports.iter().all(can_bind) || self.log().contains("Address already in use")
     }
 
     fn signal_all(&self, signal: Signal) -> io::Result<()> {

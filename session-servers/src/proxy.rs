@@ -131,7 +131,7 @@ impl Proxy {
         let mut acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner);
         if acceptor.is_none() {
             self.shared.refusing.store(false, SeqCst);
-            let listener = TcpListener::bind(self.address())?;
+            let listener = self.port.listen()?;
             let (shared, server) = (Arc::clone(&self.shared), self.server);
             *acceptor = Some(thread::spawn(move || shared.serve(&listener, server)));
         }

@@ -3,7 +3,9 @@
 
 use session_servers::proxy::Proxy;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -148,4 +150,21 @@ fn delayed_answers_come_that_much_later() {
     assert!(start.elapsed() >= Duration::from_millis(100));
     proxy.delay_answers(Duration::ZERO);
     assert_eq!(client.ask("abc").unwrap(), "abc");
+}
+
+#[test]
+fn a_proxy_starts_also_while_the_process_forks() {
+    let (stop, server) = (AtomicBool::new(false), SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    Command::new("true").status().unwrap();
+                }
+            });
+        }
+        let started: io::Result<Vec<_>> = (0..300).map(|_| Proxy::start(server)).collect();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(started.unwrap().len(), 300);
+    });
 }
