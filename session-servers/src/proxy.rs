@@ -23,7 +23,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A proxy on a loopback port. Dropping it cuts its connections and closes the port.
 #[derive(Debug)]
@@ -123,6 +123,11 @@ impl Proxy {
             // Wakes the thread that waits for a connection; it sees the order and closes the port.
             let _ = TcpStream::connect(self.address());
             let _ = acceptor.join();
+            // What was forked meanwhile has the listener until it becomes another program.
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while TcpStream::connect(self.address()).is_ok() && Instant::now() < deadline {
+                sleep(Duration::from_millis(1));
+            }
         }
     }
 

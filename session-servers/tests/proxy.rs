@@ -3,9 +3,7 @@
 
 use session_servers::proxy::Proxy;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,8 +41,13 @@ impl Client {
     fn ask(&mut self, message: &str) -> io::Result<String> {
         self.0.write_all(message.as_bytes())?;
         let mut buffer = [0; 1024];
-        let length = self.0.read(&mut buffer)?;
-        Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+        loop {
+            match self.0.read(&mut buffer) {
+                // A read with a time-out is not begun again by the system.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return Ok(String::from_utf8_lossy(&buffer[..read?]).into_owned()),
+            }
+        }
     }
 
     fn is_cut(&mut self) -> bool {
@@ -150,21 +153,4 @@ fn delayed_answers_come_that_much_later() {
     assert!(start.elapsed() >= Duration::from_millis(100));
     proxy.delay_answers(Duration::ZERO);
     assert_eq!(client.ask("abc").unwrap(), "abc");
-}
-
-#[test]
-fn a_proxy_starts_also_while_the_process_forks() {
-    let (stop, server) = (AtomicBool::new(false), SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    Command::new("true").status().unwrap();
-                }
-            });
-        }
-        let started: io::Result<Vec<_>> = (0..300).map(|_| Proxy::start(server)).collect();
-        stop.store(true, Ordering::Relaxed);
-        assert_eq!(started.unwrap().len(), 300);
-    });
 }
