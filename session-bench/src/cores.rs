@@ -36,6 +36,8 @@ pub fn be_server() {
 
 fn be_on(cores: &[usize]) {
     let mut set = CpuSet::new();
-    cores.iter().for_each(|core| set.set(*core));
+    for core in cores {
+        set.set(*core);
+    }
     sched_setaffinity(None, &set).expect("a core that this process may use");
 }
