@@ -20,17 +20,15 @@ pub fn count() -> usize {
 
 /// Puts this thread, and what it starts from now on, where clients run.
 pub fn be_client() {
-    if let [first, _, ..] = &ALL[..] {
-        be_on(&[*first]);
+    if count() > 1 {
+        be_on(&ALL[..1]);
     }
 }
 
 /// Puts this thread, and what it starts from now on, where servers run.
 pub fn be_server() {
-    if let [_, others @ ..] = &ALL[..]
-        && !others.is_empty()
-    {
-        be_on(others);
+    if count() > 1 {
+        be_on(&ALL[1..]);
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A read slides the idle deadline in the same round trip (`GETEX`); a create, a conditional write and a destroy
 //! take one each. Writes are compared and set on the server. Each server is talked to over one connection that all
-//! requests share, and over up to four while several wait; they are replaced when one breaks, and when the server hangs. What a failover may undo, which
-//! eviction policy to choose and which rights are needed is in `docs/redis.md`.
+//! requests share, and over up to four while several wait; they are replaced when one breaks, and when the server
+//! hangs. What a failover may undo, which eviction policy to choose and which rights are needed is in `docs/redis.md`.
 //!
 //! ```no_run
 //! use session_redis::RedisConfig;

@@ -13,7 +13,7 @@ use session_core::{Condition, ErrorKind, Manager, Provider, Token, WriteOutcome}
 use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::{Cluster, Redis};
-use support::{IDLE, connect, count, counter, increment, manager, next, stored};
+use support::{IDLE, connect, count, counter, increment, manager, next, proxied, stored};
 
 /// How increments ended.
 #[derive(Debug, Default, Clone, Copy)]
@@ -80,7 +80,7 @@ async fn lose_answers_while_others_write(managers: [Manager; 2], proxies: &[Prox
 async fn checklist_32_no_write_counts_twice_when_answers_are_lost() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
-    let through = format!("redis://:session@{}", proxy.address());
+    let through = proxied(&proxy);
     let managers = [manager(&through, DEADLINE).await, manager(&server.url(), DEADLINE).await];
     lose_answers_while_others_write(managers, &[proxy]).await;
 }
@@ -98,7 +98,7 @@ async fn checklist_32_no_write_counts_twice_when_a_clusters_answers_are_lost() {
 #[ignore = "needs a server: cargo xtask test"]
 async fn checklist_32_no_write_counts_twice_when_the_driver_sends_it_again() {
     let cluster = Cluster::start_behind_proxies().unwrap();
-    let nodes = cluster.proxies().iter().map(|proxy| format!("redis://:session@{}", proxy.address()));
+    let nodes = cluster.proxies().iter().map(proxied);
     let client = ClusterClient::builder(nodes).min_retry_wait(1).max_retry_wait(20).build().unwrap();
     let own = async || {
         let provider = RedisProvider::from_connection(client.get_async_connection().await.unwrap());
@@ -112,7 +112,7 @@ async fn checklist_32_no_write_counts_twice_when_the_driver_sends_it_again() {
 async fn a_write_whose_answer_was_lost_is_recognised_after_up_to_seven_others() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
-    let ours = connect(&format!("redis://:session@{}", proxy.address())).await;
+    let ours = connect(&proxied(&proxy)).await;
     let theirs = connect(&server.url()).await;
     let (id, first) = stored(&ours).await;
     let warm = next(&first, 2);
@@ -140,7 +140,7 @@ async fn a_write_whose_answer_was_lost_is_recognised_after_up_to_seven_others() 
 async fn a_create_and_a_destroy_whose_answers_are_lost_are_of_unknown_outcome() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
-    let provider = connect(&format!("redis://:session@{}", proxy.address())).await;
+    let provider = connect(&proxied(&proxy)).await;
     let (id, record) = (support::id(), support::session(1));
     proxy.lose_answers(1, b"SET");
     let create = provider.write(&id, &record, Condition::Absent, IDLE).await;

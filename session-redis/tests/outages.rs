@@ -8,12 +8,8 @@ use std::time::{Duration, Instant};
 use session_core::{Condition, ErrorKind, Provider, WriteOutcome};
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
-use support::{IDLE, config, connect, id, next, number, session, stored};
+use support::{IDLE, config, connect, id, next, number, proxied, session, stored};
 use tokio::time::{sleep, timeout};
-
-fn proxied(proxy: &Proxy) -> String {
-    format!("redis://:session@{}", proxy.address())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]

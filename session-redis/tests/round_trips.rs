@@ -6,9 +6,10 @@ mod support;
 use std::time::Duration;
 
 use session_core::{Condition, DestroyOutcome, Provider, State, WriteOutcome};
+use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
-use support::{IDLE, config, connect, id, manager, next, number, session, stored};
+use support::{IDLE, config, connect, id, manager, next, number, proxied, session, stored};
 
 /// The commands that the server ran meanwhile, the connection's own greeting not among them.
 async fn commands<F: Future>(server: &Redis, work: F) -> (Vec<(String, u64)>, F::Output) {
@@ -73,7 +74,7 @@ async fn every_call_is_one_command() {
 async fn a_request_costs_the_round_trips_that_are_promised() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
-    let manager = manager(&format!("redis://:session@{}", proxy.address()), Duration::from_secs(5)).await;
+    let manager = manager(&proxied(&proxy), Duration::from_secs(5)).await;
     let trips =
         async |what: &str, expected: u64, work: &dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = ()>>>| {
             let before = proxy.counts();
@@ -198,27 +199,31 @@ async fn counting_walks_through_its_own_keys_and_never_asks_for_all() {
     assert_eq!(other.count().await.unwrap(), Some(1));
 }
 
+/// So many reads at the same time, each of a session that is not there.
+async fn read_at_once(provider: &RedisProvider, count: usize) {
+    let reads = (0..count).map(|_| {
+        let provider = provider.clone();
+        tokio::spawn(async move { provider.read(&id(), IDLE).await.unwrap() })
+    });
+    for read in reads.collect::<Vec<_>>() {
+        assert!(read.await.unwrap().is_none());
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn requests_share_one_connection_and_four_when_many_wait() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
-    let provider = connect(&format!("redis://:session@{}", proxy.address())).await;
-    let id = id();
+    let provider = connect(&proxied(&proxy)).await;
     for _ in 0..20 {
-        assert!(provider.read(&id, IDLE).await.unwrap().is_none());
+        read_at_once(&provider, 1).await;
     }
     assert_eq!(proxy.counts().connections, 1);
 
     proxy.delay_answers(Duration::from_millis(5));
     for _ in 0..20 {
-        let reads = (0..64).map(|_| {
-            let (provider, id) = (provider.clone(), id.clone());
-            tokio::spawn(async move { provider.read(&id, IDLE).await.unwrap() })
-        });
-        for read in reads.collect::<Vec<_>>() {
-            assert!(read.await.unwrap().is_none());
-        }
+        read_at_once(&provider, 64).await;
     }
     assert_eq!(proxy.counts().connections, 4);
 }
@@ -228,15 +233,9 @@ async fn requests_share_one_connection_and_four_when_many_wait() {
 async fn a_server_that_takes_no_further_connection_is_used_over_the_one_there_is() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
-    let provider = connect(&format!("redis://:session@{}", proxy.address())).await;
+    let provider = connect(&proxied(&proxy)).await;
     proxy.refuse();
     proxy.delay_answers(Duration::from_millis(5));
-    let reads = (0..64).map(|_| {
-        let provider = provider.clone();
-        tokio::spawn(async move { provider.read(&id(), IDLE).await.unwrap() })
-    });
-    for read in reads.collect::<Vec<_>>() {
-        assert!(read.await.unwrap().is_none());
-    }
+    read_at_once(&provider, 64).await;
     assert_eq!(proxy.counts().connections, 1);
 }

@@ -9,6 +9,7 @@ use session_core::{
     Version, WriteOutcome,
 };
 use session_redis::{RedisConfig, RedisProvider};
+use session_servers::proxy::Proxy;
 
 pub const IDLE: Duration = Duration::from_secs(1_800);
 
@@ -40,6 +41,11 @@ pub fn number(record: &Record) -> u64 {
 
 pub async fn connect(url: &str) -> RedisProvider {
     config(url).connect().await.unwrap()
+}
+
+/// How to connect through a proxy in front of a server.
+pub fn proxied(proxy: &Proxy) -> String {
+    format!("redis://:session@{}", proxy.address())
 }
 
 pub fn config(url: &str) -> RedisConfig {
