@@ -49,11 +49,12 @@ impl Fill {
 pub async fn postgres(pool: &PgPool, fill: Fill) -> sqlx::Result<()> {
     let data = Shape::USUAL.record(LIFETIME).encode().expect("encoded");
     for (from, to) in fill.chunks() {
-        let rows = "INSERT INTO session (session_key, session_data, session_expiry, session_absolute, version) \
+        let rows = "INSERT INTO session \
+            (session_key, session_data, session_expiry, collect_after, session_absolute, version) \
             SELECT encode(sha256(n::text::bytea), 'hex'), $1, \
-            CASE WHEN $4 > 0 AND n % greatest($4, 1) = 0 \
-            THEN now() - random() * interval '1 hour' ELSE now() + (1 + random()) * interval '6 hours' END, \
-            now() + interval '1 day', n FROM generate_series($2, $3 - 1) AS n";
+            ending, date_bin('131072 ms', ending, 'epoch') + '131072 ms', now() + interval '1 day', n \
+            FROM (SELECT n, CASE WHEN $4 > 0 AND n % greatest($4, 1) = 0 THEN now() - random() * interval '1 hour' \
+            ELSE now() + (1 + random()) * interval '6 hours' END AS ending FROM generate_series($2, $3 - 1) AS n) rows";
         let rows = sqlx::query(rows).bind(&data).bind(from.cast_signed()).bind(to.cast_signed());
         rows.bind(fill.every().cast_signed()).execute(pool).await?;
     }
@@ -69,9 +70,11 @@ pub async fn mysql(pool: &MySqlPool, fill: Fill) -> sqlx::Result<()> {
     for (from, to) in fill.chunks() {
         let numbers = format!("seq_{from}_to_{}", to - 1);
         let rows = format!(
-            "INSERT INTO session (session_key, session_data, session_expiry, session_absolute, version) \
-             SELECT sha2(seq, 256), ?, (UNIX_TIMESTAMP() + IF(? > 0 AND seq % greatest(?, 1) = 0, \
-             -3600 * rand(), 21600 * (1 + rand()))) * 1000, (UNIX_TIMESTAMP() + 86400) * 1000, seq FROM {numbers}"
+            "INSERT INTO session \
+             (session_key, session_data, session_expiry, collect_after, session_absolute, version) \
+             SELECT sha2(seq, 256), ?, @ending := (UNIX_TIMESTAMP() + IF(? > 0 AND seq % greatest(?, 1) = 0, \
+             -3600 * rand(), 21600 * (1 + rand()))) * 1000, @ending | 131071, \
+             (UNIX_TIMESTAMP() + 86400) * 1000, seq FROM {numbers}"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(rows)).bind(&data);
         rows.bind(fill.every()).bind(fill.every()).execute(pool).await?;
@@ -89,5 +92,5 @@ pub async fn mysql(pool: &MySqlPool, fill: Fill) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// How long they live, in the record and in the rows.
+/// How long they live, in the record and in the rows. The engines round the end of that up to 131,072 ms.
 const LIFETIME: Duration = Duration::from_hours(12);

@@ -8,7 +8,7 @@ use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{Client, Effect, Executed, Pool, TableName, collect, key};
+use session_sql::{Client, Effect, Executed, Pool, TableName, collect, key, step};
 use sqlx::Row;
 use sqlx::mysql::{MySql, MySqlArguments, MySqlPool, MySqlRow};
 use sqlx::query::Query;
@@ -172,6 +172,7 @@ struct Stored {
     key: String,
     data: Vec<u8>,
     idle: u64,
+    below: u64,
     absolute: u64,
     version: u64,
     owner: Option<[u8; 32]>,
@@ -182,10 +183,12 @@ impl Stored {
     fn new(id: &StorageId, record: &Record, ttl: Duration, clock: &dyn Clock) -> Result<Self> {
         let header = &record.header;
         let absolute = header.absolute.since(clock.now());
+        let idle = ttl.min(absolute);
         Ok(Self {
             key: key(id),
             data: record.encode()?,
-            idle: milliseconds(ttl.min(absolute)),
+            idle: milliseconds(idle),
+            below: below(idle),
             absolute: milliseconds(absolute),
             version: header.version().0,
             owner: header.owner.map(|owner| owner.0),
@@ -193,22 +196,25 @@ impl Stored {
         })
     }
 
-    /// Binds the six arguments before the key.
+    /// Binds the eight arguments before the key.
     fn bind(&self, statement: &Statement) -> Bound {
         statement
             .query()
             .bind(&self.data)
             .bind(self.idle)
+            .bind(self.idle)
+            .bind(self.below)
             .bind(self.absolute)
             .bind(self.version)
             .bind(self.owner())
             .bind(self.moved)
     }
 
-    /// Binds seven pairs of arguments, the key included.
+    /// Binds nine pairs of arguments, the key included.
     fn bind_with(&self, other: &Self, statement: &Statement) -> Bound {
         let query = statement.query().bind(&self.data).bind(&other.data);
-        let query = query.bind(self.idle).bind(other.idle).bind(self.absolute).bind(other.absolute);
+        let query = query.bind(self.idle).bind(other.idle).bind(self.idle).bind(other.idle);
+        let query = query.bind(self.below).bind(other.below).bind(self.absolute).bind(other.absolute);
         let query = query.bind(self.version).bind(other.version).bind(self.owner()).bind(other.owner());
         query.bind(self.moved).bind(other.moved).bind(&self.key).bind(&other.key)
     }
@@ -251,7 +257,8 @@ impl Provider for MySqlProvider {
 
     async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
         let key = key(id);
-        let statement = || self.statements.touch.query().bind(milliseconds(ttl)).bind(&key);
+        let idle = milliseconds(ttl);
+        let statement = || self.statements.touch.query().bind(idle).bind(idle).bind(below(ttl)).bind(&key);
         Ok(self.client.execute("touch", statement).await? != Executed::Rows(0))
     }
 
@@ -335,4 +342,9 @@ const LONGEST: u64 = 100 * 365 * 86_400 * 1_000;
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST).min(LONGEST)
+}
+
+/// The bits below the step to which the deadline is rounded up.
+fn below(idle: Duration) -> u64 {
+    milliseconds(step(idle)) - 1
 }

@@ -8,7 +8,10 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::failure::ENGINE;
 
 /// Each brings the table from the version before to its own: the first one to version 1.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/mysql/0001_session.sql")];
+pub(crate) const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/mysql/0001_session.sql"),
+    include_str!("../../migrations/mysql/0002_collect_after.sql"),
+];
 
 /// What the table's comment says before the version.
 const MARK: &str = "session-kit schema ";
@@ -18,10 +21,11 @@ pub(crate) const REMEDY: &str = "run migrations/mysql/*.sql or MySqlProvider::mi
                                  table with what is expected";
 
 /// Some servers say how wide a number is printed, as in `bigint(20) unsigned`: that is left out.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("session_key", "char(64)"),
     ("session_data", "longblob"),
     ("session_expiry", "bigint unsigned"),
+    ("collect_after", "bigint unsigned"),
     ("session_absolute", "bigint unsigned"),
     ("version", "bigint unsigned"),
     ("moved", "tinyint"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use session_sql::TableName;
+use session_sql::{LONGEST_STEP, TableName};
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySql, MySqlArguments};
 use sqlx::query::Query;
@@ -18,8 +18,11 @@ impl Statement {
     }
 }
 
-/// What stores a record begins with data, idle and absolute time to live in milliseconds, version, owner and
-/// whether it is a tombstone; then comes its key. All times are the server's own.
+/// What stores a record begins with data, idle time to live in milliseconds, the same again with what it is rounded up
+/// by, absolute time to live, version, owner and whether it is a tombstone; then comes its key. All times are the
+/// server's own.
+///
+/// `collect_after` is `session_expiry` rounded up to a step, a power of two: all bits below it are set.
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) read: Statement,
@@ -41,7 +44,11 @@ const NOW: &str = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) D
 impl Statements {
     pub(crate) fn new(table: &TableName) -> Self {
         let table = table.quoted('`');
-        let fill = |text: &str| Statement(text.replace("{table}", &table).replace("{now}", NOW).into());
+        let step = LONGEST_STEP.as_millis().to_string();
+        let fill = |text: &str| {
+            let text = text.replace("{table}", &table).replace("{now}", NOW).replace("{step}", &step);
+            Statement(text.into())
+        };
         Self {
             // Whether it has expired is seen by the time that is left: a condition would cost a tenth more.
             read: fill(
@@ -49,21 +56,23 @@ impl Statements {
             ),
             create: fill(
                 "INSERT INTO {table} \
-                 (session_data, session_expiry, session_absolute, version, owner, moved, session_key) \
-                 VALUES (?, {now} + ?, {now} + ?, ?, ?, ?, ?)",
+                 (session_data, session_expiry, collect_after, session_absolute, version, owner, moved, \
+                 session_key) \
+                 VALUES (?, {now} + ?, ({now} + ?) | ?, {now} + ?, ?, ?, ?, ?)",
             ),
             // A row that has expired is in nobody's way.
             revive: fill(
-                "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, session_absolute = {now} + ?, \
-                 version = ?, owner = ?, moved = ? WHERE session_key = ? AND session_expiry <= {now}",
+                "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, \
+                 collect_after = ({now} + ?) | ?, session_absolute = {now} + ?, version = ?, owner = ?, moved = ? WHERE session_key = ? AND session_expiry <= {now}",
             ),
             replace: fill(
-                "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, session_absolute = {now} + ?, \
-                 version = ?, owner = ?, moved = ? \
+                "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, \
+                 collect_after = ({now} + ?) | ?, session_absolute = {now} + ?, version = ?, owner = ?, moved = ? \
                  WHERE session_key = ? AND version = ? AND session_expiry > {now}",
             ),
             touch: fill(
-                "UPDATE {table} SET session_expiry = LEAST({now} + ?, session_absolute) \
+                "UPDATE {table} SET session_expiry = LEAST({now} + ?, session_absolute), \
+                 collect_after = LEAST({now} + ?, session_absolute) | ? \
                  WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
             ),
             // One statement that stores two rows, if the old one is as it was: the new one (part 1), and the
@@ -73,14 +82,17 @@ impl Statements {
             // once as there are would wait for each other.
             rename: fill(
                 "INSERT INTO {table} \
-                 (session_data, session_expiry, session_absolute, version, owner, moved, session_key) \
-                 SELECT IF(part.n = 1, ?, ?), {now} + IF(part.n = 1, ?, ?), {now} + IF(part.n = 1, ?, ?), \
+                 (session_data, session_expiry, collect_after, session_absolute, version, owner, moved, \
+                 session_key) \
+                 SELECT IF(part.n = 1, ?, ?), {now} + IF(part.n = 1, ?, ?), \
+                 ({now} + IF(part.n = 1, ?, ?)) | IF(part.n = 1, ?, ?), {now} + IF(part.n = 1, ?, ?), \
                  IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?) \
                  FROM {table} AS stored JOIN (SELECT 1 AS n UNION ALL SELECT 2) AS part \
                  WHERE stored.session_key = ? AND stored.version = ? AND stored.session_expiry > {now} \
                  FOR UPDATE \
                  ON DUPLICATE KEY UPDATE session_data = VALUES(session_data), \
-                 session_expiry = VALUES(session_expiry), session_absolute = VALUES(session_absolute), \
+                 session_expiry = VALUES(session_expiry), collect_after = VALUES(collect_after), \
+                 session_absolute = VALUES(session_absolute), \
                  owner = VALUES(owner), moved = VALUES(moved), \
                  version = IF(VALUES(session_key) = ?, VALUES(version), 18446744073709551615 + VALUES(version))",
             ),
@@ -94,9 +106,16 @@ impl Statements {
             exists: fill(
                 "SELECT 1 FROM {table} WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
             ),
-            count: fill("SELECT COUNT(*) FROM {table} WHERE session_expiry > {now} AND NOT moved"),
+            // The index knows of most that they live; only where it is not sure their rows are looked at.
+            count: fill(
+                "SELECT (SELECT COUNT(*) FROM {table} WHERE collect_after > {now} + {step} AND NOT moved) + \
+                 (SELECT COUNT(*) FROM {table} WHERE collect_after <= {now} + {step} \
+                 AND session_expiry > {now} AND NOT moved)",
+            ),
+            // A row that something else has written may be marked too early.
             collect: fill(
-                "DELETE FROM {table} WHERE session_expiry <= {now} ORDER BY session_expiry LIMIT ?",
+                "DELETE FROM {table} WHERE collect_after <= {now} AND session_expiry <= {now} \
+                 ORDER BY collect_after LIMIT ?",
             ),
         }
     }

@@ -12,6 +12,12 @@ use session_servers::mariadb::MariaDb;
 use session_servers::packages::find;
 use support::*;
 
+/// What a person pipes into the client, in this order.
+const FILES: [&str; 2] = [
+    include_str!("../../migrations/mysql/0001_session.sql"),
+    include_str!("../../migrations/mysql/0002_collect_after.sql"),
+];
+
 /// The table as the seeds' documents make it, with two sessions in it.
 fn seed(table: &str) -> String {
     format!(
@@ -52,7 +58,7 @@ async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
     assert_eq!(ask(&url, &rows("seed")).await, upgraded);
     let engine =
         "SELECT CONCAT(engine, ' ', table_comment) FROM information_schema.tables WHERE table_name = 'seed'";
-    assert_eq!(ask(&url, engine).await, ["InnoDB session-kit schema 1"]);
+    assert_eq!(ask(&url, engine).await, ["InnoDB session-kit schema 2"]);
 
     // As if it had been interrupted before its end, and begun again: nothing is multiplied twice.
     sql(&url, "ALTER TABLE seed COMMENT = ''").await;
@@ -62,6 +68,32 @@ async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
     let error = sessions.read(&id("xsnkjklkjjkh27hjh78908"), MINUTE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(is_stored(&create(&sessions, &id("empty"), &record("new")).await), "it has expired");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
+    let url = empty("first_version").await;
+    let first = FILES[0].replace("`session`", "`first_version`").replace("'session'", "'first_version'");
+    sql(&url, &first).await;
+    let insert =
+        "INSERT INTO first_version (session_key, session_expiry) VALUES ('old', 1000), ('live', 4e12)";
+    sql(&url, insert).await;
+    let sessions = connect(&url).await;
+    let error = sessions.write(&id("a"), &record("a"), Condition::Absent, MINUTE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("collect_after"), "{error}");
+
+    sessions.migrate().await.unwrap();
+    sessions.check().await.unwrap();
+    let rounded = "SELECT CONCAT_WS(' ', session_key, collect_after) FROM first_version ORDER BY 1";
+    assert_eq!(ask(&url, rounded).await, ["live 4000000000000", "old 1000"]);
+    assert_eq!(sessions.count().await.unwrap(), Some(1));
+    assert_eq!(sessions.gc(10).await.unwrap(), 1);
+    // The first file again, and all that follow it.
+    sql(&url, &first).await;
+    sessions.migrate().await.unwrap();
+    assert_eq!(ask(&url, rounded).await, ["live 4000000000000"]);
 }
 
 #[tokio::test]
@@ -88,7 +120,7 @@ async fn ten_may_migrate_at_once() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn the_file_can_be_piped_into_the_client_and_again() {
+async fn the_files_can_be_piped_into_the_client_and_again() {
     let server = MariaDb::start().unwrap();
     for _ in 0..2 {
         let mut client = Command::new(find("mariadb").unwrap())
@@ -98,8 +130,7 @@ async fn the_file_can_be_piped_into_the_client_and_again() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let file = include_bytes!("../../migrations/mysql/0001_session.sql");
-        client.stdin.take().unwrap().write_all(file).unwrap();
+        client.stdin.take().unwrap().write_all(FILES.concat().as_bytes()).unwrap();
         assert!(client.wait().unwrap().success());
     }
     let sessions = connect(&server.url()).await;

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ async fn an_expired_row_is_absent_for_every_method_and_gives_way_to_a_new_sessio
     for name in ["a", "b", "c"] {
         create(&sessions, &id(name), &first).await;
     }
-    sql(&url, "UPDATE expired SET session_expiry = 1000").await;
+    sql(&url, "UPDATE expired SET session_expiry = 1000, collect_after = 1023").await;
     assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_none());
     assert!(!sessions.exists(&id("a")).await.unwrap());
     assert!(!sessions.touch(&id("a"), &first, MINUTE).await.unwrap());
@@ -180,6 +181,50 @@ async fn gc_removes_what_has_expired_in_small_statements() {
     assert_eq!(sessions.gc(1200).await.unwrap(), 93);
     assert_eq!(sessions.gc(1200).await.unwrap(), 0);
     assert!(sessions.exists(&id("live")).await.unwrap());
+}
+
+/// The index by which expired rows are found is on `collect_after`.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn most_writes_leave_the_index_on_the_end_alone() {
+    let (url, sessions) = start("index_alone").await;
+    let ends = "SELECT CONCAT_WS(' ', session_expiry, collect_after) FROM index_alone";
+    let mut current = record("0");
+    create(&sessions, &hashed(1), &current).await;
+    let mut seen = ask(&url, ends).await;
+    for write in 1..=20 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        if write % 2 == 0 {
+            assert!(sessions.touch(&hashed(1), &current, MINUTE).await.unwrap());
+        } else {
+            let next = changed(&current, &write.to_string());
+            assert!(is_stored(&replace(&sessions, &hashed(1), &current, &next).await));
+            current = next;
+        }
+        seen.extend(ask(&url, ends).await);
+    }
+    let (mut expiries, mut marks) = (HashSet::new(), HashSet::new());
+    for row in seen {
+        let (expiry, mark) = row.split_once(' ').unwrap();
+        let (expiry, mark): (u64, u64) = (expiry.parse().unwrap(), mark.parse().unwrap());
+        assert!((expiry..expiry + 2_048).contains(&mark), "{expiry} is rounded up to {mark}");
+        expiries.insert(expiry);
+        marks.insert(mark);
+    }
+    assert_eq!(expiries.len(), 21, "every write moves the deadline");
+    assert!(marks.len() <= 2, "{marks:?}");
+}
+
+/// As a version of the application before the column does, or a person.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_row_whose_end_was_not_rounded_is_counted_and_collected_when_it_has_ended() {
+    let (url, sessions) = start("not_rounded").await;
+    let insert = "INSERT INTO not_rounded (session_key, session_expiry) VALUES ('live', 4000000000000)";
+    sql(&url, insert).await;
+    assert_eq!((sessions.gc(10).await.unwrap(), sessions.count().await.unwrap()), (0, Some(1)));
+    sql(&url, "UPDATE not_rounded SET session_expiry = 1000").await;
+    assert_eq!((sessions.count().await.unwrap(), sessions.gc(10).await.unwrap()), (Some(0), 1));
 }
 
 #[tokio::test]

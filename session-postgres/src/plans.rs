@@ -3,6 +3,7 @@
 use session_servers::compose;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
+use crate::schema::MIGRATIONS;
 use crate::statements::{Statement, Statements};
 
 /// A table of 20,000 live and 500 expired sessions, of which some are tombstones.
@@ -12,9 +13,9 @@ const TABLE: &str = "
     SET search_path = plans;
     SET plan_cache_mode = force_generic_plan;";
 const ROWS: &str = "
-    INSERT INTO session (session_key, session_data, session_expiry, version, moved)
+    INSERT INTO session (session_key, session_data, session_expiry, collect_after, version, moved)
     SELECT encode(sha256(n::text::bytea), 'hex'), decode(repeat(md5(n::text), 12), 'hex'),
-        now() + (n - 500) * interval '1 second', n, n % 100 = 0
+        now() + (n - 500) * interval '1 second', now() + (n - 500) * interval '1 second', n, n % 100 = 0
     FROM generate_series(1, 20500) n;
     UPDATE session SET owner = sha256(session_data) WHERE version % 2 = 0;";
 
@@ -30,21 +31,25 @@ async fn plan(connection: &mut PgConnection, statement: &Statement, types: &str,
 #[ignore = "needs a server: cargo xtask test"]
 async fn every_statement_uses_an_index() {
     let mut connection = PgConnection::connect(&compose::POSTGRES.address()).await.unwrap();
-    for sql in
-        [TABLE, include_str!("../../migrations/postgres/0001_session.sql"), ROWS, "VACUUM ANALYZE session"]
-    {
+    for sql in [TABLE, MIGRATIONS[0], MIGRATIONS[1], ROWS, "VACUUM ANALYZE session"] {
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
     let statements = Statements::new(&"session".parse().unwrap());
     let key = "(text)";
-    let row = "text, bytea, interval, interval, bigint, bytea, boolean";
-    let (k, r) = ("('k')", "'k', '', '1 s', '1 s', 1, NULL, true");
+    let row = "text, bytea, interval, interval, bigint, bytea, boolean, interval";
+    let (k, r) = ("('k')", "'k', '', '1 s', '1 s', 1, NULL, true, '1 s'");
     let primary = &["session_pkey"][..];
     let both = (format!("({row}, bigint, {row})"), format!("({r}, 1, {r})"));
     let cases = [
         ("read", &statements.read, key.to_owned(), k.to_owned(), primary),
         ("replace", &statements.replace, format!("({row}, bigint)"), format!("({r}, 1)"), primary),
-        ("touch", &statements.touch, "(text, interval)".to_owned(), "('k', '1 s')".to_owned(), primary),
+        (
+            "touch",
+            &statements.touch,
+            "(text, interval, interval)".to_owned(),
+            "('k', '1 s', '1 s')".to_owned(),
+            primary,
+        ),
         ("rename", &statements.rename, both.0, both.1, primary),
         ("destroy", &statements.destroy, key.to_owned(), k.to_owned(), primary),
         (
@@ -60,14 +65,14 @@ async fn every_statement_uses_an_index() {
             &statements.count,
             String::new(),
             String::new(),
-            &["Index Only Scan using session_by_expiry"],
+            &["Index Only Scan using session_by_ending"],
         ),
         (
             "collect",
             &statements.collect,
             "(bigint)".to_owned(),
             "(500)".to_owned(),
-            &["session_by_expiry", "session_pkey"],
+            &["session_by_ending", "session_pkey"],
         ),
     ];
     for (name, statement, types, arguments, indexes) in cases {

@@ -8,7 +8,7 @@ use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{Client, Effect, Executed, Pool, TableName, collect, key};
+use session_sql::{Client, Effect, Executed, Pool, TableName, collect, key, step};
 use sqlx::Row;
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
@@ -121,7 +121,7 @@ impl PostgresProvider {
 
 type Bound = Query<'static, Postgres, PgArguments>;
 
-/// A record with everything that is stored of it: seven arguments, in the order of the statements.
+/// A record with everything that is stored of it: eight arguments, in the order of the statements.
 struct Stored {
     key: String,
     data: Vec<u8>,
@@ -130,20 +130,23 @@ struct Stored {
     version: i64,
     owner: Option<[u8; 32]>,
     moved: bool,
+    step: PgInterval,
 }
 
 impl Stored {
     fn new(id: &StorageId, record: &Record, ttl: Duration, clock: &dyn Clock) -> Result<Self> {
         let header = &record.header;
         let absolute = header.absolute.since(clock.now());
+        let idle = ttl.min(absolute);
         Ok(Self {
             key: key(id),
             data: record.encode()?,
-            idle: interval(ttl.min(absolute)),
+            idle: interval(idle),
             absolute: interval(absolute),
             version: header.version().0.cast_signed(),
             owner: header.owner.map(|owner| owner.0),
             moved: !record.is_live(),
+            step: interval(step(idle)),
         })
     }
 
@@ -160,6 +163,7 @@ impl Stored {
             .bind(self.version)
             .bind(self.owner)
             .bind(self.moved)
+            .bind(self.step)
     }
 }
 
@@ -197,7 +201,8 @@ impl Provider for PostgresProvider {
 
     async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
         let key = key(id);
-        let statement = || self.statements.touch.query().bind(&key).bind(interval(ttl));
+        let step = interval(step(ttl));
+        let statement = || self.statements.touch.query().bind(&key).bind(interval(ttl)).bind(step);
         Ok(self.client.execute("touch", statement).await? != Executed::Rows(0))
     }
 

@@ -8,7 +8,10 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::failure::ENGINE;
 
 /// Each brings the table from the version before to its own: the first one to version 1.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_session.sql")];
+pub(crate) const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/postgres/0001_session.sql"),
+    include_str!("../../migrations/postgres/0002_collect_after.sql"),
+];
 
 /// What the table's comment says before the version.
 const MARK: &str = "session-kit schema ";
@@ -20,10 +23,11 @@ const LONGEST: usize = 63 - "_by_expiry".len();
 pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or PostgresProvider::migrate(); PostgresProvider::check() \
                                  compares the table with what is expected";
 
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("session_key", "character(64)"),
     ("session_data", "bytea"),
     ("session_expiry", "timestamp with time zone"),
+    ("collect_after", "timestamp with time zone"),
     ("session_absolute", "timestamp with time zone"),
     ("version", "bigint"),
     ("moved", "boolean"),
@@ -52,9 +56,8 @@ async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) 
     sqlx::query("SELECT set_config('TimeZone', $1, false)").bind(time_zone).execute(&mut *connection).await?;
     for migration in MIGRATIONS.iter().skip(version) {
         // Nothing but the checked name is put into the file, which is a transaction of its own.
-        let sql = migration
-            .replace("\"session\"", &name)
-            .replace("\"session_by_", &format!("\"{}_by_", table.table()));
+        let sql =
+            migration.replace("\"session\"", &name).replace("session_by_", &format!("{}_by_", table.table()));
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     }
     Ok(())

@@ -10,6 +10,12 @@ use session_core::{Condition, ConnectOptions, ErrorKind, Provider};
 use session_servers::packages::find;
 use support::*;
 
+/// What a person pipes into `psql`, in this order.
+const FILES: [&str; 2] = [
+    include_str!("../../migrations/postgres/0001_session.sql"),
+    include_str!("../../migrations/postgres/0002_collect_after.sql"),
+];
+
 /// The table as the seeds' documents make it, with two sessions in it.
 const SEED: &str = "
     CREATE TABLE session (
@@ -60,6 +66,31 @@ async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
+async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
+    let url = empty("first_version").await;
+    sql(&url, FILES[0]).await;
+    let insert = "INSERT INTO session (session_key, session_expiry) \
+                  VALUES ('old', '2020-01-01Z'), ('live', '2100-01-01Z')";
+    sql(&url, insert).await;
+    let sessions = connect(&url).await;
+    let error = sessions.write(&id("a"), &record("a"), Condition::Absent, MINUTE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("collect_after"), "{error}");
+
+    sessions.migrate().await.unwrap();
+    sessions.check().await.unwrap();
+    let rounded = "SELECT session_key::text FROM session WHERE collect_after = session_expiry ORDER BY 1";
+    assert_eq!(ask(&url, rounded).await, ["live", "old"]);
+    assert_eq!(sessions.count().await.unwrap(), Some(1));
+    assert_eq!(sessions.gc(10).await.unwrap(), 1);
+    // The first file again, and all that follow it.
+    sql(&url, FILES[0]).await;
+    sessions.migrate().await.unwrap();
+    assert_eq!(ask(&url, rounded).await, ["live"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
 async fn ten_may_migrate_at_once() {
     for (place, before) in [("ten_new", ""), ("ten_seed", SEED)] {
         let url = empty(place).await;
@@ -81,7 +112,7 @@ async fn ten_may_migrate_at_once() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn the_file_can_be_piped_into_psql_and_again() {
+async fn the_files_can_be_piped_into_psql_and_again() {
     let url = empty("piped").await;
     for _ in 0..2 {
         let psql = find("psql").unwrap();
@@ -92,8 +123,7 @@ async fn the_file_can_be_piped_into_psql_and_again() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let file = include_bytes!("../../migrations/postgres/0001_session.sql");
-        psql.stdin.take().unwrap().write_all(file).unwrap();
+        psql.stdin.take().unwrap().write_all(FILES.concat().as_bytes()).unwrap();
         assert!(psql.wait().unwrap().success());
     }
     let sessions = connect(&url).await;

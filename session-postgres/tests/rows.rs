@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ async fn an_expired_row_is_absent_for_every_method_and_gives_way_to_a_new_sessio
     for name in ["a", "b", "c"] {
         create(&sessions, &id(name), &first).await;
     }
-    sql(&url, "UPDATE session SET session_expiry = now() - interval '1 second'").await;
+    sql(&url, "UPDATE session SET session_expiry = '2020-01-01Z', collect_after = '2020-01-01Z'").await;
     assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_none());
     assert!(!sessions.exists(&id("a")).await.unwrap());
     assert!(!sessions.touch(&id("a"), &first, MINUTE).await.unwrap());
@@ -176,6 +177,51 @@ async fn gc_removes_what_has_expired_in_small_statements() {
     assert_eq!(sessions.gc(1200).await.unwrap(), 93);
     assert_eq!(sessions.gc(1200).await.unwrap(), 0);
     assert!(sessions.exists(&id("live")).await.unwrap());
+}
+
+/// The index by which expired rows are found is on `collect_after`.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn most_writes_leave_the_indexes_alone() {
+    let (url, sessions) = start("indexes_alone").await;
+    let rounded = "SELECT concat_ws(' ', session_expiry, collect_after, \
+                   collect_after - session_expiry BETWEEN interval '0 s' AND interval '2048 ms') FROM session";
+    let mut current = record("0");
+    create(&sessions, &hashed(1), &current).await;
+    let mut seen = ask(&url, rounded).await;
+    for write in 1..=20 {
+        if write % 2 == 0 {
+            assert!(sessions.touch(&hashed(1), &current, MINUTE).await.unwrap());
+        } else {
+            let next = changed(&current, &write.to_string());
+            assert!(is_stored(&replace(&sessions, &hashed(1), &current, &next).await));
+            current = next;
+        }
+        seen.extend(ask(&url, rounded).await);
+    }
+    let expiries: HashSet<_> = seen.iter().map(|row| row.split('+').next()).collect();
+    let marks: HashSet<_> = seen.iter().map(|row| row.split('+').nth(1)).collect();
+    assert_eq!(expiries.len(), 21, "every write moves the deadline: {seen:?}");
+    assert!(marks.len() <= 2 && seen.iter().all(|row| row.ends_with(" t")), "{seen:?}");
+    // A connection tells what it did when it is used again, once a second.
+    let hot = async || {
+        sessions.read(&hashed(1), MINUTE).await.unwrap();
+        let updates = "SELECT (n_tup_upd = 20 AND n_tup_hot_upd >= 18)::text FROM pg_stat_user_tables \
+                       WHERE schemaname = current_schema() AND relname = 'session'";
+        ask(&url, updates).await == ["true"]
+    };
+    session_conformance::eventually("updates are told to be HOT", hot).await;
+}
+
+/// As a version of the application before the column does, or a person.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_row_whose_end_was_not_rounded_is_counted_and_collected_when_it_has_ended() {
+    let (url, sessions) = start("not_rounded").await;
+    sql(&url, "INSERT INTO session (session_key, session_expiry) VALUES ('live', '2100-01-01Z')").await;
+    assert_eq!((sessions.gc(10).await.unwrap(), sessions.count().await.unwrap()), (0, Some(1)));
+    sql(&url, "UPDATE session SET session_expiry = '2020-01-01Z'").await;
+    assert_eq!((sessions.count().await.unwrap(), sessions.gc(10).await.unwrap()), (Some(0), 1));
 }
 
 #[tokio::test]

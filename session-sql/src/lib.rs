@@ -4,6 +4,7 @@
 //!   the round trips of a session store. An application's own `sqlx::Pool` works as well, with its pings.
 //! - [`Client`]: runs one statement and says honestly what became of it, following the engine's [`Driver`].
 //! - [`collect()`]: removes expired rows in small batches.
+//! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes seldom move it.
 //! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a password.
 //!
 //! What is SQL stays in the engines: the two dialects have hardly a statement in common.
@@ -14,6 +15,7 @@ mod failure;
 mod key;
 mod pool;
 mod settings;
+mod step;
 mod table;
 mod target;
 
@@ -23,5 +25,6 @@ pub use failure::{Failure, cause};
 pub use key::key;
 pub use pool::{Lease, Pool};
 pub use settings::{Settings, duration, file, number};
+pub use step::{LONGEST_STEP, step};
 pub use table::TableName;
 pub use target::{Place, Target, is_host, percent_decode};

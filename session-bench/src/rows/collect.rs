@@ -102,7 +102,7 @@ fn postgres(fill: Fill) -> io::Result<Collected> {
         stored::postgres(&pool, fill).await.map_err(io::Error::other)?;
         let mut collected = collect(provider).await.map_err(io::Error::other)?;
         let question = "SELECT max_exec_time FROM pg_stat_statements \
-                        WHERE query LIKE 'DELETE FROM %session_expiry <= now()%'";
+                        WHERE query LIKE 'DELETE FROM %collect_after <= now()%'";
         collected.longest = sqlx::query_scalar(question).fetch_one(&pool).await.map_err(io::Error::other)?;
         Ok(collected)
     })
@@ -119,7 +119,7 @@ fn mysql(fill: Fill) -> io::Result<Collected> {
         stored::mysql(&pool, fill).await.map_err(io::Error::other)?;
         let mut collected = collect(provider).await.map_err(io::Error::other)?;
         let question = "SELECT CAST(max(time_to_sec(query_time)) * 1000 AS DOUBLE) FROM mysql.slow_log \
-                        WHERE sql_text LIKE 'DELETE FROM %ORDER BY session_expiry%'";
+                        WHERE sql_text LIKE 'DELETE FROM %ORDER BY collect_after%'";
         let longest: Option<f64> =
             sqlx::query_scalar(question).fetch_one(&pool).await.map_err(io::Error::other)?;
         collected.longest = longest.unwrap_or(LOGGED);
