@@ -15,6 +15,8 @@ pub enum Role {
     Peer,
     /// The least that could be done by hand.
     Raw,
+    /// The same after a request to the web framework, without sessions.
+    RawAndFloor,
 }
 
 /// Something that can do so many pieces of work.

@@ -34,15 +34,23 @@ impl Row {
 impl Section {
     /// A section of rows.
     pub fn of_rows(name: &'static str, title: &'static str, rows: Vec<Row>) -> Self {
-        let mut table =
-            Table::new(["work", "subject", "µs/request (min)", "median", "x best peer", "x raw driver"]);
+        let columns = [
+            "work",
+            "subject",
+            "µs/request (min)",
+            "median",
+            "x best peer",
+            "x raw driver",
+            "x axum and raw",
+        ];
+        let mut table = Table::new(columns);
         let mut groups = Vec::new();
         for Row { title, figures } in &rows {
             let best = |role| {
                 let figures = figures.iter().filter(|figure| figure.role == role);
                 figures.map(|figure| figure.minimum).min_by(f64::total_cmp)
             };
-            let (peer, raw) = (best(Role::Peer), best(Role::Raw));
+            let others = [Role::Peer, Role::Raw, Role::RawAndFloor].map(best);
             for figure in figures {
                 let times = |other: Option<f64>| match other {
                     Some(other) if figure.role == Role::Ours => format!("{:.2}", figure.minimum / other),
@@ -53,8 +61,9 @@ impl Section {
                     figure.subject.to_owned(),
                     format!("{:.2}", figure.minimum),
                     format!("{:.2}", figure.median),
-                    times(peer),
-                    times(raw),
+                    times(others[0]),
+                    times(others[1]),
+                    times(others[2]),
                 ]);
             }
             let bars = figures.iter().map(|figure| (figure.subject, figure.median)).collect();

@@ -23,10 +23,11 @@ pub fn clients(effort: Effort) -> io::Result<Vec<Section>> {
         let (thread, job) = (Thread::new(), Job::of(Work::Read).clients(clients));
         let config: RedisConfig = server.url().parse().map_err(io::Error::other)?;
         let provider = thread.block_on(config.connect()).map_err(io::Error::other)?;
+        let [raw_driver, _] = raw::redis::subjects(&thread, &server.url(), job);
         let subjects = vec![
             peers::ours(&thread, provider, job),
             servers::tower_sessions_on_redis(&thread, &server, job),
-            raw::redis::subject(&thread, &server.url(), job),
+            raw_driver,
         ];
         let figures = measure(subjects, effort);
         let minima: Vec<_> = figures.iter().map(|figure| figure.minimum).collect();

@@ -68,7 +68,7 @@ pub fn on_redis(thread: &Thread, server: &Redis, job: Job) -> Vec<Subject> {
         actix::redis(thread, &url, job),
     ];
     if Work::USUAL.contains(&job.work) {
-        subjects.push(raw::redis::subject(thread, &url, job));
+        subjects.extend(raw::redis::subjects(thread, &url, job));
     }
     subjects
 }
@@ -117,7 +117,7 @@ pub fn on_postgres(thread: &Thread, server: &Postgres, job: Job) -> Vec<Subject>
         peers::with_axum_session(thread, axum_session, job),
     ];
     if Work::USUAL.contains(&job.work) {
-        subjects.push(raw::sql::subject::<sqlx::Postgres>(thread, &url, raw::sql::POSTGRES, job));
+        subjects.extend(raw::sql::subjects::<sqlx::Postgres>(thread, &url, raw::sql::POSTGRES, job));
     }
     subjects
 }
@@ -158,7 +158,7 @@ pub fn on_mysql(thread: &Thread, server: &MariaDb, job: Job) -> Vec<Subject> {
         peers::with_axum_session(thread, axum_session, job),
     ];
     if Work::USUAL.contains(&job.work) {
-        subjects.push(raw::sql::subject::<MySql>(thread, &url, raw::sql::MYSQL, job));
+        subjects.extend(raw::sql::subjects::<MySql>(thread, &url, raw::sql::MYSQL, job));
     }
     subjects
 }
@@ -169,11 +169,9 @@ pub fn memcached(effort: Effort) -> io::Result<Vec<Section>> {
     let rows = usual("memcached", effort, |thread, job| {
         let address = server.process().address().to_string();
         let provider = MemcacheProvider::new(&server.url().parse().expect("a URL"));
-        vec![
-            peers::floor(thread, job),
-            peers::ours(thread, provider, job),
-            raw::memcached::subject(thread, &address, job),
-        ]
+        let mut subjects = vec![peers::floor(thread, job), peers::ours(thread, provider, job)];
+        subjects.extend(raw::memcached::subjects(thread, &address, job));
+        subjects
     });
     let version = memcached::ask(server.process().address(), "version")?.join(" ");
     let note = format!("memcached {}.", version.trim_start_matches("VERSION "));
@@ -186,11 +184,9 @@ pub fn couchbase(effort: Effort) -> io::Result<Vec<Section>> {
     let rows = usual("couchbase", effort, |thread, job| {
         let config = server.url().parse().expect("a URL");
         let provider = thread.block_on(CouchbaseProvider::connect(config)).expect("connected");
-        vec![
-            peers::floor(thread, job),
-            peers::ours(thread, provider, job),
-            raw::couchbase::subject(thread, &server, job),
-        ]
+        let mut subjects = vec![peers::floor(thread, job), peers::ours(thread, provider, job)];
+        subjects.extend(raw::couchbase::subjects(thread, &server, job));
+        subjects
     });
     let note = format!("`{ARTIFACT}`, a test server in Java: a real server's times are others.");
     Ok(vec![Section::of_rows("couchbase", "Couchbase", rows).note(note)])

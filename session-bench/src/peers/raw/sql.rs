@@ -2,8 +2,8 @@
 
 use sqlx::{Connection, Database, Decode, Encode, Executor, IntoArguments, Row as _, Type};
 
-use super::{NAME, key};
-use crate::measure::{Calls, Role, Subject};
+use super::key;
+use crate::measure::{Calls, Client, Subject};
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
@@ -33,7 +33,19 @@ pub const MYSQL: Dialect = Dialect {
 };
 
 /// Reads and writes by the clients, each on a row of its own.
-pub fn subject<DB>(thread: &Thread, url: &str, dialect: Dialect, job: Job) -> Subject
+pub fn subjects<DB>(thread: &Thread, url: &str, dialect: Dialect, job: Job) -> [Subject; 2]
+where
+    DB: Database,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    DB::Arguments: IntoArguments<DB>,
+    String: Type<DB> + for<'q> Encode<'q, DB>,
+    Vec<u8>: Type<DB> + for<'q> Encode<'q, DB> + for<'r> Decode<'r, DB>,
+    usize: sqlx::ColumnIndex<DB::Row>,
+{
+    super::subjects(thread, job, || clients::<DB>(url, dialect, job))
+}
+
+async fn clients<DB>(url: &str, dialect: Dialect, job: Job) -> Vec<impl Client + use<DB>>
 where
     DB: Database,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
@@ -43,32 +55,32 @@ where
     usize: sqlx::ColumnIndex<DB::Row>,
 {
     let stored = job.shape.bytes();
-    let clients = thread.block_on(async {
-        let mut clients = Vec::new();
-        for client in 0..job.clients {
-            let mut held = DB::Connection::connect(url).await.expect("connected");
-            sqlx::query::<DB>(dialect.table).execute(&mut held).await.expect("a table");
-            let key = key(client);
-            let create = sqlx::query::<DB>(dialect.create).bind(key.clone()).bind(stored.clone());
-            create.execute(&mut held).await.expect("stored");
-            let (stored, mut number) = (stored.clone(), 0_u64);
-            clients.push(Calls(async move || {
-                if job.work == Work::Create {
-                    number += 1;
-                    let create = sqlx::query::<DB>(dialect.create).bind(format!("{key}:{number}"));
-                    create.bind(stored.clone()).execute(&mut held).await.expect("stored");
-                    return;
-                }
-                let read = sqlx::query::<DB>(dialect.read).bind(key.clone()).fetch_one(&mut held).await;
-                let read: Vec<u8> = read.expect("read").get(0);
-                assert_eq!(read.len(), stored.len());
-                if job.work == Work::ReadModifyWrite {
-                    let write = sqlx::query::<DB>(dialect.write).bind(read).bind(key.clone());
-                    write.execute(&mut held).await.expect("stored");
-                }
-            }));
-        }
-        clients
-    });
-    Subject::of(Role::Raw, NAME, thread, clients)
+    let mut clients = Vec::new();
+    for client in 0..job.clients {
+        let mut held = DB::Connection::connect(url).await.expect("connected");
+        sqlx::query::<DB>(dialect.table).execute(&mut held).await.expect("a table");
+        let key = key(client);
+        let create = sqlx::query::<DB>(dialect.create).bind(key.clone()).bind(stored.clone());
+        create.execute(&mut held).await.expect("stored");
+        let (stored, mut number) = (stored.clone(), 0_u64);
+        clients.push(Calls(async move || {
+            if job.work == Work::Create {
+                number += 1;
+                let create = sqlx::query::<DB>(dialect.create).bind(format!("{key}:{number}"));
+                create.bind(stored.clone()).execute(&mut held).await.expect("stored");
+                return;
+            }
+            let read = sqlx::query::<DB>(dialect.read).bind(key.clone()).fetch_one(&mut held).await;
+            let mut read: Vec<u8> = read.expect("read").get(0);
+            assert_eq!(read.len(), stored.len());
+            if job.work == Work::ReadModifyWrite {
+                // MariaDB writes nothing where nothing is changed.
+                number += 1;
+                read[..8].copy_from_slice(&number.to_be_bytes());
+                let write = sqlx::query::<DB>(dialect.write).bind(read).bind(key.clone());
+                write.execute(&mut held).await.expect("stored");
+            }
+        }));
+    }
+    clients
 }
