@@ -1,4 +1,4 @@
--- Version 1 of the session table for PostgreSQL 12 or newer.
+-- Version 1 of the session table for PostgreSQL 14 or newer.
 --
 --     psql -v ON_ERROR_STOP=1 -f 0001_session.sql "postgres://…"
 --

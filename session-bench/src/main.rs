@@ -79,8 +79,8 @@ fn is_group(name: &str) -> bool {
 /// How and on what it was measured.
 fn head(arguments: &[String], effort: Effort) -> String {
     format!(
-        "Measured with `cargo xtask bench {}`: sessions with a user of 240 bytes and a counter unless said, requests in \
-         process, on one thread; {} interleaved repetitions of {} ms each, of which the fastest and the middle one are \
+        "Measured with `cargo xtask bench {}`, built with `lto = \"fat\"` and `codegen-units = 1`: sessions with a user of \
+         240 bytes and a counter unless said, requests in process, on one thread; {} interleaved repetitions of {} ms each, of which the fastest and the middle one are \
          shown. Ratios and goals compare the fastest. Times of another machine are others, the ratios hardly.\n\n{}\n",
         arguments.join(" "),
         effort.repetitions,

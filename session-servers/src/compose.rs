@@ -39,7 +39,7 @@ pub const MYSQL_ADMIN: Service =
 /// One Redis server.
 pub const REDIS: Service = service("SESSION_TEST_REDIS", "redis://:session@127.0.0.1:13379");
 
-/// One Valkey server: only where containers run, Debian has no package of it.
+/// One Valkey server.
 pub const VALKEY: Service = service("SESSION_TEST_VALKEY", "redis://:session@127.0.0.1:13380");
 
 /// A Redis cluster of three masters and three replicas.

@@ -45,7 +45,8 @@ pub fn require(package: Package) -> io::Result<PathBuf> {
 }
 
 /// Installs the packages whose binaries are missing: as root, where there is an `apt-get`; else the
-/// error says what to install. The packages' own system services are not started.
+/// error says what to install. What the release itself does not have comes from its backports.
+/// The packages' own system services are not started.
 pub fn ensure(packages: &[Package]) -> io::Result<()> {
     let wanted = absent(packages);
     if wanted.is_empty() {
@@ -58,13 +59,38 @@ pub fn ensure(packages: &[Package]) -> io::Result<()> {
         return Err(missing(&wanted, "only root can install it"));
     }
     let _no_services = NoServices::while_alive(Path::new("/usr/sbin/policy-rc.d"))?;
+    let sources = with_backports(&apt)?;
+    let sources = format!("Dir::Etc::SourceList={}", sources.path().display());
     // Stale lists, or another update that is under way, need not mean that the install fails.
-    let _ = run(&apt, &["update"]);
-    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    let _ = run(&apt, &["update", "-o", &sources]);
+    let mut arguments = vec!["install", "-o", &sources, "-y", "--no-install-recommends"];
     arguments.extend(wanted.iter().map(|package| package.name));
     run(&apt, &arguments).map_err(|error| missing(&wanted, &error.to_string()))?;
     let still = absent(&wanted);
     if still.is_empty() { Ok(()) } else { Err(missing(&still, "its package is installed, and has it not")) }
+}
+
+/// The machine's list of sources and the backports of its release, for one call of apt. Of what both have, apt
+/// takes the release's own.
+fn with_backports(apt: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let question = ["indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"];
+    let targets = Command::new(apt).args(question).stdin(Stdio::null()).output()?;
+    let mut sources = fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
+    if let Some(backports) = backports(&String::from_utf8_lossy(&targets.stdout)) {
+        sources.push_str(&backports);
+    }
+    let mut file = tempfile::Builder::new().prefix("session-servers-").suffix(".list").tempfile()?;
+    io::Write::write_all(&mut file, sources.as_bytes())?;
+    // Who fetches the lists is not root.
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644))?;
+    Ok(file)
+}
+
+/// Where the backports lie, as a line of a list: beside the release, whose name is the one that has no suffix.
+fn backports(targets: &str) -> Option<String> {
+    let mut targets = targets.lines().filter_map(|target| target.split_once(' '));
+    let (place, release) = targets.find(|(_, release)| !release.is_empty() && !release.contains('-'))?;
+    Some(format!("\ndeb {place} {release}-backports main\n"))
 }
 
 fn absent(packages: &[Package]) -> Vec<Package> {
@@ -137,6 +163,14 @@ mod tests {
     fn a_missing_binary_is_an_error_that_says_what_to_install() {
         let error = require(NOWHERE).unwrap_err().to_string();
         assert!(error.contains("apt-get install no-such-package"), "{error}");
+    }
+
+    #[test]
+    fn backports_lie_beside_the_release() {
+        let targets = "http://one/security/ tulip-security\nhttp://two/debian/ tulip\nhttp://three/ lily\n";
+        assert_eq!(backports(targets).unwrap(), "\ndeb http://two/debian/ tulip-backports main\n");
+        assert_eq!(backports("http://one/security/ tulip-security\n"), None);
+        assert_eq!(backports(""), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Private Redis servers: one, a cluster of three masters and three replicas, and a master with a replica
+//! Private Redis servers: one (or one of Valkey), a cluster of three masters and three replicas, and a master with a replica
 //! that three sentinels watch. The password is `session` everywhere; the sentinels themselves have none.
 
 use crate::packages::{Package, require};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 pub const PACKAGES: &[Package] = &[
     Package { name: "redis-server", binary: "redis-server" },
     Package { name: "redis-tools", binary: "redis-cli" },
+    Package { name: "valkey-server", binary: "valkey-server" },
 ];
 
 /// How long a node or a master may be silent before it is replaced.
@@ -31,9 +32,18 @@ impl Redis {
 
     /// The same with options of its own, as in `&["--maxmemory", "4mb"]`.
     pub fn start_with(options: &[&str]) -> io::Result<Self> {
-        let [server, client] = [require(PACKAGES[0])?, require(PACKAGES[1])?];
+        Self::launch("redis", PACKAGES[0], options)
+    }
+
+    /// The same of Valkey, which speaks the same protocol and takes the same options.
+    pub fn start_valkey(options: &[&str]) -> io::Result<Self> {
+        Self::launch("valkey", PACKAGES[2], options)
+    }
+
+    fn launch(name: &'static str, server: Package, options: &[&str]) -> io::Result<Self> {
+        let [server, client] = [require(server)?, require(PACKAGES[1])?];
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-        let launch = Launch::new("redis", server)
+        let launch = Launch::new(name, server)
             .ports(2)
             .arguments(move |place| {
                 let (port, bus) = (place.port().to_string(), place.port_at(1).to_string());

@@ -17,14 +17,22 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) {
 #[test]
 #[ignore = "needs a server: cargo xtask test"]
 fn a_server_answers_forgets_and_comes_back() {
-    let server = Redis::start().unwrap();
-    server.cli(&["SET", "key", "value"]).unwrap();
-    assert_eq!(server.cli(&["GET", "key"]).unwrap().trim(), "value");
-    assert_eq!(server.calls("get").unwrap(), 1);
-    server.process().kill().unwrap();
-    assert!(server.cli(&["PING"]).is_err());
-    server.process().restart().unwrap();
-    assert_eq!(server.cli(&["EXISTS", "key"]).unwrap().trim(), "0");
+    for server in [Redis::start().unwrap(), Redis::start_valkey(&[]).unwrap()] {
+        server.cli(&["SET", "key", "value"]).unwrap();
+        assert_eq!(server.cli(&["GET", "key"]).unwrap().trim(), "value");
+        assert_eq!(server.calls("get").unwrap(), 1);
+        server.process().kill().unwrap();
+        assert!(server.cli(&["PING"]).is_err());
+        server.process().restart().unwrap();
+        assert_eq!(server.cli(&["EXISTS", "key"]).unwrap().trim(), "0");
+    }
+}
+
+#[test]
+#[ignore = "needs a server: cargo xtask test"]
+fn valkey_is_no_redis_under_another_name() {
+    let version = Redis::start_valkey(&[]).unwrap().cli(&["INFO", "server"]).unwrap();
+    assert!(version.contains("valkey_version:"), "{version}");
 }
 
 #[test]

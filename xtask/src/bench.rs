@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the measurements, built with optimization.
+//! `cargo xtask bench`: the measurements, built as a fast service is: profile `bench`.
 
 use crate::services::PACKAGES;
 use crate::tools::cargo;
@@ -12,7 +12,7 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     if let Err(error) = packages::ensure(&PACKAGES.concat()) {
         eprintln!("note: {error}");
     }
-    let bench = ["run", "--quiet", "--release", "--package", "session-bench", "--"];
+    let bench = ["run", "--quiet", "--profile", "bench", "--package", "session-bench", "--"];
     // An incremental build takes this workspace apart into more pieces, which are optimized less well than the peers.
     let status = cargo(&bench).args(arguments).env("CARGO_INCREMENTAL", "0").status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -40,6 +40,10 @@ const LOCAL: &[fn() -> io::Result<Local>] = &[
         Ok(Local { addresses: vec![(compose::REDIS, server.url())], _server: Box::new(server) })
     },
     || {
+        let server = Redis::start_valkey(&[])?;
+        Ok(Local { addresses: vec![(compose::VALKEY, server.url())], _server: Box::new(server) })
+    },
+    || {
         let server = Cluster::start()?;
         Ok(Local { addresses: vec![(compose::REDIS_CLUSTER, server.url())], _server: Box::new(server) })
     },
