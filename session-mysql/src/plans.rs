@@ -11,7 +11,7 @@ fn rows() -> String {
     const NOW: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
     let row = |n: u32| {
         format!(
-            "(SHA2({n}, 256), REPEAT(MD5({n}), 12), {NOW} + {n}000 - 500000, {NOW} + {n}000 - 500000, {n}, {})",
+            "(SHA2({n}, 256), REPEAT(SHA2({n}, 256), 6), {NOW} + {n}000 - 500000, {NOW} + {n}000 - 500000, {n}, {})",
             n.is_multiple_of(100)
         )
     };
@@ -47,12 +47,14 @@ async fn every_statement_uses_an_index() {
         // A key that is there: without a row behind it the server explains nothing.
         let mut sql = statement.0.replace("LIMIT ?", "LIMIT 500");
         sql = sql.replace("session_key = ?", "session_key = SHA2(601, 256)");
-        let sql = format!("EXPLAIN {}", sql.replace('?', "601"));
+        let sql = format!("EXPLAIN FORMAT=TRADITIONAL {}", sql.replace('?', "601"));
         let plan = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
         let mut used = Vec::new();
         for line in &plan {
             let table: Option<String> = line.get("table");
-            if table.as_deref().is_some_and(|table| matches!(table, "plans" | "stored")) {
+            // MySQL also explains that an INSERT has a table.
+            let is_read = line.get::<Option<String>, _>("select_type").as_deref() != Some("INSERT");
+            if is_read && table.as_deref().is_some_and(|table| matches!(table, "plans" | "there")) {
                 let (kind, key): (Option<String>, Option<String>) = (line.get("type"), line.get("key"));
                 assert!(!matches!(kind.as_deref(), Some("ALL" | "index") | None), "{name}: {kind:?}");
                 assert!(

@@ -87,8 +87,8 @@ impl Statements {
                  SELECT IF(part.n = 1, ?, ?), {now} + IF(part.n = 1, ?, ?), \
                  ({now} + IF(part.n = 1, ?, ?)) | IF(part.n = 1, ?, ?), {now} + IF(part.n = 1, ?, ?), \
                  IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?), IF(part.n = 1, ?, ?) \
-                 FROM {table} AS stored JOIN (SELECT 1 AS n UNION ALL SELECT 2) AS part \
-                 WHERE stored.session_key = ? AND stored.version = ? AND stored.session_expiry > {now} \
+                 FROM {table} AS there JOIN (SELECT 1 AS n UNION ALL SELECT 2) AS part \
+                 WHERE there.session_key = ? AND there.version = ? AND there.session_expiry > {now} \
                  FOR UPDATE \
                  ON DUPLICATE KEY UPDATE session_data = VALUES(session_data), \
                  session_expiry = VALUES(session_expiry), collect_after = VALUES(collect_after), \
@@ -117,6 +117,27 @@ impl Statements {
                 "DELETE FROM {table} WHERE collect_after <= {now} AND session_expiry <= {now} \
                  ORDER BY collect_after LIMIT ?",
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MySQL reserves words that MariaDB does not, `stored` for one. Here names are in lower case, and what SQL
+    /// means by itself is not. The list is what MySQL 9.7 says of itself: `information_schema.keywords`.
+    #[test]
+    fn no_name_is_a_word_that_mysql_reserves() {
+        let reserved: Vec<&str> = include_str!("reserved_words.txt").split_whitespace().collect();
+        let s = Statements::new(&"sessions".parse().unwrap());
+        let reading = [s.read, s.exists, s.count];
+        let writing =
+            [s.create, s.revive, s.replace, s.touch, s.rename, s.destroy, s.destroy_version, s.collect];
+        for statement in reading.iter().chain(&writing) {
+            let mut names = statement.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let wrong = names.find(|name| reserved.contains(name));
+            assert_eq!(wrong, None, "{}", statement.0);
         }
     }
 }

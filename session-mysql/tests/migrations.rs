@@ -221,7 +221,7 @@ async fn sessions_go_on_while_the_table_is_altered() {
 async fn at_run_time_no_right_to_change_the_table_is_needed() {
     let (url, sessions) = start("rights").await;
     let admin = compose::MYSQL_ADMIN.address();
-    let user = "CREATE OR REPLACE USER session_web@'%' IDENTIFIED BY 'web'; \
+    let user = "DROP USER IF EXISTS session_web@'%'; CREATE USER session_web@'%' IDENTIFIED BY 'web'; \
                 GRANT SELECT ON session.entrance TO session_web@'%'";
     sql(&empty_table(&admin).await, user).await;
     let web = connect(&url.replace("session:session@", "session_web:web@")).await;
