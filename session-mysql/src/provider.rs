@@ -172,6 +172,7 @@ struct Stored {
     key: String,
     data: Vec<u8>,
     idle: u64,
+    /// The bits that round its deadline up.
     below: u64,
     absolute: u64,
     version: u64,
@@ -344,7 +345,7 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST).min(LONGEST)
 }
 
-/// The bits below the step to which the deadline is rounded up.
+/// The bits below the step to which a deadline is rounded up.
 fn below(idle: Duration) -> u64 {
     milliseconds(step(idle)) - 1
 }

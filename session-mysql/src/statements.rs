@@ -63,7 +63,8 @@ impl Statements {
             // A row that has expired is in nobody's way.
             revive: fill(
                 "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, \
-                 collect_after = ({now} + ?) | ?, session_absolute = {now} + ?, version = ?, owner = ?, moved = ? WHERE session_key = ? AND session_expiry <= {now}",
+                 collect_after = ({now} + ?) | ?, session_absolute = {now} + ?, version = ?, owner = ?, moved = ? \
+                 WHERE session_key = ? AND session_expiry <= {now}",
             ),
             replace: fill(
                 "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, \

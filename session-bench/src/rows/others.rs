@@ -28,7 +28,7 @@ const BLOB: usize = 64 * 1_024;
 fn on_each(jobs: &[Job], effort: Effort) -> io::Result<Vec<Row>> {
     let redis = Redis::start()?;
     let postgres = Postgres::start_with(&["max_connections=300"])?;
-    let mysql = MariaDb::start_with(&["--max-connections=300"])?;
+    let mysql = MariaDb::start_with(&servers::MARIADB)?;
     let mut rows = Vec::new();
     for job in jobs {
         for engine in ["memory", "redis", "postgres", "mysql"] {
