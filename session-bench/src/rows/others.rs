@@ -9,7 +9,7 @@ use session_servers::redis::Redis;
 use crate::measure::Effort;
 use crate::report::{Row, Section};
 use crate::rows::local::in_memory;
-use crate::rows::servers::{on_mysql, on_postgres, on_redis};
+use crate::rows::servers::{MARIADB, on_mysql, on_postgres, on_redis};
 use crate::thread::Thread;
 use crate::work::{Job, Shape, Work};
 
@@ -28,7 +28,7 @@ const BLOB: usize = 64 * 1_024;
 fn on_each(jobs: &[Job], effort: Effort) -> io::Result<Vec<Row>> {
     let redis = Redis::start()?;
     let postgres = Postgres::start_with(&["max_connections=300"])?;
-    let mysql = MariaDb::start_with(&servers::MARIADB)?;
+    let mysql = MariaDb::start_with(&MARIADB)?;
     let mut rows = Vec::new();
     for job in jobs {
         for engine in ["memory", "redis", "postgres", "mysql"] {
