@@ -69,8 +69,7 @@ impl Harness for OwnPrefix {
                 let login = RedisConnectionInfo::default().set_password("session");
                 let login = SentinelNodeConnectionInfo::default().set_redis_connection_info(login);
                 let master = SentinelServerType::Master;
-                let mut client =
-                    SentinelClient::build(hosts, "mymaster".to_owned(), Some(login), master).unwrap();
+                let mut client = SentinelClient::build(hosts, "mymaster", Some(login), master).unwrap();
                 set.exec_async(&mut client.get_async_connection().await.unwrap()).await.unwrap();
             }
         }
