@@ -12,13 +12,8 @@ use crate::work::Shape;
 const CHUNK: u64 = 50_000;
 
 /// How MariaDB is started to hold many.
-pub const MARIADB: [&str; 5] = [
-    "--innodb-buffer-pool-size=1G",
-    "--innodb-log-file-size=1G",
-    "--innodb-max-dirty-pages-pct-lwm=0.001",
-    "--innodb-sync-spin-loops=0",
-    "--innodb-spin-wait-delay=0",
-];
+pub const MARIADB: [&str; 3] =
+    ["--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G", "--innodb-max-dirty-pages-pct-lwm=0.001"];
 
 /// The id of the session with that number: the hash of the number as a token, which SQL can compute as well.
 pub fn id(number: u64) -> StorageId {

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use session_core::{Manager, Provider};
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_postgres::{PostgresConfig, PostgresProvider};
-use session_servers::mariadb::MariaDb;
 use session_servers::postgres::Postgres;
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
@@ -17,6 +16,7 @@ use sqlx::postgres::PgPool;
 use crate::measure::Effort;
 use crate::peers::{Visitor, kit};
 use crate::report::{Section, Table, Verdict};
+use crate::rows::servers::start_mariadb;
 use crate::stored::{self, Fill};
 use crate::thread::Thread;
 use crate::work::{Shape, Work};
@@ -111,7 +111,7 @@ fn postgres(fill: Fill) -> io::Result<Collected> {
 fn mysql(fill: Fill) -> io::Result<Collected> {
     let logged = format!("--long-query-time={}", LOGGED / 1e3);
     let logging = ["--slow-query-log=ON", "--log-output=TABLE", &logged];
-    let server = MariaDb::start_with(&[&logging[..], &stored::MARIADB].concat())?;
+    let server = start_mariadb(&[&logging[..], &stored::MARIADB].concat())?;
     let config: MySqlConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;

@@ -21,9 +21,10 @@ pub fn clients(effort: Effort) -> io::Result<Vec<Section>> {
     let mut lines = ["session-kit", "tower-sessions", "raw driver"].map(|name| (name, Vec::new()));
     for clients in CLIENTS {
         let (thread, job) = (Thread::new(), Job::of(Work::Read).clients(clients));
-        let config: RedisConfig = server.url().parse().map_err(io::Error::other)?;
+        let url = server.url();
+        let config: RedisConfig = url.parse().map_err(io::Error::other)?;
         let provider = thread.block_on(config.connect()).map_err(io::Error::other)?;
-        let [raw_driver, _] = raw::redis::subjects(&thread, &server.url(), job);
+        let [raw_driver, _] = raw::subjects(&thread, job, || raw::redis::clients(&url, job));
         let subjects = vec![
             peers::ours(&thread, provider, job),
             servers::tower_sessions_on_redis(&thread, &server, job),

@@ -2,14 +2,13 @@
 
 use std::io;
 
-use session_servers::mariadb::MariaDb;
 use session_servers::postgres::Postgres;
 use session_servers::redis::Redis;
 
 use crate::measure::Effort;
 use crate::report::{Row, Section};
 use crate::rows::local::in_memory;
-use crate::rows::servers::{MARIADB, on_mysql, on_postgres, on_redis};
+use crate::rows::servers::{on_mysql, on_postgres, on_redis, start_mariadb};
 use crate::thread::Thread;
 use crate::work::{Job, Shape, Work};
 
@@ -28,7 +27,7 @@ const BLOB: usize = 64 * 1_024;
 fn on_each(jobs: &[Job], effort: Effort) -> io::Result<Vec<Row>> {
     let redis = Redis::start()?;
     let postgres = Postgres::start_with(&["max_connections=300"])?;
-    let mysql = MariaDb::start_with(&MARIADB)?;
+    let mysql = start_mariadb(&["--max-connections=300"])?;
     let mut rows = Vec::new();
     for job in jobs {
         for engine in ["memory", "redis", "postgres", "mysql"] {

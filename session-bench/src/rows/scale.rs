@@ -11,13 +11,13 @@ use session_file::FileProvider;
 use session_memory::MemoryProvider;
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_postgres::{PostgresConfig, PostgresProvider};
-use session_servers::mariadb::MariaDb;
 use session_servers::postgres::Postgres;
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
 
 use crate::measure::Effort;
 use crate::report::{Plot, Section, Table, Verdict};
+use crate::rows::servers::start_mariadb;
 use crate::stored::{self, Fill, id, scattered};
 use crate::thread::Thread;
 use crate::work::{COUNT, Shape};
@@ -194,7 +194,7 @@ fn postgres(most: u64) -> io::Result<Vec<Size>> {
 }
 
 fn mysql(most: u64) -> io::Result<Vec<Size>> {
-    let server = MariaDb::start_with(&stored::MARIADB)?;
+    let server = start_mariadb(&stored::MARIADB)?;
     let config: MySqlConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;

@@ -29,10 +29,11 @@ use crate::report::{Row, Section};
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
-/// How MariaDB is started. It has one core to itself, where who spins for a lock only keeps its holder from going on:
-/// with 16 clients it was once seen to stand still until its own watchdog ended it.
-pub const MARIADB: [&str; 3] =
-    ["--max-connections=300", "--innodb-sync-spin-loops=0", "--innodb-spin-wait-delay=0"];
+/// Starts MariaDB with these options. It has one core to itself, where who spins for a lock only keeps its holder from
+/// going on: with 16 clients it was once seen to stand still until its own watchdog ended it.
+pub fn start_mariadb(options: &[&str]) -> io::Result<MariaDb> {
+    MariaDb::start_with(&[options, &["--innodb-sync-spin-loops=0", "--innodb-spin-wait-delay=0"]].concat())
+}
 
 /// How many connections a pool may open.
 const CONNECTIONS: u32 = 16;
@@ -73,7 +74,7 @@ pub fn on_redis(thread: &Thread, server: &Redis, job: Job) -> Vec<Subject> {
         actix::redis(thread, &url, job),
     ];
     if Work::USUAL.contains(&job.work) {
-        subjects.extend(raw::redis::subjects(thread, &url, job));
+        subjects.extend(raw::subjects(thread, job, || raw::redis::clients(&url, job)));
     }
     subjects
 }
@@ -122,14 +123,15 @@ pub fn on_postgres(thread: &Thread, server: &Postgres, job: Job) -> Vec<Subject>
         peers::with_axum_session(thread, axum_session, job),
     ];
     if Work::USUAL.contains(&job.work) {
-        subjects.extend(raw::sql::subjects::<sqlx::Postgres>(thread, &url, raw::sql::POSTGRES, job));
+        let clients = || raw::sql::clients::<sqlx::Postgres>(&url, raw::sql::POSTGRES, job);
+        subjects.extend(raw::subjects(thread, job, clients));
     }
     subjects
 }
 
 /// MariaDB.
 pub fn mysql(effort: Effort) -> io::Result<Vec<Section>> {
-    let server = MariaDb::start_with(&MARIADB)?;
+    let server = start_mariadb(&["--max-connections=300"])?;
     let rows = usual("mysql", effort, |thread, job| on_mysql(thread, &server, job));
     let version = Thread::new().block_on(async {
         let pool = MySqlPoolOptions::new().connect(&server.url()).await?;
@@ -163,7 +165,8 @@ pub fn on_mysql(thread: &Thread, server: &MariaDb, job: Job) -> Vec<Subject> {
         peers::with_axum_session(thread, axum_session, job),
     ];
     if Work::USUAL.contains(&job.work) {
-        subjects.extend(raw::sql::subjects::<MySql>(thread, &url, raw::sql::MYSQL, job));
+        let clients = || raw::sql::clients::<MySql>(&url, raw::sql::MYSQL, job);
+        subjects.extend(raw::subjects(thread, job, clients));
     }
     subjects
 }
@@ -175,7 +178,7 @@ pub fn memcached(effort: Effort) -> io::Result<Vec<Section>> {
         let address = server.process().address().to_string();
         let provider = MemcacheProvider::new(&server.url().parse().expect("a URL"));
         let mut subjects = vec![peers::floor(thread, job), peers::ours(thread, provider, job)];
-        subjects.extend(raw::memcached::subjects(thread, &address, job));
+        subjects.extend(raw::subjects(thread, job, || raw::memcached::clients(&address, job)));
         subjects
     });
     let version = memcached::ask(server.process().address(), "version")?.join(" ");
@@ -190,7 +193,7 @@ pub fn couchbase(effort: Effort) -> io::Result<Vec<Section>> {
         let config = server.url().parse().expect("a URL");
         let provider = thread.block_on(CouchbaseProvider::connect(config)).expect("connected");
         let mut subjects = vec![peers::floor(thread, job), peers::ours(thread, provider, job)];
-        subjects.extend(raw::couchbase::subjects(thread, &server, job));
+        subjects.extend(raw::subjects(thread, job, || raw::couchbase::clients(&server, job)));
         subjects
     });
     let note = format!("`{ARTIFACT}`, a test server in Java: a real server's times are others.");

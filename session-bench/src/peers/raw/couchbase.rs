@@ -11,16 +11,11 @@ use couchbase::transcoding::{DataType, encode_common_flags};
 use session_servers::couchbase::CouchbaseMock;
 
 use super::{IDLE, key};
-use crate::measure::{Calls, Client, Subject};
-use crate::thread::Thread;
+use crate::measure::{Calls, Client};
 use crate::work::{Job, Work};
 
 /// Reads and writes by the clients, each on a key of its own.
-pub fn subjects(thread: &Thread, server: &CouchbaseMock, job: Job) -> [Subject; 2] {
-    super::subjects(thread, job, || clients(server, job))
-}
-
-async fn clients(server: &CouchbaseMock, job: Job) -> Vec<impl Client + use<>> {
+pub async fn clients(server: &CouchbaseMock, job: Job) -> Vec<impl Client + use<>> {
     let (stored, flags) = (job.shape.bytes(), encode_common_flags(DataType::Binary));
     let (cluster, collection) = connect(server).await;
     let mut clients = Vec::new();

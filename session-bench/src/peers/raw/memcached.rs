@@ -3,16 +3,11 @@
 use memcache::exp::{AsyncMetaClient, Get, MutationStatus, Set};
 
 use super::{IDLE, key};
-use crate::measure::{Calls, Client, Subject};
-use crate::thread::Thread;
+use crate::measure::{Calls, Client};
 use crate::work::{Job, Work};
 
 /// Reads and writes by the clients, each on a key of its own; each client finds an idle connection.
-pub fn subjects(thread: &Thread, address: &str, job: Job) -> [Subject; 2] {
-    super::subjects(thread, job, || clients(address, job))
-}
-
-async fn clients(address: &str, job: Job) -> Vec<impl Client + use<>> {
+pub async fn clients(address: &str, job: Job) -> Vec<impl Client + use<>> {
     let ttl = IDLE.as_secs() as u32;
     let stored = job.shape.bytes();
     let held = AsyncMetaClient::builder().max_idle(job.clients).connect_async(address).await;

@@ -27,7 +27,7 @@ fn key(client: usize) -> String {
 
 /// A driver by itself, and after a request to axum without sessions: nobody who keeps sessions with that driver can go
 /// below the second.
-fn subjects<C, F>(thread: &Thread, job: Job, clients: impl Fn() -> F) -> [Subject; 2]
+pub fn subjects<C, F>(thread: &Thread, job: Job, clients: impl Fn() -> F) -> [Subject; 2]
 where
     C: Client,
     F: Future<Output = Vec<C>>,

@@ -3,16 +3,11 @@
 use redis::{Cmd, cmd};
 
 use super::{IDLE, key};
-use crate::measure::{Calls, Client, Subject};
-use crate::thread::Thread;
+use crate::measure::{Calls, Client};
 use crate::work::{Job, Work};
 
 /// Reads and writes by the clients, each on a key of its own.
-pub fn subjects(thread: &Thread, url: &str, job: Job) -> [Subject; 2] {
-    super::subjects(thread, job, || clients(url, job))
-}
-
-async fn clients(url: &str, job: Job) -> Vec<impl Client + use<>> {
+pub async fn clients(url: &str, job: Job) -> Vec<impl Client + use<>> {
     let stored = job.shape.bytes();
     let connection = redis::Client::open(url).expect("a URL").get_multiplexed_async_connection().await;
     let connection = connection.expect("connected");

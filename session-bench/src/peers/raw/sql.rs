@@ -3,8 +3,7 @@
 use sqlx::{Connection, Database, Decode, Encode, Executor, IntoArguments, Row as _, Type};
 
 use super::key;
-use crate::measure::{Calls, Client, Subject};
-use crate::thread::Thread;
+use crate::measure::{Calls, Client};
 use crate::work::{Job, Work};
 
 /// How a database says it.
@@ -33,19 +32,7 @@ pub const MYSQL: Dialect = Dialect {
 };
 
 /// Reads and writes by the clients, each on a row of its own.
-pub fn subjects<DB>(thread: &Thread, url: &str, dialect: Dialect, job: Job) -> [Subject; 2]
-where
-    DB: Database,
-    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
-    DB::Arguments: IntoArguments<DB>,
-    String: Type<DB> + for<'q> Encode<'q, DB>,
-    Vec<u8>: Type<DB> + for<'q> Encode<'q, DB> + for<'r> Decode<'r, DB>,
-    usize: sqlx::ColumnIndex<DB::Row>,
-{
-    super::subjects(thread, job, || clients::<DB>(url, dialect, job))
-}
-
-async fn clients<DB>(url: &str, dialect: Dialect, job: Job) -> Vec<impl Client + use<DB>>
+pub async fn clients<DB>(url: &str, dialect: Dialect, job: Job) -> Vec<impl Client + use<DB>>
 where
     DB: Database,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
