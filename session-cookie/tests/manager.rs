@@ -19,9 +19,7 @@ fn manager(clock: &ManualClock) -> Manager {
 }
 
 fn request(manager: &Manager, cookie: &str) -> RequestSession {
-    let request = manager.request();
-    request.present(Incoming { cookies: &[cookie.as_bytes()], ..Incoming::default() });
-    request
+    manager.request(Incoming { cookies: &[cookie.as_bytes()], ..Incoming::default() })
 }
 
 async fn finish(request: RequestSession) -> Reply {

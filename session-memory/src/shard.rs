@@ -91,9 +91,9 @@ impl Shard {
         Some(entry.record)
     }
 
-    /// Whether a queue has changed since this was last asked.
-    pub(crate) fn queues_changed(&mut self) -> bool {
-        self.filed.changed()
+    /// Whether the earliest time in a queue has changed since this was last asked.
+    pub(crate) fn heads_changed(&mut self) -> bool {
+        self.filed.heads_changed()
     }
 
     /// The earliest time in a queue: nothing of that kind ends before it.
@@ -145,6 +145,7 @@ impl Shard {
         if self.sessions.capacity() > 64 + 4 * sessions {
             self.sessions.shrink_to(2 * sessions, |entry| spread(entry.filed.hash()));
         }
+        self.filed.shrink();
     }
 }
 

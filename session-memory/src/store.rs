@@ -39,7 +39,7 @@ pub(crate) struct Store {
 /// By [`Kind`], in milliseconds; `u64::MAX` for an empty queue.
 type Heads = [AtomicU64; 3];
 
-/// A locked shard, which publishes what has changed in its queues before it is unlocked.
+/// A locked shard, which publishes what has changed at the heads of its queues before it is unlocked.
 pub(crate) struct Locked<'a> {
     shard: MutexGuard<'a, Shard>,
     heads: &'a Heads,
@@ -61,7 +61,7 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        if self.shard.queues_changed() {
+        if self.shard.heads_changed() {
             for kind in Kind::ALL {
                 let head = self.shard.earliest(kind).map_or(u64::MAX, Timestamp::as_millis);
                 self.heads[kind as usize].store(head, Relaxed);

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use session_core::{Condition, DestroyOutcome, Provider, State, WriteOutcome};
+use session_core::{Condition, DestroyOutcome, Incoming, Provider, State, WriteOutcome};
 use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
@@ -89,7 +89,7 @@ async fn a_request_costs_the_round_trips_that_are_promised() {
     let untouched = manager.clone();
     trips("untouched", 0, &|| {
         let manager = untouched.clone();
-        Box::pin(async move { drop(manager.request()) })
+        Box::pin(async move { drop(manager.request(Incoming::default())) })
     })
     .await;
     let token = support::counter(&manager).await;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use http::{HeaderMap, Request, Uri};
-use session_core::{Error, RequestSession, Result};
+use session_core::{Error, Result};
 
 use crate::slot::Slot;
 
@@ -75,7 +75,6 @@ impl fmt::Debug for Session {
 /// ```
 #[derive(Clone)]
 pub struct LazySession {
-    request: RequestSession,
     slot: Slot,
 }
 
@@ -84,30 +83,31 @@ impl LazySession {
         let missing =
             "this request did not pass through a SessionLayer: add it to the router, after the routes";
         let slot = slot.ok_or_else(|| Error::config(missing))?.clone();
-        Ok(Self { request: slot.open(headers, uri), slot })
+        slot.open(headers, uri);
+        Ok(Self { slot })
     }
 
     /// The session, loaded by the first who asks. One round trip, none for a client without a well-formed token.
     pub async fn session(&self) -> Result<Session> {
-        let session = self.request.session().await?;
+        let session = self.slot.session().session().await?;
         Ok(Session { session, slot: self.slot.clone() })
     }
 
     /// Ends the session that the client presents without loading it: a logout in one round trip. `Ok` also when
     /// there was none. The response removes the cookie when there was one to end.
     pub async fn destroy(&self) -> Result<()> {
-        self.request.destroy().await
+        self.slot.session().destroy().await
     }
 
     /// The manager, to reopen the session in a task that outlives the request.
     pub fn manager(&self) -> &session_core::Manager {
-        self.request.manager()
+        self.slot.session().manager()
     }
 }
 
 impl fmt::Debug for LazySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LazySession").field(&self.request).finish()
+        f.debug_tuple("LazySession").field(self.slot.session()).finish()
     }
 }
 

@@ -14,13 +14,12 @@ pub(crate) fn apply(reply: Reply, setup: &Setup, headers: &mut HeaderMap) -> Res
         let unfit = |_| Error::config(format!("the value of the header `{name}` holds what a header cannot"));
         let mut value = HeaderValue::try_from(value).map_err(unfit)?;
         value.set_sensitive(true);
-        let name = HeaderName::try_from(name)
-            .map_err(|_| Error::config("the name of the session's header holds what a header cannot"))?;
-        if name == SET_COOKIE {
+        if name == SET_COOKIE.as_str() {
             remove_cookie(headers, cookie_name(&value));
-            headers.append(name, value);
+            headers.append(SET_COOKIE, value);
         } else {
-            headers.insert(name, value);
+            let unfit = |_| Error::config("the name of the session's header holds what a header cannot");
+            headers.insert(HeaderName::try_from(&*name).map_err(unfit)?, value);
         }
     }
     if reply.sets_token {

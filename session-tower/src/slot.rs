@@ -28,10 +28,10 @@ impl Slot {
         &self.0.setup
     }
 
-    /// The session of the request, with the tokens that it presents. Only the first call looks at the request.
-    pub(crate) fn open(&self, headers: &HeaderMap, uri: &Uri) -> RequestSession {
-        let begin = || {
-            let request = self.0.setup.manager.request();
+    /// Takes the tokens that the request presents. Only the first call looks at it.
+    pub(crate) fn open(&self, headers: &HeaderMap, uri: &Uri) {
+        self.0.session.get_or_init(|| {
+            let manager = &self.0.setup.manager;
             let mut cookies = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
             // Nearly always there is one, which needs no list.
             let first = cookies.next().unwrap_or_default();
@@ -39,15 +39,18 @@ impl Slot {
             if !list.is_empty() {
                 list.insert(0, first);
             }
-            let header = self.0.setup.manager.transport().header_name().and_then(|name| headers.get(name));
-            request.present(Incoming {
+            let header = manager.transport().header_name().and_then(|name| headers.get(name));
+            manager.request(Incoming {
                 cookies: if list.is_empty() { std::slice::from_ref(&first) } else { &list },
                 header: header.map(HeaderValue::as_bytes),
                 query: uri.query(),
-            });
-            request
-        };
-        self.0.session.get_or_init(begin).clone()
+            })
+        });
+    }
+
+    /// The session, with the tokens that were taken when it was opened.
+    pub(crate) fn session(&self) -> &RequestSession {
+        self.0.session.get_or_init(|| self.0.setup.manager.request(Incoming::default()))
     }
 
     /// The session, if anybody has asked for it.

@@ -1,5 +1,6 @@
 //! Clients that hang up, and handlers that panic: what has begun is finished, and what has not is not done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{Connection, ErrorKind, Manager};
@@ -130,9 +131,9 @@ pub async fn a_load_that_is_given_up_is_nobodys_loss(context: Context) {
     let token = begin(&manager, "key", 1).await;
     let mut polls = Polls::from(0);
     while let Some(cut_at) = polls.next_cut() {
-        let request = presenting(&manager, &token);
+        let request = Arc::new(presenting(&manager, &token));
         let waiting = tokio::spawn({
-            let request = request.clone();
+            let request = Arc::clone(&request);
             async move { request.session().await }
         });
         polls.done(cut(cut_at, request.session()).await);

@@ -151,8 +151,8 @@ pub async fn checklist_30_of_two_live_sessions_none_is_used(context: Context) {
 
     let tokens = [begin(&manager, "key", 1).await, begin(&manager, "key", 2).await];
     let headers = tokens.each_ref().map(|token| cookie(&manager, token));
-    let request = manager.request();
-    request.present(Incoming { cookies: &headers.each_ref().map(String::as_bytes), ..Incoming::default() });
+    let cookies = headers.each_ref().map(String::as_bytes);
+    let request = manager.request(Incoming { cookies: &cookies, ..Incoming::default() });
     request.destroy().await.expect("a logout without a load");
     let reply = request.finish(Connection::default()).await.expect("a logout");
     assert_eq!(reply.headers.len(), 1, "one cookie is taken away");

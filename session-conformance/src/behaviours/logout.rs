@@ -1,6 +1,6 @@
 //! Logout stays logged out, whatever is in flight.
 
-use session_core::{Connection, ErrorKind};
+use session_core::{Connection, ErrorKind, Incoming};
 
 use super::nothing::presenting;
 use crate::{Context, begin, fails, number, open};
@@ -85,7 +85,7 @@ pub async fn after_a_logout_the_handle_takes_no_changes(context: Context) {
 /// A session that is created and destroyed in one request leaves neither record nor cookie.
 pub async fn a_session_of_one_request_leaves_nothing(context: Context) {
     let manager = context.manager();
-    let request = manager.request();
+    let request = manager.request(Incoming::default());
     let session = request.session().await.expect("a new session");
     session.set("key", &1).expect("a set");
     session.release().await.expect("a create");

@@ -11,8 +11,7 @@ use crate::{Context, LONG, begin, cookie, number, open};
 pub async fn a_session_that_was_never_written_to_is_not_stored(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
-    let request = manager.request();
-    request.present(Incoming::default());
+    let request = manager.request(Incoming::default());
     let session = request.session().await.expect("a new session");
     assert!(session.is_empty() && session.is_new());
     assert_eq!(session.get::<u64>("key").expect("no value"), None);
@@ -28,8 +27,7 @@ pub async fn an_untouched_request_asks_nothing(context: Context) {
     let manager = context.manager_over(provider);
     let token = begin(&manager, "key", 1).await;
     spy.take();
-    let request = manager.request();
-    request.present(Incoming { cookies: &[cookie(&manager, &token).as_bytes()], ..Incoming::default() });
+    let request = presenting(&manager, &token);
     let reply = request.finish(Connection::default()).await.expect("nothing to do");
     assert!(reply.headers.is_empty() && !reply.loaded, "{reply:?}");
     assert_eq!(spy.methods(), []);
@@ -113,15 +111,13 @@ pub async fn a_stale_cookie_is_left_alone(context: Context) {
 }
 
 pub(super) fn presenting(manager: &session_core::Manager, token: &Token) -> RequestSession {
-    let request = manager.request();
-    request.present(Incoming { cookies: &[cookie(manager, token).as_bytes()], ..Incoming::default() });
-    request
+    manager.request(Incoming { cookies: &[cookie(manager, token).as_bytes()], ..Incoming::default() })
 }
 
 /// The cookie is set when a session begins or gets a new id, removed when it ends, and not sent otherwise.
 pub async fn a_cookie_is_sent_only_when_it_changes(context: Context) {
     let manager = context.manager();
-    let request = manager.request();
+    let request = manager.request(Incoming::default());
     request.session().await.expect("a new session").set("key", &1).expect("a set");
     let begun = request.finish(Connection::default()).await.expect("a create");
     assert_eq!(begun.headers.len(), 1);

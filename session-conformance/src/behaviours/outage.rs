@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_core::{Connection, ErrorKind, Manager};
+use session_core::{Connection, ErrorKind, Incoming, Manager};
 
 use super::nothing::presenting;
 use crate::layers::{ByWrites, Fault, Faulty};
@@ -58,7 +58,7 @@ pub async fn a_change_that_cannot_be_stored_is_an_error(context: Context) {
             let token = begin(&context.manager(), "key", 1).await;
             let request = presenting(&manager, &token);
             request.session().await.expect("the session").set("key", &2).expect("a set");
-            let visitor = manager.request();
+            let visitor = manager.request(Incoming::default());
             visitor.session().await.expect("a new session").set("key", &3).expect("a set");
             faulty.down(fault);
             let kind =

@@ -1,5 +1,7 @@
 //! How many calls an operation costs. Whether an engine answers each in one round trip is for its own tests.
 
+use std::sync::Arc;
+
 use session_core::{Connection, Token};
 
 use super::nothing::presenting;
@@ -19,12 +21,12 @@ pub async fn a_load_is_one_call_however_many_ask(context: Context) {
     let manager = context.manager_over(provider);
     let token = begin(&manager, "key", 1).await;
     spy.take();
-    let request = presenting(&manager, &token);
+    let request = Arc::new(presenting(&manager, &token));
     let asking: Vec<_> =
         (0..8)
             .map(|_| {
                 tokio::spawn({
-                    let request = request.clone();
+                    let request = Arc::clone(&request);
                     async move {
                         request.session().await.expect("the session").get::<u64>("key").expect("a number")
                     }
@@ -82,7 +84,7 @@ pub async fn a_destroy_is_one_call(context: Context) {
 /// A regeneration is one rename after the read; by the default rename, two writes.
 pub async fn a_regeneration_is_one_rename(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
-    let by_writes = context.manager_over(std::sync::Arc::new(ByWrites(provider.clone())));
+    let by_writes = context.manager_over(Arc::new(ByWrites(provider.clone())));
     let manager = context.manager_over(provider);
     for (manager, calls) in [(&manager, &[Method::Rename][..]), (&by_writes, &[Method::Write, Method::Write])]
     {

@@ -72,14 +72,14 @@ impl Future for Releasing {
 /// Whether a release has nothing to do, not even to move the idle deadline.
 fn is_idle(manager: &Shared, state: &State, create: Create) -> bool {
     match &state.stored {
-        None => create == Create::Never || (state.changes.is_empty() && state.plan.owner.is_none()),
+        None => create == Create::Never || (state.body.is_empty() && state.plan.owner.is_none()),
         Some(stored) => state.changes.is_empty() && state.plan.is_empty() && !manager.must_touch(stored),
     }
 }
 
 async fn release_owned(live: Arc<Live>) -> Result<()> {
     let _turn = live.gate.lock().await;
-    let work = {
+    let (stored, mut work) = {
         let mut state = live.state();
         match state.phase {
             Phase::Active => {}
@@ -87,15 +87,18 @@ async fn release_owned(live: Arc<Live>) -> Result<()> {
             _ => return Ok(()),
         }
         state.phase = Phase::Busy;
-        Work {
-            stored: state.stored.clone(),
+        let work = Work {
             body: state.body.clone(),
             changes: std::mem::take(&mut state.changes),
             plan: std::mem::take(&mut state.plan),
-        }
+        };
+        (state.stored.clone(), work)
     };
     let guard = PanicGuard(&live);
-    let outcome = update::commit(&live.manager, work).await;
+    let outcome = match stored {
+        None => update::create(&live.manager, work.body, &work.plan).await,
+        Some(stored) => update::replace(&live.manager, stored, &mut work).await,
+    };
     std::mem::forget(guard);
     let mut state = live.state();
     match outcome {

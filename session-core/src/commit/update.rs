@@ -16,7 +16,6 @@ use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe, rena
 
 /// What a release has to do.
 pub(super) struct Work {
-    pub stored: Option<Arc<Stored>>,
     /// What the handler saw at the end: the stored body with the changes applied.
     pub body: Body,
     /// The changes again, to be applied to a newer body.
@@ -30,26 +29,19 @@ pub(super) struct Committed {
     pub message: Message,
 }
 
-pub(super) async fn commit(manager: &Shared, mut work: Work) -> Result<Committed> {
-    match work.stored.take() {
-        None => create(manager, work).await,
-        Some(stored) => replace(manager, stored, work).await,
-    }
-}
-
 /// Stores a session for the first time.
-async fn create(manager: &Shared, work: Work) -> Result<Committed> {
-    let owner = work.plan.owner_after(None);
-    if work.body.is_empty() && owner.is_none() {
+pub(super) async fn create(manager: &Shared, body: Body, plan: &Plan) -> Result<Committed> {
+    let owner = plan.owner_after(None);
+    if body.is_empty() && owner.is_none() {
         return Ok(Committed { stored: None, message: Message::Nothing });
     }
-    let class = work.plan.class.unwrap_or_else(|| manager.classes.for_owner(owner.is_some()));
+    let class = plan.class.unwrap_or_else(|| manager.classes.for_owner(owner.is_some()));
     let now = manager.now();
     let absolute = now.after(manager.absolute);
     let ttl = class.idle.min(manager.absolute);
     let mut header = Header::new(now, absolute, now.after(ttl));
     header.owner = owner;
-    let mut record = Record::new(header, work.body);
+    let mut record = Record::new(header, body);
     let operation = manager.operation("create", true);
     // A create whose answer was lost is tried again under another id: under the same one it could come
     // alive again after a logout that the client got in between.
@@ -65,7 +57,7 @@ async fn create(manager: &Shared, work: Work) -> Result<Committed> {
         return Err(operation.explain(Error::new(ErrorKind::Conflict, "the id that was drawn is taken")));
     };
     if answer.repeated {
-        withdraw(manager, &operation, first.get().filter(|first| **first != id)).await;
+        Box::pin(withdraw(manager, &operation, first.get().filter(|first| **first != id))).await;
     }
     record.cas = stored.cas;
     let (token, id) = manager.named(stored.token, token, id);
@@ -75,7 +67,7 @@ async fn create(manager: &Shared, work: Work) -> Result<Committed> {
 }
 
 /// Stores a session over the record that was read.
-async fn replace(manager: &Shared, stored: Arc<Stored>, mut work: Work) -> Result<Committed> {
+pub(super) async fn replace(manager: &Shared, stored: Arc<Stored>, work: &mut Work) -> Result<Committed> {
     let operation = manager.operation(if work.plan.regenerate { "regenerate" } else { "release" }, true);
     // What to build on: the record that was read or, after a refusal, the one that was found instead.
     let mut newer: Option<Box<Record>> = None;

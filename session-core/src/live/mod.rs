@@ -122,7 +122,7 @@ impl Session {
             }
         };
         let again = move |old: Option<&Value>| Value::encode(&function(old.map(Value::decode).transpose()?));
-        state.changes.push(Change::Update(key.name().into(), Box::new(again)));
+        state.note(|| Change::Update(key.name().into(), Box::new(again)));
         Ok(new)
     }
 
@@ -134,7 +134,7 @@ impl Session {
         let Some(value) = state.body.get(key.name()).cloned() else { return Ok(None) };
         let decoded = value.decode().map_err(|error| error.during("take"))?;
         state.body.remove(key.name());
-        state.changes.push(Change::Take(key.name().into(), value));
+        state.note(|| Change::Take(key.name().into(), value));
         Ok(Some(decoded))
     }
 
@@ -143,7 +143,7 @@ impl Session {
         let mut state = self.0.state();
         state.must_be_active("delete")?;
         let found = state.body.remove(key.name());
-        state.changes.push(Change::Delete(key.name().into()));
+        state.note(|| Change::Delete(key.name().into()));
         Ok(found)
     }
 
@@ -152,7 +152,7 @@ impl Session {
         let mut state = self.0.state();
         state.must_be_active("flush")?;
         state.body.clear();
-        state.changes.push(Change::Flush);
+        state.note(|| Change::Flush);
         Ok(())
     }
 
@@ -273,7 +273,7 @@ impl Session {
         self.insert(&mut state, key, value.clone(), "set")?;
         match state.changes.last_mut() {
             Some(Change::Set(last, old)) if **last == *key => *old = value,
-            _ => state.changes.push(Change::Set(key.into(), value)),
+            _ => state.note(|| Change::Set(key.into(), value)),
         }
         Ok(())
     }

@@ -47,6 +47,7 @@ pub(crate) struct State {
     pub stored: Option<Arc<Stored>>,
     /// What the handler sees: the stored body with the changes applied.
     pub body: Body,
+    /// What led there, of a session that others may change too: one that is not stored yet has nothing to merge with.
     pub changes: Vec<Change>,
     pub plan: Plan,
     pub message: Message,
@@ -85,6 +86,13 @@ impl State {
             changes: Vec::new(),
             plan: Plan::default(),
             message: Message::Nothing,
+        }
+    }
+
+    /// Keeps a change, to be made again on a newer record.
+    pub(crate) fn note(&mut self, change: impl FnOnce() -> Change) {
+        if self.stored.is_some() {
+            self.changes.push(change());
         }
     }
 

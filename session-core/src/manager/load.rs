@@ -38,20 +38,21 @@ impl Shared {
     async fn find_one(&self, operation: &Operation, token: &Token) -> Result<Option<Arc<Stored>>> {
         let id = self.storage_id(token);
         let (_, class) = self.classes.split(token.expose());
-        match operation.call(|| self.provider.read(&id, class.idle)).await {
-            Ok(Answer { value, .. }) => Ok(value
-                .and_then(|record| self.if_alive(record, class.idle))
-                .map(|record| Arc::new(Stored { token: token.clone(), id, class, record }))),
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                // Reported once: with the record gone, the next request finds nothing and is quiet.
-                observe::unreadable(&id, &error);
-                if !self.capabilities.client_side {
-                    let _ = Box::pin(crate::commit::end(self, &id, None)).await;
-                }
-                Ok(None)
-            }
-            Err(error) => Err(error),
+        let answer = operation.call(|| self.provider.read(&id, class.idle)).await;
+        let found = answer.map(|Answer { value, .. }| {
+            let record = self.if_alive(value?, class.idle)?;
+            Some(Arc::new(Stored { token: token.clone(), id: id.clone(), class, record }))
+        });
+        let error = match found {
+            Err(error) if error.kind() == ErrorKind::Corrupt => error,
+            found => return found,
+        };
+        // Reported once: with the record gone, the next request finds nothing and is quiet.
+        observe::unreadable(&id, &error);
+        if !self.capabilities.client_side {
+            let _ = Box::pin(crate::commit::end(self, &id, None)).await;
         }
+        Ok(None)
     }
 
     /// The record, when it is a session within both deadlines.

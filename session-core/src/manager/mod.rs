@@ -22,7 +22,7 @@ use crate::commit::{self, Queue};
 use crate::id::IdGenerator;
 use crate::live::state::Stored;
 use crate::live::{Limits, Session};
-use crate::transport::{Candidates, Incoming, Transport};
+use crate::transport::{Incoming, Transport};
 use crate::{
     Capabilities, Clock, ConnectOptions, ManagerConfig, Provider, Result, StorageId, Timestamp, Token,
     connect,
@@ -91,18 +91,17 @@ impl Manager {
         Self::builder_shared(provider).configure(config)?.build()
     }
 
-    /// The session of a request, to be loaded when somebody asks for it. No I/O.
-    pub fn request(&self) -> RequestSession {
-        RequestSession::new(self.clone())
+    /// The session of a request with what the client sent, to be loaded when somebody asks for it. No I/O.
+    pub fn request(&self, incoming: Incoming<'_>) -> RequestSession {
+        let accepts = |text: &str| self.0.accepts(text);
+        RequestSession::new(self.clone(), self.0.transport.candidates(incoming, &accepts))
     }
 
     /// Loads the session that a client presents, or begins a new one: `SessionStart` of the seeds. One round trip,
     /// none without a well-formed token.
     #[doc(alias = "SessionStart")]
     pub async fn start(&self, incoming: Incoming<'_>) -> Result<Session> {
-        let request = self.request();
-        request.present(incoming);
-        request.session().await
+        self.request(incoming).session().await
     }
 
     /// A new session, stored when it is written to and released. No I/O.
@@ -167,10 +166,6 @@ impl Manager {
     /// How long one load, release or destroy may take.
     pub fn operation_timeout(&self) -> Duration {
         self.0.operation_timeout
-    }
-
-    fn candidates(&self, incoming: Incoming<'_>) -> Candidates {
-        self.0.transport.candidates(incoming, &|text| self.0.accepts(text))
     }
 }
 

@@ -1,45 +1,37 @@
 //! The session of one request, not loaded before somebody asks for it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::OnceCell;
 
 use super::Manager;
+use crate::Result;
 use crate::commit::{self, Create, Releasing};
 use crate::live::Session;
 use crate::live::state::{Message, Phase};
-use crate::transport::{Candidates, Connection, Incoming, NO_CANDIDATES, Source, TokenHeaders};
-use crate::{Result, Token};
+use crate::transport::{Candidates, Connection, SET_COOKIE, Source, TokenHeaders};
 
-/// What an adapter keeps for the time of a request. Clones are handles to the same.
-///
-/// Making one costs an allocation and no look at the request; [`session`](Self::session) loads, once for all who ask.
-#[derive(Clone)]
-pub struct RequestSession(Arc<Inner>);
-
-struct Inner {
+/// What an adapter keeps for the time of a request, where all who ask find it: [`session`](Self::session) loads once
+/// for them.
+pub struct RequestSession {
     manager: Manager,
-    presented: OnceLock<Candidates>,
+    presented: Candidates,
     session: OnceCell<Session>,
 }
 
 impl RequestSession {
-    pub(super) fn new(manager: Manager) -> Self {
-        Self(Arc::new(Inner { manager, presented: OnceLock::new(), session: OnceCell::new() }))
-    }
-
-    /// Takes the tokens from what the client sent. The first call counts; without one there is no candidate.
-    pub fn present(&self, incoming: Incoming<'_>) {
-        self.0.presented.get_or_init(|| self.0.manager.candidates(incoming));
+    pub(super) const fn new(manager: Manager, presented: Candidates) -> Self {
+        Self { manager, presented, session: OnceCell::const_new() }
     }
 
     /// The manager that it belongs to.
-    pub fn manager(&self) -> &Manager {
-        &self.0.manager
+    pub const fn manager(&self) -> &Manager {
+        &self.manager
     }
 
     /// The session, loaded by the first who asks. One round trip, none without a well-formed token.
@@ -49,27 +41,27 @@ impl RequestSession {
     /// looks like a logged-out user.
     pub async fn session(&self) -> Result<Session> {
         let load = async || {
-            let shared = &self.0.manager.0;
-            let found = shared.find(self.presented()).await?;
+            let shared = &self.manager.0;
+            let found = shared.find(self.presented.iter()).await?;
             Ok(Session::new(Arc::clone(shared), found.session, found.ambiguous))
         };
-        self.0.session.get_or_try_init(load).await.cloned()
+        self.session.get_or_try_init(load).await.cloned()
     }
 
     /// Ends the session that the client presents without reading it: a logout in one round trip (one for each
     /// token, when there are several). `Ok` also when there was none.
     pub async fn destroy(&self) -> Result<()> {
         // The cell is filled by whoever comes first: a load, which is then ended, or this.
-        let shared = &self.0.manager.0;
+        let shared = &self.manager.0;
         let end = async || {
             let mut live = false;
-            for token in self.presented() {
+            for token in self.presented.iter() {
                 let (owner, id) = (Arc::clone(shared), shared.storage_id(token));
                 live |= commit::detached(async move { commit::end(&owner, &id, None).await }).await?;
             }
             Ok(Session::ended(Arc::clone(shared), live))
         };
-        self.0.session.get_or_try_init(end).await?.destroy().await
+        self.session.get_or_try_init(end).await?.destroy().await
     }
 
     /// Releases the session, if it was loaded, and says what the response must carry. For adapters: before the
@@ -78,39 +70,18 @@ impl RequestSession {
     /// An error means that changes are not stored and the response must not answer success. A release that the handler
     /// itself has seen fail is not reported again.
     pub fn finish(&self, connection: Connection<'_>) -> Finish {
-        let secure = self.0.manager.0.transport.secure(connection);
-        Finish { request: self.clone(), secure, release: None }
-    }
-
-    /// What the response owes to a session that was released.
-    fn reply(&self, session: &Session, secure: bool) -> Result<Reply> {
-        let shared = &self.0.manager.0;
-        match session.message() {
-            Message::Nothing => Ok(Reply { loaded: true, ..Reply::default() }),
-            Message::Forget => Ok(Reply::carrying(shared.transport.remove(secure))),
-            // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
-            Message::Hold(_) if self.came_by_url() => {
-                Ok(Reply { loaded: true, sets_token: true, ..Reply::default() })
-            }
-            Message::Hold(token) => {
-                let left = session.absolute_deadline().map(|deadline| deadline.since(shared.now()));
-                Ok(Reply::carrying(shared.transport.set(&token, left, secure)?))
-            }
+        Finish {
+            session: self.session.get().cloned(),
+            by_url: self.presented.source() == Some(Source::Query),
+            secure: self.manager.0.transport.secure(connection),
+            release: None,
         }
-    }
-
-    fn presented(&self) -> impl Iterator<Item = &Token> {
-        self.0.presented.get().unwrap_or(&NO_CANDIDATES).iter()
-    }
-
-    fn came_by_url(&self) -> bool {
-        self.0.presented.get().and_then(Candidates::source) == Some(Source::Query)
     }
 }
 
 impl fmt::Debug for RequestSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestSession").field("session", &self.0.session.get()).finish_non_exhaustive()
+        f.debug_struct("RequestSession").field("session", &self.session.get()).finish_non_exhaustive()
     }
 }
 
@@ -119,8 +90,8 @@ impl fmt::Debug for RequestSession {
 #[non_exhaustive]
 pub struct Reply {
     /// The headers that hand the token to the client or take it away: name and value. Each replaces any of the
-    /// same name (`set-cookie`: of the same cookie).
-    pub headers: Vec<(String, String)>,
+    /// same name (`set-cookie`, in lower case: of the same cookie).
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The handler looked at the session: the response is `private` and varies by the token's header.
     pub loaded: bool,
     /// The response carries a token: it must not be stored by any cache.
@@ -129,7 +100,8 @@ pub struct Reply {
 
 impl Reply {
     fn carrying(headers: TokenHeaders<'_>) -> Self {
-        let headers = headers.map(|(name, value)| (name.to_owned(), value)).collect();
+        let name = |name: &str| if name == SET_COOKIE { SET_COOKIE.into() } else { name.to_owned().into() };
+        let headers = headers.map(|(header, value)| (name(header), value)).collect();
         Self { headers, loaded: true, sets_token: true }
     }
 }
@@ -138,7 +110,8 @@ impl Reply {
 /// this is dropped.
 #[must_use = "a future does nothing before it is awaited"]
 pub struct Finish {
-    request: RequestSession,
+    session: Option<Session>,
+    by_url: bool,
     secure: bool,
     release: Option<Releasing>,
 }
@@ -147,18 +120,33 @@ impl Future for Finish {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Reply>> {
-        let Self { request, secure, release } = &mut *self;
-        let Some(session) = request.0.session.get() else { return Poll::Ready(Ok(Reply::default())) };
+        let Self { session, by_url, secure, release } = &mut *self;
+        let Some(session) = session else { return Poll::Ready(Ok(Reply::default())) };
         if !matches!(session.phase(), Phase::Failed(_)) || release.is_some() {
             let release = release.get_or_insert_with(|| commit::release(&session.0, Create::Allowed));
             ready!(Pin::new(release).poll(context))?;
         }
-        Poll::Ready(request.reply(session, *secure))
+        Poll::Ready(reply(session, *by_url, *secure))
     }
 }
 
 impl fmt::Debug for Finish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Finish").field("request", &self.request).finish_non_exhaustive()
+        f.debug_struct("Finish").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// What the response owes to a session that was released.
+fn reply(session: &Session, by_url: bool, secure: bool) -> Result<Reply> {
+    let shared = &session.0.manager;
+    match session.message() {
+        Message::Nothing => Ok(Reply { loaded: true, ..Reply::default() }),
+        Message::Forget => Ok(Reply::carrying(shared.transport.remove(secure))),
+        // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
+        Message::Hold(_) if by_url => Ok(Reply { loaded: true, sets_token: true, ..Reply::default() }),
+        Message::Hold(token) => {
+            let left = session.absolute_deadline().map(|deadline| deadline.since(shared.now()));
+            Ok(Reply::carrying(shared.transport.set(&token, left, secure)?))
+        }
     }
 }

@@ -25,10 +25,6 @@ pub struct Candidates {
     source: Option<Source>,
 }
 
-/// What a request without tokens has.
-pub(crate) static NO_CANDIDATES: Candidates =
-    Candidates { tokens: [const { None }; MAX_CANDIDATES], source: None };
-
 impl Candidates {
     /// The tokens.
     pub fn iter(&self) -> impl Iterator<Item = &Token> {

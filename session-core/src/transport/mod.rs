@@ -12,7 +12,6 @@ mod settings;
 
 use std::time::Duration;
 
-pub(crate) use candidates::NO_CANDIDATES;
 pub use candidates::{Candidates, MAX_CANDIDATES, Source};
 pub use connection::{Connection, SecureMode, TrustedProxies};
 pub use settings::{CookieSettings, SameSite};
@@ -27,7 +26,7 @@ pub const MAX_COOKIE_OCTETS: usize = 4096;
 pub const QUERY_MODE_HEADERS: [(&str, &str); 2] =
     [("cache-control", "no-store"), ("referrer-policy", "no-referrer")];
 
-const SET_COOKIE: &str = "set-cookie";
+pub(crate) const SET_COOKIE: &str = "set-cookie";
 
 /// Request headers with a meaning of their own, which a token must not replace.
 const RESERVED_HEADERS: [&str; 8] = [
