@@ -33,7 +33,7 @@
 //!
 //! # What it costs
 //!
-//! - **Time.** Every operation takes one lock out of up to 2,048, for a lookup; a rename takes two. A read moves the
+//! - **Time.** Every operation takes one lock out of up to 4,096, for a lookup; a rename takes two. A read moves the
 //!   deadline in place and touches no ordered structure. Collecting costs what has come due, and holds a lock for a
 //!   small batch at a time. Tables grow shard by shard, so that no request waits for a large one to be copied.
 //! - **Memory.** An empty store takes about 300 KiB. A session takes about 270 bytes and its body, as the core holds it;

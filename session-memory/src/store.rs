@@ -13,8 +13,8 @@ use crate::Eviction;
 use crate::queue::{HASH_BITS, Kind};
 use crate::shard::Shard;
 
-/// Enough that 10 million sessions are 5 thousand in a shard, whose table doubles well within a millisecond.
-const MOST_SHARDS: usize = 2048;
+/// Enough that 10 million sessions are 2,500 in a shard, whose table doubles well within a millisecond.
+const MOST_SHARDS: usize = 4096;
 /// A bounded store has fewer, so that looking for a session to evict stays cheap.
 const SESSIONS_IN_A_SHARD: usize = 64;
 /// How many records are looked at under one lock: some tens of microseconds.
@@ -26,7 +26,7 @@ const SECOND_CHANCES: usize = 8;
 pub(crate) struct Store {
     shards: Box<[Mutex<Shard>]>,
     /// The heads of each shard's queues, so that finding what is due locks nothing: with all shards it
-    /// is a look at 48 KB. They change under the shard's lock, and are a hint to everybody who does not hold it.
+    /// is a look at 96 KB. They change under the shard's lock, and are a hint to everybody who does not hold it.
     heads: Box<[Heads]>,
     /// Keyed at random: a plain id is what a client sent, and must not be able to choose its place in a table.
     hasher: RandomState,
