@@ -79,20 +79,20 @@ fn a_request_that_does_not_touch_its_session_takes_at_most_six_allocations_more(
 }
 
 #[test]
-fn a_request_that_reads_its_session_takes_at_most_eleven_allocations_more() {
-    at_most(11, get(read));
+fn a_request_that_reads_its_session_takes_at_most_twelve_allocations_more() {
+    at_most(12, get(read));
 }
 
 #[test]
-fn a_request_that_changes_its_session_takes_at_most_twenty_allocations_more() {
-    at_most(20, get(change));
+fn a_request_that_changes_its_session_takes_at_most_twenty_one_allocations_more() {
+    at_most(21, get(change));
 }
 
-/// axum boxes a handler's future, which holds this one and the request. More than 1,032 bytes together cost several times as
-/// much: glibc keeps smaller pieces at hand for each thread.
+/// axum boxes a handler's future, which holds this one and the request twice. More than 1,032 bytes together cost several times
+/// as much: glibc keeps smaller pieces at hand for each thread.
 #[test]
 fn the_future_of_an_extractor_is_small() {
     let (mut parts, ()) = Request::new(()).into_parts();
     let bytes = size_of_val(&Session::from_request_parts(&mut parts, &()));
-    assert!(bytes + size_of_val(&parts) < 900, "{bytes} bytes");
+    assert!(bytes <= 128, "{bytes} bytes");
 }

@@ -40,6 +40,14 @@ impl RequestSession {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Unsupported`](crate::ErrorKind::Unsupported) are errors: a failing engine never
     /// looks like a logged-out user.
     pub async fn session(&self) -> Result<Session> {
+        match self.session.get() {
+            Some(session) => Ok(session.clone()),
+            // Apart, so that the future of a handler, which holds this, stays small.
+            None => Box::pin(self.load()).await,
+        }
+    }
+
+    async fn load(&self) -> Result<Session> {
         let load = async || {
             let shared = &self.manager.0;
             let found = shared.find(self.presented.iter()).await?;
