@@ -88,7 +88,9 @@ impl<DB: Database> Pool<DB> {
         match &self.0 {
             Source::Own(own) => own.lease().await,
             Source::Given(pool) => {
-                Ok(Lease { held: Some(Held::Given(pool.acquire().await?)), unproven: false })
+                // Apart: it is large, and everybody else's statement would carry the room for it.
+                let connection = Box::pin(pool.acquire()).await?;
+                Ok(Lease { held: Some(Held::Given(connection)), unproven: false })
             }
         }
     }
@@ -104,8 +106,21 @@ impl<DB: Database> Pool<DB> {
 
 impl<DB: Database> Own<DB> {
     async fn lease(self: &Arc<Self>) -> Result<Lease<DB>, Error> {
-        let mut permit = self.permit().await?;
-        while let Some((entry, proven)) = self.take() {
+        let permit = self.permit().await?;
+        match self.take() {
+            Some((entry, true)) => Ok(self.hold(entry, permit)),
+            // Apart, too: nearly every statement has a connection at hand.
+            taken => Box::pin(self.lease_anew(taken, permit)).await,
+        }
+    }
+
+    /// A connection that has to be asked whether it is alive, or opened.
+    async fn lease_anew(
+        self: &Arc<Self>,
+        mut taken: Option<(Entry<DB::Connection>, bool)>,
+        mut permit: OwnedSemaphorePermit,
+    ) -> Result<Lease<DB>, Error> {
+        while let Some((entry, proven)) = taken {
             let mut lease = self.hold(entry, permit);
             if proven {
                 return Ok(lease);
@@ -120,6 +135,7 @@ impl<DB: Database> Own<DB> {
             tracing::debug!("a kept connection does not answer any more: all of them are closed");
             lease.broken();
             permit = self.permit().await?;
+            taken = self.take();
         }
         self.open_for(permit).await
     }
