@@ -349,3 +349,18 @@ fn milliseconds(time: Duration) -> u64 {
 fn below(idle: Duration) -> u64 {
     milliseconds(step(idle)) - 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its future is copied before it is polled, at every level.
+    #[test]
+    fn a_statement_carries_no_room_for_what_is_rare() {
+        let config = "mysql://session@localhost/session".parse().unwrap();
+        let provider = MySqlProvider::connect_lazy(config);
+        let id = StorageId::from_hash([0; 32]);
+        let bytes = size_of_val(&provider.current("read", &id));
+        assert!(bytes <= 1_032, "{bytes} bytes");
+    }
+}

@@ -287,3 +287,18 @@ fn duration(left: PgInterval) -> Duration {
     let microseconds = i64::from(left.days).saturating_mul(86_400_000_000).saturating_add(left.microseconds);
     Duration::from_micros(u64::try_from(microseconds).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its future is copied before it is polled, at every level.
+    #[test]
+    fn a_statement_carries_no_room_for_what_is_rare() {
+        let config = "postgres://session@localhost/session".parse().unwrap();
+        let provider = PostgresProvider::connect_lazy(config);
+        let id = StorageId::from_hash([0; 32]);
+        let bytes = size_of_val(&provider.current("read", &id));
+        assert!(bytes <= 1_032, "{bytes} bytes");
+    }
+}
