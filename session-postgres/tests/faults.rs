@@ -115,7 +115,7 @@ async fn checklist_31_a_cancelled_call_never_gives_its_answer_to_the_next_one() 
     for name in ["ada", "bob"] {
         create(&sessions, &id(name), &record(name)).await;
     }
-    proxy.delay_answers(Duration::from_millis(3));
+    proxy.delay_answers(Duration::from_millis(10));
     let mut cancelled = 0;
     for round in 0..120 {
         let patience = Duration::from_micros(round * 150);
