@@ -89,25 +89,25 @@ impl LazySession {
 
     /// The session, loaded by the first who asks. One round trip, none for a client without a well-formed token.
     pub async fn session(&self) -> Result<Session> {
-        let session = self.slot.session().session().await?;
+        let session = self.slot.request().session().await?;
         Ok(Session { session, slot: self.slot.clone() })
     }
 
     /// Ends the session that the client presents without loading it: a logout in one round trip. `Ok` also when
     /// there was none. The response removes the cookie when there was one to end.
     pub async fn destroy(&self) -> Result<()> {
-        self.slot.session().destroy().await
+        self.slot.request().destroy().await
     }
 
     /// The manager, to reopen the session in a task that outlives the request.
     pub fn manager(&self) -> &session_core::Manager {
-        self.slot.session().manager()
+        self.slot.request().manager()
     }
 }
 
 impl fmt::Debug for LazySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LazySession").field(self.slot.session()).finish()
+        f.debug_tuple("LazySession").field(self.slot.request()).finish()
     }
 }
 

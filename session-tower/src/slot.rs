@@ -49,7 +49,7 @@ impl Slot {
     }
 
     /// The session, with the tokens that were taken when it was opened.
-    pub(crate) fn session(&self) -> &RequestSession {
+    pub(crate) fn request(&self) -> &RequestSession {
         self.0.session.get_or_init(|| self.0.setup.manager.request(Incoming::default()))
     }
 
