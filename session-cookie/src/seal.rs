@@ -99,22 +99,26 @@ impl Sealer {
 
     /// The session's name and its record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
     pub(crate) fn open(&self, token: &str) -> Option<(SessionId, Vec<u8>)> {
-        let bytes = self.text.decode(token).ok()?;
-        let (head, rest) = bytes.split_at_checked(SEALED)?;
-        let (sealed, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
-        if head[0] != FORMAT {
+        let mut bytes = self.text.decode(token).ok()?;
+        if bytes.first() != Some(&FORMAT) {
             return None;
         }
-        let nonce = head[NONCE..].first_chunk::<NONCE_BYTES>()?;
-        // Two keys with the same id are as good as impossible; if there are any, each gets its try.
-        let mut keys = self.keys.iter().filter(|(key, _)| key.id == head[KEY_ID..NONCE]);
-        keys.find_map(|(key, beside)| {
-            let mut opened = sealed.to_vec();
-            key.cipher.open(nonce, beside, &mut opened, *tag)?;
-            let session = SessionId::from_be_bytes(*opened.first_chunk()?);
-            opened.drain(..SESSION);
-            Some((session, opened))
-        })
+        let id: KeyId = *bytes.get(KEY_ID..)?.first_chunk()?;
+        for (key, beside) in self.keys.iter().filter(|(key, _)| key.id == id) {
+            let (head, rest) = bytes.split_at_mut_checked(SEALED)?;
+            let nonce = head[NONCE..].first_chunk::<NONCE_BYTES>()?;
+            let (sealed, tag) = rest.split_last_chunk_mut::<TAG_BYTES>()?;
+            if key.cipher.open(nonce, beside, sealed, *tag).is_some() {
+                let session = SessionId::from_be_bytes(*sealed.first_chunk()?);
+                bytes.truncate(bytes.len() - TAG_BYTES);
+                bytes.drain(..SEALED + SESSION);
+                return Some((session, bytes));
+            }
+            // Two keys with the same id are as good as impossible; if there are any, each gets its try, on what the
+            // one before has not touched.
+            bytes = self.text.decode(token).ok()?;
+        }
+        None
     }
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use couchbase::collection::Collection;
 use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Provider, Record, Result, Stamp, State, StorageId,
-    SystemClock, Token, WriteOutcome,
+    SystemClock, WriteOutcome,
 };
 
 use crate::document::{Document, MAX_DOCUMENT};
@@ -63,12 +63,7 @@ impl CouchbaseProvider {
     }
 
     fn document(&self, id: &StorageId) -> Document<'_> {
-        let mut name = id.to_text();
-        if self.prefix.len() + name.len() > MAX_KEY {
-            // A long plain id; the tilde, which no id contains, keeps its hash apart from all others.
-            name = Token::new(&name).map_or(name, |plain| format!("~{}", StorageId::of(&plain).to_text()));
-        }
-        let key = format!("{}{name}", self.prefix);
+        let key = id.to_key(&self.prefix, MAX_KEY);
         Document { link: &self.link, key, durability: self.durability, clock: &*self.clock }
     }
 }

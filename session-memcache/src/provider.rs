@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use memcache::exp::AsyncMetaClient;
 use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
-    Stamp, State, StorageId, SystemClock, Token, WriteOutcome,
+    Stamp, State, StorageId, SystemClock, WriteOutcome,
 };
 
 use crate::server::Server;
@@ -81,12 +81,7 @@ impl MemcacheProvider {
     }
 
     fn slot(&self, id: &StorageId) -> Slot<'_> {
-        let mut name = id.to_text();
-        if self.prefix.len() + name.len() > MAX_KEY {
-            // A long plain id; the tilde, which no id contains, keeps its hash apart from all others.
-            name = Token::new(&name).map_or(name, |plain| format!("~{}", StorageId::of(&plain).to_text()));
-        }
-        let key = format!("{}{name}", self.prefix);
+        let key = id.to_key(&self.prefix, MAX_KEY);
         let server = &self.servers[routing::choose(&key, self.servers.iter().map(|server| &*server.name))];
         Slot { server, key, clock: &*self.clock }
     }

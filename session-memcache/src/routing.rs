@@ -4,7 +4,10 @@
 //! of the compiler; the standard library's may change with one.
 
 /// The index of the server with the highest score for this key.
-pub(crate) fn choose<'a>(key: &str, servers: impl Iterator<Item = &'a str>) -> usize {
+pub(crate) fn choose<'a>(key: &str, servers: impl ExactSizeIterator<Item = &'a str>) -> usize {
+    if servers.len() == 1 {
+        return 0;
+    }
     let key = fnv(key);
     let scores = servers.map(|server| mix(key ^ mix(fnv(server))));
     scores.enumerate().max_by_key(|(_, score)| *score).map_or(0, |(index, _)| index)

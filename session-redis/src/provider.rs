@@ -79,7 +79,7 @@ impl RedisProvider {
     }
 
     fn key(&self, id: &StorageId) -> String {
-        format!("{}{}", self.prefix, id.to_text())
+        id.to_key(&self.prefix, usize::MAX)
     }
 
     async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Result<Value, Failure> {
