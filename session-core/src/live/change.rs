@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smol_str::SmolStr;
+
 use crate::record::{Body, Value};
 use crate::{Error, ErrorKind, Result};
 
@@ -9,11 +11,11 @@ type Updating = Box<dyn FnMut(Option<&Value>) -> Result<Value> + Send>;
 
 /// One change. Applying the same list to a newer body is how concurrent requests are merged.
 pub(crate) enum Change {
-    Set(Box<str>, Value),
-    Delete(Box<str>),
+    Set(SmolStr, Value),
+    Delete(SmolStr),
     /// Delete, if the value is still the one that was handed out.
-    Take(Box<str>, Value),
-    Update(Box<str>, Updating),
+    Take(SmolStr, Value),
+    Update(SmolStr, Updating),
     Flush,
 }
 

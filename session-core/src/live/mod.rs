@@ -272,7 +272,7 @@ impl Session {
         state.must_be_active("set")?;
         self.insert(&mut state, key, value.clone(), "set")?;
         match state.changes.last_mut() {
-            Some(Change::Set(last, old)) if **last == *key => *old = value,
+            Some(Change::Set(last, old)) if last == key => *old = value,
             _ => state.note(|| Change::Set(key.into(), value)),
         }
         Ok(())

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::Value;
 use crate::{Error, ErrorKind, Result};
 
 /// The keys and values of a session, sorted by key. Cloning shares them; changing a shared body copies its list, and
-/// shares the keys and the other values.
+/// shares the other values. A key of up to 23 bytes lies in the list itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Body(Arc<Vec<(Arc<str>, Value)>>);
+pub struct Body(Arc<Vec<(SmolStr, Value)>>);
 
 impl Body {
     /// The value under a key.
@@ -45,7 +47,7 @@ impl Body {
 
     /// The keys and values, in the order of the keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (&**key, value))
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// How many keys there are.
@@ -64,7 +66,7 @@ impl Body {
     }
 
     fn position(&self, key: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| (**other).cmp(key))
+        self.0.binary_search_by(|(other, _)| other.as_str().cmp(key))
     }
 
     /// Appends the encoded form to `out`.
@@ -85,11 +87,11 @@ impl Body {
         if count > (rest.len() / 2) as u64 {
             return Err(corrupt("it names more keys than it can hold"));
         }
-        let mut entries = Vec::<(Arc<str>, Value)>::with_capacity(usize::try_from(count).unwrap_or(0));
+        let mut entries = Vec::<(SmolStr, Value)>::with_capacity(usize::try_from(count).unwrap_or(0));
         for _ in 0..count {
             let key: &str = read(&mut rest)?;
             let value: &[u8] = read(&mut rest)?;
-            if entries.last().is_some_and(|(last, _)| **last >= *key) {
+            if entries.last().is_some_and(|(last, _)| last.as_str() >= key) {
                 return Err(corrupt("its keys are not in order"));
             }
             entries.push((key.into(), Value::from_encoded(value)));
