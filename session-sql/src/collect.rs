@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::Result;
 
-/// How many rows one statement removes: few milliseconds.
+/// How many rows one statement removes: a millisecond or two.
 const BATCH: usize = 50;
 
 /// How long the server is left alone between two statements. Without it they keep a core and the log of a small

@@ -101,8 +101,7 @@ fn postgres(fill: Fill) -> io::Result<Collected> {
         let statistics = sqlx::query("CREATE EXTENSION pg_stat_statements").execute(&pool).await;
         statistics.map_err(io::Error::other)?;
         let manager = Manager::builder(provider).build().map_err(io::Error::other)?;
-        let mut rounds = Vec::new();
-        for fill in rounds_of(fill) {
+        calmer_of_two(fill, async |fill| {
             stored::postgres(&pool, fill).await.map_err(io::Error::other)?;
             let forget = sqlx::query("SELECT pg_stat_statements_reset()").execute(&pool).await;
             forget.map_err(io::Error::other)?;
@@ -111,9 +110,9 @@ fn postgres(fill: Fill) -> io::Result<Collected> {
                             WHERE query LIKE 'DELETE FROM %collect_after <= now()%'";
             collected.longest =
                 sqlx::query_scalar(question).fetch_one(&pool).await.map_err(io::Error::other)?;
-            rounds.push(collected);
-        }
-        Ok(calmer(rounds))
+            Ok(collected)
+        })
+        .await
     })
 }
 
@@ -126,8 +125,7 @@ fn mysql(fill: Fill) -> io::Result<Collected> {
         let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;
         let provider = MySqlProvider::connect(config.migrate(true)).await.map_err(io::Error::other)?;
         let manager = Manager::builder(provider).build().map_err(io::Error::other)?;
-        let mut rounds = Vec::new();
-        for fill in rounds_of(fill) {
+        calmer_of_two(fill, async |fill| {
             stored::mysql(&pool, fill).await.map_err(io::Error::other)?;
             let forget = sqlx::query("TRUNCATE mysql.slow_log").execute(&pool).await;
             forget.map_err(io::Error::other)?;
@@ -137,21 +135,21 @@ fn mysql(fill: Fill) -> io::Result<Collected> {
             let longest: Option<f64> =
                 sqlx::query_scalar(question).fetch_one(&pool).await.map_err(io::Error::other)?;
             collected.longest = longest.unwrap_or(LOGGED);
-            rounds.push(collected);
-        }
-        Ok(calmer(rounds))
+            Ok(collected)
+        })
+        .await
     })
 }
 
-/// The table as it is filled first, and as many expired sessions once more. The host stops this machine for a tenth of a
-/// second now and then, which then is the longest statement of one of the two.
-fn rounds_of(fill: Fill) -> [Fill; 2] {
-    [fill, Fill { from: fill.to, to: fill.to + fill.expired, expired: fill.expired }]
-}
-
-/// The round whose longest statement was the shorter.
-fn calmer(rounds: Vec<Collected>) -> Collected {
-    rounds.into_iter().min_by(|a, b| a.longest.total_cmp(&b.longest)).expect("two rounds")
+/// Collects from the table as it is filled first, then as many expired sessions once more, and takes the round whose
+/// longest statement was the shorter: the host stops this machine for a tenth of a second now and then.
+async fn calmer_of_two(
+    fill: Fill,
+    round: impl AsyncFn(Fill) -> io::Result<Collected>,
+) -> io::Result<Collected> {
+    let again = Fill { from: fill.to, to: fill.to + fill.expired, ..fill };
+    let (first, second) = (round(fill).await?, round(again).await?);
+    Ok(if first.longest < second.longest { first } else { second })
 }
 
 /// What was seen; of requests the p50 and p99 in milliseconds.
