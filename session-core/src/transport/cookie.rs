@@ -32,7 +32,7 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// The value of `Set-Cookie` that hands out `value`.
 pub(super) fn set(cookie: &CookieSettings, value: &str, max_age: Option<Duration>, secure: bool) -> String {
     let mut line = start(cookie, value);
-    if let (true, Some(max_age)) = (cookie.persistent, max_age) {
+    if let Some(max_age) = max_age {
         // Rounded up, so that the cookie does not go before the session; zero would mean "remove".
         let seconds = max_age.as_secs().saturating_add(u64::from(max_age.subsec_nanos() > 0));
         line.push_str("; Max-Age=");

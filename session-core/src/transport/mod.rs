@@ -232,6 +232,17 @@ impl Transport {
     ///
     /// [`TooLarge`](ErrorKind::TooLarge) when the cookie would have more than [`MAX_COOKIE_OCTETS`].
     pub fn set(&self, token: &Token, max_age: Option<Duration>, secure: bool) -> Result<TokenHeaders<'_>> {
+        let persistent = self.cookie.as_ref().is_some_and(|cookie| cookie.persistent);
+        self.hand_out(token, max_age.filter(|_| persistent), secure)
+    }
+
+    /// As [`set`](Self::set), with a cookie that outlives the browser exactly when there is a `max_age`.
+    pub(crate) fn hand_out(
+        &self,
+        token: &Token,
+        max_age: Option<Duration>,
+        secure: bool,
+    ) -> Result<TokenHeaders<'_>> {
         let sent = self.cookie.as_ref().filter(|cookie| cookie.send);
         let cookie = sent.map(|cookie| {
             let octets = cookie.name.len() + token.expose().len();
