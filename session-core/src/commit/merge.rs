@@ -28,21 +28,20 @@ impl<'a> Merging<'a> {
     ) -> Result<Box<Record>> {
         observe::conflict(id);
         let mut newest = found;
-        match &self.turn {
-            None => {
-                let progress = shared.queue.progress(id);
-                let turn = with_deadline(Begun::No, || operation.end(), shared.queue.turn(id)).await;
-                let Some(turn) = turn else {
-                    // Nobody got through: that is no contention, the engine does not answer.
-                    let stuck = shared.queue.progress(id) == progress;
-                    return Err(if stuck { unanswered(operation) } else { contention(operation) });
-                };
-                newest = turn.newer_than(&newest).map_or(newest, Box::new);
-                self.turn = Some(turn);
-            }
-            Some(_) => self.backoff.wait(operation.end()).await,
+        if self.turn.is_some() {
+            self.backoff.wait(operation.end()).await;
+            return if operation.is_over() { Err(contention(operation)) } else { Ok(newest) };
         }
-        if operation.is_over() { Err(contention(operation)) } else { Ok(newest) }
+        let progress = shared.queue.progress(id);
+        let turn = with_deadline(Begun::No, || operation.end(), shared.queue.turn(id)).await;
+        let Some(turn) = turn.filter(|_| !operation.is_over()) else {
+            // When nobody came through, that is no contention: the engine does not answer.
+            let is_stuck = progress.is_some_and(|progress| !progress.is_made());
+            return Err(if is_stuck { unanswered(operation) } else { contention(operation) });
+        };
+        newest = turn.newer_than(&newest).map_or(newest, Box::new);
+        self.turn = Some(turn);
+        Ok(newest)
     }
 
     /// Leaves what was stored to the next in the queue.

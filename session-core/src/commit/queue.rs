@@ -31,6 +31,19 @@ pub(crate) struct Turn<'a> {
     last: Option<OwnedMutexGuard<Option<Record>>>,
 }
 
+/// What a commit that waits sees of those before it.
+pub(crate) struct Progress {
+    count: Arc<AtomicU64>,
+    seen: u64,
+}
+
+impl Progress {
+    /// Whether a commit has come through since.
+    pub(crate) fn is_made(&self) -> bool {
+        self.count.load(Ordering::Relaxed) != self.seen
+    }
+}
+
 impl Queue {
     pub(crate) async fn turn(&self, id: &StorageId) -> Turn<'_> {
         let (last, progress) = {
@@ -44,9 +57,11 @@ impl Queue {
         turn
     }
 
-    /// How many commits of this session have come through since its queue began; `None` without a queue.
-    pub(crate) fn progress(&self, id: &StorageId) -> Option<u64> {
-        self.slots().get(id).map(|slot| slot.progress.load(Ordering::Relaxed))
+    /// The count of the commits of this session that have come through; `None` where nobody queues.
+    pub(crate) fn progress(&self, id: &StorageId) -> Option<Progress> {
+        let count = Arc::clone(&self.slots().get(id)?.progress);
+        let seen = count.load(Ordering::Relaxed);
+        Some(Progress { count, seen })
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<StorageId, Slot>> {
