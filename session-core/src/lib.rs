@@ -50,6 +50,7 @@ pub use manager::{Finish, GcTask, Manager, ManagerBuilder, Reply, RequestSession
 pub use provider::{
     Condition, DestroyOutcome, Provider, Refusal, Rename, Stored, TOMBSTONE_TTL, WriteOutcome,
 };
+pub use record::int128;
 pub use record::{Body, HEADER_BYTES, Header, Owner, Record, Stamp, State, Value, Version};
 pub use registry::{ConnectOptions, Connecting, Engine, connect, engines, register};
 pub use secret::Secret;
