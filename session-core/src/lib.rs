@@ -55,8 +55,9 @@ pub use record::{Body, HEADER_BYTES, Header, Owner, Record, Stamp, State, Value,
 pub use registry::{ConnectOptions, Connecting, Engine, connect, engines, register};
 pub use secret::Secret;
 pub use transport::{
-    Candidates, Connection, CookieSettings, Incoming, MAX_CANDIDATES, MAX_COOKIE_OCTETS, QUERY_MODE_HEADERS,
-    SameSite, SecureMode, Source, TokenHeaders, Transport, TrustedProxies, cookie_name_of_scope,
+    Caching, Candidates, Connection, CookieContext, CookieSettings, Domains, Incoming, MAX_CANDIDATES,
+    MAX_COOKIE_OCTETS, Priority, QUERY_MODE_HEADERS, SameSite, SecureMode, Source, TARGETED_CACHE_HEADERS,
+    TokenHeaders, Transport, TrustedProxies, cookie_name_of_scope,
 };
 
 #[doc(hidden)]

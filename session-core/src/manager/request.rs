@@ -14,7 +14,7 @@ use crate::Result;
 use crate::commit::{self, Create, Releasing};
 use crate::live::Session;
 use crate::live::state::{Message, Phase};
-use crate::transport::{Candidates, Connection, SET_COOKIE, Source, TokenHeaders};
+use crate::transport::{Candidates, Connection, CookieContext, SET_COOKIE, Source, TokenHeaders};
 
 /// What an adapter keeps for the time of a request, where all who ask find it: [`session`](Self::session) loads once
 /// for them.
@@ -81,7 +81,7 @@ impl RequestSession {
         Finish {
             session: self.session.get().cloned(),
             by_url: self.presented.source() == Some(Source::Query),
-            secure: self.manager.0.transport.secure(connection),
+            context: self.manager.0.transport.context(connection),
             release: None,
         }
     }
@@ -120,7 +120,7 @@ impl Reply {
 pub struct Finish {
     session: Option<Session>,
     by_url: bool,
-    secure: bool,
+    context: CookieContext,
     release: Option<Releasing>,
 }
 
@@ -128,13 +128,13 @@ impl Future for Finish {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Reply>> {
-        let Self { session, by_url, secure, release } = &mut *self;
+        let Self { session, by_url, context: cookie, release } = &mut *self;
         let Some(session) = session else { return Poll::Ready(Ok(Reply::default())) };
         if !matches!(session.phase(), Phase::Failed(_)) || release.is_some() {
             let release = release.get_or_insert_with(|| commit::release(&session.0, Create::Allowed));
             ready!(Pin::new(release).poll(context))?;
         }
-        Poll::Ready(reply(session, *by_url, *secure))
+        Poll::Ready(reply(session, *by_url, cookie))
     }
 }
 
@@ -145,16 +145,16 @@ impl fmt::Debug for Finish {
 }
 
 /// What the response owes to a session that was released.
-fn reply(session: &Session, by_url: bool, secure: bool) -> Result<Reply> {
+fn reply(session: &Session, by_url: bool, context: &CookieContext) -> Result<Reply> {
     let shared = &session.0.manager;
     match session.message() {
         Message::Nothing => Ok(Reply { loaded: true, ..Reply::default() }),
-        Message::Forget => Ok(Reply::carrying(shared.transport.remove(secure))),
+        Message::Forget => Ok(Reply::carrying(shared.transport.remove(context))),
         // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
         Message::Hold(_) if by_url => Ok(Reply { loaded: true, sets_token: true, ..Reply::default() }),
         Message::Hold(token) => {
             let left = session.absolute_deadline().map(|deadline| deadline.since(shared.now()));
-            Ok(Reply::carrying(shared.transport.set(&token, left, secure)?))
+            Ok(Reply::carrying(shared.transport.set(&token, left, context)?))
         }
     }
 }

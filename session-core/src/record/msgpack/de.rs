@@ -14,38 +14,47 @@ use access::{Elements, UnitVariant, Variant};
 
 /// Reads what [`encode`](super::encode) wrote, which must fill `bytes`.
 pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, CodecError> {
-    let asked = Cell::new(false);
-    match read(Decoder { rest: bytes, human: true, asked: &asked, depth: 0, wrappers: 0 }) {
+    let mut decoder = Decoder::new(bytes, true);
+    match T::deserialize(&mut decoder) {
+        Ok(value) if decoder.rest.is_empty() => Ok(value),
         // Only a type that has two forms asks which one this is.
-        Err(error) if asked.get() => read_compact(bytes).map_err(|_| error),
-        result => result,
+        result if decoder.asked.get() => decode_compact(bytes).map_err(|_| failure(result)),
+        result => Err(failure(result)),
     }
 }
 
-/// Reads what an earlier version wrote: types that have a form for people and another one in the other one.
+/// Reads what an earlier version wrote, which stored the compact form of types that have one.
 #[cold]
-fn read_compact<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, CodecError> {
-    read(Decoder { rest: bytes, human: false, asked: &Cell::new(true), depth: 0, wrappers: 0 })
+fn decode_compact<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, CodecError> {
+    let mut decoder = Decoder::new(bytes, false);
+    match T::deserialize(&mut decoder) {
+        Ok(value) if decoder.rest.is_empty() => Ok(value),
+        result => Err(failure(result)),
+    }
 }
 
-fn read<'de, T: Deserialize<'de>>(mut decoder: Decoder<'de, '_>) -> Result<T, CodecError> {
-    let value = T::deserialize(&mut decoder)?;
-    if decoder.rest.is_empty() { Ok(value) } else { Err(CodecError::new("there is more after it")) }
+#[cold]
+fn failure<T>(result: Result<T, CodecError>) -> CodecError {
+    result.err().unwrap_or_else(|| CodecError::new("there is more after it"))
 }
 
-struct Decoder<'de, 'a> {
+struct Decoder<'de> {
     rest: &'de [u8],
     /// Whether types are read in their form for people.
     human: bool,
     /// Whether a type asked for that.
-    asked: &'a Cell<bool>,
+    asked: Cell<bool>,
     /// How many arrays and maps are open.
     depth: u8,
     /// How many newtype variants, and options in options, are open.
     wrappers: u8,
 }
 
-impl<'de> Decoder<'de, '_> {
+impl<'de> Decoder<'de> {
+    const fn new(bytes: &'de [u8], human: bool) -> Self {
+        Self { rest: bytes, human, asked: Cell::new(false), depth: 0, wrappers: 0 }
+    }
+
     fn peek(&self) -> Result<u8, CodecError> {
         self.rest.first().copied().ok_or_else(CodecError::cut_short)
     }
@@ -81,6 +90,15 @@ impl<'de> Decoder<'de, '_> {
     /// Reads whatever comes. `bytes_are_lists` for types that are lists and may have been written as bytes.
     fn any<V: Visitor<'de>>(&mut self, visitor: V, bytes_are_lists: bool) -> Result<V::Value, CodecError> {
         let mark = self.byte()?;
+        self.marked(mark, visitor, bytes_are_lists)
+    }
+
+    fn marked<V: Visitor<'de>>(
+        &mut self,
+        mark: u8,
+        visitor: V,
+        bytes_are_lists: bool,
+    ) -> Result<V::Value, CodecError> {
         match mark {
             0x80..=0x8f => self.map((mark & 0x0f).into(), visitor),
             0x90..=0x9f => self.list((mark & 0x0f).into(), visitor),
@@ -108,6 +126,23 @@ impl<'de> Decoder<'de, '_> {
             }
             0xc7 | 0xd4 => self.some(mark, visitor),
             _ => self.scalar(mark, visitor),
+        }
+    }
+
+    /// Reads what most likely is a number, and a small one.
+    #[inline]
+    fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
+        let mark = self.byte()?;
+        if mark < 0x80 { visitor.visit_u8(mark) } else { self.marked(mark, visitor, false) }
+    }
+
+    /// Reads what most likely is a text, and a short one.
+    #[inline]
+    fn short_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
+        let mark = self.byte()?;
+        match mark {
+            0xa0..=0xbf => self.text((mark & 0x1f).into(), visitor),
+            _ => self.marked(mark, visitor, false),
         }
     }
 
@@ -213,7 +248,7 @@ impl<'de> Decoder<'de, '_> {
     }
 }
 
-impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {
+impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     type Error = CodecError;
 
     fn is_human_readable(&self) -> bool {
@@ -317,7 +352,35 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de, '_> {
         visitor.visit_unit()
     }
 
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.number(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.number(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.number(visitor)
+    }
+
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.number(visitor)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.short_text(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.short_text(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.short_text(visitor)
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit map identifier
+        bool i8 i16 u8 u16 f32 f64 char bytes byte_buf unit map
     }
 }

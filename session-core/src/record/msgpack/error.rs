@@ -6,26 +6,29 @@ use std::fmt;
 use serde::de::{Expected, Unexpected};
 
 /// A failure of the codec. It names types, fields and lengths, and never shows a value, which may be a secret.
+///
+/// One word in size, because every function of the codec returns it.
 #[derive(Debug)]
-pub struct CodecError(Cow<'static, str>);
+pub struct CodecError(Box<Cow<'static, str>>);
 
 impl CodecError {
-    pub(super) const fn new(message: &'static str) -> Self {
-        Self(Cow::Borrowed(message))
+    #[cold]
+    pub(super) fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(message.into()))
     }
 
     #[cold]
     pub(super) fn too_deep() -> Self {
-        Self(format!("it nests deeper than {} levels", super::MAX_DEPTH).into())
+        Self::new(format!("it nests deeper than {} levels", super::MAX_DEPTH))
     }
 
     #[cold]
-    pub(super) const fn cut_short() -> Self {
+    pub(super) fn cut_short() -> Self {
         Self::new("it is cut short")
     }
 
     #[cold]
-    pub(super) const fn too_long() -> Self {
+    pub(super) fn too_long() -> Self {
         Self::new("a text, list or map in it has more than 2^32 - 1 elements")
     }
 }
@@ -41,7 +44,7 @@ impl std::error::Error for CodecError {}
 impl serde::ser::Error for CodecError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string().into())
+        Self::new(message.to_string())
     }
 }
 
@@ -56,22 +59,22 @@ impl serde::de::Error for CodecError {
                  put #[serde(with = \"session_core::int128\")] on the field",
             );
         }
-        Self(message.into())
+        Self::new(message)
     }
 
     #[cold]
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self(format!("invalid type: {}, expected {expected}", kind(unexpected)).into())
+        Self::new(format!("invalid type: {}, expected {expected}", kind(unexpected)))
     }
 
     #[cold]
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self(format!("invalid value: {}, expected {expected}", kind(unexpected)).into())
+        Self::new(format!("invalid value: {}, expected {expected}", kind(unexpected)))
     }
 
     #[cold]
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self(format!("unknown variant, expected one of {expected:?}").into())
+        Self::new(format!("unknown variant, expected one of {expected:?}"))
     }
 }
 

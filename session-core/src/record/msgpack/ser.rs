@@ -59,18 +59,22 @@ impl Encoder<'_> {
         self.out.extend_from_slice(&bytes);
     }
 
+    #[inline]
     fn text(&mut self, text: &str) -> Result<(), CodecError> {
         self.text_header(text.len())?;
         self.out.extend_from_slice(text.as_bytes());
         Ok(())
     }
 
+    #[inline]
     fn text_header(&mut self, length: usize) -> Result<(), CodecError> {
         match u8::try_from(length) {
-            Ok(length @ 0..=31) => self.out.push(0xa0 | length),
-            _ => self.long([0xd9, 0xda, 0xdb], length)?,
+            Ok(length @ 0..=31) => {
+                self.out.push(0xa0 | length);
+                Ok(())
+            }
+            _ => self.long([0xd9, 0xda, 0xdb], length),
         }
-        Ok(())
     }
 
     /// The header of what is long: its mark for a length of one, two or four bytes, and the length.
@@ -109,10 +113,11 @@ impl Encoder<'_> {
 /// Whether `I` iterates over a map or set whose order is arbitrary, and different for equal ones. A type
 /// that is not recognised keeps its order, which is always right and at worst costs a rewrite.
 fn is_unordered<I>() -> bool {
-    let name = std::any::type_name::<I>().trim_start_matches('&');
-    let name = name.split('<').next().unwrap_or_default();
-    (name.starts_with("std::collections::") || name.starts_with("hashbrown::"))
-        && (name.ends_with("::HashMap") || name.ends_with("::HashSet"))
+    let name = std::any::type_name::<I>();
+    name.starts_with("&std::collections::hash::map::HashMap<")
+        || name.starts_with("&std::collections::hash::set::HashSet<")
+        || name.starts_with("&hashbrown::map::HashMap<")
+        || name.starts_with("&hashbrown::set::HashSet<")
 }
 
 /// The number of elements, when the iterator knows it.

@@ -9,19 +9,19 @@ use super::Decoder;
 use crate::record::msgpack::{CodecError, NIL, enter};
 
 /// What is left of an array or a map.
-pub(super) struct Elements<'a, 'de, 'b> {
-    pub decoder: &'a mut Decoder<'de, 'b>,
+pub(super) struct Elements<'a, 'de> {
+    pub decoder: &'a mut Decoder<'de>,
     pub left: usize,
 }
 
-impl Elements<'_, '_, '_> {
+impl Elements<'_, '_> {
     pub(super) fn end(self) -> Result<(), CodecError> {
         self.decoder.depth -= 1;
         if self.left == 0 { Ok(()) } else { Err(CodecError::new("a list or a map in it has more elements")) }
     }
 }
 
-impl<'de> SeqAccess<'de> for Elements<'_, 'de, '_> {
+impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
     type Error = CodecError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
@@ -40,7 +40,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de, '_> {
     }
 }
 
-impl<'de> MapAccess<'de> for Elements<'_, 'de, '_> {
+impl<'de> MapAccess<'de> for Elements<'_, 'de> {
     type Error = CodecError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, CodecError> {
@@ -57,9 +57,9 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de, '_> {
 }
 
 /// A variant without a value: its name alone.
-pub(super) struct UnitVariant<'a, 'de, 'b>(pub &'a mut Decoder<'de, 'b>);
+pub(super) struct UnitVariant<'a, 'de>(pub &'a mut Decoder<'de>);
 
-impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de, '_> {
+impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de> {
     type Error = CodecError;
     type Variant = Self;
 
@@ -68,7 +68,7 @@ impl<'de> EnumAccess<'de> for UnitVariant<'_, 'de, '_> {
     }
 }
 
-impl<'de> VariantAccess<'de> for UnitVariant<'_, 'de, '_> {
+impl<'de> VariantAccess<'de> for UnitVariant<'_, 'de> {
     type Error = CodecError;
 
     fn unit_variant(self) -> Result<(), CodecError> {
@@ -93,9 +93,9 @@ impl<'de> VariantAccess<'de> for UnitVariant<'_, 'de, '_> {
 }
 
 /// A variant with a value: a map of its name to the value.
-pub(super) struct Variant<'a, 'de, 'b>(pub &'a mut Decoder<'de, 'b>);
+pub(super) struct Variant<'a, 'de>(pub &'a mut Decoder<'de>);
 
-impl<'de> EnumAccess<'de> for Variant<'_, 'de, '_> {
+impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
     type Error = CodecError;
     type Variant = Self;
 
@@ -104,7 +104,7 @@ impl<'de> EnumAccess<'de> for Variant<'_, 'de, '_> {
     }
 }
 
-impl<'de> VariantAccess<'de> for Variant<'_, 'de, '_> {
+impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
     type Error = CodecError;
 
     fn unit_variant(self) -> Result<(), CodecError> {

@@ -19,39 +19,45 @@ pub(super) enum Kind {
 pub(super) struct Compound<'a, 'b> {
     encoder: &'a mut Encoder<'b>,
     kind: Kind,
-    /// How many elements it was said to have.
-    said: Option<usize>,
-    written: usize,
-    /// Where the first element begins.
-    start: usize,
+    /// Where the first element begins, when the header is written at the end, since the length was not known.
+    late: Option<usize>,
+    /// How many elements are missing; of an unknown number, how many were written, negated.
+    missing: usize,
 }
 
 impl<'a, 'b> Compound<'a, 'b> {
-    /// Begins an array or a map. Without a length, its header is completed at the end.
+    /// Begins an array or a map.
+    #[inline]
     pub(super) fn open(
         encoder: &'a mut Encoder<'b>,
         kind: Kind,
-        said: Option<usize>,
+        length: Option<usize>,
     ) -> Result<Self, CodecError> {
         enter(&mut encoder.depth)?;
-        if let Some(length) = said {
-            header(encoder, kind, length)?;
-        }
-        let start = encoder.out.len();
-        Ok(Self { encoder, kind, said, written: 0, start })
+        let late = match length {
+            Some(length) => {
+                header(encoder, kind, length)?;
+                None
+            }
+            None => Some(encoder.out.len()),
+        };
+        Ok(Self { encoder, kind, late, missing: length.unwrap_or_default() })
     }
 
+    #[inline]
     pub(super) fn close(self) -> Result<(), CodecError> {
-        let Self { encoder, kind, said, written, start } = self;
-        encoder.depth -= 1;
-        match said {
-            Some(said) if said == written => Ok(()),
-            Some(_) => Err(CodecError::new("its Serialize wrote another number of elements than it announced")),
-            None => {
-                let bytes = encoder.out.len() - start;
-                encoder.prepend(bytes, |encoder| header(encoder, kind, written))
-            }
-        }
+        self.encoder.depth -= 1;
+        if self.missing == 0 && self.late.is_none() { Ok(()) } else { self.close_late() }
+    }
+
+    #[cold]
+    fn close_late(self) -> Result<(), CodecError> {
+        let Self { encoder, kind, late, missing } = self;
+        let start = late.ok_or_else(|| {
+            CodecError::new("its Serialize wrote another number of elements than it announced")
+        })?;
+        let bytes = encoder.out.len() - start;
+        encoder.prepend(bytes, |encoder| header(encoder, kind, missing.wrapping_neg()))
     }
 
     /// Writes elements, and brings them into the order of their bytes.
@@ -60,6 +66,7 @@ impl<'a, 'b> Compound<'a, 'b> {
         elements: I,
         mut write: impl FnMut(&mut Self, I::Item) -> Result<(), CodecError>,
     ) -> Result<(), CodecError> {
+        let first = self.encoder.out.len();
         let mut starts = Vec::with_capacity(elements.size_hint().0);
         for element in elements {
             starts.push(self.encoder.out.len());
@@ -71,33 +78,41 @@ impl<'a, 'b> Compound<'a, 'b> {
         if !parts.is_sorted() {
             parts.sort_unstable();
             let sorted = parts.concat();
-            self.encoder.out[self.start..].copy_from_slice(&sorted);
+            self.encoder.out[first..].copy_from_slice(&sorted);
         }
         Ok(())
     }
 
+    #[inline]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-        self.written += 1;
+        self.missing = self.missing.wrapping_sub(1);
         value.serialize(&mut *self.encoder)
     }
 
+    #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), CodecError> {
         self.encoder.text(name)?;
         self.element(value)
     }
 }
 
+#[inline]
 fn header(encoder: &mut Encoder<'_>, kind: Kind, length: usize) -> Result<(), CodecError> {
     match u8::try_from(length) {
-        Ok(length @ 0..=15) => encoder.out.push(kind as u8 | length),
-        _ => {
-            let length = u32::try_from(length).map_err(|_| CodecError::too_long())?;
-            let (medium, large) = if kind == Kind::Array { (0xdc, 0xdd) } else { (0xde, 0xdf) };
-            match u16::try_from(length) {
-                Ok(length) => encoder.number(medium, length.to_be_bytes()),
-                Err(_) => encoder.number(large, length.to_be_bytes()),
-            }
+        Ok(length @ 0..=15) => {
+            encoder.out.push(kind as u8 | length);
+            Ok(())
         }
+        _ => long_header(encoder, kind, length),
+    }
+}
+
+fn long_header(encoder: &mut Encoder<'_>, kind: Kind, length: usize) -> Result<(), CodecError> {
+    let length = u32::try_from(length).map_err(|_| CodecError::too_long())?;
+    let (medium, large) = if kind == Kind::Array { (0xdc, 0xdd) } else { (0xde, 0xdf) };
+    match u16::try_from(length) {
+        Ok(length) => encoder.number(medium, length.to_be_bytes()),
+        Err(_) => encoder.number(large, length.to_be_bytes()),
     }
     Ok(())
 }
