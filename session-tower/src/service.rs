@@ -54,7 +54,11 @@ where
             return ResponseFuture::passing_through(self.inner.call(request));
         }
         let secure = self.setup.follows_connection
-            && self.setup.manager.transport().secure(connection::of(request.headers(), request.extensions()));
+            && self.setup.manager.transport().secure(connection::of(
+                request.headers(),
+                request.uri(),
+                request.extensions(),
+            ));
         let slot = Slot::new(Arc::clone(&self.setup));
         request.extensions_mut().insert(slot.clone());
         ResponseFuture::new(self.inner.call(request), slot, secure, self.on_error.clone())

@@ -47,9 +47,10 @@ pub struct Connection<'a> {
     /// The host that the client asked for: the value of `Host`, or the authority of an HTTP/2 request; with or without
     /// a port.
     pub host: Option<&'a [u8]>,
-    /// Whether there is a `Sec-Fetch-Site` header. Browsers send it over TLS and to loopback addresses only, and say in
-    /// this way what a proxy that ends TLS may keep to itself.
-    pub fetch_metadata: bool,
+    /// Whether the request itself says that the client came over TLS: by the scheme of an HTTP/2 request, or by a
+    /// `Sec-Fetch-Site` header, which browsers send only over TLS and to their own machine. Every client can
+    /// say so, hence it decides about a warning and nothing else.
+    pub says_https: bool,
 }
 
 impl Connection<'_> {
@@ -60,7 +61,7 @@ impl Connection<'_> {
         let says_how = self.forwarded_proto.is_some() || self.forwarded.is_some();
         let is_behind_proxy = self.peer.is_some_and(|peer| peer.to_canonical().is_loopback());
         let is_unknown = is_behind_proxy && !says_how;
-        is_remote && !self.tls && !self.fetch_metadata && !self.forwarded_https() && !is_unknown
+        is_remote && !self.tls && !self.says_https && !self.forwarded_https() && !is_unknown
     }
 
     /// What the headers say of the first hop, the one between the client and the outermost proxy.
@@ -239,7 +240,7 @@ mod tests {
             Connection { tls: true, ..host },
             Connection { forwarded_proto: Some(b"https"), ..host },
             Connection { forwarded: Some(b"for=192.0.2.1;proto=https"), ..host },
-            Connection { fetch_metadata: true, ..host },
+            Connection { says_https: true, ..host },
             Connection { host: Some(b"localhost:3000"), ..host },
             local_peer,
         ] {

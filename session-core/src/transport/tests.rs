@@ -118,6 +118,58 @@ fn checklist_18_max_age_is_at_most_400_days_and_never_zero() {
 }
 
 #[test]
+fn a_cookie_has_a_lifetime_of_its_own_which_never_exceeds_that_of_the_session() {
+    let hour = Duration::from_secs(3_600);
+    let settings = CookieSettings::default().max_age(hour);
+    assert!(settings.persistent, "it outlives the browser then");
+    let transport = Transport::cookie(settings);
+    assert!(set_cookie(&transport, Some(12 * hour)).contains("; Max-Age=3600;"));
+    assert!(set_cookie(&transport, Some(hour / 2)).contains("; Max-Age=1800;"));
+    assert!(refusal(CookieSettings::default().max_age(Duration::ZERO)).contains("leave it out"));
+    let endless = Transport::cookie(CookieSettings::default().max_age(Duration::MAX));
+    endless.check().unwrap();
+    assert!(set_cookie(&endless, Some(Duration::MAX)).contains("; Max-Age=34560000;"));
+    assert!(!CookieSettings::default().max_age(None).persistent);
+}
+
+#[test]
+fn partitioned_and_priority_are_written_and_removed_with_the_cookie() {
+    let settings =
+        CookieSettings::default().same_site(SameSite::None).partitioned(true).priority(Priority::High);
+    let transport = Transport::cookie(settings.clone());
+    transport.check().unwrap();
+    let end = "HttpOnly; SameSite=None; Secure; Partitioned; Priority=High";
+    assert!(set_cookie(&transport, None).ends_with(end));
+    assert!(transport.remove(&context(&transport)).all(|(_, value)| value.ends_with(end)));
+    let plain = settings.name("id").same_site(SameSite::Lax).secure(SecureMode::Never);
+    assert!(refusal(plain).contains("Partitioned needs Secure"));
+}
+
+#[test]
+fn the_domain_is_chosen_by_the_host_and_the_removal_names_the_same() {
+    let settings = CookieSettings::secure_prefixed("id").domains(Domains::of(["example.com", "example.org"]));
+    let transport = Transport::cookie(settings.clone());
+    transport.check().unwrap();
+    for (host, domain) in
+        [(&b"a.example.com"[..], Some("example.com")), (b"example.org:443", Some("example.org")), (b"x.test", None)]
+    {
+        let connection = Connection { host: Some(host), ..Connection::default() };
+        let written = domain.map(|domain| format!("Path=/; Domain={domain};"));
+        let set = set_cookie_for(&transport, None, connection);
+        let (_, removed) = transport.remove(&transport.context(connection)).next().unwrap();
+        for line in [set, removed] {
+            match &written {
+                Some(written) => assert!(line.contains(written), "{line}"),
+                None => assert!(!line.contains("Domain"), "{line}"),
+            }
+        }
+    }
+    assert!(refusal(settings.clone().domain("example.com")).contains("one domain"));
+    assert!(refusal(settings.clone().name("__Host-id")).contains("no domain"));
+    assert!(refusal(settings.domains(Domains::of(["example.com", "a b"]))).contains("domain of a cookie"));
+}
+
+#[test]
 fn checklist_20_the_removal_repeats_what_identifies_the_cookie() {
     let settings = CookieSettings::secure_prefixed("id").domain("example.com").path("/app");
     let transport = Transport::cookie(settings.same_site(SameSite::Strict));
