@@ -37,6 +37,25 @@ impl Timestamp {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    /// In whole milliseconds; a time before the epoch becomes the epoch.
+    fn from(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    /// A time after the year 9999, such as [`Timestamp::MAX`], becomes the last millisecond of that year, which every
+    /// platform can express and every format can print.
+    fn from(time: Timestamp) -> Self {
+        UNIX_EPOCH + Duration::from_millis(time.0.min(END_OF_YEAR_9999))
+    }
+}
+
+/// The last millisecond of the year 9999.
+const END_OF_YEAR_9999: u64 = 253_402_300_799_999;
+
 /// Where a manager, and an engine without a clock of its own, take the time from.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// The present time.
@@ -49,8 +68,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+        SystemTime::now().into()
     }
 }
 
@@ -65,10 +83,12 @@ impl ManualClock {
         Self(Arc::new(AtomicU64::new(now.0)))
     }
 
-    /// Moves the clock forward, by whole milliseconds.
+    /// Moves the clock forward, by whole milliseconds and at most to [`Timestamp::MAX`].
     pub fn advance(&self, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        let moved = |now: u64| Some(now.saturating_add(millis));
+        // It never fails, since there is always a new value.
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
     }
 }
 
@@ -103,5 +123,25 @@ mod tests {
         let before = clock.now();
         clock.clone().advance(Duration::from_secs(3));
         assert_eq!(clock.now().since(before), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn times_of_the_system_are_converted_both_ways_and_held_at_the_ends() {
+        let time = Timestamp::from_millis(1_700_000_000_123);
+        assert_eq!(Timestamp::from(SystemTime::from(time)), time);
+        let before_the_epoch = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(Timestamp::from(before_the_epoch), Timestamp::from_millis(0));
+        let end = Timestamp::from_millis(END_OF_YEAR_9999);
+        assert_eq!(SystemTime::from(Timestamp::MAX), SystemTime::from(end));
+        assert_eq!(Timestamp::from(SystemTime::from(end)), end);
+    }
+
+    #[test]
+    fn a_clock_is_held_at_the_end_of_time() {
+        let clock = ManualClock::default();
+        clock.advance(Duration::MAX);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.now(), Timestamp::MAX);
+        assert_eq!(clock.now().after(Duration::MAX), Timestamp::MAX);
     }
 }

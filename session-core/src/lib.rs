@@ -48,20 +48,20 @@ pub use config::ManagerConfig;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, StorageId, Token};
 pub use live::LoadState;
-pub use manager::{
-    Finish, GcTask, Manager, ManagerBuilder, Reply, RequestSession, stores_changes,
-};
+pub use manager::{Finish, GcTask, Manager, ManagerBuilder, Reply, RequestSession, stores_changes};
 pub use provider::{
     Condition, DestroyOutcome, Provider, Refusal, Rename, Stored, TOMBSTONE_TTL, WriteOutcome,
 };
+pub use record::int128;
 pub use record::{Body, HEADER_BYTES, Header, NEWEST_FORMAT, Owner, Record, Stamp, State, Value, Version};
 pub use registry::{ConnectOptions, Connecting, Engine, connect, engines, register};
 pub use secret::Secret;
 pub use session::{AnyKey, Key, ReadKey, Session, Store, WriteKey};
 pub use shared::Lifetime;
 pub use transport::{
-    Candidates, Connection, CookieSettings, Incoming, MAX_CANDIDATES, MAX_COOKIE_OCTETS, QUERY_MODE_HEADERS,
-    SameSite, SecureMode, Source, TokenHeaders, Transport, TrustedProxies, cookie_name_of_scope,
+    Caching, Candidates, Connection, CookieContext, CookieSettings, Domains, Incoming, MAX_CANDIDATES,
+    MAX_COOKIE_OCTETS, Priority, QUERY_MODE_HEADERS, SameSite, SecureMode, Source, TARGETED_CACHE_HEADERS,
+    TokenHeaders, Transport, TrustedProxies, cookie_name_of_scope,
 };
 
 #[doc(hidden)]

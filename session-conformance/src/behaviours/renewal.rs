@@ -72,9 +72,8 @@ pub async fn requests_beside_a_renewal_lose_nothing(context: Context) {
     let there = context.another().await;
     let build = |builder: ManagerBuilder| builder.build().expect("a sound configuration");
     let here = build(renewing(&context, every));
-    let there = build(
-        context.builder_over(there).renew_id_every(every).renewal_grace(Duration::from_secs(30)),
-    );
+    let there =
+        build(context.builder_over(there).renew_id_every(every).renewal_grace(Duration::from_secs(30)));
     let old = begin(&here, "counter", 0).await;
     context.outlive(every).await;
     let sessions = [

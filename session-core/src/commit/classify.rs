@@ -1,7 +1,7 @@
 //! What the outcome of a conditional write means: the one place that decides it.
 
-use crate::provider::{Refusal, Stored, WriteOutcome};
 use crate::StorageId;
+use crate::provider::{Refusal, Stored, WriteOutcome};
 use crate::record::{Record, State, Version};
 
 /// What became of a write.
@@ -35,7 +35,12 @@ pub(crate) enum Ending {
 /// - **A version in the history proves an application**, because versions are random and drawn once per write.
 /// - **A refusal proves that a write was not applied** only when it was sent once, or when the history that it shows
 ///   reaches back to `base`: then every write since is on the list, and `own` is not among them.
-pub(crate) fn classify(outcome: WriteOutcome, own: &[Version], base: Option<Version>, resent: bool) -> Meaning {
+pub(crate) fn classify(
+    outcome: WriteOutcome,
+    own: &[Version],
+    base: Option<Version>,
+    resent: bool,
+) -> Meaning {
     let refusal = match outcome {
         WriteOutcome::Stored(stored) => return Meaning::Applied { stored, current: None },
         WriteOutcome::Refused(refusal) => refusal,

@@ -89,7 +89,8 @@ pub(crate) fn ensure(shared: &Arc<Shared>) -> AbortHandle {
 fn spawn(shared: &Arc<Shared>, interval: Duration, runtime: &Handle) -> AbortHandle {
     let collecting = &shared.collecting;
     let native = shared.capabilities.native_expiry;
-    let run = run(Arc::downgrade(shared), interval, Arc::clone(&collecting.wake), collecting.alive.subscribe());
+    let run =
+        run(Arc::downgrade(shared), interval, Arc::clone(&collecting.wake), collecting.alive.subscribe());
     let task = async move {
         if !native {
             run.await;

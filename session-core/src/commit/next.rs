@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::Timestamp;
 use crate::live::{Plan, Stored};
 use crate::record::{Body, Record, Renewed};
 use crate::shared::{Class, Shared};
-use crate::Timestamp;
 
 pub(super) struct Next {
     pub record: Record,
@@ -48,7 +48,10 @@ impl Next {
         header.deadline = now.after(ttl);
         header.owner = owner;
         if renew && shared.renews(class).is_some() {
-            header.set_renewed(Renewed { at: now, with_grace: due && !plan.regenerate && class == stored.class });
+            header.set_renewed(Renewed {
+                at: now,
+                with_grace: due && !plan.regenerate && class == stored.class,
+            });
         }
         Self { record: Record::new(header, body), class, ttl, changed, renew }
     }

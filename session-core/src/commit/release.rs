@@ -216,7 +216,8 @@ fn may_have_moved(live: &Live, stored: &Stored) -> bool {
 }
 
 fn too_late() -> Error {
-    let message = "the session ended, or its id was replaced long ago: end it by its present token, or by its owner";
+    let message =
+        "the session ended, or its id was replaced long ago: end it by its present token, or by its owner";
     Error::new(ErrorKind::Gone, message).during("destroy")
 }
 

@@ -73,7 +73,8 @@ pub struct ManagerConfig {
     pub cookie_same_site: SameSite,
     /// The domain whose subdomains get the cookie as well.
     pub domain: Option<String>,
-    /// For how many seconds browsers keep the cookie; 0 is until they are closed.
+    /// For how many seconds browsers keep the cookie, from when the session begins; 0 is until they are closed. It is
+    /// kept no longer than the session can last, and than 400 days.
     pub cookie_life_time: u64,
     /// With which function ids are made, unless [`session_id_length`](Self::session_id_length) is given.
     pub session_id_hash_func: HashFunction,
@@ -178,7 +179,7 @@ impl ManagerConfig {
             .secure(secure)
             .http_only(!self.disable_http_only)
             .same_site(self.cookie_same_site)
-            .persistent(self.cookie_life_time > 0)
+            .max_age(self.cookie_lifetime())
             .send(self.enable_set_cookie);
         if let Some(domain) = &self.domain {
             cookie = cookie.domain(domain);
@@ -270,10 +271,10 @@ mod tests {
 
     fn lines(config: &ManagerConfig, tls: bool) -> Vec<String> {
         let transport = config.transport().unwrap();
-        let secure = transport.secure(Connection { tls, ..Connection::default() });
+        let context = transport.context(Connection { tls, ..Connection::default() });
         let token = Token::new("t").unwrap();
         transport
-            .set(&token, config.cookie_lifetime(), secure)
+            .set(&token, Some(Duration::MAX), &context)
             .unwrap()
             .map(|(name, value)| format!("{name}: {value}"))
             .collect()

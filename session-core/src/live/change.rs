@@ -131,11 +131,13 @@ mod tests {
 
     #[test]
     fn repeated_changes_of_a_key_keep_the_last() {
-        let alternating = (0..50_000).map(|n| Change::Set(if n % 2 == 0 { "a" } else { "b" }.into(), value(n)));
+        let alternating =
+            (0..50_000).map(|n| Change::Set(if n % 2 == 0 { "a" } else { "b" }.into(), value(n)));
         assert_eq!(list(alternating).len(), 2);
         let flushes = (0..100).flat_map(|n| [Change::Set("a".into(), value(n)), Change::Flush]);
         assert_eq!(list(flushes).len(), 1);
-        let taken = (0..100).flat_map(|n| [Change::Set("a".into(), value(n)), Change::Take("a".into(), value(n))]);
+        let taken =
+            (0..100).flat_map(|n| [Change::Set("a".into(), value(n)), Change::Take("a".into(), value(n))]);
         assert_eq!(list(taken).len(), 1);
     }
 

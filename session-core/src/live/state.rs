@@ -126,7 +126,8 @@ impl State {
         if self.phase == Phase::Active {
             return Ok(());
         }
-        let message = "change it before the release, or call `reload` and `save` where it outlives its request";
+        let message =
+            "change it before the release, or call `reload` and `save` where it outlives its request";
         Err(Error::new(ErrorKind::Released, message).during(operation))
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::Result;
 use crate::live::State;
 use crate::session::Session;
-use crate::transport::{SET_COOKIE, TokenHeaders};
+use crate::transport::{CookieContext, SET_COOKIE, TokenHeaders};
 
 /// What a response owes to the session.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Reply {
 
     /// What the response owes to a session, as it is now: nothing when the client holds the token of the session
     /// that is live, that token when it holds another one or none, and its removal when its session was ended.
-    pub(super) fn of(session: &Session, by_url: bool, secure: bool) -> Result<Self> {
+    pub(super) fn of(session: &Session, by_url: bool, context: &CookieContext) -> Result<Self> {
         let shared = &session.0.shared;
         let state = session.0.state();
         let State { stored, held, ended, .. } = &*state;
@@ -45,9 +45,9 @@ impl Reply {
             Some(stored) => {
                 let left = stored.record.header.absolute.since(shared.now());
                 let max_age = shared.is_persistent(stored.class).then_some(left);
-                Ok(Self::carrying(shared.transport.hand_out(&stored.token, max_age, secure)?))
+                Ok(Self::carrying(shared.transport.hand_out(&stored.token, max_age, context)?))
             }
-            None if *ended => Ok(Self::carrying(shared.transport.remove(secure))),
+            None if *ended => Ok(Self::carrying(shared.transport.remove(context))),
             None => Ok(Self::loaded()),
         }
     }

@@ -13,7 +13,7 @@ use super::{Manager, Reply};
 use crate::commit::{self, Create, Releasing, Then};
 use crate::live::Phase;
 use crate::session::Session;
-use crate::transport::{Candidates, Connection, Source};
+use crate::transport::{Candidates, Connection, CookieContext, Source};
 use crate::{Error, ErrorKind, Result};
 
 /// What an adapter keeps for the time of a request, where all who ask find it: [`session`](Self::session) loads once
@@ -100,13 +100,14 @@ impl RequestSession {
     /// response must carry all the same is said by [`owed`](Self::owed). A release that the handler itself has seen
     /// fail is not reported again.
     pub fn finish(&self, connection: Connection<'_>) -> Finish {
+        self.finish_in(self.context(connection))
+    }
+
+    /// As [`finish`](Self::finish), for an adapter that asked [`Transport::context`](crate::Transport::context)
+    /// while it had the request's head.
+    pub fn finish_in(&self, context: CookieContext) -> Finish {
         self.over.store(true, Ordering::Release);
-        Finish {
-            session: self.session.get().cloned(),
-            by_url: self.by_url(),
-            secure: self.manager.0.transport.secure(connection),
-            release: None,
-        }
+        Finish { session: self.session.get().cloned(), by_url: self.by_url(), context, release: None }
     }
 
     /// Ends the request without storing what its handler changed, for a handler that did not finish: it was cancelled
@@ -114,18 +115,32 @@ impl RequestSession {
     ///
     /// Says what the response must carry. No I/O.
     pub fn abandon(&self, connection: Connection<'_>) -> Result<Reply> {
+        self.abandon_in(&self.context(connection))
+    }
+
+    /// As [`abandon`](Self::abandon), with the context that an adapter kept.
+    pub fn abandon_in(&self, context: &CookieContext) -> Result<Reply> {
         self.over.store(true, Ordering::Release);
         if let Some(session) = self.session.get() {
             session.0.close();
         }
-        self.owed(connection)
+        self.owed_in(context)
     }
 
     /// What a response must carry as things are now: also one that reports an error of [`finish`](Self::finish),
     /// when the handler has stored a new id before.
     pub fn owed(&self, connection: Connection<'_>) -> Result<Reply> {
+        self.owed_in(&self.context(connection))
+    }
+
+    /// As [`owed`](Self::owed), with the context that an adapter kept.
+    pub fn owed_in(&self, context: &CookieContext) -> Result<Reply> {
         let Some(session) = self.session.get() else { return Ok(Reply::default()) };
-        Reply::of(session, self.by_url(), self.manager.0.transport.secure(connection))
+        Reply::of(session, self.by_url(), context)
+    }
+
+    fn context(&self, connection: Connection<'_>) -> CookieContext {
+        self.manager.0.transport.context(connection)
     }
 
     fn by_url(&self) -> bool {
@@ -154,7 +169,7 @@ pub const fn stores_changes(status: u16) -> bool {
 pub struct Finish {
     session: Option<Session>,
     by_url: bool,
-    secure: bool,
+    context: CookieContext,
     release: Option<Releasing>,
 }
 
@@ -162,13 +177,13 @@ impl Future for Finish {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Reply>> {
-        let Self { session, by_url, secure, release } = &mut *self;
+        let Self { session, by_url, context: cookie, release } = &mut *self;
         let Some(session) = session else { return Poll::Ready(Ok(Reply::default())) };
         if release.is_some() || !matches!(session.0.state().phase, Phase::Failed(_)) {
             let begin = || commit::release(&session.0, Create::Allowed, Then::Close);
             ready!(Pin::new(release.get_or_insert_with(begin)).poll(context))?;
         }
-        Poll::Ready(Reply::of(session, *by_url, *secure))
+        Poll::Ready(Reply::of(session, *by_url, cookie))
     }
 }
 

@@ -89,7 +89,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
     }
     let rest = &bytes[HEADER_BYTES..];
     let details = if format == FORMAT { 0 } else { details };
-    let (details, rest) = rest.split_at_checked(details).ok_or_else(|| corrupt("its header is cut short or damaged"))?;
+    let (details, rest) =
+        rest.split_at_checked(details).ok_or_else(|| corrupt("its header is cut short or damaged"))?;
     let details = if details.is_empty() { None } else { Some(Box::new(decode_details(details, format)?)) };
     let (state, body) = match bytes[4] {
         0 => (State::Live, Body::decode(rest)?),
@@ -105,7 +106,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
         1 => Some(Owner(array(bytes, 40))),
         _ => return Err(corrupt("its owner is damaged")),
     };
-    let header = Header { state, versions, created: time(16), absolute: time(24), deadline: time(32), owner, details };
+    let header =
+        Header { state, versions, created: time(16), absolute: time(24), deadline: time(32), owner, details };
     Ok(Record::new(header, body))
 }
 

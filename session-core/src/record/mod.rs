@@ -3,6 +3,8 @@
 mod body;
 mod codec;
 mod header;
+pub mod int128;
+mod msgpack;
 mod value;
 
 pub use body::Body;

@@ -1,9 +1,9 @@
 //! The session's id, owner and class.
 
 use super::Session;
+use crate::Result;
 use crate::live::NewOwner;
 use crate::record::Owner;
-use crate::Result;
 
 impl Session {
     /// Gives the session a new id at the release and makes the old one useless, keeping the data. Call it at sign-in and

@@ -1,9 +1,10 @@
-//! Whether the client reached us over TLS, and whom we believe about that.
+//! How the client reached this server, and which proxies are believed about that.
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
+use super::host;
 use crate::{Error, Result};
 
 /// Whether the cookie is written with `Secure`, which makes browsers send it over TLS only.
@@ -32,7 +33,7 @@ impl SecureMode {
     }
 }
 
-/// How a request reached this server, as far as `Secure` depends on it.
+/// How a request reached this server, as far as the cookie depends on it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Connection<'a> {
     /// Whether this server itself ended TLS.
@@ -43,9 +44,26 @@ pub struct Connection<'a> {
     pub forwarded_proto: Option<&'a [u8]>,
     /// The value of `Forwarded` (RFC 7239).
     pub forwarded: Option<&'a [u8]>,
+    /// The host that the client asked for: the value of `Host`, or the authority of an HTTP/2 request; with or without
+    /// a port.
+    pub host: Option<&'a [u8]>,
+    /// Whether the request itself says that the client came over TLS: by the scheme of an HTTP/2 request, or by a
+    /// `Sec-Fetch-Site` header, which browsers send only over TLS and to their own machine. Every client can
+    /// say so, hence it decides about a warning and nothing else.
+    pub says_https: bool,
 }
 
 impl Connection<'_> {
+    /// Whether the client is known to have come over plain HTTP to a host other than its own machine. Browsers
+    /// drop `Secure` cookies there. Nothing is known behind a proxy on this machine that does not say how the client came.
+    pub(super) fn is_plain_http(self) -> bool {
+        let is_remote = self.host.is_some_and(|host| !host::is_loopback(host));
+        let says_how = self.forwarded_proto.is_some() || self.forwarded.is_some();
+        let is_behind_proxy = self.peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+        let is_unknown = is_behind_proxy && !says_how;
+        is_remote && !self.tls && !self.says_https && !self.forwarded_https() && !is_unknown
+    }
+
     /// What the headers say of the first hop, the one between the client and the outermost proxy.
     fn forwarded_https(self) -> bool {
         let by_proto = self.forwarded_proto.is_some_and(|value| is_https(first_element(value)));
@@ -73,36 +91,62 @@ fn is_https(scheme: &[u8]) -> bool {
 
 /// The proxies whose forwarding headers are believed; none by default, because every client can send such headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    unix_sockets: bool,
+}
 
 impl TrustedProxies {
     /// No proxy: only the connection itself counts.
     #[must_use]
     pub const fn none() -> Self {
-        Self(Vec::new())
+        Self { networks: Vec::new(), unix_sockets: false }
     }
 
-    /// Addresses and networks, such as `10.0.0.0/8`, `192.168.1.7` or `fd00::/8`.
+    /// Addresses and networks, such as `10.0.0.0/8`, `192.168.1.7` or `fd00::/8`. An IPv4 network may be given in its
+    /// IPv6 form, `::ffff:10.0.0.0/104`.
     ///
     /// [`Config`](crate::ErrorKind::Config) when one is neither.
     pub fn parse<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let one = |text: &str| {
             let text = text.trim();
             let network = text.parse::<IpNet>().ok();
-            network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).ok_or_else(|| {
+            let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+            network.map(canonical).ok_or_else(|| {
                 Error::config(format!(
                     "a trusted proxy is an address or a network such as 10.0.0.0/8, not `{}`",
                     text.escape_debug()
                 ))
             })
         };
-        networks.into_iter().map(one).collect::<Result<_>>().map(Self)
+        let networks = networks.into_iter().map(one).collect::<Result<_>>()?;
+        Ok(Self { networks, unix_sockets: false })
+    }
+
+    /// Whether a peer without an address is believed: a proxy that connects to this server's Unix socket. Default no.
+    ///
+    /// Turn it on only when this server listens on Unix sockets alone, or the adapter tells the address of every
+    /// other peer: a peer whose address is not known is believed then.
+    #[must_use]
+    pub const fn unix_sockets(mut self, trusted: bool) -> Self {
+        self.unix_sockets = trusted;
+        self
     }
 
     fn trust(&self, peer: Option<IpAddr>) -> bool {
+        let Some(peer) = peer else { return self.unix_sockets };
         // A socket that listens on IPv6 shows IPv4 peers as ::ffff:10.0.0.1.
-        peer.map(|peer| peer.to_canonical()).is_some_and(|peer| self.0.iter().any(|net| net.contains(&peer)))
+        let canonical = peer.to_canonical();
+        self.networks.iter().any(|network| network.contains(&canonical) || network.contains(&peer))
     }
+}
+
+/// The IPv4 network that an IPv6 one of mapped addresses stands for.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let bits = mapped.prefix_len().checked_sub(96);
+    let network = mapped.addr().to_ipv4_mapped().zip(bits).and_then(|(ip, bits)| Ipv4Net::new(ip, bits).ok());
+    network.map_or(IpNet::V6(mapped), IpNet::V4)
 }
 
 #[cfg(test)]
@@ -151,5 +195,56 @@ mod tests {
     fn what_is_no_address_is_refused_by_name() {
         let error = TrustedProxies::parse(["10.0.0.0/8", "proxy.local"]).unwrap_err();
         assert!(error.message().contains("proxy.local"), "{error}");
+    }
+
+    #[test]
+    fn an_ipv4_network_may_be_written_in_its_ipv6_form() {
+        let proxies =
+            TrustedProxies::parse(["::ffff:10.0.0.0/104", "::ffff:192.0.2.1", "2001:db8::/32"]).unwrap();
+        for (peer, trusted) in [
+            ("10.2.3.4", true),
+            ("::ffff:10.2.3.4", true),
+            ("11.2.3.4", false),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+            ("2001:db8::1", true),
+            ("::1", false),
+        ] {
+            assert_eq!(proxies.trust(Some(peer.parse().unwrap())), trusted, "{peer}");
+        }
+        let everybody = TrustedProxies::parse(["::/0"]).unwrap();
+        assert!(everybody.trust(Some("::ffff:10.2.3.4".parse().unwrap())));
+    }
+
+    #[test]
+    fn a_proxy_on_a_unix_socket_is_believed_when_asked_for() {
+        let https = Connection { forwarded_proto: Some(b"https"), ..Connection::default() };
+        let none = TrustedProxies::none();
+        assert!(!SecureMode::Auto(none.clone()).applies(https));
+        assert!(SecureMode::Auto(none.clone().unix_sockets(true)).applies(https));
+        assert!(!SecureMode::Auto(none.clone().unix_sockets(true)).applies(Connection::default()));
+        let by_address = Connection { peer: Some("192.0.2.1".parse().unwrap()), ..https };
+        assert!(!SecureMode::Auto(none.unix_sockets(true)).applies(by_address), "that one has an address");
+    }
+
+    #[test]
+    fn plain_http_is_told_from_what_is_not_known() {
+        let host = Connection { host: Some(b"192.168.1.7:3000"), ..Connection::default() };
+        assert!(host.is_plain_http());
+        assert!(Connection { host: Some(b"devbox.local"), ..host }.is_plain_http());
+        assert!(Connection { forwarded_proto: Some(b"http"), ..host }.is_plain_http());
+        let local_peer = Connection { peer: Some("127.0.0.1".parse().unwrap()), ..host };
+        assert!(Connection { forwarded_proto: Some(b"http"), ..local_peer }.is_plain_http());
+        for unknown_or_safe in [
+            Connection::default(),
+            Connection { tls: true, ..host },
+            Connection { forwarded_proto: Some(b"https"), ..host },
+            Connection { forwarded: Some(b"for=192.0.2.1;proto=https"), ..host },
+            Connection { says_https: true, ..host },
+            Connection { host: Some(b"localhost:3000"), ..host },
+            local_peer,
+        ] {
+            assert!(!unknown_or_safe.is_plain_http(), "{unknown_or_safe:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::CookieSettings;
+use super::{CookieContext, CookieSettings};
 
 /// The longest life that browsers give a cookie (RFC 6265bis section 5.5).
 const MAX_AGE_LIMIT: u64 = 400 * 24 * 60 * 60;
@@ -29,27 +29,33 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The value of `Set-Cookie` that hands out `value`.
-pub(super) fn set(cookie: &CookieSettings, value: &str, max_age: Option<Duration>, secure: bool) -> String {
-    let mut line = start(cookie, value);
+/// The value of `Set-Cookie` that hands out `value`. The cookie outlives the browser when there is a `max_age`.
+pub(super) fn set(
+    cookie: &CookieSettings,
+    value: &str,
+    max_age: Option<Duration>,
+    context: &CookieContext,
+) -> String {
+    let mut line = start(cookie, value, context);
     if let Some(max_age) = max_age {
+        let max_age = cookie.max_age.map_or(max_age, |most| max_age.min(most));
         // Rounded up, so that the cookie does not go before the session; zero would mean "remove".
         let seconds = max_age.as_secs().saturating_add(u64::from(max_age.subsec_nanos() > 0));
         line.push_str("; Max-Age=");
         line.push_str(&seconds.clamp(1, MAX_AGE_LIMIT).to_string());
     }
-    finish(cookie, line, secure)
+    finish(cookie, line, context)
 }
 
 /// The value of `Set-Cookie` that removes the cookie. Whatever identifies it to browsers is the same as in [`set`].
-pub(super) fn remove(cookie: &CookieSettings, secure: bool) -> String {
-    let mut line = start(cookie, "");
+pub(super) fn remove(cookie: &CookieSettings, context: &CookieContext) -> String {
+    let mut line = start(cookie, "", context);
     line.push_str("; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
-    finish(cookie, line, secure)
+    finish(cookie, line, context)
 }
 
-fn start(cookie: &CookieSettings, value: &str) -> String {
-    let domain = cookie.domain.as_deref().unwrap_or_default();
+fn start(cookie: &CookieSettings, value: &str, context: &CookieContext) -> String {
+    let domain = cookie.domain.as_deref().or(context.domain.as_deref()).unwrap_or_default();
     let mut line =
         String::with_capacity(cookie.name.len() + value.len() + cookie.path.len() + domain.len() + 112);
     line.push_str(&cookie.name);
@@ -64,14 +70,21 @@ fn start(cookie: &CookieSettings, value: &str) -> String {
     line
 }
 
-fn finish(cookie: &CookieSettings, mut line: String, secure: bool) -> String {
+fn finish(cookie: &CookieSettings, mut line: String, context: &CookieContext) -> String {
     if cookie.http_only {
         line.push_str("; HttpOnly");
     }
     line.push_str("; SameSite=");
     line.push_str(cookie.same_site.as_str());
-    if secure {
+    if context.secure {
         line.push_str("; Secure");
+    }
+    if cookie.partitioned {
+        line.push_str("; Partitioned");
+    }
+    if let Some(priority) = cookie.priority {
+        line.push_str("; Priority=");
+        line.push_str(priority.as_str());
     }
     line
 }

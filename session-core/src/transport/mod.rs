@@ -4,17 +4,26 @@
 //! crate) can use it. It decides which texts of a request are looked up and what a response says; it reads no
 //! store and knows no request.
 
+mod caching;
 mod candidates;
 mod connection;
+mod context;
 mod cookie;
+mod domains;
+mod host;
+mod incoming;
 mod query;
 mod settings;
 
 use std::time::Duration;
 
+pub use caching::{Caching, TARGETED_CACHE_HEADERS};
 pub use candidates::{Candidates, MAX_CANDIDATES, Source};
 pub use connection::{Connection, SecureMode, TrustedProxies};
-pub use settings::{CookieSettings, SameSite};
+pub use context::CookieContext;
+pub use domains::Domains;
+pub use incoming::Incoming;
+pub use settings::{CookieSettings, Priority, SameSite};
 
 use crate::{Error, ErrorKind, Result, Token};
 
@@ -39,17 +48,6 @@ const RESERVED_HEADERS: [&str; 8] = [
     "transfer-encoding",
     "vary",
 ];
-
-/// What an adapter hands in of a request. Values are as they came, in any encoding.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Incoming<'a> {
-    /// The values of all `Cookie` headers; HTTP/2 clients may send several.
-    pub cookies: &'a [&'a [u8]],
-    /// The value of the header named by [`Transport::header_name`], when one is configured.
-    pub header: Option<&'a [u8]>,
-    /// The query of the URL, without the question mark.
-    pub query: Option<&'a str>,
-}
 
 /// Over which ways a token comes in and goes out. The default is a cookie as [`CookieSettings::default`] says.
 ///
@@ -200,7 +198,8 @@ impl Transport {
         format!("{}:{name}{}:{}", name.len(), domain.len(), domain.to_ascii_lowercase())
     }
 
-    /// Whether a cookie is written with `Secure` in answer to a request that came this way.
+    /// Whether a cookie is written with `Secure` in answer to a request that came this way; a part of
+    /// [`context`](Self::context).
     pub fn secure(&self, connection: Connection<'_>) -> bool {
         self.cookie.as_ref().is_some_and(|cookie| cookie.secure.applies(connection))
     }
@@ -227,13 +226,29 @@ impl Transport {
         found
     }
 
-    /// The response headers that hand `token` to the client, `secure` being the answer of
-    /// [`secure`](Self::secure) for this request. A persistent cookie gets `max_age`, at most 400 days.
+    /// What a cookie of the response to this request depends on. It keeps nothing of the request, so that an
+    /// adapter can ask for it while it has the request's head.
+    pub fn context(&self, connection: Connection<'_>) -> CookieContext {
+        let Some(cookie) = &self.cookie else { return CookieContext::default() };
+        CookieContext::of(cookie, connection)
+    }
+
+    /// The response headers that hand `token` to the client, `context` being the answer of
+    /// [`context`](Self::context) for this request. A persistent cookie gets `max_age`, at most
+    /// [`CookieSettings::max_age`] and 400 days.
+    ///
+    /// A `Secure` cookie that goes to a client which came over plain HTTP is an event, once in a process: browsers drop it, and
+    /// every visit is the first.
     ///
     /// [`TooLarge`](ErrorKind::TooLarge) when the cookie would have more than [`MAX_COOKIE_OCTETS`].
-    pub fn set(&self, token: &Token, max_age: Option<Duration>, secure: bool) -> Result<TokenHeaders<'_>> {
+    pub fn set(
+        &self,
+        token: &Token,
+        max_age: Option<Duration>,
+        context: &CookieContext,
+    ) -> Result<TokenHeaders<'_>> {
         let persistent = self.cookie.as_ref().is_some_and(|cookie| cookie.persistent);
-        self.hand_out(token, max_age.filter(|_| persistent), secure)
+        self.hand_out(token, max_age.filter(|_| persistent), context)
     }
 
     /// As [`set`](Self::set), with a cookie that outlives the browser exactly when there is a `max_age`.
@@ -241,7 +256,7 @@ impl Transport {
         &self,
         token: &Token,
         max_age: Option<Duration>,
-        secure: bool,
+        context: &CookieContext,
     ) -> Result<TokenHeaders<'_>> {
         let sent = self.cookie.as_ref().filter(|cookie| cookie.send);
         let cookie = sent.map(|cookie| {
@@ -253,7 +268,8 @@ impl Transport {
                 );
                 return Err(Error::new(ErrorKind::TooLarge, message));
             }
-            Ok((SET_COOKIE, cookie::set(cookie, token.expose(), max_age, secure)))
+            context.warn_if_dropped();
+            Ok((SET_COOKIE, cookie::set(cookie, token.expose(), max_age, context)))
         });
         let header = self.header_name().map(|name| (name, token.expose().to_owned()));
         Ok(TokenHeaders([cookie.transpose()?, header]))
@@ -261,14 +277,15 @@ impl Transport {
 
     /// The response headers that take the token away from the client: the cookie with the same path, domain,
     /// `Secure` and `SameSite` (or browsers keep the old one), and the header empty.
-    pub fn remove(&self, secure: bool) -> TokenHeaders<'_> {
+    pub fn remove(&self, context: &CookieContext) -> TokenHeaders<'_> {
         let sent = self.cookie.as_ref().filter(|cookie| cookie.send);
-        let cookie = sent.map(|cookie| (SET_COOKIE, cookie::remove(cookie, secure)));
+        let cookie = sent.map(|cookie| (SET_COOKIE, cookie::remove(cookie, context)));
         TokenHeaders([cookie, self.header_name().map(|name| (name, String::new()))])
     }
 }
 
-/// Up to two response headers, name (in lower case when it is `set-cookie`, else as configured) and value. Holds a token, so it does not print.
+/// Up to two response headers, name (in lower case when it is `set-cookie`, else as configured) and value. `Debug`
+/// prints the names only, because the values hold a token.
 #[derive(Default)]
 pub struct TokenHeaders<'a>([Option<(&'a str, String)>; 2]);
 

@@ -1,6 +1,8 @@
 //! What a session's cookie looks like, and the rules that browsers have for it.
 
-use super::{SecureMode, is_http_token};
+use std::time::Duration;
+
+use super::{Domains, SecureMode, is_http_token};
 use crate::{Error, Result};
 
 /// Whether browsers send the cookie on requests that come from other sites. Always written out, because the
@@ -27,6 +29,29 @@ impl SameSite {
     }
 }
 
+/// How soon a browser that holds too many cookies drops this one. Known to browsers of the Chromium family, and passed
+/// over by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Priority {
+    /// Before others.
+    Low,
+    /// As cookies without a priority.
+    Medium,
+    /// After others: right for the cookie of a session.
+    High,
+}
+
+impl Priority {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "Low",
+            Self::Medium => "Medium",
+            Self::High => "High",
+        }
+    }
+}
+
 /// The attributes of the session's cookie. The default is the strictest that works for a site on one host:
 /// `__Host-session`, path `/`, `Secure`, `HttpOnly`, `SameSite=Lax`, forgotten when the browser closes.
 ///
@@ -47,6 +72,8 @@ pub struct CookieSettings {
     pub path: String,
     /// The domain whose subdomains get it as well; `None` (the default) is this host only.
     pub domain: Option<String>,
+    /// The domain by the host of the request, in place of [`domain`](Self::domain); default none.
+    pub domains: Option<Domains>,
     /// Whether `Secure` is written; default always.
     pub secure: SecureMode,
     /// Whether scripts are kept from reading it; default yes.
@@ -56,6 +83,15 @@ pub struct CookieSettings {
     /// Whether it outlives the browser (`Max-Age`, at most 400 days); default no. The end of the session is
     /// decided on the server, whatever the browser does.
     pub persistent: bool,
+    /// How long a cookie that outlives the browser is kept at most, from the response that sets it; `None` (the default)
+    /// is as long as the session can last. Responses set it when a session begins and when its id is replaced, and
+    /// activity does not extend it.
+    pub max_age: Option<Duration>,
+    /// Whether a browser keeps one cookie for each site in which this service is embedded (`Partitioned`, CHIPS);
+    /// default no. Needs `Secure`, and `SameSite=None` to be sent there at all.
+    pub partitioned: bool,
+    /// How soon a browser with too many cookies drops it; default none, which is not written.
+    pub priority: Option<Priority>,
     /// Whether responses write it; default yes. Off where something else hands out the id
     /// (`enableSetCookie = false`); it is still read.
     pub send: bool,
@@ -75,10 +111,14 @@ impl CookieSettings {
             name: name.into(),
             path: "/".into(),
             domain: None,
+            domains: None,
             secure: SecureMode::Always,
             http_only: true,
             same_site: SameSite::Lax,
             persistent: false,
+            max_age: None,
+            partitioned: false,
+            priority: None,
             send: true,
         }
     }
@@ -116,6 +156,13 @@ impl CookieSettings {
         self
     }
 
+    /// Sets [`domains`](Self::domains).
+    #[must_use]
+    pub fn domains(mut self, domains: Domains) -> Self {
+        self.domains = Some(domains);
+        self
+    }
+
     /// Sets [`secure`](Self::secure).
     #[must_use]
     pub fn secure(mut self, secure: SecureMode) -> Self {
@@ -144,6 +191,28 @@ impl CookieSettings {
         self
     }
 
+    /// Sets [`max_age`](Self::max_age), and makes the cookie [`persistent`](Self::persistent) when there is one.
+    #[must_use]
+    pub fn max_age(mut self, max_age: impl Into<Option<Duration>>) -> Self {
+        self.max_age = max_age.into();
+        self.persistent |= self.max_age.is_some();
+        self
+    }
+
+    /// Sets [`partitioned`](Self::partitioned).
+    #[must_use]
+    pub fn partitioned(mut self, partitioned: bool) -> Self {
+        self.partitioned = partitioned;
+        self
+    }
+
+    /// Sets [`priority`](Self::priority).
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
     /// Sets [`send`](Self::send).
     #[must_use]
     pub fn send(mut self, send: bool) -> Self {
@@ -169,17 +238,29 @@ impl CookieSettings {
                 path.escape_debug()
             )));
         }
-        if domain.as_ref().is_some_and(|domain| !is_host_name(domain)) {
-            return Err(Error::config(format!(
-                "the domain of a cookie is a host name such as example.com (international ones in their xn-- form), \
-                 not `{}`; leave it out for this host only",
-                domain.as_deref().unwrap_or_default().escape_debug()
-            )));
+        domain.as_deref().map_or(Ok(()), check_domain)?;
+        if let Some(domains) = &self.domains {
+            domains.check()?;
+            if domain.is_some() {
+                return Err(Error::config(
+                    "a cookie has one domain, or a choice of `domains` by the host: leave out one of them",
+                ));
+            }
+        }
+        if self.max_age == Some(Duration::ZERO) {
+            return Err(Error::config(
+                "a Max-Age of zero removes a cookie: leave it out, or give a longer one",
+            ));
         }
         let always_secure = self.secure == SecureMode::Always;
         if self.same_site == SameSite::None && !always_secure {
             return Err(Error::config(
                 "SameSite=None needs Secure, or browsers drop the cookie: turn `secure` on, or set SameSite to Lax",
+            ));
+        }
+        if self.partitioned && !always_secure {
+            return Err(Error::config(
+                "Partitioned needs Secure, or browsers drop the cookie: turn `secure` on, or `partitioned` off",
             ));
         }
         self.check_prefix(always_secure)
@@ -197,7 +278,7 @@ impl CookieSettings {
             if !always_secure {
                 return complain("__Host-", "Secure on every connection (turn `secure` on)");
             }
-            if self.domain.is_some() {
+            if self.domain.is_some() || self.domains.is_some() {
                 return complain("__Host-", "no domain");
             }
             if self.path != "/" {
@@ -220,7 +301,18 @@ impl CookieSettings {
 /// Browsers ignore attributes with more octets (RFC 6265bis section 5.6).
 const MAX_ATTRIBUTE: usize = 1024;
 
-fn is_host_name(name: &str) -> bool {
+pub(super) fn check_domain(domain: &str) -> Result<()> {
+    if is_host_name(domain) {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "the domain of a cookie is a host name such as example.com (international ones in their xn-- form), \
+         not `{}`; leave it out for this host only",
+        domain.escape_debug()
+    )))
+}
+
+pub(super) fn is_host_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))

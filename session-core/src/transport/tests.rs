@@ -21,8 +21,17 @@ fn in_cookies(transport: &Transport, cookies: &[&[u8]]) -> Vec<String> {
     found(transport, Incoming { cookies, ..Incoming::default() })
 }
 
-fn set_cookie(transport: &Transport, max_age: Option<Duration>, secure: bool) -> String {
-    let mut headers = transport.set(&Token::new(ID).unwrap(), max_age, secure).unwrap();
+fn context(transport: &Transport) -> CookieContext {
+    transport.context(Connection::default())
+}
+
+fn set_cookie(transport: &Transport, max_age: Option<Duration>) -> String {
+    set_cookie_for(transport, max_age, Connection::default())
+}
+
+fn set_cookie_for(transport: &Transport, max_age: Option<Duration>, connection: Connection<'_>) -> String {
+    let context = transport.context(connection);
+    let mut headers = transport.set(&Token::new(ID).unwrap(), max_age, &context).unwrap();
     let (name, value) = headers.next().unwrap();
     assert_eq!(name, "set-cookie");
     assert!(headers.next().is_none(), "checklist row 19: one Set-Cookie");
@@ -39,13 +48,13 @@ fn checklist_13_the_default_cookie_is_host_bound_secure_http_only_and_lax() {
     transport.check().unwrap();
     assert!(transport.secure(Connection::default()), "Secure does not depend on the connection");
     assert_eq!(
-        set_cookie(&transport, Some(Duration::from_secs(60)), true),
+        set_cookie(&transport, Some(Duration::from_secs(60))),
         format!("__Host-session={ID}; Path=/; HttpOnly; SameSite=Lax; Secure"),
     );
     let shared = Transport::cookie(CookieSettings::secure_prefixed("id").domain(".example.com"));
     shared.check().unwrap();
     assert_eq!(
-        set_cookie(&shared, None, true),
+        set_cookie(&shared, None),
         format!("__Secure-id={ID}; Path=/; Domain=example.com; HttpOnly; SameSite=Lax; Secure"),
     );
 }
@@ -69,7 +78,7 @@ fn checklist_16_same_site_is_always_written_and_none_needs_secure() {
     {
         let transport = Transport::cookie(CookieSettings::default().same_site(same_site));
         transport.check().unwrap();
-        assert!(set_cookie(&transport, None, true).contains(&format!("; SameSite={text}")));
+        assert!(set_cookie(&transport, None).contains(&format!("; SameSite={text}")));
     }
     let none = CookieSettings::named("id").same_site(SameSite::None);
     assert!(refusal(none.clone().secure(SecureMode::Never)).contains("SameSite=None needs Secure"));
@@ -79,16 +88,16 @@ fn checklist_16_same_site_is_always_written_and_none_needs_secure() {
 #[test]
 fn checklist_15_http_only_is_on_unless_switched_off() {
     let open = Transport::cookie(CookieSettings::default().http_only(false));
-    assert!(!set_cookie(&open, None, true).contains("HttpOnly"));
-    assert!(set_cookie(&Transport::default(), None, true).contains("; HttpOnly"));
+    assert!(!set_cookie(&open, None).contains("HttpOnly"));
+    assert!(set_cookie(&Transport::default(), None).contains("; HttpOnly"));
 }
 
 #[test]
 fn checklist_17_a_cookie_that_browsers_would_drop_is_an_error() {
     let transport = named("four");
     let token = |length: usize| Token::new(&"x".repeat(length)).unwrap();
-    assert!(transport.set(&token(4_092), None, true).is_ok());
-    let error = transport.set(&token(4_093), None, true).unwrap_err();
+    assert!(transport.set(&token(4_092), None, &context(&transport)).is_ok());
+    let error = transport.set(&token(4_093), None, &context(&transport)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.message().contains("4097"), "{error}");
 }
@@ -102,17 +111,71 @@ fn checklist_18_max_age_is_at_most_400_days_and_never_zero() {
         (Duration::ZERO, "Max-Age=1;"),
         (Duration::MAX, "Max-Age=34560000;"),
     ] {
-        let line = set_cookie(&transport, Some(asked), true);
+        let line = set_cookie(&transport, Some(asked));
         assert!(line.contains(written), "{asked:?}: {line}");
     }
-    assert!(!set_cookie(&Transport::default(), Some(Duration::MAX), true).contains("Max-Age"));
+    assert!(!set_cookie(&Transport::default(), Some(Duration::MAX)).contains("Max-Age"));
+}
+
+#[test]
+fn a_cookie_has_a_lifetime_of_its_own_which_never_exceeds_that_of_the_session() {
+    let hour = Duration::from_secs(3_600);
+    let settings = CookieSettings::default().max_age(hour);
+    assert!(settings.persistent, "it outlives the browser then");
+    let transport = Transport::cookie(settings);
+    assert!(set_cookie(&transport, Some(12 * hour)).contains("; Max-Age=3600;"));
+    assert!(set_cookie(&transport, Some(hour / 2)).contains("; Max-Age=1800;"));
+    assert!(refusal(CookieSettings::default().max_age(Duration::ZERO)).contains("leave it out"));
+    let endless = Transport::cookie(CookieSettings::default().max_age(Duration::MAX));
+    endless.check().unwrap();
+    assert!(set_cookie(&endless, Some(Duration::MAX)).contains("; Max-Age=34560000;"));
+    assert!(!CookieSettings::default().max_age(None).persistent);
+}
+
+#[test]
+fn partitioned_and_priority_are_written_and_removed_with_the_cookie() {
+    let settings =
+        CookieSettings::default().same_site(SameSite::None).partitioned(true).priority(Priority::High);
+    let transport = Transport::cookie(settings.clone());
+    transport.check().unwrap();
+    let end = "HttpOnly; SameSite=None; Secure; Partitioned; Priority=High";
+    assert!(set_cookie(&transport, None).ends_with(end));
+    assert!(transport.remove(&context(&transport)).all(|(_, value)| value.ends_with(end)));
+    let plain = settings.name("id").same_site(SameSite::Lax).secure(SecureMode::Never);
+    assert!(refusal(plain).contains("Partitioned needs Secure"));
+}
+
+#[test]
+fn the_domain_is_chosen_by_the_host_and_the_removal_names_the_same() {
+    let settings = CookieSettings::secure_prefixed("id").domains(Domains::of(["example.com", "example.org"]));
+    let transport = Transport::cookie(settings.clone());
+    transport.check().unwrap();
+    for (host, domain) in [
+        (&b"a.example.com"[..], Some("example.com")),
+        (b"example.org:443", Some("example.org")),
+        (b"x.test", None),
+    ] {
+        let connection = Connection { host: Some(host), ..Connection::default() };
+        let written = domain.map(|domain| format!("Path=/; Domain={domain};"));
+        let set = set_cookie_for(&transport, None, connection);
+        let (_, removed) = transport.remove(&transport.context(connection)).next().unwrap();
+        for line in [set, removed] {
+            match &written {
+                Some(written) => assert!(line.contains(written), "{line}"),
+                None => assert!(!line.contains("Domain"), "{line}"),
+            }
+        }
+    }
+    assert!(refusal(settings.clone().domain("example.com")).contains("one domain"));
+    assert!(refusal(settings.clone().name("__Host-id")).contains("no domain"));
+    assert!(refusal(settings.domains(Domains::of(["example.com", "a b"]))).contains("domain of a cookie"));
 }
 
 #[test]
 fn checklist_20_the_removal_repeats_what_identifies_the_cookie() {
     let settings = CookieSettings::secure_prefixed("id").domain("example.com").path("/app");
     let transport = Transport::cookie(settings.same_site(SameSite::Strict));
-    let removal: Vec<_> = transport.remove(true).collect();
+    let removal: Vec<_> = transport.remove(&context(&transport)).collect();
     assert_eq!(
         removal,
         [(
@@ -156,10 +219,10 @@ fn the_header_transport_neither_reads_nor_writes_cookies() {
     assert!(found(&transport, incoming).is_empty(), "the token stands alone");
     let token = Token::new(ID).unwrap();
     assert_eq!(
-        transport.set(&token, None, true).unwrap().collect::<Vec<_>>(),
+        transport.set(&token, None, &context(&transport)).unwrap().collect::<Vec<_>>(),
         [("X-Session", ID.to_owned())]
     );
-    assert_eq!(transport.remove(true).collect::<Vec<_>>(), [("X-Session", String::new())]);
+    assert_eq!(transport.remove(&context(&transport)).collect::<Vec<_>>(), [("X-Session", String::new())]);
     assert!(!transport.secure(Connection { tls: true, ..Connection::default() }), "there is no cookie");
     assert_eq!(transport.vary(), "X-Session");
 }
@@ -167,7 +230,8 @@ fn the_header_transport_neither_reads_nor_writes_cookies() {
 #[test]
 fn with_both_transports_both_are_written_and_a_cookie_comes_first() {
     let transport = Transport::default().with_header("X-Session");
-    let names: Vec<_> = transport.set(&Token::new(ID).unwrap(), None, true).unwrap().map(|it| it.0).collect();
+    let names: Vec<_> =
+        transport.set(&Token::new(ID).unwrap(), None, &context(&transport)).unwrap().map(|it| it.0).collect();
     assert_eq!(names, ["set-cookie", "X-Session"]);
     assert_eq!(transport.vary(), "Cookie, X-Session");
     assert_eq!(transport.clone().without_cookie(), Transport::header("X-Session"));
@@ -182,10 +246,10 @@ fn with_both_transports_both_are_written_and_a_cookie_comes_first() {
 fn a_cookie_that_something_else_hands_out_is_read_and_not_written() {
     let transport = Transport::cookie(CookieSettings::named("id").send(false));
     let token = Token::new(ID).unwrap();
-    assert_eq!(transport.set(&token, None, true).unwrap().count(), 0);
-    assert_eq!(transport.remove(true).count(), 0);
+    assert_eq!(transport.set(&token, None, &context(&transport)).unwrap().count(), 0);
+    assert_eq!(transport.remove(&context(&transport)).count(), 0);
     assert_eq!(in_cookies(&transport, &[format!("id={ID}").as_bytes()]), [ID]);
-    assert_eq!(transport.always_sent().set(&token, None, true).unwrap().count(), 1);
+    assert_eq!(transport.always_sent().set(&token, None, &CookieContext::default()).unwrap().count(), 1);
 }
 
 #[test]
@@ -265,7 +329,10 @@ fn the_scope_tells_cookies_apart_and_gives_back_the_name() {
 
 #[test]
 fn what_is_written_holds_a_token_and_does_not_print_it() {
-    let headers = format!("{:?}", Transport::default().set(&Token::new(ID).unwrap(), None, true).unwrap());
+    let headers = format!(
+        "{:?}",
+        Transport::default().set(&Token::new(ID).unwrap(), None, &CookieContext::default()).unwrap()
+    );
     assert_eq!(headers, r#"["set-cookie"]"#);
 }
 
@@ -301,7 +368,7 @@ proptest! {
         let settings = CookieSettings::named(name).path(format!("/{path}")).domain(&domain);
         let transport = Transport::cookie(settings);
         if transport.check().is_ok() {
-            let line = set_cookie(&transport, None, true);
+            let line = set_cookie(&transport, None);
             prop_assert_eq!(line.matches(';').count(), 5, "{}", line);
             prop_assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')));
         }

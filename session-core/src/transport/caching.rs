@@ -1,0 +1,190 @@
+//! How far caches may keep a response that has to do with a session.
+
+/// Response headers that some shared caches obey in place of `Cache-Control` (RFC 9213 and its vendors' forms). An
+/// adapter removes them from a response that carries a token.
+pub const TARGETED_CACHE_HEADERS: [&str; 4] =
+    ["cdn-cache-control", "surrogate-control", "cloudflare-cdn-cache-control", "vercel-cdn-cache-control"];
+
+/// What an adapter does with the `Cache-Control` of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Caching {
+    /// Leaves it as the application wrote it.
+    Keep,
+    /// Leaves it, and warns: the response depends on the session and shared caches may give it to others.
+    KeepAndWarn,
+    /// Replaces all of it by this value.
+    Replace(&'static str),
+}
+
+impl Caching {
+    /// Decides from the values of `Cache-Control` that the application wrote. The arguments are those of
+    /// [`Reply`](crate::Reply): whether the handler looked at the session, and whether the response carries a token.
+    ///
+    /// A response that carries a token is never kept by a shared cache, or the next visitor would get this one's
+    /// session: it says `no-store` unless the application says that, or a plain `private` and nothing against it.
+    /// A response that only used the session says `private`, unless the application says anything else.
+    ///
+    /// ```
+    /// use session_core::Caching;
+    ///
+    /// let public: &[u8] = b"public, max-age=600";
+    /// assert_eq!(Caching::of([public], true, true), Caching::Replace("no-store"));
+    /// assert_eq!(Caching::of([public], true, false), Caching::KeepAndWarn);
+    /// assert_eq!(Caching::of([], true, false), Caching::Replace("private"));
+    /// ```
+    #[must_use]
+    pub fn of<'a>(said: impl IntoIterator<Item = &'a [u8]>, loaded: bool, sets_token: bool) -> Self {
+        if !loaded && !sets_token {
+            return Self::Keep;
+        }
+        let said = said.into_iter().fold(Said::default(), Said::with);
+        let is_shared = said.public || said.s_maxage;
+        // With `must-understand`, a cache that knows the status may pass over `no-store` (RFC 9111 section 5.2.2.3).
+        let is_never_stored = said.no_store && !said.must_understand;
+        if sets_token {
+            let is_private = said.private && !is_shared && !said.is_malformed;
+            return if is_never_stored || is_private { Self::Keep } else { Self::Replace("no-store") };
+        }
+        match said {
+            Said { any: false, .. } => Self::Replace("private"),
+            _ if is_shared && !is_never_stored => Self::KeepAndWarn,
+            _ => Self::Keep,
+        }
+    }
+}
+
+/// The directives that matter here.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a directive of its own")]
+struct Said {
+    any: bool,
+    public: bool,
+    private: bool,
+    no_store: bool,
+    s_maxage: bool,
+    must_understand: bool,
+    is_malformed: bool,
+}
+
+impl Said {
+    /// Adds the directives of one header.
+    fn with(mut self, header: &[u8]) -> Self {
+        let mut rest = Some(header);
+        while let Some(all) = rest {
+            let (directive, after, is_closed) = first_directive(all);
+            rest = after;
+            self.is_malformed |= !is_closed;
+            self.add(directive);
+        }
+        self
+    }
+
+    fn add(&mut self, directive: &[u8]) {
+        let mut halves = directive.splitn(2, |byte| *byte == b'=');
+        let name = halves.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+        let has_value = halves.next().is_some();
+        self.any |= !name.is_empty();
+        match &*name {
+            b"public" => self.public = true,
+            // With a list of fields, only these are private and the rest may be kept.
+            b"private" if !has_value => self.private = true,
+            b"no-store" if !has_value => self.no_store = true,
+            b"s-maxage" => self.s_maxage = true,
+            b"must-understand" => self.must_understand = true,
+            _ => {}
+        }
+    }
+}
+
+/// The directive before the first comma that is not inside of quotes, what comes after that comma, and whether all
+/// quotes are closed.
+fn first_directive(header: &[u8]) -> (&[u8], Option<&[u8]>, bool) {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, byte) in header.iter().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => is_quoted = !is_quoted,
+            b',' if !is_quoted => return (&header[..at], Some(&header[at + 1..]), true),
+            _ => {}
+        }
+    }
+    (header, None, !is_quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(said: &[&str], sets_token: bool) -> Caching {
+        Caching::of(said.iter().map(|value| value.as_bytes()), true, sets_token)
+    }
+
+    #[test]
+    fn a_response_that_carries_a_token_is_kept_by_no_shared_cache_whatever_the_application_says() {
+        for said in [
+            &[][..],
+            &[""],
+            &["public, max-age=600"],
+            &["PUBLIC"],
+            &["max-age=600"],
+            &["s-maxage=60"],
+            &["private, s-maxage=60"],
+            &["private", "public"],
+            &["private=\"set-cookie\""],
+            &["private=set-cookie"],
+            &["private = \"set-cookie\", max-age=60"],
+            &["no-cache"],
+            &["no-cache=\"set-cookie\""],
+            &["x=\"private\""],
+            &["x=\"a, private\""],
+            &["x=\"a, no-store\""],
+            &["x=\"\\\", no-store\""],
+            &["privately"],
+            &["no-store=1"],
+            &["must-understand, no-store, max-age=600"],
+            &["private, x=\"unclosed"],
+            &["\u{e4}"],
+        ] {
+            assert_eq!(of(said, true), Caching::Replace("no-store"), "{said:?}");
+        }
+        assert_eq!(Caching::of([&b"\xff\x00public"[..]], true, true), Caching::Replace("no-store"));
+        for said in [
+            &["no-store"][..],
+            &["public, No-Store"],
+            &["max-age=60", "no-store"],
+            &["private"],
+            &["Private , max-age=60"],
+        ] {
+            assert_eq!(of(said, true), Caching::Keep, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_used_the_session_is_private_unless_the_application_says_otherwise() {
+        assert_eq!(of(&[], false), Caching::Replace("private"));
+        assert_eq!(of(&[" ", ","], false), Caching::Replace("private"));
+        for said in ["no-store", "private", "max-age=60", "no-cache", "public, no-store", "x=\"public\""] {
+            assert_eq!(of(&[said], false), Caching::Keep, "{said}");
+        }
+        for said in ["public", "public, max-age=600", "s-maxage=60", "private, public"] {
+            assert_eq!(of(&[said], false), Caching::KeepAndWarn, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_response_without_a_session_is_left_alone() {
+        assert_eq!(Caching::of([&b"public"[..]], false, false), Caching::Keep);
+        assert_eq!(Caching::of([], false, false), Caching::Keep);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_value_makes_a_shared_cache_keep_a_token(said in "[a-z\", =\\\\-]{0,40}(public|s-maxage=1|private|no-store|max-age=9|\"|,| |=|must-understand){0,6}") {
+            if Caching::of([said.as_bytes()], true, true) == Caching::Keep {
+                proptest::prop_assert!(said.contains("no-store") || said.contains("private"));
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What an adapter hands in of a request.
+
+use std::fmt;
+
+/// What an adapter hands in of a request. Values are as they came, in any encoding. `Debug` shows how many there are and
+/// no value, because they hold tokens.
+#[derive(Default, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The values of all `Cookie` headers; HTTP/2 clients may send several.
+    pub cookies: &'a [&'a [u8]],
+    /// The value of the header named by [`Transport::header_name`](crate::Transport::header_name), when one is
+    /// configured.
+    pub header: Option<&'a [u8]>,
+    /// The query of the URL, without the question mark.
+    pub query: Option<&'a str>,
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("cookies", &self.cookies.len())
+            .field("header", &self.header.is_some())
+            .field("query", &self.query.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,313 @@
+//! What `set` accepts, `get` gives back: a table of types, and sessions that an earlier version stored.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod table;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use session_core::{ErrorKind, Value};
+use table::{External, Flat, Internal, Untagged, Visit, table};
+
+#[test]
+fn every_type_of_the_table_is_read_back_as_it_was_stored() {
+    struct RoundTrip(Vec<String>);
+    impl Visit for RoundTrip {
+        fn row<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, value: T) {
+            match Value::encode(&value).and_then(|stored| stored.decode::<T>()) {
+                Ok(read) if read == value => {}
+                Ok(read) => self.0.push(format!("{name}: {read:?}")),
+                Err(error) => self.0.push(format!("{name}: {error}")),
+            }
+        }
+    }
+    let mut wrong = RoundTrip(Vec::new());
+    table(&mut wrong);
+    assert!(wrong.0.is_empty(), "{:#?}", wrong.0);
+}
+
+/// `stored.tsv` was written by the version before addresses and UUIDs were stored in their form for people.
+#[test]
+fn what_an_earlier_version_stored_is_still_read() {
+    struct Stored(HashMap<&'static str, Value>, Vec<String>);
+    impl Visit for Stored {
+        fn row<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, value: T) {
+            let Some(stored) = self.0.remove(name) else { return };
+            match stored.decode::<T>() {
+                Ok(read) if read == value => {}
+                other => self.1.push(format!("{name}: {other:?}")),
+            }
+        }
+    }
+    let lines = include_str!("stored.tsv").lines().map(|line| line.split_once('\t').unwrap());
+    let stored: HashMap<_, _> =
+        lines.map(|(name, hex)| (name, Value::from_encoded(&from_hex(hex)))).collect();
+    assert!(stored.len() > 70);
+    let mut visit = Stored(stored, Vec::new());
+    table(&mut visit);
+    assert!(visit.1.is_empty(), "{:#?}", visit.1);
+    assert!(visit.0.is_empty(), "in the file and not in the table: {:?}", visit.0.keys());
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digit).collect()
+}
+
+/// Any `MessagePack` tool reads what is stored, except for an option in an option.
+#[test]
+fn what_is_stored_is_what_rmp_serde_writes() {
+    struct Compare;
+    impl Visit for Compare {
+        fn row<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, value: T) {
+            let own = ["128", "Hash", "Some(", "options in", "unit struct"];
+            if own.iter().any(|part| name.contains(part)) {
+                return;
+            }
+            let mut theirs = Vec::new();
+            let mut serializer =
+                rmp_serde::Serializer::new(&mut theirs).with_struct_map().with_human_readable();
+            value.serialize(&mut serializer).unwrap();
+            assert_eq!(Value::encode(&value).unwrap().as_encoded(), theirs, "{name}");
+        }
+    }
+    table(&mut Compare);
+}
+
+#[test]
+fn nan_is_kept() {
+    let stored = Value::encode(&(f32::NAN, f64::NAN, Untagged::Struct { value: f64::NAN })).unwrap();
+    let (single, double, Untagged::Struct { value }) = stored.decode::<(f32, f64, Untagged<f64>)>().unwrap()
+    else {
+        panic!("another variant")
+    };
+    assert!(single.is_nan() && double.is_nan() && value.is_nan());
+}
+
+#[test]
+fn borrowed_values_are_read_back_as_owned_ones() {
+    #[derive(Serialize)]
+    struct Borrowed<'a> {
+        name: &'a str,
+        list: &'a [u8],
+    }
+    #[derive(Deserialize, PartialEq, Debug)]
+    struct Owned {
+        name: String,
+        list: Vec<u8>,
+    }
+    let stored = Value::encode(&Borrowed { name: "ada", list: &[1, 200] }).unwrap();
+    assert_eq!(stored.decode::<Owned>().unwrap(), Owned { name: "ada".into(), list: vec![1, 200] });
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+enum Tree {
+    Leaf,
+    Wrapped(Box<Tree>),
+    List(Vec<Tree>),
+    Pair(u8, Box<Tree>),
+    Map { inside: Box<Tree> },
+}
+
+fn grown(depth: usize, grow: impl Fn(Tree) -> Tree) -> Tree {
+    (0..depth).fold(Tree::Leaf, |tree, _| grow(tree))
+}
+
+#[test]
+fn what_nests_too_deep_is_refused_when_it_is_set() {
+    let lists = |depth| (0..depth).fold(serde_json::json!(1), |inside, _| serde_json::json!([inside]));
+    let maps = |depth| (0..depth).fold(serde_json::json!(1), |inside, _| serde_json::json!({ "a": inside }));
+    for value in [lists(127), maps(127)] {
+        assert_eq!(Value::encode(&value).unwrap().decode::<serde_json::Value>().unwrap(), value);
+    }
+    for value in [lists(128), maps(128), lists(1_000), maps(1_000)] {
+        let error = Value::encode(&value).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Codec);
+        assert!(error.message().contains("deeper than 127 levels"), "{error}");
+    }
+    let ways: [fn(Tree) -> Tree; 4] = [
+        |tree| Tree::Wrapped(Box::new(tree)),
+        |tree| Tree::List(vec![tree]),
+        |tree| Tree::Pair(1, Box::new(tree)),
+        |tree| Tree::Map { inside: Box::new(tree) },
+    ];
+    for grow in ways {
+        let value = grown(127, grow);
+        assert_eq!(Value::encode(&value).unwrap().decode::<Tree>().unwrap(), value);
+        assert_eq!(Value::encode(&grown(128, grow)).unwrap_err().kind(), ErrorKind::Codec);
+    }
+}
+
+#[test]
+fn checklist_26_a_value_that_nests_without_end_is_an_error_and_not_a_stack_overflow() {
+    let of = |unit: &[u8]| Value::from_encoded(&unit.repeat((1 << 20) / unit.len()));
+    for value in [of(&[0x91]), of(&[0x81, 0xa1, b'a']), of(&[0xd4, 1]), of(&[0xc7, 255, 1])] {
+        assert_eq!(value.decode::<serde_json::Value>().unwrap_err().kind(), ErrorKind::Codec);
+        assert_eq!(value.decode::<Untagged<u8>>().unwrap_err().kind(), ErrorKind::Codec);
+    }
+    let wrapped = of(b"\x81\xa7Wrapped");
+    assert_eq!(wrapped.decode::<Tree>().unwrap_err().kind(), ErrorKind::Codec);
+    #[derive(Deserialize, Debug)]
+    struct Chain(#[expect(dead_code, reason = "only read")] Option<Box<Chain>>);
+    assert_eq!(of(&[0xd4, 1]).decode::<Chain>().unwrap_err().kind(), ErrorKind::Codec);
+}
+
+#[test]
+fn a_length_that_is_not_true_allocates_nothing() {
+    for bytes in [
+        &b"\xdd\xff\xff\xff\xff"[..],
+        b"\xdf\xff\xff\xff\xff",
+        b"\xdb\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+    ] {
+        let value = Value::from_encoded(bytes);
+        assert_eq!(value.decode::<Vec<[u64; 32]>>().unwrap_err().kind(), ErrorKind::Codec);
+        assert_eq!(value.decode::<HashMap<String, u8>>().unwrap_err().kind(), ErrorKind::Codec);
+        assert_eq!(value.decode::<serde::de::IgnoredAny>().unwrap_err().kind(), ErrorKind::Codec);
+    }
+}
+
+#[test]
+fn a_wide_integer_that_serde_cannot_read_is_an_error_that_says_what_to_do() {
+    #[derive(Serialize, Deserialize, Debug)]
+    struct Number {
+        value: u128,
+    }
+    let stored = Value::encode(&Internal::Struct { value: Number { value: u128::MAX } }).unwrap();
+    let error = stored.decode::<Internal<Number>>().unwrap_err();
+    assert!(error.message().contains("session_core::int128"), "{error}");
+}
+
+#[test]
+fn no_error_shows_a_value() {
+    #[derive(Deserialize, Debug)]
+    enum Choice {
+        One,
+    }
+    let stored = Value::encode("hunter2").unwrap();
+    let errors = [
+        stored.decode::<u32>().map(drop),
+        stored.decode::<Choice>().map(drop),
+        stored.decode::<Vec<u8>>().map(drop),
+        stored.decode::<std::net::IpAddr>().map(drop),
+        stored.decode::<External<u8>>().map(drop),
+        Value::encode(&["hunter2"]).unwrap().decode::<(u8,)>().map(drop),
+        Value::encode(&HashMap::from([("kind", "hunter2")])).unwrap().decode::<Internal<u8>>().map(drop),
+    ];
+    for error in errors {
+        let error = error.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+    assert!(!format!("{stored:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_type_with_two_forms_is_not_taken_for_another_one() {
+    let text = Value::encode("127.0.0.1").unwrap();
+    assert_eq!(text.decode::<String>().unwrap(), "127.0.0.1");
+    assert_eq!(text.decode::<std::net::IpAddr>().unwrap(), std::net::Ipv4Addr::LOCALHOST);
+    for other in
+        [Value::encode(&7).unwrap(), Value::encode("no address").unwrap(), Value::encode(&[1, 2]).unwrap()]
+    {
+        assert_eq!(other.decode::<std::net::IpAddr>().unwrap_err().kind(), ErrorKind::Codec);
+        assert_eq!(other.decode::<uuid::Uuid>().unwrap_err().kind(), ErrorKind::Codec);
+    }
+}
+
+#[test]
+fn adding_an_optional_field_does_not_break_stored_values() {
+    #[derive(Serialize)]
+    struct Before {
+        name: String,
+        gone: Vec<u8>,
+    }
+    #[derive(Deserialize, PartialEq, Debug)]
+    struct After {
+        #[serde(alias = "name")]
+        full_name: String,
+        email: Option<String>,
+        #[serde(default)]
+        visits: u32,
+    }
+    let stored = Value::encode(&Before { name: "ada".into(), gone: vec![1] }).unwrap();
+    let expected = After { full_name: "ada".into(), email: None, visits: 0 };
+    assert_eq!(stored.decode::<After>().unwrap(), expected);
+    assert_eq!(stored.decode::<u32>().unwrap_err().kind(), ErrorKind::Codec);
+}
+
+#[test]
+fn an_integer_may_change_its_width() {
+    assert_eq!(Value::encode(&7_u128).unwrap().decode::<u8>().unwrap(), 7);
+    assert_eq!(Value::encode(&-7_i128).unwrap().decode::<i64>().unwrap(), -7);
+    assert_eq!(Value::encode(&7_u8).unwrap().decode::<i128>().unwrap(), 7);
+    assert_eq!(Value::encode(&-7).unwrap().decode::<u128>().unwrap_err().kind(), ErrorKind::Codec);
+    assert_eq!(Value::encode(&300).unwrap().decode::<u8>().unwrap_err().kind(), ErrorKind::Codec);
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Cart {
+    items: HashMap<String, HashSet<u32>>,
+}
+
+proptest! {
+    #[test]
+    fn equal_maps_and_sets_have_equal_bytes(entries in prop::collection::vec((".{0,40}", prop::collection::vec(any::<u32>(), 0..40)), 0..40)) {
+        // Every map has hash keys of its own, so that its order is its own.
+        let cart = || {
+            let items = entries.iter().map(|(key, numbers)| (key.clone(), numbers.iter().copied().collect()));
+            Cart { items: items.collect() }
+        };
+        let stored = Value::encode(&cart()).unwrap();
+        prop_assert_eq!(&Value::encode(&cart()).unwrap(), &stored);
+        prop_assert_eq!(stored.decode::<Cart>().unwrap(), cart());
+    }
+
+    #[test]
+    fn a_map_of_another_kind_keeps_its_order(entries in prop::collection::vec((".{0,40}", any::<u8>()), 0..40)) {
+        let list = InOrder(entries);
+        prop_assert_eq!(Value::encode(&list).unwrap().decode::<InOrder>().unwrap(), list);
+    }
+
+    #[test]
+    fn checklist_26_hostile_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let value = Value::from_encoded(&bytes);
+        let _ = value.decode::<serde_json::Value>();
+        let _ = value.decode::<Tree>();
+        let _ = value.decode::<Flat<BTreeMap<String, Option<Option<u8>>>>>();
+        let _ = value.decode::<table::Fields>();
+        let _ = value.decode::<serde::de::IgnoredAny>();
+    }
+}
+
+/// As `IndexMap` is stored: a map whose order means something.
+#[derive(PartialEq, Debug)]
+struct InOrder(Vec<(String, u8)>);
+
+impl Serialize for InOrder {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for InOrder {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> serde::de::Visitor<'de> for Entries {
+            type Value = InOrder;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<InOrder, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(InOrder(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
