@@ -231,6 +231,7 @@ macro_rules! __behaviours {
                 checklist_32_one_lost_answer_counts_once,
                 checklist_32_when_all_answers_are_lost_it_counts_at_most_once,
                 checklist_32_others_write_before_the_second_try,
+                a_logout_before_the_second_try_is_unknown,
                 what_never_arrived_is_merged_at_the_second_try,
                 a_take_whose_answer_is_lost_is_taken_once,
                 a_create_is_tried_again_under_another_id,
@@ -259,6 +260,7 @@ macro_rules! __behaviours {
                 a_panic_in_a_handler_stores_nothing,
                 a_panic_in_an_update_stores_nothing,
                 a_panic_beside_a_release_does_not_stop_it,
+                a_panic_in_an_engine_leaves_nothing_stuck,
             }
             orders {
                 two_updates_count_two,

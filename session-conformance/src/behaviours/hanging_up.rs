@@ -8,7 +8,7 @@ use session_core::{Connection, ErrorKind, Manager};
 use super::nothing::presenting;
 use super::renaming::both;
 use crate::cut::{Polls, cut};
-use crate::layers::{Slow, Spy};
+use crate::layers::{Around, Call, Layer, Slow, Spy};
 use crate::{Context, begin, eventually, fails, number, open};
 
 fn slow(context: &Context) -> Manager {
@@ -224,4 +224,45 @@ pub async fn a_panic_beside_a_release_does_not_stop_it(context: Context) {
     assert!(request.await.is_err());
     let stored = async || number(&manager, &token, "key").await == Some(2);
     eventually("the release is finished", stored).await;
+}
+
+/// Panics in the next call.
+#[derive(Debug, Default)]
+struct Panicking(std::sync::atomic::AtomicBool);
+
+#[crate::async_trait]
+impl Around for Panicking {
+    type Memo = ();
+
+    async fn before(&self, _: &Call) -> session_core::Result<()> {
+        if self.0.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            quietly("a test's engine panics");
+        }
+        Ok(())
+    }
+
+    async fn after(&self, _: &Call, (): ()) -> session_core::Result<()> {
+        Ok(())
+    }
+}
+
+/// An engine that panics fails its request, and leaves no handle that waits for ever.
+pub async fn a_panic_in_an_engine_leaves_nothing_stuck(context: Context) {
+    let panicking = Arc::new(Panicking::default());
+    let manager = context.manager_over(Layer::over(context.provider(), &panicking));
+    for logout in [false, true] {
+        let token = begin(&manager, "key", 1).await;
+        let session = open(&manager, &token).await;
+        session.set("key", &2).expect("a set");
+        panicking.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        let request = tokio::spawn({
+            let session = session.clone();
+            async move { if logout { session.destroy().await } else { session.release().await } }
+        });
+        assert!(request.await.is_err(), "the panic reaches its request");
+        fails(session.set("key", &3), ErrorKind::Released);
+        fails(session.release().await, ErrorKind::Released);
+        session.destroy().await.expect("a logout");
+        assert!(manager.load(&token).await.expect("a load").is_none());
+    }
 }

@@ -83,6 +83,27 @@ pub async fn checklist_32_others_write_before_the_second_try(context: Context) {
     }
 }
 
+/// The user logs out between the loss and the second try, with or without many writes of others before: what became of
+/// the lost write cannot be known, and nothing comes back.
+pub async fn a_logout_before_the_second_try_is_unknown(context: Context) {
+    for others in [0, 1, 9] {
+        let other = context.manager_over(context.another().await);
+        let token = begin(&other, "counter", 0).await;
+        let meddling = {
+            let (other, token) = (other.clone(), token.clone());
+            async move {
+                for _ in 0..others {
+                    add_one(&other, &token).await.expect("the others are well");
+                }
+                assert!(other.destroy(&token).await.expect("a logout"));
+            }
+        };
+        let manager = context.manager_over(Meddler::on(context.provider(), Method::Write, meddling));
+        fails(add_one(&manager, &token).await, ErrorKind::OutcomeUnknown);
+        assert!(other.load(&token).await.expect("a load").is_none());
+    }
+}
+
 /// It did not reach the engine at all, and others write before the second try: the update is merged, and counts once.
 pub async fn what_never_arrived_is_merged_at_the_second_try(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));

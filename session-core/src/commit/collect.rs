@@ -1,14 +1,13 @@
 //! Collecting expired sessions: never inside a request, in small batches, without being asked.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use crate::shared::{FOREVER, Operation, Shared, jitter};
+use crate::shared::{Collecting, Operation, Shared, jitter};
 use crate::{ErrorKind, Result, Timestamp, observe};
 
 /// How many sessions one batch removes at most, and how many when even that does not fit into the time.
@@ -16,44 +15,10 @@ const BATCH: usize = 1_000;
 const SMALLEST: usize = 10;
 /// The engine rests after a batch for as long as the batch took, and no longer than this.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How often a manager collects unless told otherwise.
-pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The collection of one manager.
-#[derive(Debug)]
-pub(crate) struct Collecting {
-    /// How often; `None` is never, by itself.
-    interval: Option<Duration>,
-    /// When the next collection is due, by the manager's clock, in Unix milliseconds. A service may be asleep, and
-    /// tests turn the clock, so requests look at it as well as a timer.
-    due: AtomicU64,
-    wake: Arc<Notify>,
-    task: Mutex<Option<AbortHandle>>,
-    /// Closed when the manager is dropped, which ends its tasks.
-    alive: watch::Sender<()>,
-}
-
-impl Collecting {
-    pub(crate) fn new(interval: Option<Duration>) -> Self {
-        Self {
-            interval: interval.map(|interval| interval.min(FOREVER)),
-            due: AtomicU64::new(if interval.is_some() { 0 } else { u64::MAX }),
-            wake: Arc::default(),
-            task: Mutex::default(),
-            alive: watch::channel(()).0,
-        }
-    }
-
-    /// Sets when the next collection is due.
-    fn plan(&self, now: Timestamp) {
-        let due = self.interval.map_or(u64::MAX, |interval| now.after(interval).as_millis());
-        self.due.store(due, Ordering::Relaxed);
-    }
-}
 
 /// Starts the collection with the first request, and wakes it when it is due by the manager's clock.
 pub(super) fn start_if_due(shared: &Arc<Shared>, now: Timestamp) {
-    if now.as_millis() >= shared.collecting.due.load(Ordering::Relaxed) {
+    if shared.collecting.is_due(now) {
         start(shared, now);
     }
 }
@@ -63,7 +28,7 @@ fn start(shared: &Arc<Shared>, now: Timestamp) {
     let collecting = &shared.collecting;
     collecting.plan(now);
     if shared.capabilities.native_expiry {
-        collecting.due.store(u64::MAX, Ordering::Relaxed);
+        collecting.plan_never();
     } else if let Some(interval) = collecting.interval {
         let mut task = collecting.task.lock().unwrap_or_else(PoisonError::into_inner);
         match &*task {
@@ -76,7 +41,7 @@ fn start(shared: &Arc<Shared>, now: Timestamp) {
 
 /// Starts the collection now, where none is running, and returns its handle. Must be called on a tokio runtime.
 pub(crate) fn ensure(shared: &Arc<Shared>) -> AbortHandle {
-    let interval = shared.collecting.interval.unwrap_or(DEFAULT_INTERVAL);
+    let interval = shared.collecting.interval.unwrap_or(Collecting::DEFAULT_INTERVAL);
     let mut task = shared.collecting.task.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(running) = task.as_ref().filter(|task| !task.is_finished()) {
         return running.clone();
@@ -101,7 +66,7 @@ fn spawn(shared: &Arc<Shared>, interval: Duration, runtime: &Handle) -> AbortHan
 
 /// Stops the collection for good.
 pub(crate) fn stop(shared: &Shared) {
-    shared.collecting.due.store(u64::MAX, Ordering::Relaxed);
+    shared.collecting.plan_never();
 }
 
 async fn run(shared: Weak<Shared>, interval: Duration, wake: Arc<Notify>, mut closed: watch::Receiver<()>) {

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::queue::Turn;
 use crate::live::Change;
 use crate::record::{Body, Record};
-use crate::shared::{Begun, Operation, Shared, jitter, with_deadline};
+use crate::shared::{Begun, Operation, Shared, Turn, jitter, with_deadline};
 use crate::{Error, ErrorKind, Result, StorageId, observe};
 
 #[derive(Default)]

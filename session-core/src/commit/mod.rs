@@ -36,21 +36,16 @@ mod detach;
 mod find;
 mod merge;
 mod next;
-mod queue;
 mod release;
 mod reload;
 mod relocate;
 mod replace;
 mod slide;
 
-pub(crate) use collect::{
-    Collecting, DEFAULT_INTERVAL as DEFAULT_GC_INTERVAL, collect, ensure as ensure_collecting,
-    stop as stop_collecting,
-};
+pub(crate) use collect::{collect, ensure as ensure_collecting, stop as stop_collecting};
 pub(crate) use destroy::end;
 pub(crate) use detach::detached;
 pub(crate) use find::find;
-pub(crate) use queue::Queue;
 pub(crate) use release::{Create, Releasing, Then, destroy, release};
 pub(crate) use reload::reload;
 

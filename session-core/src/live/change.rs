@@ -57,7 +57,9 @@ impl Change {
             if let Self::Take(key, _) = &change {
                 taken.push(key.clone());
             }
-            if change.key().is_some_and(|key| taken.iter().any(|other| other == key)) {
+            // An earlier flush is part of what led to a value that was taken after it.
+            let is_needed = |key: &str| taken.iter().any(|other| other == key);
+            if change.key().map_or(!taken.is_empty(), is_needed) {
                 list.push(change);
             }
         }

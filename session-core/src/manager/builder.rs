@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Manager;
-use crate::commit::{Collecting, DEFAULT_GC_INTERVAL, Queue};
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
-use crate::shared::{Classes, Lifetime, Limits, Renewal, Shared};
+use crate::shared::{Classes, Collecting, Lifetime, Limits, Queue, Renewal, Shared};
 use crate::transport::Transport;
 use crate::{Clock, Error, ManagerConfig, Provider, Result, SystemClock, TOMBSTONE_TTL};
 
@@ -47,7 +46,7 @@ impl ManagerBuilder {
             touch_after: None,
             operation_timeout: Duration::from_secs(5),
             maintenance_timeout: None,
-            gc_interval: Some(DEFAULT_GC_INTERVAL),
+            gc_interval: Some(Collecting::DEFAULT_INTERVAL),
             renew_every: None,
             renewal_grace: Duration::from_secs(10),
             ends_on_reuse: false,

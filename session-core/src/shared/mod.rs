@@ -2,18 +2,21 @@
 //! sessions. It knows no session and no request.
 
 mod class;
+mod collecting;
 mod limits;
 mod operation;
+mod queue;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use class::Lifetime;
 pub(crate) use class::{Class, Classes};
+pub(crate) use collecting::Collecting;
 pub(crate) use limits::Limits;
 pub(crate) use operation::{Begun, FOREVER, Operation, jitter, with_deadline};
+pub(crate) use queue::{Queue, Turn};
 
-use crate::commit::{Collecting, Queue};
 use crate::id::IdGenerator;
 use crate::transport::Transport;
 use crate::{Capabilities, Clock, Provider, Result, StorageId, Timestamp, Token};

@@ -1,0 +1,139 @@
+//! Sessions over time, on a clock that the test turns: what takes minutes or years on a server.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::{Clock, ErrorKind, Lifetime, Manager, ManagerBuilder, ManualClock, Provider, Timestamp};
+use session_memory::MemoryProvider;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+fn shared(clock: &ManualClock) -> Arc<dyn Provider> {
+    Arc::new(MemoryProvider::builder().clock(Arc::new(clock.clone())).build().unwrap())
+}
+
+fn builder(clock: &ManualClock) -> ManagerBuilder {
+    Manager::builder_shared(shared(clock)).clock(clock.clone())
+}
+
+async fn begin(manager: &Manager) -> session_core::Token {
+    let session = manager.create();
+    session.set("key", &1).unwrap();
+    session.release().await.unwrap();
+    session.token().unwrap()
+}
+
+/// A handle that is older than a tombstone lives cannot follow its session: it says so.
+#[tokio::test]
+async fn a_logout_on_an_old_handle_ends_the_session_or_says_that_it_could_not() {
+    let clock = ManualClock::default();
+    let manager = builder(&clock).build().unwrap();
+    for (wait, ends) in [(MINUTE / 2, true), (MINUTE * 2, false)] {
+        let old = begin(&manager).await;
+        let handle = manager.load(&old).await.unwrap().unwrap();
+        let new = manager.regenerate(&old).await.unwrap().unwrap();
+        clock.advance(wait);
+        let logout = handle.destroy().await;
+        assert_eq!(logout.is_ok(), ends, "after {wait:?}");
+        assert_eq!(manager.load(&new).await.unwrap().is_none(), ends);
+        if let Err(error) = logout {
+            assert_eq!(error.kind(), ErrorKind::Gone);
+        }
+    }
+}
+
+/// The longest times mean "never", in every setting, and nothing overflows.
+#[tokio::test]
+async fn the_longest_times_do_not_overflow() {
+    for start in [0, 2_147_483_648_000, 253_402_300_800_000] {
+        let clock = ManualClock::new(Timestamp::from_millis(start));
+        let manager = builder(&clock)
+            .idle_timeout(Duration::MAX)
+            .absolute_timeout(Duration::MAX)
+            .operation_timeout(Duration::MAX)
+            .maintenance_timeout(Duration::MAX)
+            .gc_interval(Duration::MAX)
+            .renew_id_every(Duration::MAX)
+            .class("remember", Lifetime::idle(Duration::MAX).absolute(Duration::MAX).persistent(true))
+            .build()
+            .unwrap();
+        let task = manager.spawn_gc();
+        let token = begin(&manager).await;
+        clock.advance(DAY * 365 * 100);
+        let session = manager.load(&token).await.unwrap().expect("it never ends");
+        session.set_class("remember").unwrap();
+        session.release().await.unwrap();
+        assert_eq!(manager.active().await.unwrap(), Some(1));
+        assert_eq!(manager.collect().await.unwrap(), 0);
+        task.stop();
+    }
+}
+
+/// A cookie that shall last longer than browsers keep one is issued anew long before they forget it.
+#[tokio::test]
+async fn a_cookie_of_years_is_renewed_before_browsers_forget_it() {
+    let clock = ManualClock::default();
+    let years = Lifetime::idle(DAY * 3_000).absolute(DAY * 3_000).persistent(true);
+    let manager = builder(&clock).class("remember", years).build().unwrap();
+    let session = manager.create();
+    session.set_class("remember").unwrap();
+    session.set("key", &1).unwrap();
+    session.release().await.unwrap();
+    let mut token = session.token().unwrap();
+    for _ in 0..5 {
+        clock.advance(DAY * 150);
+        let session = manager.load(&token).await.unwrap().unwrap();
+        session.release().await.unwrap();
+        assert_eq!(session.token().unwrap(), token, "not more often than needed");
+        clock.advance(DAY * 60);
+        let session = manager.load(&token).await.unwrap().unwrap();
+        session.release().await.unwrap();
+        assert_ne!(session.token().unwrap(), token);
+        token = session.token().unwrap();
+    }
+}
+
+/// A visitor's eleven hours do not end the session that a user has just begun.
+#[tokio::test]
+async fn the_time_of_a_visitor_does_not_count_against_a_user() {
+    let clock = ManualClock::default();
+    let manager = builder(&clock).build().unwrap(); // 1 h idle, 12 h absolute
+    let mut token = begin(&manager).await;
+    for _ in 0..13 {
+        clock.advance(MINUTE * 55);
+        assert!(manager.load(&token).await.unwrap().is_some());
+    }
+    let session = manager.load(&token).await.unwrap().unwrap();
+    session.sign_in("ada").unwrap();
+    session.release().await.unwrap();
+    token = session.token().unwrap();
+    for _ in 0..13 {
+        clock.advance(MINUTE * 55);
+        assert!(manager.load(&token).await.unwrap().is_some(), "twelve hours from the sign-in");
+    }
+    clock.advance(MINUTE * 6);
+    assert!(manager.load(&token).await.unwrap().is_none());
+    assert!(clock.now() > Timestamp::from_millis(0));
+}
+
+/// Nobody asks for a collection, and what has expired goes; the task ends with its manager.
+#[tokio::test]
+async fn expired_sessions_are_collected_without_being_asked() {
+    let clock = ManualClock::default();
+    let provider = shared(&clock);
+    let manager = Manager::builder_shared(Arc::clone(&provider)).clock(clock.clone()).build().unwrap();
+    for _ in 0..3_000 {
+        begin(&manager).await;
+    }
+    clock.advance(DAY);
+    begin(&manager).await;
+    for _ in 0..500 {
+        if provider.count().await.unwrap() == Some(1) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{:?} sessions are kept", provider.count().await.unwrap());
+}
