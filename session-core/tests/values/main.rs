@@ -142,7 +142,7 @@ fn what_nests_too_deep_is_refused_when_it_is_set() {
 }
 
 #[test]
-fn checklist_26_a_value_that_nests_without_end_is_an_error_and_not_a_stack_overflow() {
+fn checklist_26_a_deeply_nested_value_is_an_error_and_not_a_stack_overflow() {
     let of = |unit: &[u8]| Value::from_encoded(&unit.repeat((1 << 20) / unit.len()));
     for value in [of(&[0x91]), of(&[0x81, 0xa1, b'a']), of(&[0xd4, 1]), of(&[0xc7, 255, 1])] {
         assert_eq!(value.decode::<serde_json::Value>().unwrap_err().kind(), ErrorKind::Codec);
