@@ -95,7 +95,8 @@ fn mutated(corpus: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
             _ => {
                 let edges = [0, 1, 0x7f, 0x80, 0x90, 0xc0, 0xc1, 0xc4, 0xc7, 0xd4, 0xdb, 0xdd, 0xdf, 0xff];
                 let mut bytes = [edges[random.random_range(0..edges.len())]; 4];
-                random.fill_bytes(&mut bytes[random.random_range(1..4)..]);
+                let same = random.random_range(1..4);
+                random.fill_bytes(&mut bytes[same..]);
                 input.splice(at..at, bytes);
             }
         }
