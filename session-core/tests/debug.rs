@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use session_core::{
     Body, Clock, Connection, CookieContext, CookieSettings, Domains, Header, Incoming, ManagerConfig, Record,
-    Secret, State, Stored, StorageId, SystemClock, Token, Transport, Value,
+    Secret, State, StorageId, Stored, SystemClock, Token, Transport, Value,
 };
 
 /// Alphanumeric, so that it is a token, a cookie, a password and a value.
@@ -24,11 +24,8 @@ fn hides(what: &dyn Debug) {
 fn what_a_request_brings_is_not_printed() {
     let cookie = format!("id={SECRET}; other={SECRET}");
     let query = format!("id={SECRET}");
-    let incoming = Incoming {
-        cookies: &[cookie.as_bytes()],
-        header: Some(SECRET.as_bytes()),
-        query: Some(&query),
-    };
+    let incoming =
+        Incoming { cookies: &[cookie.as_bytes()], header: Some(SECRET.as_bytes()), query: Some(&query) };
     hides(&incoming);
     let ways = Transport::cookie(CookieSettings::named("id")).with_header("X-Session").with_query("id");
     let found = ways.candidates(incoming, &|_| true);
@@ -80,6 +77,7 @@ fn what_is_configured_is_not_printed() {
     let config = ManagerConfig::from_json(&json).unwrap();
     hides(&config);
     hides(&config.id_generator().unwrap());
-    let error = ManagerConfig::from_json(&format!(r#"{{"providerConfig":"{SECRET}","gclifetime":"{SECRET}"}}"#));
+    let error =
+        ManagerConfig::from_json(&format!(r#"{{"providerConfig":"{SECRET}","gclifetime":"{SECRET}"}}"#));
     hides(&error.unwrap_err());
 }

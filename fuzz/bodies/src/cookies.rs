@@ -26,7 +26,8 @@ pub fn cookies(bytes: &[u8]) {
     for (loaded, sets_token) in [(false, false), (true, false), (true, true)] {
         let caching = Caching::of(lines.iter().copied(), loaded, sets_token);
         if sets_token && caching == Caching::Keep {
-            let is_word = |word: &[u8]| bytes.to_ascii_lowercase().windows(word.len()).any(|part| part == word);
+            let is_word =
+                |word: &[u8]| bytes.to_ascii_lowercase().windows(word.len()).any(|part| part == word);
             assert!(is_word(b"no-store") || is_word(b"private"));
         }
     }

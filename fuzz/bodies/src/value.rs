@@ -26,6 +26,7 @@ enum Untagged {
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
+#[expect(clippy::option_option, reason = "it is kept as it is")]
 struct Flat {
     before: Option<Option<u8>>,
     #[serde(flatten)]

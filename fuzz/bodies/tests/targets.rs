@@ -65,7 +65,9 @@ fn run(name: &str) {
 fn check(name: &str, target: Target, input: &[u8]) {
     if catch_unwind(|| target(input)).is_err() {
         let bytes = input.escape_ascii();
-        panic!("the target {name} fails with b\"{bytes}\": put these bytes into a file in fuzz/corpus/{name}");
+        panic!(
+            "the target {name} fails with b\"{bytes}\": put these bytes into a file in fuzz/corpus/{name}"
+        );
     }
 }
 

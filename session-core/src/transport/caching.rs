@@ -34,11 +34,7 @@ impl Caching {
     /// assert_eq!(Caching::of([], true, false), Caching::Replace("private"));
     /// ```
     #[must_use]
-    pub fn of<'a>(
-        said: impl IntoIterator<Item = &'a [u8]>,
-        loaded: bool,
-        sets_token: bool,
-    ) -> Self {
+    pub fn of<'a>(said: impl IntoIterator<Item = &'a [u8]>, loaded: bool, sets_token: bool) -> Self {
         if !loaded && !sets_token {
             return Self::Keep;
         }
@@ -154,9 +150,13 @@ mod tests {
             assert_eq!(of(said, true), Caching::Replace("no-store"), "{said:?}");
         }
         assert_eq!(Caching::of([&b"\xff\x00public"[..]], true, true), Caching::Replace("no-store"));
-        for said in
-            [&["no-store"][..], &["public, No-Store"], &["max-age=60", "no-store"], &["private"], &["Private , max-age=60"]]
-        {
+        for said in [
+            &["no-store"][..],
+            &["public, No-Store"],
+            &["max-age=60", "no-store"],
+            &["private"],
+            &["Private , max-age=60"],
+        ] {
             assert_eq!(of(said, true), Caching::Keep, "{said:?}");
         }
     }

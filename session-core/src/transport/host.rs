@@ -27,10 +27,7 @@ pub(super) fn is_loopback(host: &[u8]) -> bool {
 /// Whether `name` is the domain or lies in it, which browsers ask of a cookie's domain (RFC 6265 section 5.1.3).
 pub(super) fn is_within(name: &str, domain: &str) -> bool {
     let Some(start) = name.len().checked_sub(domain.len()) else { return false };
-    let (before, end) = match (name.get(..start), name.get(start..)) {
-        (Some(before), Some(end)) => (before, end),
-        _ => return false,
-    };
+    let Some((before, end)) = name.split_at_checked(start) else { return false };
     end.eq_ignore_ascii_case(domain) && (before.is_empty() || before.ends_with('.') && !is_address(name))
 }
 
@@ -60,22 +57,36 @@ mod tests {
 
     #[test]
     fn the_own_machine_has_several_names() {
-        for host in [&b"localhost"[..], b"LocalHost:3000", b"app.localhost", b"127.0.0.1:80", b"127.9.9.9", b"[::1]:80"] {
+        for host in [
+            &b"localhost"[..],
+            b"LocalHost:3000",
+            b"app.localhost",
+            b"127.0.0.1:80",
+            b"127.9.9.9",
+            b"[::1]:80",
+        ] {
             assert!(is_loopback(host), "{}", host.escape_ascii());
         }
-        for host in [&b"localhost.example.com"[..], b"192.168.1.7", b"notlocalhost", b"[::2]", b"", b"128.0.0.1"] {
+        for host in
+            [&b"localhost.example.com"[..], b"192.168.1.7", b"notlocalhost", b"[::2]", b"", b"128.0.0.1"]
+        {
             assert!(!is_loopback(host), "{}", host.escape_ascii());
         }
     }
 
     #[test]
     fn a_name_lies_in_its_domain_and_in_those_above() {
-        for (name, domain) in [("example.com", "example.com"), ("A.Example.com", "example.com"), ("a.b.c", "c")] {
+        for (name, domain) in
+            [("example.com", "example.com"), ("A.Example.com", "example.com"), ("a.b.c", "c")]
+        {
             assert!(is_within(name, domain), "{name} {domain}");
         }
-        for (name, domain) in
-            [("badexample.com", "example.com"), ("com", "example.com"), ("10.0.0.1", "0.0.1"), ("ä.de", "¤.de")]
-        {
+        for (name, domain) in [
+            ("badexample.com", "example.com"),
+            ("com", "example.com"),
+            ("10.0.0.1", "0.0.1"),
+            ("ä.de", "¤.de"),
+        ] {
             assert!(!is_within(name, domain), "{name} {domain}");
         }
     }

@@ -65,6 +65,7 @@ impl Priority {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own")]
 pub struct CookieSettings {
     /// The name. `__Host-` and `__Secure-` in front make browsers enforce what the prefix promises.
     pub name: String,
@@ -248,7 +249,9 @@ impl CookieSettings {
             }
         }
         if self.max_age == Some(Duration::ZERO) {
-            return Err(Error::config("a Max-Age of zero removes a cookie: leave it out, or give a longer one"));
+            return Err(Error::config(
+                "a Max-Age of zero removes a cookie: leave it out, or give a longer one",
+            ));
         }
         let always_secure = self.secure == SecureMode::Always;
         if self.same_site == SameSite::None && !always_secure {

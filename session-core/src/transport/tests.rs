@@ -150,9 +150,11 @@ fn the_domain_is_chosen_by_the_host_and_the_removal_names_the_same() {
     let settings = CookieSettings::secure_prefixed("id").domains(Domains::of(["example.com", "example.org"]));
     let transport = Transport::cookie(settings.clone());
     transport.check().unwrap();
-    for (host, domain) in
-        [(&b"a.example.com"[..], Some("example.com")), (b"example.org:443", Some("example.org")), (b"x.test", None)]
-    {
+    for (host, domain) in [
+        (&b"a.example.com"[..], Some("example.com")),
+        (b"example.org:443", Some("example.org")),
+        (b"x.test", None),
+    ] {
         let connection = Connection { host: Some(host), ..Connection::default() };
         let written = domain.map(|domain| format!("Path=/; Domain={domain};"));
         let set = set_cookie_for(&transport, None, connection);
@@ -228,7 +230,8 @@ fn the_header_transport_neither_reads_nor_writes_cookies() {
 #[test]
 fn with_both_transports_both_are_written_and_a_cookie_comes_first() {
     let transport = Transport::default().with_header("X-Session");
-    let names: Vec<_> = transport.set(&Token::new(ID).unwrap(), None, &context(&transport)).unwrap().map(|it| it.0).collect();
+    let names: Vec<_> =
+        transport.set(&Token::new(ID).unwrap(), None, &context(&transport)).unwrap().map(|it| it.0).collect();
     assert_eq!(names, ["set-cookie", "X-Session"]);
     assert_eq!(transport.vary(), "Cookie, X-Session");
     assert_eq!(transport.clone().without_cookie(), Transport::header("X-Session"));
@@ -326,7 +329,10 @@ fn the_scope_tells_cookies_apart_and_gives_back_the_name() {
 
 #[test]
 fn what_is_written_holds_a_token_and_does_not_print_it() {
-    let headers = format!("{:?}", Transport::default().set(&Token::new(ID).unwrap(), None, &CookieContext::default()).unwrap());
+    let headers = format!(
+        "{:?}",
+        Transport::default().set(&Token::new(ID).unwrap(), None, &CookieContext::default()).unwrap()
+    );
     assert_eq!(headers, r#"["set-cookie"]"#);
 }
 

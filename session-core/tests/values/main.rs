@@ -1,5 +1,5 @@
 //! What `set` accepts, `get` gives back: a table of types, and sessions that an earlier version stored.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::option_option, missing_docs)]
 
 mod table;
 
@@ -143,6 +143,8 @@ fn what_nests_too_deep_is_refused_when_it_is_set() {
 
 #[test]
 fn checklist_26_a_deeply_nested_value_is_an_error_and_not_a_stack_overflow() {
+    #[derive(Deserialize, Debug)]
+    struct Chain(#[expect(dead_code, reason = "only read")] Option<Box<Chain>>);
     let of = |unit: &[u8]| Value::from_encoded(&unit.repeat((1 << 20) / unit.len()));
     for value in [of(&[0x91]), of(&[0x81, 0xa1, b'a']), of(&[0xd4, 1]), of(&[0xc7, 255, 1])] {
         assert_eq!(value.decode::<serde_json::Value>().unwrap_err().kind(), ErrorKind::Codec);
@@ -150,14 +152,17 @@ fn checklist_26_a_deeply_nested_value_is_an_error_and_not_a_stack_overflow() {
     }
     let wrapped = of(b"\x81\xa7Wrapped");
     assert_eq!(wrapped.decode::<Tree>().unwrap_err().kind(), ErrorKind::Codec);
-    #[derive(Deserialize, Debug)]
-    struct Chain(#[expect(dead_code, reason = "only read")] Option<Box<Chain>>);
     assert_eq!(of(&[0xd4, 1]).decode::<Chain>().unwrap_err().kind(), ErrorKind::Codec);
 }
 
 #[test]
 fn a_length_that_is_not_true_allocates_nothing() {
-    for bytes in [&b"\xdd\xff\xff\xff\xff"[..], b"\xdf\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"] {
+    for bytes in [
+        &b"\xdd\xff\xff\xff\xff"[..],
+        b"\xdf\xff\xff\xff\xff",
+        b"\xdb\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+    ] {
         let value = Value::from_encoded(bytes);
         assert_eq!(value.decode::<Vec<[u64; 32]>>().unwrap_err().kind(), ErrorKind::Codec);
         assert_eq!(value.decode::<HashMap<String, u8>>().unwrap_err().kind(), ErrorKind::Codec);
@@ -204,7 +209,9 @@ fn a_type_with_two_forms_is_not_taken_for_another_one() {
     let text = Value::encode("127.0.0.1").unwrap();
     assert_eq!(text.decode::<String>().unwrap(), "127.0.0.1");
     assert_eq!(text.decode::<std::net::IpAddr>().unwrap(), std::net::Ipv4Addr::LOCALHOST);
-    for other in [Value::encode(&7).unwrap(), Value::encode("no address").unwrap(), Value::encode(&[1, 2]).unwrap()] {
+    for other in
+        [Value::encode(&7).unwrap(), Value::encode("no address").unwrap(), Value::encode(&[1, 2]).unwrap()]
+    {
         assert_eq!(other.decode::<std::net::IpAddr>().unwrap_err().kind(), ErrorKind::Codec);
         assert_eq!(other.decode::<uuid::Uuid>().unwrap_err().kind(), ErrorKind::Codec);
     }

@@ -294,7 +294,10 @@ fn enums(visit: &mut impl Visit) {
     visit.row("Flat", Flat { before: 1, inside: fields() });
     visit.row("Flat map", Flat { before: 1, inside: BTreeMap::from([("a".to_owned(), 1_u8)]) });
     visit.row("Flat enum", Flat { before: 1, inside: External::Struct { value: plain() } });
-    visit.row("Flat in Flat", Flat { before: 1, inside: Internal::Struct { value: Flat { before: 2, inside: plain() } } });
+    visit.row(
+        "Flat in Flat",
+        Flat { before: 1, inside: Internal::Struct { value: Flat { before: 2, inside: plain() } } },
+    );
     let wide = Wide { unsigned: u128::MAX, signed: i128::MIN };
     visit.row("int128", wide.clone());
     visit.row("Untagged int128", Untagged::Struct { value: wide.clone() });

@@ -268,7 +268,12 @@ impl<'a, 'b> Serializer for &'a mut Encoder<'b> {
         self.serialize_unit()
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), CodecError> {
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), CodecError> {
         self.text(variant)
     }
 
@@ -302,11 +307,7 @@ impl<'a, 'b> Serializer for &'a mut Encoder<'b> {
         Compound::open(self, Kind::Array, Some(length))
     }
 
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        length: usize,
-    ) -> Result<Compound<'a, 'b>, CodecError> {
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<Compound<'a, 'b>, CodecError> {
         Compound::open(self, Kind::Array, Some(length))
     }
 
