@@ -147,7 +147,8 @@ impl Context {
 
     /// A manager that gives up after [`patience`](Self::patience).
     pub fn impatient(&self, provider: Arc<dyn Provider>) -> Manager {
-        let builder = self.builder_over(provider).operation_timeout(self.patience());
+        let patience = self.patience();
+        let builder = self.builder_over(provider).operation_timeout(patience).maintenance_timeout(patience);
         builder.build().expect("a sound configuration")
     }
 
@@ -161,6 +162,8 @@ impl Context {
         let builder = Manager::builder_shared(provider).idle_timeout(LONG).absolute_timeout(ABSOLUTE);
         // So long that a machine with other work to do does not look like an engine that does not answer.
         let builder = builder.operation_timeout(Duration::from_secs(30));
+        // What a behaviour does not ask for must not come between the calls that it counts.
+        let builder = builder.gc_interval(None);
         match &self.clock {
             Some(clock) => builder.clock(clock.clone()),
             None => builder,

@@ -147,11 +147,14 @@ macro_rules! __behaviours {
                 every_session_has_an_id_of_its_own,
                 checklist_30_of_several_cookies_the_one_live_session_is_used,
                 checklist_30_of_two_live_sessions_none_is_used,
+                checklist_30_a_login_of_an_ambiguous_client_ends_the_others,
+                a_load_says_what_it_found,
                 a_session_is_found_by_every_process,
             }
             merging {
                 different_keys_are_all_kept,
                 five_workers_count_to_fifty,
+                the_last_to_be_released_wins,
                 forty_overlapping_updates_count_forty,
                 of_two_sets_of_one_key_the_last_wins,
                 deletes_and_flushes_are_merged_too,
@@ -164,7 +167,9 @@ macro_rules! __behaviours {
                 checklist_05_logout_is_not_undone_by_a_request_in_flight,
                 a_late_release_touches_no_cookie,
                 a_logout_ends_what_others_changed_meanwhile,
-                after_a_logout_the_handle_takes_no_changes,
+                after_a_logout_a_new_session_may_begin,
+                a_logout_after_a_release_takes_the_cookie_away,
+                a_logout_with_a_replaced_id_ends_the_session,
                 a_session_of_one_request_leaves_nothing,
                 a_login_beside_a_logout_is_untouched,
             }
@@ -172,6 +177,7 @@ macro_rules! __behaviours {
                 checklist_03_a_new_id_keeps_the_data_and_kills_the_old_id,
                 a_manager_regenerates_by_token,
                 a_late_release_under_the_old_id_stores_nothing,
+                a_late_request_with_the_old_id_does_not_overwrite_the_new_cookie,
                 a_write_that_came_first_moves_along,
                 a_logout_follows_the_new_id,
                 of_two_at_once_one_wins,
@@ -194,6 +200,9 @@ macro_rules! __behaviours {
                 changing_the_class_regenerates,
                 visitors_without_an_owner_end_sooner,
                 the_owner_is_kept_beside_the_body,
+                a_class_has_an_absolute_time_of_its_own,
+                a_class_that_comes_or_goes_logs_nobody_out,
+                a_request_that_only_reads_is_not_failed_by_a_new_class,
             }
             limits {
                 a_session_keeps_its_limits,
@@ -214,6 +223,7 @@ macro_rules! __behaviours {
                 a_failed_regeneration_loses_nothing,
                 a_regeneration_cut_between_its_writes_loses_nothing,
                 a_failed_touch_fails_no_request,
+                a_commit_behind_a_call_that_hangs_is_unavailable,
                 one_refused_call_is_tried_again,
                 the_collecting_task_survives_an_outage,
             }
@@ -265,6 +275,22 @@ macro_rules! __behaviours {
                 checklist_24_no_token_in_debug_output,
                 checklist_24_no_token_in_errors,
             }
+            handles {
+                a_save_stores_and_goes_on,
+                a_save_merges,
+                a_new_id_that_was_saved_reaches_the_client,
+                a_handle_that_outlives_its_request_reloads_and_saves,
+                after_its_end_a_request_loads_nothing,
+                an_abandoned_request_stores_nothing,
+            }
+            renewal {
+                a_sign_in_begins_a_new_absolute_time,
+                a_renewed_id_goes_on_for_a_while,
+                requests_beside_a_renewal_lose_nothing,
+                a_logout_within_the_grace_ends_all,
+                an_id_that_is_used_after_its_grace_is_dead,
+                a_sign_in_has_no_grace,
+            }
         }
     };
 }
@@ -281,6 +307,7 @@ macro_rules! __client_side_behaviours {
                 a_release_gives_the_client_the_new_record,
                 of_two_requests_at_once_the_last_answer_wins,
                 a_logout_takes_the_cookie_away,
+                a_logout_after_a_release_takes_the_cookie_away,
                 checklist_05_a_logout_ends_copies_as_declared,
                 checklist_03_a_new_id_ends_the_old_token_as_declared,
                 checklist_25_a_changed_token_is_nobodys,

@@ -78,3 +78,23 @@ pub(crate) fn collected(sessions: usize) {
     count("session_collected", sessions);
     tracing::debug!(sessions, "expired sessions collected");
 }
+
+pub(crate) fn dropped_unsaved(session: Option<&StorageId>) {
+    count("session_dropped_unsaved", 1);
+    tracing::warn!(?session, "a session with unsaved changes was dropped: call `release` or `save`");
+}
+
+pub(crate) fn replaced_id_used(session: &StorageId) {
+    count("session_replaced_id_used", 1);
+    tracing::warn!(?session, "replaced_id_used: a request came with an id that was replaced");
+}
+
+pub(crate) fn still_ambiguous(session: &StorageId, error: &Error) {
+    count("session_still_ambiguous", 1);
+    tracing::warn!(?session, %error, "another session of the client was not ended");
+}
+
+pub(crate) fn unreadable_value(key: &str, error: &Error) {
+    count("session_unreadable_value", 1);
+    tracing::warn!(key, %error, "a stored value is not of the type that was asked for");
+}

@@ -1,7 +1,7 @@
-//! The rename that every engine gets for nothing: two conditional writes, safe at every point of failure.
+//! The default rename: two conditional writes, safe at every point of failure.
 
 use crate::provider::{Condition, Provider, Rename, TOMBSTONE_TTL, WriteOutcome};
-use crate::record::{Header, Record, State};
+use crate::record::{Header, Record, State, Version};
 use crate::{Body, ErrorKind, Result, StorageId, Timestamp};
 
 /// What the old id shows after a rename.
@@ -11,6 +11,7 @@ pub(crate) fn tombstone(old: &Record, new: &StorageId, now: Timestamp) -> Record
         state: State::Moved(new.clone()),
         deadline,
         absolute: old.header.absolute.max(deadline),
+        details: None,
         ..old.header.next()
     };
     Record::new(header, Body::default())
@@ -33,12 +34,12 @@ pub(crate) async fn by_writes<P: Provider + ?Sized>(
         },
     };
     match provider.write(old, tombstone, Condition::Over(*over), TOMBSTONE_TTL).await {
-        Ok(WriteOutcome::Stored(_)) => Ok(created_as_stored(created)),
+        Ok(WriteOutcome::Stored(_)) => Ok(created_as_stored(created, record.header.version())),
         Ok(WriteOutcome::Refused(refusal)) => {
             let current = refusal.current.as_deref();
             if current.is_some_and(|current| current.header.has_version(tombstone.header.version())) {
                 if repeated || refusal.resent {
-                    return Ok(created_as_stored(created));
+                    return Ok(created_as_stored(created, record.header.version()));
                 }
                 // An earlier call made this tombstone, so the new record was there and was ended by a logout that
                 // followed it: what was stored again just now must not bring the session back.
@@ -59,11 +60,13 @@ pub(crate) async fn by_writes<P: Provider + ?Sized>(
     }
 }
 
-fn created_as_stored(created: WriteOutcome) -> WriteOutcome {
+fn created_as_stored(created: WriteOutcome, version: Version) -> WriteOutcome {
     match created {
         WriteOutcome::Stored(_) => created,
+        // The compare token is that of our record only when nobody has written over it.
         WriteOutcome::Refused(refusal) => {
-            WriteOutcome::stored_with_cas(refusal.current.map_or(0, |current| current.cas))
+            let own = refusal.current.filter(|current| current.header.version() == version);
+            WriteOutcome::stored_with_cas(own.map_or(0, |current| current.cas))
         }
     }
 }

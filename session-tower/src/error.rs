@@ -1,4 +1,4 @@
-//! What a request is answered when its session could not be loaded or stored.
+//! A session's error as the error of a handler.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +37,8 @@ impl SessionError {
     /// The answer, with an empty body. `into_response` for services without axum.
     pub fn into_answer<B: Default>(self) -> Response<B> {
         tracing::warn!(error = %self.0, "answering with a session's error");
-        let mut response = EmptyAnswer.answer(&self.0);
+        let mut response = Response::new(B::default());
+        *response.status_mut() = status(&self.0);
         response.extensions_mut().insert(Failed(Arc::new(self.0)));
         response
     }
@@ -75,40 +76,4 @@ pub(crate) struct Failed(pub Arc<Error>);
 /// The status for an error; 500 for what has none.
 pub fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// How a service answers when a session could not be loaded or stored: any `Fn(&Error) -> Response<B>`, given to
-/// [`SessionLayer::on_error`](crate::SessionLayer::on_error), or [`EmptyAnswer`].
-pub trait OnError<B> {
-    /// The answer.
-    fn answer(&self, error: &Error) -> Response<B>;
-
-    /// Whether it also replaces what a [`SessionError`] answered.
-    fn replaces_rejections(&self) -> bool;
-}
-
-/// The status, and nothing else: for every body that can be empty.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct EmptyAnswer;
-
-impl<B: Default> OnError<B> for EmptyAnswer {
-    fn answer(&self, error: &Error) -> Response<B> {
-        let mut response = Response::new(B::default());
-        *response.status_mut() = status(error);
-        response
-    }
-
-    fn replaces_rejections(&self) -> bool {
-        false
-    }
-}
-
-impl<B, F: Fn(&Error) -> Response<B>> OnError<B> for F {
-    fn answer(&self, error: &Error) -> Response<B> {
-        self(error)
-    }
-
-    fn replaces_rejections(&self) -> bool {
-        true
-    }
 }

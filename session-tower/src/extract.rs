@@ -3,9 +3,10 @@
 use std::fmt;
 use std::ops::Deref;
 
-use http::{HeaderMap, Request, Uri};
+use http::{Extensions, HeaderMap, Request, Uri};
 use session_core::{Error, Result};
 
+use crate::scope::Main;
 use crate::slot::Slot;
 
 /// The session of a request, loaded: an extractor for axum handlers.
@@ -19,20 +20,28 @@ use crate::slot::Slot;
 /// [`SessionLayer`](crate::SessionLayer) is missing.
 ///
 /// What a handler that panics did to the session is not stored, also when a layer inside of this one catches the panic.
-#[derive(Clone)]
-pub struct Session {
+///
+/// `Option<Session>` is `None` for a client without a live session, and costs the same. `Session<Admins>` is the
+/// session of the layer with that [`scope`](crate::SessionLayer::scope).
+pub struct Session<M = Main> {
     session: session_core::Session,
-    slot: Slot,
+    slot: Slot<M>,
 }
 
-impl Session {
+impl<M> Clone for Session<M> {
+    fn clone(&self) -> Self {
+        Self { session: self.session.clone(), slot: self.slot.clone() }
+    }
+}
+
+impl<M> Session<M> {
     /// The session of the core, for code that keeps it. It is no longer known to this request when a panic drops it.
     pub fn into_inner(self) -> session_core::Session {
         self.session.clone()
     }
 }
 
-impl Deref for Session {
+impl<M> Deref for Session<M> {
     type Target = session_core::Session;
 
     fn deref(&self) -> &Self::Target {
@@ -40,13 +49,13 @@ impl Deref for Session {
     }
 }
 
-impl From<Session> for session_core::Session {
-    fn from(session: Session) -> Self {
+impl<M> From<Session<M>> for session_core::Session {
+    fn from(session: Session<M>) -> Self {
         session.into_inner()
     }
 }
 
-impl Drop for Session {
+impl<M> Drop for Session<M> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.slot.poison();
@@ -54,7 +63,7 @@ impl Drop for Session {
     }
 }
 
-impl fmt::Debug for Session {
+impl<M> fmt::Debug for Session<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.session.fmt(f)
     }
@@ -73,22 +82,27 @@ impl fmt::Debug for Session {
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(logout));
 /// ```
-#[derive(Clone)]
-pub struct LazySession {
-    slot: Slot,
+pub struct LazySession<M = Main> {
+    slot: Slot<M>,
 }
 
-impl LazySession {
-    fn of(slot: Option<&Slot>, headers: &HeaderMap, uri: &Uri) -> Result<Self> {
+impl<M> Clone for LazySession<M> {
+    fn clone(&self) -> Self {
+        Self { slot: self.slot.clone() }
+    }
+}
+
+impl<M: 'static> LazySession<M> {
+    fn of(headers: &HeaderMap, uri: &Uri, extensions: &Extensions) -> Result<Self> {
         let missing =
             "this request did not pass through a SessionLayer: add it to the router, after the routes";
-        let slot = slot.ok_or_else(|| Error::config(missing))?.clone();
-        slot.open(headers, uri);
+        let slot = extensions.get::<Slot<M>>().ok_or_else(|| Error::config(missing))?.clone();
+        slot.open(headers, uri, extensions);
         Ok(Self { slot })
     }
 
     /// The session, loaded by the first who asks. One round trip, none for a client without a well-formed token.
-    pub async fn session(&self) -> Result<Session> {
+    pub async fn session(&self) -> Result<Session<M>> {
         let session = self.slot.request().session().await?;
         Ok(Session { session, slot: self.slot.clone() })
     }
@@ -105,7 +119,7 @@ impl LazySession {
     }
 }
 
-impl fmt::Debug for LazySession {
+impl<M> fmt::Debug for LazySession<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("LazySession").field(self.slot.request()).finish()
     }
@@ -116,30 +130,46 @@ impl fmt::Debug for LazySession {
 /// [`Config`](session_core::ErrorKind::Config) when the request did not pass through a
 /// [`SessionLayer`](crate::SessionLayer).
 pub fn request_session<B>(request: &Request<B>) -> Result<LazySession> {
-    LazySession::of(request.extensions().get(), request.headers(), request.uri())
+    request_session_in(request)
+}
+
+/// As [`request_session`], of the layer with this [`scope`](crate::SessionLayer::scope).
+pub fn request_session_in<M: 'static, B>(request: &Request<B>) -> Result<LazySession<M>> {
+    LazySession::of(request.headers(), request.uri(), request.extensions())
 }
 
 #[cfg(feature = "axum")]
 mod axum {
-    use axum_core::extract::FromRequestParts;
+    use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
     use http::request::Parts;
+    use session_core::LoadState;
 
     use super::{LazySession, Session};
     use crate::SessionError;
 
-    impl<S: Sync> FromRequestParts<S> for LazySession {
+    impl<S: Sync, M: 'static> FromRequestParts<S> for LazySession<M> {
         type Rejection = SessionError;
 
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
-            Ok(Self::of(parts.extensions.get(), &parts.headers, &parts.uri)?)
+            Ok(Self::of(&parts.headers, &parts.uri, &parts.extensions)?)
         }
     }
 
-    impl<S: Sync> FromRequestParts<S> for Session {
+    impl<S: Sync, M: 'static> FromRequestParts<S> for Session<M> {
         type Rejection = SessionError;
 
         async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, SessionError> {
-            Ok(LazySession::from_request_parts(parts, state).await?.session().await?)
+            let lazy = <LazySession<M> as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+            Ok(lazy.session().await?)
+        }
+    }
+
+    impl<S: Sync, M: 'static> OptionalFromRequestParts<S> for Session<M> {
+        type Rejection = SessionError;
+
+        async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, SessionError> {
+            let session = <Self as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+            Ok(Some(session).filter(|session| session.load_state() == LoadState::Live))
         }
     }
 }

@@ -36,17 +36,22 @@
 //!
 //! - At most one `Set-Cookie` for the session: one that the application wrote under the same name is replaced, all
 //!   others are left alone.
-//! - `Cache-Control: no-store` when the response carries a token, `private` and `Vary: Cookie` when the
-//!   handler only looked at the session. A `Cache-Control` of the application's own is respected.
+//! - `Cache-Control: no-store` when the response carries a token, whatever the application says (unless it says
+//!   `no-store` or `private` itself): a shared cache would give the session to the next visitor. `private` and
+//!   `Vary: Cookie` when the handler only looked at the session; a `Cache-Control` of the application's own is then
+//!   respected, and `public` is a `warn` event.
 //! - With tokens from URLs ([`Transport::with_query`](session_core::Transport::with_query)) every response of the layer says `no-store` and
 //!   `Referrer-Policy: no-referrer`, whatever the application says.
 //! - Bodies are passed on as they are: streams are not buffered. The session is stored before the first byte of one.
 //!
 //! # When things go wrong
 //!
-//! A handler that panics, and a client that hangs up before the handler has answered, leave the store as it was. A
-//! release that has begun is finished. A handler that answers with an error of its own *is* stored: an
-//! answer is an answer.
+//! What a handler did counts only if it finished. A handler that panics, a client that hangs up before the handler has
+//! answered, and a timeout inside of this layer leave the store as it was: after a response of 408 or 5xx nothing is
+//! stored that the handler changed, as in Django and `tower-sessions`; every other answer is an answer, a 403 too.
+//! [`SessionLayer::store_when`] changes that. What a handler stored by itself
+//! ([`save`](session_core::Session::save), [`destroy`](session_core::Session::destroy)) stays. A release that has begun
+//! is finished.
 //!
 //! # Without axum
 //!
@@ -63,18 +68,24 @@
 //! # drop(hello(Request::new(())));
 //! ```
 
+mod answer;
 mod connection;
 mod error;
 mod extract;
 mod future;
 mod layer;
 mod reply;
+mod scope;
 mod service;
 mod slot;
 
+#[cfg(feature = "axum")]
+pub use answer::HookWithRequest;
+pub use answer::{DefaultBody, EmptyAnswer, Hook, OnError, RequestHead};
 pub use connection::ConnectionInfo;
-pub use error::{EmptyAnswer, OnError, SessionError, status};
-pub use extract::{LazySession, Session, request_session};
+pub use error::{SessionError, status};
+pub use extract::{LazySession, Session, request_session, request_session_in};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
+pub use scope::Main;
 pub use service::SessionService;

@@ -1,12 +1,9 @@
 //! What a response says of the session: the token, and how far caches may keep it.
 
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, SET_COOKIE, VARY};
-use session_core::{Error, QUERY_MODE_HEADERS, Reply, Result};
+use session_core::{Caching, Error, QUERY_MODE_HEADERS, Reply, Result, TARGETED_CACHE_HEADERS};
 
 use crate::layer::Setup;
-
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const PRIVATE: HeaderValue = HeaderValue::from_static("private");
 
 /// Adds to the headers of a response what it owes to the session.
 pub(crate) fn apply(reply: Reply, setup: &Setup, headers: &mut HeaderMap) -> Result<()> {
@@ -22,14 +19,36 @@ pub(crate) fn apply(reply: Reply, setup: &Setup, headers: &mut HeaderMap) -> Res
             headers.insert(HeaderName::try_from(&*name).map_err(unfit)?, value);
         }
     }
+    let said = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
+    match Caching::of(said, reply.loaded, reply.sets_token) {
+        Caching::Replace(value) => {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+        }
+        Caching::KeepAndWarn => tracing::warn!(
+            "public_session_response: a response that used the session says that shared caches may keep it"
+        ),
+        _ => {}
+    }
     if reply.sets_token {
-        headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+        for name in TARGETED_CACHE_HEADERS {
+            headers.remove(name);
+        }
     }
     if reply.loaded {
-        headers.entry(CACHE_CONTROL).or_insert(PRIVATE);
         vary(headers, setup.vary.as_ref());
     }
     Ok(())
+}
+
+/// Keeps what an inner layer said of cross-origin requests, or a script could not read the error that takes the
+/// response's place.
+pub(crate) fn keep_cors(from: &HeaderMap, to: &mut HeaderMap) {
+    let is_cors = |name: &HeaderName| name.as_str().starts_with("access-control-") || name == VARY;
+    for (name, value) in from.iter().filter(|(name, _)| is_cors(name)) {
+        if name == VARY || !to.contains_key(name) {
+            to.append(name, value.clone());
+        }
+    }
 }
 
 /// Every answer of a service that reads tokens from URLs: its address must stay out of caches and `Referer`s.

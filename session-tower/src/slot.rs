@@ -1,36 +1,50 @@
 //! What the layer and the extractors of one request share: the session, once somebody has asked for it.
 
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::header::COOKIE;
-use http::{HeaderMap, HeaderValue, Uri};
-use session_core::{Incoming, RequestSession};
+use http::{Extensions, HeaderMap, HeaderValue, Uri};
+use session_core::{CookieContext, Finish, Incoming, Reply, RequestSession, Result};
 
+use crate::connection;
 use crate::layer::Setup;
 
-/// In the request's extensions. An untouched request pays for this and for nothing else.
-#[derive(Clone)]
-pub(crate) struct Slot(Arc<Inner>);
+/// In the request's extensions, one for each scope. An untouched request pays for this and for nothing else.
+pub(crate) struct Slot<M>(Arc<Inner>, PhantomData<fn() -> M>);
 
 struct Inner {
     setup: Arc<Setup>,
-    session: OnceLock<RequestSession>,
+    opened: OnceLock<Opened>,
     panicked: AtomicBool,
 }
 
-impl Slot {
+/// What is taken of the request's head when somebody asks for the session first.
+struct Opened {
+    request: RequestSession,
+    context: CookieContext,
+}
+
+impl<M> Clone for Slot<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0), PhantomData)
+    }
+}
+
+impl<M> Slot<M> {
     pub(crate) fn new(setup: Arc<Setup>) -> Self {
-        Self(Arc::new(Inner { setup, session: OnceLock::new(), panicked: AtomicBool::new(false) }))
+        let inner = Inner { setup, opened: OnceLock::new(), panicked: AtomicBool::new(false) };
+        Self(Arc::new(inner), PhantomData)
     }
 
     pub(crate) fn setup(&self) -> &Arc<Setup> {
         &self.0.setup
     }
 
-    /// Takes the tokens that the request presents. Only the first call looks at it.
-    pub(crate) fn open(&self, headers: &HeaderMap, uri: &Uri) {
-        self.0.session.get_or_init(|| {
+    /// Takes the tokens that the request presents, and how it came. Only the first call looks at it.
+    pub(crate) fn open(&self, headers: &HeaderMap, uri: &Uri, extensions: &Extensions) {
+        self.0.opened.get_or_init(|| {
             let manager = &self.0.setup.manager;
             let mut cookies = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
             // Nearly always there is one, which needs no list.
@@ -40,22 +54,41 @@ impl Slot {
                 list.insert(0, first);
             }
             let header = manager.transport().header_name().and_then(|name| headers.get(name));
-            manager.request(Incoming {
+            let request = manager.request(Incoming {
                 cookies: if list.is_empty() { std::slice::from_ref(&first) } else { &list },
                 header: header.map(HeaderValue::as_bytes),
                 query: uri.query(),
-            })
+            });
+            let context = manager.transport().context(connection::of(headers, uri, extensions));
+            Opened { request, context }
         });
     }
 
     /// The session, with the tokens that were taken when it was opened.
     pub(crate) fn request(&self) -> &RequestSession {
-        self.0.session.get_or_init(|| self.0.setup.manager.request(Incoming::default()))
+        let nothing = || Opened {
+            request: self.0.setup.manager.request(Incoming::default()),
+            context: CookieContext::default(),
+        };
+        &self.0.opened.get_or_init(nothing).request
     }
 
-    /// The session, if anybody has asked for it.
-    pub(crate) fn touched(&self) -> Option<&RequestSession> {
-        self.0.session.get()
+    /// The release of the session, if anybody has asked for it.
+    pub(crate) fn finish(&self) -> Option<Finish> {
+        let Opened { request, context } = self.0.opened.get()?;
+        Some(request.finish_in(context.clone()))
+    }
+
+    /// Ends the request without storing what its handler changed.
+    pub(crate) fn abandon(&self) -> Result<Reply> {
+        let Some(Opened { request, context }) = self.0.opened.get() else { return Ok(Reply::default()) };
+        request.abandon_in(context)
+    }
+
+    /// What the response must carry as things are now.
+    pub(crate) fn owed(&self) -> Result<Reply> {
+        let Some(Opened { request, context }) = self.0.opened.get() else { return Ok(Reply::default()) };
+        request.owed_in(context)
     }
 
     /// Notes that code which held the session panicked: what it did to it is not stored.

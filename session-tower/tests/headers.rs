@@ -82,7 +82,9 @@ async fn checklist_23_responses_say_how_far_caches_may_keep_them() {
 #[tokio::test]
 async fn checklist_23_cache_headers_of_the_application_are_respected() {
     let app = routes(manager(&Shelf::default()));
-    let own = send(&app, get("/own", "")).await;
+    let begun = send(&app, get("/own", "")).await;
+    assert_eq!(header(&begun, "cache-control"), Some("no-store"), "it carries a token");
+    let own = send(&app, get("/own", &cookie_of(&begun))).await;
     assert_eq!(header(&own, "cache-control"), Some("max-age=60"));
     assert_eq!(header(&own, "vary"), Some("Accept, cookie"), "it says so already");
     let own = send(&app, get("/own-private", "")).await;

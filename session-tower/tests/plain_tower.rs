@@ -6,7 +6,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use session_core::{Error, ErrorKind};
-use session_tower::{SessionLayer, SessionService, request_session};
+use session_tower::{SessionLayer, request_session};
 use support::{Shelf, manager};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -18,7 +18,7 @@ async fn any_service_over_http_types_can_ask_for_the_session() {
         let n = session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1)?;
         Ok::<_, Error>(Response::new(n.to_string()))
     });
-    let service = SessionService::new(count, manager(&shelf));
+    let service = SessionLayer::new(manager(&shelf)).keep_body().layer(count);
     let first = service.clone().oneshot(Request::new(())).await.unwrap();
     let cookie = first.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let request = Request::get("/").header("cookie", cookie).body(()).unwrap();

@@ -1,7 +1,8 @@
 //! Idle times by class: "remember me", visitors, and what a token says of them.
 
-use session_core::{ErrorKind, Token};
+use session_core::{Connection, ErrorKind, Incoming, Lifetime, LoadState, Token};
 
+use super::nothing::presenting;
 use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, fails, number, open};
 
@@ -99,4 +100,69 @@ pub async fn the_owner_is_kept_beside_the_body(context: Context) {
     session.set_owner(None).expect("no owner");
     session.release().await.expect("a release");
     assert_eq!(owner(&token).await, None);
+}
+
+/// A class has an absolute time of its own, and changing the class begins it.
+pub async fn a_class_has_an_absolute_time_of_its_own(context: Context) {
+    let month = LONG * 24 * 30;
+    let remember = Lifetime::idle(month).absolute(month).persistent(true);
+    let manager = context.builder().class("remember", remember).build().expect("a sound configuration");
+    for remembered in [false, true] {
+        let request = manager.request(Incoming::default());
+        let session = request.session().await.expect("a new session");
+        session.set("key", &1).expect("a set");
+        if remembered {
+            session.set_class("remember").expect("the class is configured");
+        }
+        let reply = request.finish(Connection::default()).await.expect("a create");
+        let absolute = session.absolute_deadline().expect("a deadline").since(context.now());
+        assert_eq!(absolute > LONG * 24 * 29, remembered, "{absolute:?}");
+        assert_eq!(session.class(), if remembered { "remember" } else { "default" });
+        let outlives = reply.headers[0].1.contains("Max-Age");
+        assert_eq!(outlives, remembered, "an ordinary cookie is forgotten with the browser");
+    }
+}
+
+/// While a class is added, renamed or removed in one process after the other, nobody is logged out, and no cookie is
+/// changed by a request that did not ask for it.
+pub async fn a_class_that_comes_or_goes_logs_nobody_out(context: Context) {
+    let month = LONG * 24 * 30;
+    let remember = || Lifetime::idle(month).absolute(month);
+    let with = context.builder().class("remember", remember()).anonymous_idle_timeout(LONG / 2).build();
+    let (with, without) = (with.expect("a sound configuration"), context.manager());
+    let session = with.create();
+    session.set_class("remember").expect("the class is configured");
+    session.set("key", &1).expect("a set");
+    session.release().await.expect("a create");
+    let remembered = session.token().expect("a token");
+    let (visitor, ordinary) = (begin(&with, "key", 1).await, begin(&without, "key", 1).await);
+    for token in [&remembered, &visitor, &ordinary] {
+        for (manager, write) in [(&without, false), (&with, false), (&without, true), (&with, true)] {
+            let request = presenting(manager, token);
+            let session = request.session().await.expect("the session");
+            assert_eq!(session.load_state(), LoadState::Live);
+            if write {
+                session.update("key", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
+            }
+            let reply = request.finish(Connection::default()).await.expect("a release");
+            assert!(reply.headers.is_empty(), "the client keeps its token");
+        }
+        assert_eq!(number(&with, token, "key").await, Some(3));
+    }
+}
+
+/// Two requests that only read, while the configuration has another class for their session than it had before.
+pub async fn a_request_that_only_reads_is_not_failed_by_a_new_class(context: Context) {
+    let before = context.manager();
+    let after = context.short();
+    let builder = context.builder().idle_timeout(LONG).anonymous_idle_timeout(LONG / 2).touch_after(after);
+    let now = builder.build().expect("a sound configuration");
+    let token = begin(&before, "cart", 1).await;
+    context.outlive(after).await;
+    let reading = [open(&now, &token).await, open(&now, &token).await];
+    for session in &reading {
+        session.release().await.expect("it only read");
+        assert_eq!(session.token().as_ref(), Some(&token));
+    }
+    assert_eq!(number(&now, &token, "cart").await, Some(1));
 }

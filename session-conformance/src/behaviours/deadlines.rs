@@ -40,7 +40,7 @@ pub async fn use_keeps_a_session_alive(context: Context) {
 /// Activity does not extend the absolute deadline, by whatever means.
 pub async fn checklist_07_activity_does_not_extend_the_absolute_deadline(context: Context) {
     let absolute = context.short().max(Duration::from_secs(2)) * 2;
-    let manager = context.builder().idle_timeout(LONG).absolute_timeout(absolute);
+    let manager = context.builder().idle_timeout(absolute).absolute_timeout(absolute);
     let manager = manager.build().expect("a sound configuration");
     let mut read = begin(&manager, "key", 1).await;
     let mut written = begin(&manager, "key", 1).await;
@@ -76,7 +76,7 @@ pub async fn checklist_07_activity_does_not_extend_the_absolute_deadline(context
 pub async fn checklist_07_every_write_ends_at_the_absolute_deadline(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let absolute = context.short() * 4;
-    let manager = context.builder_over(provider).idle_timeout(LONG).absolute_timeout(absolute);
+    let manager = context.builder_over(provider).idle_timeout(absolute).absolute_timeout(absolute);
     let manager = manager.build().expect("a sound configuration");
     let mut token = begin(&manager, "key", 1).await;
     context.pass(absolute / 4).await;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use session_core::{Connection, Incoming, Manager, StorageId, Token};
+use session_core::{Connection, Incoming, LoadState, Manager, StorageId, Token};
 
 use super::nothing::presenting;
 use crate::layers::{Method, Spy};
@@ -159,6 +159,46 @@ pub async fn checklist_30_of_two_live_sessions_none_is_used(context: Context) {
     for token in &tokens {
         assert!(manager.load(token).await.expect("a load").is_none());
     }
+}
+
+/// A session that begins for a client with two live ones ends both, so that its next request is clear: a changed
+/// domain or path of the cookie must not lock anybody out.
+pub async fn checklist_30_a_login_of_an_ambiguous_client_ends_the_others(context: Context) {
+    let manager = context.manager();
+    let (mine, planted) = (begin(&manager, "key", 1).await, begin(&manager, "key", 2).await);
+    let session = start(&manager, &[&planted, &mine]).await;
+    assert_eq!(session.load_state(), LoadState::Ambiguous);
+    session.regenerate().expect("a new id");
+    session.set("user", &3).expect("a set");
+    session.release().await.expect("a login");
+    let new = session.token().expect("a token");
+    for token in [&mine, &planted] {
+        assert!(manager.load(token).await.expect("a load").is_none());
+    }
+    // The browser keeps the cookie that was not replaced.
+    let session = start(&manager, &[&planted, &new]).await;
+    assert_eq!(session.get::<u64>("user").expect("a number"), Some(3));
+    if context.counts_exactly() {
+        assert_eq!(manager.active().await.expect("an answer"), Some(1), "nothing is left behind");
+    }
+}
+
+/// What a load found is told: nothing, a session, one that has ended, or several.
+pub async fn a_load_says_what_it_found(context: Context) {
+    let manager = context.manager();
+    assert_eq!(start(&manager, &[]).await.load_state(), LoadState::None);
+    let malformed = Token::new("nonsense").expect("a token");
+    assert_eq!(start(&manager, &[&malformed]).await.load_state(), LoadState::None);
+    let [live, other, ended] =
+        [begin(&manager, "key", 1).await, begin(&manager, "key", 2).await, begin(&manager, "key", 3).await];
+    assert!(manager.destroy(&ended).await.expect("a logout"));
+    assert_eq!(start(&manager, &[&live]).await.load_state(), LoadState::Live);
+    assert_eq!(start(&manager, &[&ended, &live]).await.load_state(), LoadState::Live);
+    assert_eq!(start(&manager, &[&ended]).await.load_state(), LoadState::Expired);
+    assert_eq!(start(&manager, &[&live, &ended, &other]).await.load_state(), LoadState::Ambiguous);
+    let new = manager.regenerate(&live).await.expect("a regeneration").expect("the session is there");
+    assert_eq!(start(&manager, &[&live]).await.load_state(), LoadState::Moved);
+    assert_eq!(start(&manager, &[&live, &new]).await.load_state(), LoadState::Live);
 }
 
 /// The manager that another process runs finds the same session.

@@ -1,6 +1,6 @@
 //! Logout stays logged out, whatever is in flight.
 
-use session_core::{Connection, ErrorKind, Incoming};
+use session_core::{Connection, ErrorKind, Incoming, LoadState};
 
 use super::nothing::presenting;
 use crate::{Context, begin, fails, number, open};
@@ -65,21 +65,61 @@ pub async fn a_logout_ends_what_others_changed_meanwhile(context: Context) {
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
-/// The handle is of no use any more, and nothing that is done to it later stores anything.
-pub async fn after_a_logout_the_handle_takes_no_changes(context: Context) {
+/// What is set after a logout, in the same request, begins a new session: the old one is over, and nothing of it is
+/// carried along.
+pub async fn after_a_logout_a_new_session_may_begin(context: Context) {
     let manager = context.manager();
-    let token = begin(&manager, "user", 1).await;
-    let request = presenting(&manager, &token);
-    let session = request.session().await.expect("the session");
-    session.destroy().await.expect("a logout");
-    assert!(session.is_empty() && session.token().is_none());
-    fails(session.set("late", &1), ErrorKind::Gone);
-    fails(session.regenerate(), ErrorKind::Gone);
-    session.destroy().await.expect("a second logout");
-    session.release().await.expect("nothing to do");
-    let reply = request.finish(Connection::default()).await.expect("a logout");
-    assert_eq!(reply.headers.len(), 1, "the cookie is taken away, once");
-    assert!(manager.load(&token).await.expect("a load").is_none());
+    for (message, unloaded) in [(false, false), (true, false), (false, true), (true, true)] {
+        let token = begin(&manager, "user", 1).await;
+        let request = presenting(&manager, &token);
+        if unloaded {
+            request.destroy().await.expect("a logout");
+        } else {
+            let session = request.session().await.expect("the session");
+            session.set("never stored", &1).expect("a set");
+            session.destroy().await.expect("a logout");
+            session.destroy().await.expect("a second logout");
+        }
+        let session = request.session().await.expect("the handle");
+        assert!(session.is_empty() && session.token().is_none() && session.owner().is_none());
+        if message {
+            session.set("flash", &2).expect("a new session");
+        }
+        let reply = request.finish(Connection::default()).await.expect("a logout");
+        assert_eq!(reply.headers.len(), 1, "one cookie: taken away, or of the new session");
+        assert!(manager.load(&token).await.expect("a load").is_none());
+        match (message, session.token()) {
+            (true, Some(new)) => {
+                assert!(reply.headers[0].1.contains(new.expose()));
+                assert_eq!(open(&manager, &new).await.keys(), ["flash"]);
+            }
+            (false, None) => assert!(reply.headers[0].1.contains("Max-Age=0")),
+            (_, token) => panic!("a message: {message}, a token: {}", token.is_some()),
+        }
+    }
+}
+
+/// A logout that follows a release, or a new id, in the same request ends the session and takes the cookie away.
+pub async fn a_logout_after_a_release_takes_the_cookie_away(context: Context) {
+    let manager = context.manager();
+    for renew in [false, true] {
+        let token = begin(&manager, "user", 1).await;
+        let request = presenting(&manager, &token);
+        let session = request.session().await.expect("the session");
+        session.set("seen", &1).expect("a set");
+        if renew {
+            session.regenerate().expect("a new id");
+        }
+        session.release().await.expect("a release");
+        let stored = session.token().expect("a token");
+        session.destroy().await.expect("a logout");
+        let reply = request.finish(Connection::default()).await.expect("a logout");
+        assert_eq!(reply.headers.len(), 1);
+        assert!(reply.headers[0].1.contains("Max-Age=0"), "the cookie is taken away");
+        for token in [&token, &stored] {
+            assert!(manager.load(token).await.expect("a load").is_none());
+        }
+    }
 }
 
 /// A session that is created and destroyed in one request leaves neither record nor cookie.
@@ -94,6 +134,20 @@ pub async fn a_session_of_one_request_leaves_nothing(context: Context) {
     let reply = request.finish(Connection::default()).await.expect("a logout");
     assert!(reply.headers.is_empty(), "the client never heard of it");
     assert!(manager.load(&token).await.expect("a load").is_none());
+}
+
+/// A request that loaded with an id that was replaced a moment ago logs out: the session ends under its new id.
+pub async fn a_logout_with_a_replaced_id_ends_the_session(context: Context) {
+    let manager = context.manager();
+    let old = begin(&manager, "user", 1).await;
+    let new = manager.regenerate(&old).await.expect("a regeneration").expect("the session is there");
+    let request = presenting(&manager, &old);
+    let session = request.session().await.expect("nothing to use");
+    assert_eq!(session.load_state(), LoadState::Moved);
+    assert!(session.is_empty());
+    session.destroy().await.expect("a logout");
+    request.finish(Connection::default()).await.expect("a logout");
+    assert!(manager.load(&new).await.expect("a load").is_none());
 }
 
 /// A user who logs out and in again in two requests at the same time ends up with the new session only.

@@ -57,6 +57,39 @@ async fn count(manager: &Manager, token: &session_core::Token) -> u64 {
     session.get("counter").expect("a number").expect("the committed value")
 }
 
+/// The last one to be released wins, also when it sets, deletes or flushes what it has found that way already:
+/// another request has committed something else meanwhile.
+pub async fn the_last_to_be_released_wins(context: Context) {
+    let (here, there) = (context.manager(), context.manager_over(context.another().await));
+    for way in 0..3 {
+        let token = begin(&here, "key", 1).await;
+        let (slow, quick) = (open(&here, &token).await, open(&there, &token).await);
+        quick.set("key", &2).expect("a set");
+        quick.set("other", &2).expect("a set");
+        quick.release().await.expect("a release");
+        let expected = match way {
+            0 => {
+                slow.set("key", &1).expect("a set");
+                (Some(1), Some(2))
+            }
+            1 => {
+                assert!(!slow.delete("other").expect("a delete"));
+                (Some(2), None)
+            }
+            _ => {
+                slow.set("key", &7).expect("a set");
+                slow.flush().expect("a flush");
+                slow.set("key", &1).expect("a set");
+                (Some(1), None)
+            }
+        };
+        slow.release().await.expect("a release");
+        let stored = open(&there, &token).await;
+        let values = ["key", "other"].map(|key| stored.get::<u64>(key).expect("a number"));
+        assert_eq!((values[0], values[1]), expected, "way {way}");
+    }
+}
+
 /// Forty requests that all loaded before the first of them stored.
 pub async fn forty_overlapping_updates_count_forty(context: Context) {
     let processes = [context.manager(), context.manager_over(context.another().await)];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use session_core::{Connection, ErrorKind, Incoming, Manager};
 
 use super::nothing::presenting;
-use crate::layers::{ByWrites, Fault, Faulty};
+use crate::layers::{ByWrites, Fault, Faulty, Slow};
 use crate::{Context, begin, eventually, fails, number, open, side_by_side};
 
 /// What a busy machine may add to the time that an operation is allowed.
@@ -152,6 +152,29 @@ pub async fn a_regeneration_cut_between_its_writes_loses_nothing(context: Contex
         }
     }))
     .await;
+}
+
+/// Commits that wait behind one that the engine does not answer are unavailable, and no conflict.
+pub async fn a_commit_behind_a_call_that_hangs_is_unavailable(context: Context) {
+    let (provider, faulty) = Faulty::on(context.provider());
+    // Slow, so that both commits are under way before one of them comes to its second attempt.
+    let manager = context.impatient(Slow::on(provider));
+    let token = begin(&context.manager(), "key", 1).await;
+    let sessions = [open(&manager, &token).await, open(&manager, &token).await, open(&manager, &token).await];
+    let [first, second, third] = &sessions;
+    first.set("key", &2).expect("a set");
+    first.release().await.expect("a release");
+    // Both are refused first, and then meet in the queue of this process; every later call hangs.
+    faulty.strike(Fault::Hangs, 2, usize::MAX);
+    second.set("second", &1).expect("a set");
+    third.set("third", &1).expect("a set");
+    let (second, third) = tokio::join!(second.release(), third.release());
+    for release in [second, third] {
+        let error = release.expect_err("the engine does not answer");
+        assert_eq!(error.kind().http_status(), 503, "{error}");
+    }
+    faulty.heal();
+    assert_eq!(number(&manager, &token, "key").await, Some(2));
 }
 
 /// A request that only read is not failed by a deadline that could not be moved.

@@ -94,6 +94,38 @@ pub async fn a_write_that_came_first_moves_along(context: Context) {
     }
 }
 
+/// A request that *comes* with an id that was replaced a moment ago, and writes, is refused: a session of its own would
+/// take the place of the one that replaced it in the client's cookie. One that only reads is unaffected.
+pub async fn a_late_request_with_the_old_id_does_not_overwrite_the_new_cookie(context: Context) {
+    for (sessions, manager) in managers(&context).into_iter().enumerate() {
+        let old = begin(&manager, "key", 1).await;
+        let new = manager.regenerate(&old).await.expect("a regeneration").expect("the session is there");
+        for work in 0..3 {
+            let request = presenting(&manager, &old);
+            let session = request.session().await.expect("nothing to use");
+            assert!(session.is_empty(), "nothing is shown under the old id");
+            match work {
+                0 => {
+                    let reply = request.finish(Connection::default()).await.expect("it only read");
+                    assert!(reply.headers.is_empty() && !reply.sets_token);
+                    continue;
+                }
+                1 => session.set("late", &1).expect("a set"),
+                _ => {
+                    session.sign_in("ada").expect("a sign-in");
+                    session.set("user", &1).expect("a set");
+                }
+            }
+            let error = request.finish(Connection::default()).await.expect_err("its change is not stored");
+            assert_eq!((error.kind(), error.kind().http_status()), (ErrorKind::Gone, 409));
+            let owed = request.owed(Connection::default()).expect("no cookie");
+            assert!(owed.headers.is_empty());
+        }
+        assert_eq!(number(&manager, &new, "key").await, Some(1));
+        nothing_else_is_left(&context, sessions as u64 + 1).await;
+    }
+}
+
 /// A logout with an id that was just replaced, once or several times, ends the session.
 pub async fn a_logout_follows_the_new_id(context: Context) {
     for manager in managers(&context) {

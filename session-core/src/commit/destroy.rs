@@ -1,8 +1,8 @@
 //! Ending a session by its id, also when the id was just replaced.
 
-use crate::manager::Shared;
 use crate::provider::DestroyOutcome;
 use crate::record::Stamp;
+use crate::shared::Shared;
 use crate::{Error, ErrorKind, Result, StorageId, observe};
 
 /// How many regenerations in a row a logout follows.
@@ -10,13 +10,13 @@ const MOVES: usize = 8;
 
 /// Ends the session under this id and says whether there was one. With the stamp of the record that was read
 /// it is one round trip on every engine; a session that was changed meanwhile is ended all the same.
-pub(crate) async fn end(manager: &Shared, id: &StorageId, stamp: Option<Stamp>) -> Result<bool> {
-    let operation = manager.operation("destroy", true);
+pub(crate) async fn end(shared: &Shared, id: &StorageId, stamp: Option<Stamp>) -> Result<bool> {
+    let operation = shared.operation("destroy", true);
     let mut id = id.clone();
     let mut stamp = stamp;
     let mut unheard = false;
     for _ in 0..MOVES {
-        let answer = operation.call(|| manager.provider.destroy(&id, stamp)).await?;
+        let answer = operation.call(|| shared.provider.destroy(&id, stamp)).await?;
         unheard |= answer.repeated;
         match answer.value {
             DestroyOutcome::Destroyed => {

@@ -1,17 +1,24 @@
 //! Commits of one process to one session, one after the other, once they have met.
 //!
-//! The first attempt of a release does not come here, so a session without contention pays nothing. Those who were
-//! refused queue, and each starts from what the one before it stored: the loop of compare-and-set then only meets other processes.
+//! The first attempt of a release does not come here, so a session without contention pays nothing. Those that were
+//! refused queue, and each starts from what the one before it stored: the loop of compare-and-set then only meets
+//! other processes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
 use crate::StorageId;
 use crate::record::Record;
 
-type Slot = Arc<tokio::sync::Mutex<Option<Record>>>;
+#[derive(Debug, Default)]
+struct Slot {
+    last: Arc<tokio::sync::Mutex<Option<Record>>>,
+    /// How many commits were stored.
+    progress: Arc<AtomicU64>,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue(Mutex<HashMap<StorageId, Slot>>);
@@ -20,19 +27,45 @@ pub(crate) struct Queue(Mutex<HashMap<StorageId, Slot>>);
 pub(crate) struct Turn<'a> {
     queue: &'a Queue,
     id: StorageId,
+    progress: Arc<AtomicU64>,
     last: Option<OwnedMutexGuard<Option<Record>>>,
+}
+
+/// What a commit that waits sees of those before it.
+pub(crate) struct Progress {
+    count: Arc<AtomicU64>,
+    seen: u64,
+}
+
+impl Progress {
+    /// Whether a commit has come through since.
+    pub(crate) fn is_made(&self) -> bool {
+        self.count.load(Ordering::Relaxed) != self.seen
+    }
 }
 
 impl Queue {
     pub(crate) async fn turn(&self, id: &StorageId) -> Turn<'_> {
-        let slot = {
-            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(id.clone()).or_default())
+        let (last, progress) = {
+            let mut slots = self.slots();
+            let slot = slots.entry(id.clone()).or_default();
+            (Arc::clone(&slot.last), Arc::clone(&slot.progress))
         };
         // The turn exists before the wait, so that a wait that is given up cleans up as well.
-        let mut turn = Turn { queue: self, id: id.clone(), last: None };
-        turn.last = Some(slot.lock_owned().await);
+        let mut turn = Turn { queue: self, id: id.clone(), progress, last: None };
+        turn.last = Some(last.lock_owned().await);
         turn
+    }
+
+    /// The count of the commits of this session that have come through; `None` where nobody queues.
+    pub(crate) fn progress(&self, id: &StorageId) -> Option<Progress> {
+        let count = Arc::clone(&self.slots().get(id)?.progress);
+        let seen = count.load(Ordering::Relaxed);
+        Some(Progress { count, seen })
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<StorageId, Slot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,6 +80,7 @@ impl Turn<'_> {
 
     /// Leaves what was stored to the next one.
     pub(crate) fn stored(&mut self, record: &Record) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
         if let Some(last) = &mut self.last {
             **last = Some(record.clone());
         }
@@ -55,10 +89,10 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut slots = self.queue.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.queue.slots();
         self.last = None;
         // Alone in the map: nobody waits, and nobody can begin to while the map is locked.
-        if slots.get(&self.id).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+        if slots.get(&self.id).is_some_and(|slot| Arc::strong_count(&slot.last) == 1) {
             slots.remove(&self.id);
         }
     }
@@ -78,6 +112,6 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(5), queue.turn(&id)).await.is_err());
         drop(first);
         drop(queue.turn(&id).await);
-        assert!(queue.0.lock().unwrap().is_empty());
+        assert!(queue.slots().is_empty());
     }
 }

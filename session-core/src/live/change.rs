@@ -20,6 +20,57 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// Adds a change to a list, which stays bounded by the number of keys as long as changes do not depend on what
+    /// they find: what a later change makes irrelevant is dropped.
+    pub(crate) fn push(list: &mut Vec<Self>, change: Self) {
+        match &change {
+            // The value that is taken was set by this request: nobody else can take it.
+            Self::Take(key, _) if is_set_here(list, key) => {
+                let key = key.clone();
+                Self::drop_overwritten(list, &key);
+                list.push(Self::Delete(key));
+                return;
+            }
+            Self::Set(key, _) | Self::Delete(key) => Self::drop_overwritten(list, key),
+            Self::Flush => Self::drop_flushed(list),
+            Self::Take(..) | Self::Update(..) => {}
+        }
+        list.push(change);
+    }
+
+    /// Drops what was done to a key since it was last taken.
+    fn drop_overwritten(list: &mut Vec<Self>, key: &str) {
+        // The common case is the last entry, and the list is short: a scan from the end is all it takes.
+        let of_key = |change: &Self| change.key() == Some(key);
+        let taken = list.iter().rposition(|change| of_key(change) && matches!(change, Self::Take(..)));
+        let mut at = 0;
+        list.retain(|change| {
+            at += 1;
+            taken.is_some_and(|taken| at <= taken + 1) || !of_key(change)
+        });
+    }
+
+    /// Drops what a flush makes irrelevant. A take stays, with what led to its value: it still has to find it.
+    fn drop_flushed(list: &mut Vec<Self>) {
+        let mut taken = Vec::new();
+        for change in std::mem::take(list).into_iter().rev() {
+            if let Self::Take(key, _) = &change {
+                taken.push(key.clone());
+            }
+            if change.key().is_some_and(|key| taken.iter().any(|other| other == key)) {
+                list.push(change);
+            }
+        }
+        list.reverse();
+    }
+
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Set(key, _) | Self::Delete(key) | Self::Take(key, _) | Self::Update(key, _) => Some(key),
+            Self::Flush => None,
+        }
+    }
+
     /// Does it to `body`. [`Conflict`](ErrorKind::Conflict) when somebody else took the value.
     pub(crate) fn apply(&mut self, body: &mut Body) -> Result<()> {
         match self {
@@ -29,10 +80,8 @@ impl Change {
             }
             Self::Take(key, taken) => {
                 if body.get(key) != Some(taken) {
-                    return Err(Error::new(
-                        ErrorKind::Conflict,
-                        "another request took or changed the value first",
-                    ));
+                    let message = "another request took or changed the value first";
+                    return Err(Error::new(ErrorKind::Conflict, message));
                 }
                 body.remove(key);
             }
@@ -46,6 +95,12 @@ impl Change {
     }
 }
 
+/// Whether the value under the key was set in this list, so that it does not depend on what is stored.
+fn is_set_here(list: &[Change], key: &str) -> bool {
+    let last = list.iter().rev().find(|change| change.key().is_none_or(|other| other == key));
+    matches!(last, Some(Change::Set(..)))
+}
+
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,6 +109,111 @@ impl fmt::Debug for Change {
             Self::Take(key, _) => write!(f, "Take({key:?})"),
             Self::Update(key, _) => write!(f, "Update({key:?})"),
             Self::Flush => f.write_str("Flush"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value(number: u64) -> Value {
+        Value::encode(&number).unwrap()
+    }
+
+    fn list(changes: impl IntoIterator<Item = Change>) -> Vec<Change> {
+        let mut list = Vec::new();
+        changes.into_iter().for_each(|change| Change::push(&mut list, change));
+        list
+    }
+
+    #[test]
+    fn repeated_changes_of_a_key_keep_the_last() {
+        let alternating =
+            (0..50_000).map(|n| Change::Set(if n % 2 == 0 { "a" } else { "b" }.into(), value(n)));
+        assert_eq!(list(alternating).len(), 2);
+        let flushes = (0..100).flat_map(|n| [Change::Set("a".into(), value(n)), Change::Flush]);
+        assert_eq!(list(flushes).len(), 1);
+        let taken =
+            (0..100).flat_map(|n| [Change::Set("a".into(), value(n)), Change::Take("a".into(), value(n))]);
+        assert_eq!(list(taken).len(), 1);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Set(u8, u64),
+        Delete(u8),
+        Take(u8),
+        Add(u8),
+        Flush,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (0..3_u8, 0..4_u64).prop_map(|(key, value)| Step::Set(key, value)),
+            (0..3_u8).prop_map(Step::Delete),
+            (0..3_u8).prop_map(Step::Take),
+            (0..3_u8).prop_map(Step::Add),
+            Just(Step::Flush),
+        ];
+        prop::collection::vec(step, 0..12)
+    }
+
+    fn add(key: &str) -> Change {
+        let again = |old: Option<&Value>| {
+            Value::encode(&(old.map(Value::decode::<u64>).transpose()?.unwrap_or(0) + 10))
+        };
+        Change::Update(key.into(), Box::new(again))
+    }
+
+    /// The changes of a handler that sees `body` while it makes them.
+    fn make(steps: &[Step], body: &mut Body, mut note: impl FnMut(Change)) {
+        for step in steps {
+            let name = |key: &u8| ["a", "b", "c"][usize::from(*key)];
+            let mut change = match step {
+                Step::Set(key, number) => Change::Set(name(key).into(), value(*number)),
+                Step::Delete(key) => Change::Delete(name(key).into()),
+                Step::Take(key) => match body.get(name(key)) {
+                    Some(value) => Change::Take(name(key).into(), value.clone()),
+                    None => continue,
+                },
+                Step::Add(key) => add(name(key)),
+                Step::Flush => Change::Flush,
+            };
+            change.apply(body).unwrap();
+            note(change);
+        }
+    }
+
+    fn body(numbers: &[Option<u64>; 3]) -> Body {
+        let mut body = Body::default();
+        for (key, number) in ["a", "b", "c"].iter().zip(numbers) {
+            if let Some(number) = number {
+                body.insert(key, value(*number));
+            }
+        }
+        body
+    }
+
+    proptest! {
+        /// What is dropped from the list changes nothing, whatever record it is applied to.
+        #[test]
+        fn a_shorter_list_does_the_same(
+            steps in steps(),
+            seen in prop::array::uniform3(prop::option::of(0..4_u64)),
+            newer in prop::array::uniform3(prop::option::of(0..4_u64)),
+        ) {
+            let (mut all, mut short) = (Vec::new(), Vec::new());
+            make(&steps, &mut body(&seen), |change| all.push(change));
+            make(&steps, &mut body(&seen), |change| Change::push(&mut short, change));
+            let applied = |list: &mut [Change]| {
+                let mut body = body(&newer);
+                list.iter_mut().try_for_each(|change| change.apply(&mut body)).map(|()| body)
+            };
+            let (all, short) = (applied(&mut all), applied(&mut short));
+            prop_assert_eq!(all.map_err(|error| error.kind()), short.map_err(|error| error.kind()));
         }
     }
 }

@@ -2,42 +2,33 @@
 
 use std::sync::Arc;
 
-use super::change::Change;
-use crate::manager::Class;
+use super::{Change, Found, LoadState, Other};
 use crate::record::{Body, Owner, Record};
-use crate::{Error, ErrorKind, Result, StorageId, Token};
+use crate::shared::Class;
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token};
 
-/// A session as it lies in the store, and what the client calls it.
+/// A session as it is stored, and what the client calls it.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub token: Token,
     pub id: StorageId,
     pub class: Class,
     pub record: Record,
+    /// When this record was read or written.
+    pub seen: Timestamp,
 }
 
-/// Where a session is in its life. Each step is taken once, in this order, under the session's gate.
+/// Where a session is in its life. Steps are taken under the session's gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Changes are welcome.
+    /// It takes changes.
     Active,
-    /// A release or destroy owns the changes.
+    /// A release, save, reload or destroy owns the changes.
     Busy,
-    /// Stored, or nothing was to be stored.
+    /// Released: stored, or there was nothing to store.
     Released,
-    /// Destroyed in this request.
-    Destroyed,
     /// A release or destroy failed this way.
     Failed(ErrorKind),
-}
-
-/// What the response must tell the client.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum Message {
-    #[default]
-    Nothing,
-    Hold(Token),
-    Forget,
 }
 
 #[derive(Debug)]
@@ -50,7 +41,14 @@ pub(crate) struct State {
     /// What led there, of a session that others may change too: one that is not stored yet has nothing to merge with.
     pub changes: Vec<Change>,
     pub plan: Plan,
-    pub message: Message,
+    /// What the load found.
+    pub found: LoadState,
+    /// Other sessions that came with the request.
+    pub others: Vec<Other>,
+    /// What the client holds: the token of the one live session that it presented.
+    pub held: Option<Token>,
+    /// A session that the client holds was ended in this request.
+    pub ended: bool,
 }
 
 /// What shall change besides the body.
@@ -59,15 +57,17 @@ pub(crate) struct Plan {
     pub regenerate: bool,
     pub owner: Option<NewOwner>,
     pub class: Option<Class>,
+    /// Begin a new absolute time.
+    pub new_lifetime: bool,
 }
 
-/// Whose the session becomes; nobody's, when there is none.
+/// The new owner; `None` clears it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewOwner(pub Option<Owner>);
 
 impl Plan {
     pub(crate) fn is_empty(&self) -> bool {
-        !self.regenerate && self.owner.is_none() && self.class.is_none()
+        !self.regenerate && self.owner.is_none() && self.class.is_none() && !self.new_lifetime
     }
 
     /// The owner after the release of a session that has `owner` now.
@@ -77,40 +77,63 @@ impl Plan {
 }
 
 impl State {
-    pub(crate) fn new(stored: Option<Arc<Stored>>) -> Self {
+    pub(super) fn new(found: Found) -> Self {
+        let Found { state: found, session: stored, others } = found;
         let body = stored.as_ref().map(|stored| stored.record.body.clone()).unwrap_or_default();
+        let held = stored.as_ref().map(|stored| stored.token.clone());
         Self {
             phase: Phase::Active,
             stored,
             body,
             changes: Vec::new(),
             plan: Plan::default(),
-            message: Message::Nothing,
+            found,
+            others,
+            held,
+            ended: false,
         }
     }
 
     /// Keeps a change, to be made again on a newer record.
     pub(crate) fn note(&mut self, change: impl FnOnce() -> Change) {
         if self.stored.is_some() {
-            self.changes.push(change());
+            Change::push(&mut self.changes, change());
         }
+    }
+
+    /// Whether there is something to store.
+    pub(crate) fn is_modified(&self) -> bool {
+        match &self.stored {
+            Some(_) => !self.changes.is_empty() || !self.plan.is_empty(),
+            None => !self.body.is_empty() || self.plan.owner_after(None).is_some(),
+        }
+    }
+
+    /// Shows a stored session (or that there is none), without changes.
+    pub(crate) fn show(&mut self, stored: Option<Arc<Stored>>) {
+        self.body = stored.as_ref().map(|stored| stored.record.body.clone()).unwrap_or_default();
+        self.stored = stored;
+        self.forget_changes();
+    }
+
+    pub(crate) fn forget_changes(&mut self) {
+        self.changes.clear();
+        self.plan = Plan::default();
     }
 
     /// Refuses what comes after the release.
     pub(crate) fn must_be_active(&self, operation: &'static str) -> Result<()> {
-        let (kind, message) = match self.phase {
-            Phase::Active => return Ok(()),
-            Phase::Destroyed => (ErrorKind::Gone, "it was destroyed in this request"),
-            Phase::Busy | Phase::Released | Phase::Failed(_) => {
-                (ErrorKind::Released, "change it before the release, or load it again through the manager")
-            }
-        };
-        Err(Error::new(kind, message).during(operation))
+        if self.phase == Phase::Active {
+            return Ok(());
+        }
+        let message =
+            "change it before the release, or call `reload` and `save` where it outlives its request";
+        Err(Error::new(ErrorKind::Released, message).during(operation))
     }
 }
 
 impl Phase {
-    /// The error of an earlier release, for whoever asks again.
+    /// The error of an earlier release, for those who ask again.
     pub(crate) fn earlier_failure(self) -> Option<Error> {
         match self {
             Self::Failed(kind) => Some(Error::new(kind, "the release of this session has failed before")),

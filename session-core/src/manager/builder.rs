@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::{Classes, Manager, Shared};
-use crate::commit::Queue;
+use super::Manager;
+use crate::commit::{Collecting, DEFAULT_GC_INTERVAL, Queue};
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
-use crate::live::Limits;
+use crate::shared::{Classes, Lifetime, Limits, Renewal, Shared};
 use crate::transport::Transport;
-use crate::{Clock, Error, ManagerConfig, Provider, Result, SystemClock};
+use crate::{Clock, Error, ManagerConfig, Provider, Result, SystemClock, TOMBSTONE_TTL};
 
 /// Configures a [`Manager`]; [`build`](Self::build) checks it.
 #[derive(Debug)]
@@ -21,12 +19,16 @@ pub struct ManagerBuilder {
     ids: Arc<dyn IdGenerator>,
     clock: Arc<dyn Clock>,
     idle: Duration,
-    classes: Vec<(String, Duration)>,
+    classes: Vec<(String, Lifetime)>,
     anonymous: Option<Duration>,
     absolute: Duration,
     touch_after: Option<Duration>,
     operation_timeout: Duration,
-    gc_interval: Duration,
+    maintenance_timeout: Option<Duration>,
+    gc_interval: Option<Duration>,
+    renew_every: Option<Duration>,
+    renewal_grace: Duration,
+    ends_on_reuse: bool,
     limits: Limits,
     plain_ids: bool,
 }
@@ -44,7 +46,11 @@ impl ManagerBuilder {
             absolute: Duration::from_secs(12 * 3_600),
             touch_after: None,
             operation_timeout: Duration::from_secs(5),
-            gc_interval: Duration::from_secs(60),
+            maintenance_timeout: None,
+            gc_interval: Some(DEFAULT_GC_INTERVAL),
+            renew_every: None,
+            renewal_grace: Duration::from_secs(10),
+            ends_on_reuse: false,
             limits: Limits { keys: 1_024, bytes: 4 << 20 },
             plain_ids: false,
         }
@@ -59,7 +65,7 @@ impl ManagerBuilder {
         self.transport = config.transport()?;
         self.ids = Arc::new(config.id_generator()?);
         self.idle = config.idle();
-        self.gc_interval = config.gc_interval();
+        self.gc_interval = Some(config.gc_interval());
         self.absolute = self.absolute.max(config.idle()).max(config.cookie_lifetime().unwrap_or_default());
         Ok(self)
     }
@@ -82,11 +88,33 @@ impl ManagerBuilder {
         self
     }
 
-    /// Another idle time, which [`Session::set_class`](crate::Session::set_class) chooses by name:
+    /// Another lifetime, which [`Session::set_class`](crate::Session::set_class) chooses by name:
     /// "remember me". Names are 1 to 16 letters a-z.
-    pub fn idle_class(mut self, name: impl Into<String>, idle: Duration) -> Self {
-        self.classes.push((name.into(), idle));
+    ///
+    /// An ordinary login is forgotten when the browser closes, a remembered one lasts for 30 days:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use session_core::{Lifetime, ManagerBuilder};
+    /// # fn demo(builder: ManagerBuilder) -> ManagerBuilder {
+    /// let month = Duration::from_secs(30 * 24 * 3_600);
+    /// builder.class("remember", Lifetime::idle(month).absolute(month).persistent(true))
+    /// # }
+    /// ```
+    ///
+    /// Adding or removing a class logs nobody out: a token of a class that is not configured is read as one of the
+    /// default class.
+    pub fn class(mut self, name: impl Into<String>, lifetime: Lifetime) -> Self {
+        self.classes.push((name.into(), lifetime));
         self
+    }
+
+    /// Another idle time with the ordinary absolute one; see [`class`](Self::class). A class that may be idle for
+    /// longer than the default one outlives the browser.
+    pub fn idle_class(self, name: impl Into<String>, idle: Duration) -> Self {
+        let lifetime = Lifetime::idle(idle);
+        let lifetime = if idle > self.idle { lifetime.persistent(true) } else { lifetime };
+        self.class(name, lifetime)
     }
 
     /// The idle time of sessions without an owner, shorter than the ordinary one, so that floods of visitors end soon.
@@ -102,15 +130,50 @@ impl ManagerBuilder {
         self
     }
 
+    /// Renews the id of a session that is in use after this time, without being asked. Default never.
+    ///
+    /// A stolen id is then of use for this long at most. Requests of one page that still carry the old id go on: see
+    /// [`renewal_grace`](Self::renewal_grace). Costs one round trip more for a request that renews, and one for a
+    /// request that comes with the old id.
+    pub fn renew_id_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.renew_every = interval.into();
+        self
+    }
+
+    /// For how long an id that was renewed by [`renew_id_every`](Self::renew_id_every) still reads and writes the
+    /// session. Default 10 seconds, at most a minute. A sign-in has no grace: the id from before it is dead at once.
+    pub fn renewal_grace(mut self, grace: Duration) -> Self {
+        self.renewal_grace = grace;
+        self
+    }
+
+    /// Whether a session ends when an id is used that was renewed, after its grace (within about a minute): one of
+    /// the two clients has stolen it. Default no; the event `replaced_id_used` is there either way.
+    pub fn end_on_reuse(mut self, end: bool) -> Self {
+        self.ends_on_reuse = end;
+        self
+    }
+
     /// How long one load, release or destroy may take before it is an error. Default 5 seconds.
+    ///
+    /// An engine that answers within this time is heard. A call that failed is tried once more, and one that has not
+    /// answered after three quarters of the time is asked a second time.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.operation_timeout = timeout;
         self
     }
 
-    /// How often expired sessions are collected by [`Manager::spawn_gc`]. Default one minute.
-    pub fn gc_interval(mut self, interval: Duration) -> Self {
-        self.gc_interval = interval;
+    /// How long work over everything that is stored (a count, a batch of the collection) may take. Default twelve times
+    /// the [`operation_timeout`](Self::operation_timeout), a minute.
+    pub fn maintenance_timeout(mut self, timeout: Duration) -> Self {
+        self.maintenance_timeout = Some(timeout);
+        self
+    }
+
+    /// How often expired sessions are collected, from the first request on. Default one minute; `None` leaves it to
+    /// [`Manager::spawn_gc`] and [`Manager::collect`]. Engines whose storage expires by itself need no collection.
+    pub fn gc_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.gc_interval = interval.into();
         self
     }
 
@@ -149,21 +212,26 @@ impl ManagerBuilder {
     /// The manager, or a [`Config`](crate::ErrorKind::Config) error that says what to change. No I/O.
     pub fn build(self) -> Result<Manager> {
         self.transport.check()?;
-        let classes = Classes::new(self.idle, self.classes, self.anonymous)?;
+        let default = Lifetime::idle(self.idle);
+        let classes = Classes::new(default, self.classes, self.anonymous, self.absolute)?;
         let capabilities = self.provider.capabilities();
         for (name, time) in [
-            ("absolute_timeout", self.absolute),
-            ("operation_timeout", self.operation_timeout),
+            ("operation_timeout", Some(self.operation_timeout)),
+            ("maintenance_timeout", self.maintenance_timeout),
             ("gc_interval", self.gc_interval),
+            ("renew_id_every", self.renew_every),
         ] {
-            if time.is_zero() {
+            if time.is_some_and(|time| time.is_zero()) {
                 return Err(Error::config(format!("{name} is zero: give it a duration")));
             }
         }
-        if classes.idle_times().any(|idle| idle.is_zero()) {
-            return Err(Error::config("an idle timeout is zero: give it a duration"));
+        if self.renewal_grace > TOMBSTONE_TTL {
+            return Err(Error::config(format!(
+                "renewal_grace is {:?}: an id that was replaced is remembered for {TOMBSTONE_TTL:?} at most",
+                self.renewal_grace
+            )));
         }
-        if let (Some(after), Some(shortest)) = (self.touch_after, classes.idle_times().min())
+        if let (Some(after), Some(shortest)) = (self.touch_after, classes.all().map(|class| class.idle).min())
             && after >= shortest / 2
         {
             return Err(Error::config(format!(
@@ -174,6 +242,12 @@ impl ManagerBuilder {
         if capabilities.client_side && !classes.is_single() {
             return Err(Error::config(
                 "an engine that leaves the record with the client has one idle timeout: remove the idle classes",
+            ));
+        }
+        if capabilities.client_side && self.renew_every.is_some() {
+            return Err(Error::config(
+                "an engine that leaves the record with the client gives it a new token with every write: remove \
+                 renew_id_every",
             ));
         }
         if self.ids.random_bits() < MIN_ID_BITS {
@@ -189,21 +263,31 @@ impl ManagerBuilder {
         // Where the cookie is the storage, a configuration that keeps it from being written makes no sense.
         let transport = if capabilities.client_side { self.transport.always_sent() } else { self.transport };
         self.provider.bind(&transport.scope())?;
-        Ok(Manager(Arc::new(Shared {
+        let renewal = Renewal {
+            possible: false,
+            every: self.renew_every,
+            grace: self.renewal_grace,
+            ends_on_reuse: self.ends_on_reuse,
+        };
+        let mut shared = Shared {
             provider: self.provider,
             capabilities,
             transport,
             classes,
             limits: self.limits,
-            absolute: self.absolute,
             plain_ids: self.plain_ids,
             queue: Queue::default(),
+            collecting: Collecting::new(self.gc_interval),
             ids: self.ids,
             clock: self.clock,
             touch_after: self.touch_after,
+            renewal,
             operation_timeout: self.operation_timeout,
-            gc_interval: self.gc_interval,
-            alive: watch::channel(()).0,
-        })))
+            maintenance_timeout: self
+                .maintenance_timeout
+                .unwrap_or_else(|| self.operation_timeout.saturating_mul(12)),
+        };
+        shared.renewal.possible = shared.renews_ids();
+        Ok(Manager(Arc::new(shared)))
     }
 }

@@ -1,32 +1,25 @@
 //! The manager: one engine, one configuration, and every session of a service.
 
 mod builder;
-mod class;
 mod gc;
-mod load;
+mod reply;
 mod request;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 pub use builder::ManagerBuilder;
-pub(crate) use class::{Class, Classes};
 pub use gc::GcTask;
-pub use request::{Finish, Reply, RequestSession};
+pub use reply::Reply;
+pub use request::{Finish, RequestSession, stores_changes};
 
-use crate::commit::attempt::Operation;
-use crate::commit::{self, Queue};
-use crate::id::IdGenerator;
-use crate::live::state::Stored;
-use crate::live::{Limits, Session};
+use crate::commit;
+use crate::live::Found;
+use crate::session::Session;
+use crate::shared::Shared;
 use crate::transport::{Incoming, Transport};
-use crate::{
-    Capabilities, Clock, ConnectOptions, ManagerConfig, Provider, Result, StorageId, Timestamp, Token,
-    connect,
-};
+use crate::{ConnectOptions, ManagerConfig, Provider, Result, Token, connect};
 
 /// Starts, finds and ends sessions. Cloning it is cheap; all clones are the same manager.
 ///
@@ -44,24 +37,6 @@ use crate::{
 #[derive(Clone)]
 pub struct Manager(pub(crate) Arc<Shared>);
 
-pub(crate) struct Shared {
-    pub provider: Arc<dyn Provider>,
-    pub capabilities: Capabilities,
-    pub transport: Transport,
-    pub classes: Classes,
-    pub limits: Limits,
-    pub absolute: Duration,
-    pub plain_ids: bool,
-    pub queue: Queue,
-    ids: Arc<dyn IdGenerator>,
-    clock: Arc<dyn Clock>,
-    touch_after: Option<Duration>,
-    operation_timeout: Duration,
-    gc_interval: Duration,
-    /// Closed when the manager is dropped, which ends its tasks.
-    alive: watch::Sender<()>,
-}
-
 impl Manager {
     /// Begins the configuration of a manager over an engine.
     pub fn builder(provider: impl Provider) -> ManagerBuilder {
@@ -74,7 +49,7 @@ impl Manager {
     }
 
     /// Connects the engine that is registered under `engine`, with the `providerConfig` of a configuration, and builds
-    /// its manager: `session.NewManager("file", …)` of the seeds.
+    /// its manager: Beego's `session.NewManager("file", …)`.
     ///
     /// ```no_run
     /// # async fn demo() -> session_core::Result<()> {
@@ -82,8 +57,7 @@ impl Manager {
     ///
     /// let config = ManagerConfig::from_json(r#"{"cookieName":"gosessionid","gclifetime":3600,"providerConfig":"./tmp"}"#)?;
     /// let manager = Manager::open("file", &config).await?;
-    /// manager.spawn_gc();
-    /// # Ok(()) }
+    /// # let _ = manager; Ok(()) }
     /// ```
     #[doc(alias = "NewManager")]
     pub async fn open(engine: &str, config: &ManagerConfig) -> Result<Self> {
@@ -97,7 +71,7 @@ impl Manager {
         RequestSession::new(self.clone(), self.0.transport.candidates(incoming, &accepts))
     }
 
-    /// Loads the session that a client presents, or begins a new one: `SessionStart` of the seeds. One round trip,
+    /// Loads the session that a client presents, or begins a new one (Beego's `SessionStart`). One round trip,
     /// none without a well-formed token.
     #[doc(alias = "SessionStart")]
     pub async fn start(&self, incoming: Incoming<'_>) -> Result<Session> {
@@ -106,7 +80,7 @@ impl Manager {
 
     /// A new session, stored when it is written to and released. No I/O.
     pub fn create(&self) -> Session {
-        Session::new(Arc::clone(&self.0), None, Vec::new())
+        Session::new(Arc::clone(&self.0), Found::default())
     }
 
     /// Loads the session of a token; `None` when there is none (any more). One round trip.
@@ -114,8 +88,8 @@ impl Manager {
         if !self.0.accepts(token.expose()) {
             return Ok(None);
         }
-        let found = self.0.find(std::iter::once(token)).await?;
-        Ok(found.session.map(|stored| Session::new(Arc::clone(&self.0), Some(stored), Vec::new())))
+        let found = commit::find(&self.0, std::iter::once(token)).await?;
+        Ok(found.session.is_some().then(|| Session::new(Arc::clone(&self.0), found)))
     }
 
     /// Whether there is a session of this token, without moving its idle deadline. One round trip.
@@ -148,9 +122,12 @@ impl Manager {
     }
 
     /// How many sessions there are; `None` where the engine cannot tell. May lag by one idle time.
+    ///
+    /// Costs what the engine's [`count`](Provider::count) costs, on some engines a walk over everything that is
+    /// stored: it has the [`maintenance_timeout`](ManagerBuilder::maintenance_timeout) for it.
     #[doc(alias = "GetActiveSession")]
     pub async fn active(&self) -> Result<Option<u64>> {
-        Ok(self.0.operation("count", false).call(|| self.0.provider.count()).await?.value)
+        self.0.maintenance("count").once(self.0.provider.count()).await
     }
 
     /// The engine.
@@ -175,58 +152,5 @@ impl fmt::Debug for Manager {
             .field("provider", &self.0.provider)
             .field("transport", &self.0.transport)
             .finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    pub(crate) fn operation(&self, name: &'static str, writes: bool) -> Operation {
-        Operation::new(name, self.provider.engine(), writes, self.operation_timeout)
-    }
-
-    /// Whether a text can be a token that this manager gave out. What cannot is never looked up.
-    fn accepts(&self, text: &str) -> bool {
-        self.capabilities.client_side || self.classes.split(text).0.len() == self.ids.length()
-    }
-
-    /// Draws the id of a session that begins, or moves.
-    pub(crate) fn new_id(&self, class: Class) -> Result<(Token, StorageId)> {
-        // An engine that leaves the record with the client names the session itself: nothing is drawn for it.
-        if let (true, Some(unnamed)) = (self.capabilities.client_side, Token::new("unnamed")) {
-            return Ok((unnamed.clone(), StorageId::unhashed(&unnamed)));
-        }
-        let token = self.ids.generate()?;
-        let token = match self.classes.suffix(class) {
-            Some(suffix) => Token::new(&format!("{}.{suffix}", token.expose())).unwrap_or(token),
-            None => token,
-        };
-        let id = self.storage_id(&token);
-        Ok((token, id))
-    }
-
-    /// The name of a session after a write: a client-side engine gives a new one each time.
-    pub(crate) fn named(&self, given: Option<Token>, token: Token, id: StorageId) -> (Token, StorageId) {
-        match given {
-            Some(given) => {
-                let id = self.storage_id(&given);
-                (given, id)
-            }
-            None => (token, id),
-        }
-    }
-
-    /// Whether the idle deadline has stood still long enough to be moved by a write.
-    pub(crate) fn must_touch(&self, stored: &Stored) -> bool {
-        if self.capabilities.slides_on_read {
-            return false;
-        }
-        let header = &stored.record.header;
-        let idle = stored.class.idle;
-        let target = self.now().after(idle).min(header.absolute);
-        let touch_after = self.touch_after.unwrap_or_else(|| (idle / 10).min(Duration::from_secs(60)));
-        target.since(header.deadline) >= touch_after.max(Duration::from_millis(1))
     }
 }

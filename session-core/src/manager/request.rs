@@ -1,32 +1,34 @@
 //! The session of one request, not loaded before somebody asks for it.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::OnceCell;
 
-use super::Manager;
-use crate::Result;
-use crate::commit::{self, Create, Releasing};
-use crate::live::Session;
-use crate::live::state::{Message, Phase};
-use crate::transport::{Candidates, Connection, CookieContext, SET_COOKIE, Source, TokenHeaders};
+use super::{Manager, Reply};
+use crate::commit::{self, Create, Releasing, Then};
+use crate::live::Phase;
+use crate::session::Session;
+use crate::transport::{Candidates, Connection, CookieContext, Source};
+use crate::{Error, ErrorKind, Result};
 
 /// What an adapter keeps for the time of a request, where all who ask find it: [`session`](Self::session) loads once
-/// for them.
+/// for them. It ends with [`finish`](Self::finish) or [`abandon`](Self::abandon): after that it loads nothing and
+/// takes no change.
 pub struct RequestSession {
     manager: Manager,
     presented: Candidates,
     session: OnceCell<Session>,
+    over: AtomicBool,
 }
 
 impl RequestSession {
     pub(super) const fn new(manager: Manager, presented: Candidates) -> Self {
-        Self { manager, presented, session: OnceCell::const_new() }
+        Self { manager, presented, session: OnceCell::const_new(), over: AtomicBool::new(false) }
     }
 
     /// The manager that it belongs to.
@@ -36,9 +38,10 @@ impl RequestSession {
 
     /// The session, loaded by the first who asks. One round trip, none without a well-formed token.
     ///
-    /// A client without a session, or with one that has ended, gets a new one that is stored when it is written to.
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Unsupported`](crate::ErrorKind::Unsupported) are errors: a failing engine never
-    /// looks like a logged-out user.
+    /// A client without a session, or with one that has ended, gets a new one that is stored when it is written to;
+    /// [`Session::load_state`] tells these apart. [`Unavailable`](ErrorKind::Unavailable) and
+    /// [`Unsupported`](ErrorKind::Unsupported) are errors: a failing engine never looks like a logged-out user.
+    /// [`Released`](ErrorKind::Released) when the request has ended before anybody asked.
     pub async fn session(&self) -> Result<Session> {
         match self.session.get() {
             Some(session) => Ok(session.clone()),
@@ -48,18 +51,28 @@ impl RequestSession {
     }
 
     async fn load(&self) -> Result<Session> {
+        self.must_be_open("load")?;
         let load = async || {
             let shared = &self.manager.0;
-            let found = shared.find(self.presented.iter()).await?;
-            Ok(Session::new(Arc::clone(shared), found.session, found.ambiguous))
+            let found = commit::find(shared, self.presented.iter()).await?;
+            Ok(Session::of_request(Arc::clone(shared), found))
         };
-        self.session.get_or_try_init(load).await.cloned()
+        let session = self.session.get_or_try_init(load).await?;
+        if let Err(error) = self.must_be_open("load") {
+            // The request ended while the session was loaded.
+            session.0.close();
+            return Err(error);
+        }
+        Ok(session.clone())
     }
 
     /// Ends the session that the client presents without reading it: a logout in one round trip (one for each
     /// token, when there are several). `Ok` also when there was none.
     pub async fn destroy(&self) -> Result<()> {
-        // The cell is filled by whoever comes first: a load, which is then ended, or this.
+        if self.session.get().is_none() {
+            self.must_be_open("destroy")?;
+        }
+        // The cell is filled by the first that comes: a load, which is then ended, or this.
         let shared = &self.manager.0;
         let end = async || {
             let mut live = false;
@@ -72,18 +85,66 @@ impl RequestSession {
         self.session.get_or_try_init(end).await?.destroy().await
     }
 
+    fn must_be_open(&self, operation: &'static str) -> Result<()> {
+        if !self.over.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let message = "the request of this session has ended; load the session again through the manager";
+        Err(Error::new(ErrorKind::Released, message).during(operation))
+    }
+
     /// Releases the session, if it was loaded, and says what the response must carry. For adapters: before the
     /// response head leaves.
     ///
-    /// An error means that changes are not stored and the response must not answer success. A release that the handler
-    /// itself has seen fail is not reported again.
+    /// An error means that changes are not stored and the response must not answer success; what the error's
+    /// response must carry all the same is said by [`owed`](Self::owed). A release that the handler itself has seen
+    /// fail is not reported again.
     pub fn finish(&self, connection: Connection<'_>) -> Finish {
-        Finish {
-            session: self.session.get().cloned(),
-            by_url: self.presented.source() == Some(Source::Query),
-            context: self.manager.0.transport.context(connection),
-            release: None,
+        self.finish_in(self.context(connection))
+    }
+
+    /// As [`finish`](Self::finish), for an adapter that asked [`Transport::context`](crate::Transport::context)
+    /// while it had the request's head.
+    pub fn finish_in(&self, context: CookieContext) -> Finish {
+        self.over.store(true, Ordering::Release);
+        Finish { session: self.session.get().cloned(), by_url: self.by_url(), context, release: None }
+    }
+
+    /// Ends the request without storing what its handler changed, for a handler that did not finish: it was cancelled
+    /// by a timeout, panicked, or answered with a server error. What it stored by itself stays stored.
+    ///
+    /// Says what the response must carry. No I/O.
+    pub fn abandon(&self, connection: Connection<'_>) -> Result<Reply> {
+        self.abandon_in(&self.context(connection))
+    }
+
+    /// As [`abandon`](Self::abandon), with the context that an adapter kept.
+    pub fn abandon_in(&self, context: &CookieContext) -> Result<Reply> {
+        self.over.store(true, Ordering::Release);
+        if let Some(session) = self.session.get() {
+            session.0.close();
         }
+        self.owed_in(context)
+    }
+
+    /// What a response must carry as things are now: also one that reports an error of [`finish`](Self::finish),
+    /// when the handler has stored a new id before.
+    pub fn owed(&self, connection: Connection<'_>) -> Result<Reply> {
+        self.owed_in(&self.context(connection))
+    }
+
+    /// As [`owed`](Self::owed), with the context that an adapter kept.
+    pub fn owed_in(&self, context: &CookieContext) -> Result<Reply> {
+        let Some(session) = self.session.get() else { return Ok(Reply::default()) };
+        Reply::of(session, self.by_url(), context)
+    }
+
+    fn context(&self, connection: Connection<'_>) -> CookieContext {
+        self.manager.0.transport.context(connection)
+    }
+
+    fn by_url(&self) -> bool {
+        self.presented.source() == Some(Source::Query)
     }
 }
 
@@ -93,25 +154,13 @@ impl fmt::Debug for RequestSession {
     }
 }
 
-/// What a response owes to the session.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Reply {
-    /// The headers that hand the token to the client or take it away: name and value. Each replaces any of the
-    /// same name (`set-cookie`, in lower case: of the same cookie).
-    pub headers: Vec<(Cow<'static, str>, String)>,
-    /// The handler looked at the session: the response is `private` and varies by the token's header.
-    pub loaded: bool,
-    /// The response carries a token: it must not be stored by any cache.
-    pub sets_token: bool,
-}
-
-impl Reply {
-    fn carrying(headers: TokenHeaders<'_>) -> Self {
-        let name = |name: &str| if name == SET_COOKIE { SET_COOKIE.into() } else { name.to_owned().into() };
-        let headers = headers.map(|(header, value)| (name(header), value)).collect();
-        Self { headers, loaded: true, sets_token: true }
-    }
+/// Whether what a handler changed is stored when its response has this status.
+///
+/// It is not after a server error (5xx) or a timeout (408): something failed, or did not finish, and a half-done
+/// sign-in must not count. Every other response is an answer, and its changes are stored.
+#[must_use]
+pub const fn stores_changes(status: u16) -> bool {
+    status < 500 && status != 408
 }
 
 /// The end of a request, under way; see [`RequestSession::finish`]. A release that has begun is finished also when
@@ -130,31 +179,16 @@ impl Future for Finish {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Reply>> {
         let Self { session, by_url, context: cookie, release } = &mut *self;
         let Some(session) = session else { return Poll::Ready(Ok(Reply::default())) };
-        if !matches!(session.phase(), Phase::Failed(_)) || release.is_some() {
-            let release = release.get_or_insert_with(|| commit::release(&session.0, Create::Allowed));
-            ready!(Pin::new(release).poll(context))?;
+        if release.is_some() || !matches!(session.0.state().phase, Phase::Failed(_)) {
+            let begin = || commit::release(&session.0, Create::Allowed, Then::Close);
+            ready!(Pin::new(release.get_or_insert_with(begin)).poll(context))?;
         }
-        Poll::Ready(reply(session, *by_url, cookie))
+        Poll::Ready(Reply::of(session, *by_url, cookie))
     }
 }
 
 impl fmt::Debug for Finish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Finish").field("session", &self.session).finish_non_exhaustive()
-    }
-}
-
-/// What the response owes to a session that was released.
-fn reply(session: &Session, by_url: bool, context: &CookieContext) -> Result<Reply> {
-    let shared = &session.0.manager;
-    match session.message() {
-        Message::Nothing => Ok(Reply { loaded: true, ..Reply::default() }),
-        Message::Forget => Ok(Reply::carrying(shared.transport.remove(context))),
-        // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
-        Message::Hold(_) if by_url => Ok(Reply { loaded: true, sets_token: true, ..Reply::default() }),
-        Message::Hold(token) => {
-            let left = session.absolute_deadline().map(|deadline| deadline.since(shared.now()));
-            Ok(Reply::carrying(shared.transport.set(&token, left, context)?))
-        }
     }
 }

@@ -3,10 +3,10 @@
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 3 | `SSN` |
-//! | 3 | 1 | format, now 1 |
+//! | 3 | 1 | format: 1, or 2 when there are details |
 //! | 4 | 1 | state: 0 live, 1 moved to a hashed id, 2 moved to a plain id |
 //! | 5 | 1 | 1 when there is an owner |
-//! | 6 | 2 | zero |
+//! | 6 | 2 | how many bytes of details follow the header; zero in format 1 |
 //! | 8 | 8 | version token |
 //! | 16 | 8 | created, Unix milliseconds |
 //! | 24 | 8 | absolute deadline, Unix milliseconds |
@@ -14,10 +14,14 @@
 //! | 40 | 32 | owner, or zeros |
 //! | 72 | 56 | the seven version tokens before, newest first |
 //! | 128 | 4 | CRC-32 of everything else but the idle deadline |
-//! | 132 | | live: the body; moved: the new storage id |
+//! | 132 | | format 2: the details, each a tag (1 byte), a length (1 byte) and a value; tag 1: when the id was renewed, Unix milliseconds, and 1 when the old id has a grace |
+//! | | | live: the body; moved: the new storage id |
+//!
+//! A session without details is written in format 1, so that processes of the version before can read it while a
+//! new one is rolled out. Tombstones have no details.
 
 use super::body::corrupt;
-use super::header::VERSIONS;
+use super::header::{Details, Renewed, VERSIONS};
 use super::{Body, Header, Owner, Record, State, Version};
 use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
 
@@ -26,18 +30,22 @@ pub const HEADER_BYTES: usize = 132;
 
 const MAGIC: &[u8; 3] = b"SSN";
 const FORMAT: u8 = 1;
+/// The newest format that this version writes and reads; older ones are read too.
+pub const NEWEST_FORMAT: u8 = 2;
 const CHECKSUM: usize = 128;
 
 pub(super) fn encode(record: &Record) -> Result<Vec<u8>> {
-    let Header { state, versions, created, absolute, deadline, owner } = &record.header;
+    let Header { state, versions, created, absolute, deadline, owner, details } = &record.header;
+    let details = details.as_ref().map(|details| encode_details(details)).unwrap_or_default();
     let mut out = Vec::with_capacity(HEADER_BYTES + 16 + record.body.bytes() + record.body.len() * 8);
     out.extend_from_slice(MAGIC);
-    out.push(FORMAT);
+    out.push(if details.is_empty() { FORMAT } else { NEWEST_FORMAT });
     out.push(match state {
         State::Live => 0,
         State::Moved(id) => 1 + u8::from(id.as_plain().is_some()),
     });
-    out.extend_from_slice(&[u8::from(owner.is_some()), 0, 0]);
+    out.push(u8::from(owner.is_some()));
+    out.extend_from_slice(&u16::try_from(details.len()).unwrap_or(0).to_be_bytes());
     out.extend_from_slice(&versions[0].0.to_be_bytes());
     for time in [created, absolute, deadline] {
         out.extend_from_slice(&time.as_millis().to_be_bytes());
@@ -47,6 +55,7 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>> {
         out.extend_from_slice(&version.0.to_be_bytes());
     }
     out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&details);
     match state {
         State::Live => record.body.encode_into(&mut out)?,
         State::Moved(id) => out.extend_from_slice(id.as_bytes()),
@@ -61,10 +70,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
         return Err(corrupt("it is not a session record"));
     }
     let format = bytes[3];
-    if format > FORMAT {
-        let message =
-            format!("it has format {format}, this version reads up to {FORMAT}: finish the upgrade");
-        return Err(Error::new(ErrorKind::Unsupported, message));
+    let details = bytes.get(6..8).map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
+    // Format 2 is written only where there are details.
+    if format > NEWEST_FORMAT || (format == NEWEST_FORMAT && (bytes.len() < HEADER_BYTES || details == 0)) {
+        return Err(newer(format));
     }
     if format == 0 || bytes.len() < HEADER_BYTES {
         return Err(corrupt("its header is cut short or damaged"));
@@ -79,6 +88,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
         *version = Version(number(64 + index * 8));
     }
     let rest = &bytes[HEADER_BYTES..];
+    let details = if format == FORMAT { 0 } else { details };
+    let (details, rest) =
+        rest.split_at_checked(details).ok_or_else(|| corrupt("its header is cut short or damaged"))?;
+    let details = if details.is_empty() { None } else { Some(Box::new(decode_details(details, format)?)) };
     let (state, body) = match bytes[4] {
         0 => (State::Live, Body::decode(rest)?),
         1 if rest.len() == 32 => (State::Moved(StorageId::from_hash(array(rest, 0))), Body::default()),
@@ -93,8 +106,46 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
         1 => Some(Owner(array(bytes, 40))),
         _ => return Err(corrupt("its owner is damaged")),
     };
-    let header = Header { state, versions, created: time(16), absolute: time(24), deadline: time(32), owner };
+    let header =
+        Header { state, versions, created: time(16), absolute: time(24), deadline: time(32), owner, details };
     Ok(Record::new(header, body))
+}
+
+fn newer(format: u8) -> Error {
+    let message =
+        format!("it has format {format}, this version reads up to {NEWEST_FORMAT}: finish the upgrade");
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+const RENEWED: u8 = 1;
+
+fn encode_details(details: &Details) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Some(Renewed { at, with_grace }) = details.renewed {
+        out.extend_from_slice(&[RENEWED, 9]);
+        out.extend_from_slice(&at.as_millis().to_be_bytes());
+        out.push(u8::from(with_grace));
+    }
+    out
+}
+
+/// Reads the details; a tag that is not known was written by a newer version.
+fn decode_details(mut bytes: &[u8], format: u8) -> Result<Details> {
+    let mut details = Details { renewed: None };
+    while let [tag, length, rest @ ..] = bytes {
+        let (value, rest) = rest
+            .split_at_checked(usize::from(*length))
+            .ok_or_else(|| corrupt("its details are cut short or damaged"))?;
+        match (*tag, value.len()) {
+            (RENEWED, 9) => {
+                let at = Timestamp::from_millis(u64::from_be_bytes(array(value, 0)));
+                details.renewed = Some(Renewed { at, with_grace: value[8] != 0 });
+            }
+            _ => return Err(newer(format)),
+        }
+        bytes = rest;
+    }
+    if bytes.is_empty() { Ok(details) } else { Err(corrupt("its details are cut short or damaged")) }
 }
 
 fn checksum(record: &[u8]) -> u32 {
@@ -142,9 +193,26 @@ mod tests {
     }
 
     #[test]
+    fn details_follow_the_header_and_change_the_format() {
+        let mut record = sample(&[("a", "1")]);
+        assert_eq!(record.encode().unwrap()[3], 1);
+        for with_grace in [false, true] {
+            record.header.set_renewed(Renewed { at: Timestamp::from_millis(7), with_grace });
+            let bytes = record.encode().unwrap();
+            assert_eq!(bytes[3], 2);
+            assert_eq!(Record::decode(&bytes).unwrap(), record);
+            for length in 0..bytes.len() {
+                assert!(Record::decode(&bytes[..length]).is_err(), "cut to {length}");
+            }
+        }
+    }
+
+    #[test]
     fn a_newer_format_is_unsupported_and_not_corrupt() {
         let mut bytes = sample(&[]).encode().unwrap();
         bytes[3] = 2;
+        assert_eq!(Record::decode(&bytes).unwrap_err().kind(), ErrorKind::Unsupported, "without details");
+        bytes[3] = 3;
         assert_eq!(Record::decode(bytes).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(Record::decode(&b"SSN\x09"[..]).unwrap_err().kind(), ErrorKind::Unsupported);
     }

@@ -69,6 +69,22 @@ pub struct Header {
     pub deadline: Timestamp,
     /// Whose session it is, if the application said so.
     pub owner: Option<Owner>,
+    /// What only some sessions have.
+    pub(crate) details: Option<Box<Details>>,
+}
+
+/// What only some sessions have to remember; encoded behind the fixed part of the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Details {
+    pub renewed: Option<Renewed>,
+}
+
+/// When and how a session got the id that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Renewed {
+    pub at: Timestamp,
+    /// The id was renewed without being asked: for a while the old one still reads and writes the session.
+    pub with_grace: bool,
 }
 
 impl Header {
@@ -77,7 +93,7 @@ impl Header {
     pub fn new(created: Timestamp, absolute: Timestamp, deadline: Timestamp) -> Self {
         let mut versions = [Version::default(); VERSIONS];
         versions[0] = Version::random();
-        Self { state: State::Live, versions, created, absolute, deadline, owner: None }
+        Self { state: State::Live, versions, created, absolute, deadline, owner: None, details: None }
     }
 
     /// The header for the next write over a record that has this one: a new version, the old ones remembered.
@@ -87,6 +103,14 @@ impl Header {
         next.versions.copy_within(..VERSIONS - 1, 1);
         next.versions[0] = Version::random();
         next
+    }
+
+    pub(crate) fn renewed(&self) -> Option<Renewed> {
+        self.details.as_ref()?.renewed
+    }
+
+    pub(crate) fn set_renewed(&mut self, renewed: Renewed) {
+        self.details = Some(Box::new(Details { renewed: Some(renewed) }));
     }
 
     /// The token of the write that stored this record.

@@ -8,7 +8,8 @@ mod msgpack;
 mod value;
 
 pub use body::Body;
-pub use codec::HEADER_BYTES;
+pub use codec::{HEADER_BYTES, NEWEST_FORMAT};
+pub(crate) use header::Renewed;
 pub use header::{Header, Owner, State, Version};
 pub use value::Value;
 

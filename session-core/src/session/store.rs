@@ -1,4 +1,4 @@
-//! The seeds' `Store`: the live session behind an object-safe interface over encoded values.
+//! The live session behind an object-safe interface over encoded values.
 
 use async_trait::async_trait;
 

@@ -1,0 +1,131 @@
+//! Handles that store half-way, and handles that outlive their request.
+
+use session_core::{Connection, ErrorKind, Incoming};
+
+use super::nothing::presenting;
+use crate::{Context, begin, fails, number, open};
+
+/// A save stores, and the handle goes on.
+pub async fn a_save_stores_and_goes_on(context: Context) {
+    let manager = context.manager();
+    let session = manager.create();
+    session.save().await.expect("nothing to store");
+    assert!(session.is_new());
+    for round in 1..=3 {
+        session.set("key", &round).expect("a set");
+        assert!(session.is_modified());
+        session.save().await.expect("a save");
+        assert!(!session.is_modified());
+        let token = session.token().expect("a token");
+        assert_eq!(number(&manager, &token, "key").await, Some(round));
+    }
+    session.set("key", &9).expect("a set");
+    session.release().await.expect("a release");
+    fails(session.save().await, ErrorKind::Released);
+    assert_eq!(number(&manager, &session.token().expect("a token"), "key").await, Some(9));
+}
+
+/// A save merges with what others stored, as a release does.
+pub async fn a_save_merges(context: Context) {
+    let (here, there) = (context.manager(), context.manager_over(context.another().await));
+    let token = begin(&here, "counter", 0).await;
+    let sessions = [open(&here, &token).await, open(&there, &token).await];
+    for _ in 0..3 {
+        for session in &sessions {
+            session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
+            session.save().await.expect("a save");
+        }
+    }
+    assert_eq!(number(&here, &token, "counter").await, Some(6));
+}
+
+/// The client is told of a new id that was saved half-way, also when the end of the request fails.
+pub async fn a_new_id_that_was_saved_reaches_the_client(context: Context) {
+    let manager = context.manager();
+    for fails in [false, true] {
+        let old = begin(&manager, "key", 1).await;
+        let request = presenting(&manager, &old);
+        let session = request.session().await.expect("the session");
+        session.regenerate().expect("a new id");
+        session.save().await.expect("a save");
+        let new = session.token().expect("a token");
+        assert_eq!(session.take::<u64>("key").expect("a take"), Some(1));
+        if fails {
+            let other = open(&manager, &new).await;
+            assert_eq!(other.take::<u64>("key").expect("a take"), Some(1));
+            other.release().await.expect("it came first");
+        }
+        let finished = request.finish(Connection::default()).await;
+        assert_eq!(finished.is_err(), fails, "of two that take one value, one gets it");
+        let reply = request.owed(Connection::default()).expect("a reply");
+        assert_eq!(reply.headers.len(), 1);
+        assert!(reply.headers[0].1.contains(new.expose()));
+    }
+}
+
+/// After its request a handle takes no change until it is loaded anew; then it stores by a save.
+pub async fn a_handle_that_outlives_its_request_reloads_and_saves(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "key", 1).await;
+    let request = presenting(&manager, &token);
+    let session = request.session().await.expect("the session");
+    request.finish(Connection::default()).await.expect("nothing to do");
+    fails(session.set("late", &1), ErrorKind::Released);
+    fails(session.delete("key"), ErrorKind::Released);
+    fails(session.take::<u64>("key"), ErrorKind::Released);
+    fails(session.regenerate(), ErrorKind::Released);
+    fails(session.save().await, ErrorKind::Released);
+
+    let other = open(&manager, &token).await;
+    other.set("key", &5).expect("a set");
+    other.release().await.expect("a release");
+    session.reload().await.expect("a reload");
+    assert_eq!(session.get::<u64>("key").expect("a number"), Some(5), "as it is now");
+    session.set("from the socket", &6).expect("a set");
+    session.save().await.expect("a save");
+    assert_eq!(number(&manager, &token, "from the socket").await, Some(6));
+
+    assert!(manager.destroy(&token).await.expect("a logout"));
+    session.set("late", &7).expect("a set");
+    fails(session.save().await, ErrorKind::Gone);
+    fails(session.reload().await, ErrorKind::Gone);
+    assert!(manager.load(&token).await.expect("a load").is_none());
+}
+
+/// A request that has ended loads nothing any more.
+pub async fn after_its_end_a_request_loads_nothing(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "key", 1).await;
+    for abandon in [false, true] {
+        let request = presenting(&manager, &token);
+        if abandon {
+            request.abandon(Connection::default()).expect("nothing to do");
+        } else {
+            request.finish(Connection::default()).await.expect("nothing to do");
+        }
+        fails(request.session().await, ErrorKind::Released);
+        fails(request.destroy().await, ErrorKind::Released);
+    }
+    assert_eq!(number(&manager, &token, "key").await, Some(1));
+}
+
+/// A request whose handler did not finish stores nothing of what it changed; what it stored itself stays.
+pub async fn an_abandoned_request_stores_nothing(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "key", 1).await;
+    let request = presenting(&manager, &token);
+    let session = request.session().await.expect("the session");
+    session.sign_in("ada").expect("a sign-in");
+    session.set("user", &1).expect("a set");
+    let reply = request.abandon(Connection::default()).expect("a reply");
+    assert!(reply.headers.is_empty() && !reply.sets_token);
+    fails(session.set("late", &1), ErrorKind::Released);
+    assert_eq!(open(&manager, &token).await.keys(), ["key"]);
+
+    let request = manager.request(Incoming::default());
+    let session = request.session().await.expect("a new session");
+    session.set("user", &1).expect("a set");
+    let reply = request.abandon(Connection::default()).expect("a reply");
+    assert!(reply.headers.is_empty());
+    assert!(session.token().is_none());
+}

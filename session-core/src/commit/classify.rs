@@ -1,0 +1,89 @@
+//! What the outcome of a conditional write means: the one place that decides it.
+
+use crate::StorageId;
+use crate::provider::{Refusal, Stored, WriteOutcome};
+use crate::record::{Record, State, Version};
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Meaning {
+    /// It is part of the session's history. `current` is a record that was written after it, or its echo;
+    /// `None` when the engine said "stored", and what was written is the newest that is known.
+    Applied { stored: Stored, current: Option<Box<Record>> },
+    /// It was not applied and never will be: the session was changed by others, and this is the newest record.
+    Superseded(Box<Record>),
+    /// It was not applied: the session is over, or has another id.
+    Ended(Ending),
+    /// Nothing proves whether it was applied.
+    Unknown,
+}
+
+/// Why there is nothing left to write over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// There is no record.
+    Gone,
+    /// There is a tombstone, which names the session's new id.
+    Moved(StorageId),
+}
+
+/// Decides what an outcome means for a write whose version is one of `own`, over a record of the version `base` (`None` for a
+/// create). `resent` says that the write may have reached the engine more than once.
+///
+/// Two rules make every case:
+///
+/// - **A version in the history proves an application**, because versions are random and drawn once per write.
+/// - **A refusal proves that a write was not applied** only when it was sent once, or when the history that it shows
+///   reaches back to `base`: then every write since is on the list, and `own` is not among them.
+pub(crate) fn classify(
+    outcome: WriteOutcome,
+    own: &[Version],
+    base: Option<Version>,
+    resent: bool,
+) -> Meaning {
+    let refusal = match outcome {
+        WriteOutcome::Stored(stored) => return Meaning::Applied { stored, current: None },
+        WriteOutcome::Refused(refusal) => refusal,
+    };
+    let Refusal { current, resent: by_driver } = refusal;
+    let sent_once = !(resent || by_driver);
+    let Some(current) = current else {
+        return if sent_once { Meaning::Ended(Ending::Gone) } else { Meaning::Unknown };
+    };
+    if own.iter().any(|own| current.header.has_version(*own)) {
+        return Meaning::Applied { stored: Stored::default(), current: Some(current) };
+    }
+    // A create that meets somebody else's record was not applied before it: a record cannot be created over.
+    let shows_all = base.is_none_or(|base| current.header.has_version(base));
+    if !(sent_once || shows_all) {
+        return Meaning::Unknown;
+    }
+    match &current.header.state {
+        State::Live => Meaning::Superseded(current),
+        State::Moved(to) => Meaning::Ended(Ending::Moved(to.clone())),
+    }
+}
+
+/// Decides what an outcome means for a move of a session to one of the ids that were drawn for it, and says to which
+/// one it moved, where the outcome shows that.
+pub(crate) fn classify_move(
+    outcome: WriteOutcome,
+    drawn: [&StorageId; 2],
+    base: Version,
+    resent: bool,
+) -> (Option<usize>, Meaning) {
+    let moved_to = match &outcome {
+        WriteOutcome::Refused(Refusal { current: Some(current), .. }) => match &current.header.state {
+            State::Moved(to) => drawn.iter().position(|id| *id == to),
+            State::Live => None,
+        },
+        _ => None,
+    };
+    let meaning = match outcome {
+        WriteOutcome::Refused(refusal) if moved_to.is_some() => {
+            Meaning::Applied { stored: Stored::default(), current: refusal.current }
+        }
+        outcome => classify(outcome, &[], Some(base), resent),
+    };
+    (moved_to, meaning)
+}

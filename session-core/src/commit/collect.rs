@@ -1,0 +1,176 @@
+//! Collecting expired sessions: never inside a request, in small batches, without being asked.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+
+use crate::shared::{FOREVER, Operation, Shared, jitter};
+use crate::{ErrorKind, Result, Timestamp, observe};
+
+/// How many sessions one batch removes at most, and how many when even that does not fit into the time.
+const BATCH: usize = 1_000;
+const SMALLEST: usize = 10;
+/// The engine rests after a batch for as long as the batch took, and no longer than this.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How often a manager collects unless told otherwise.
+pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The collection of one manager.
+#[derive(Debug)]
+pub(crate) struct Collecting {
+    /// How often; `None` is never, by itself.
+    interval: Option<Duration>,
+    /// When the next collection is due, by the manager's clock, in Unix milliseconds. A service may be asleep, and
+    /// tests turn the clock, so requests look at it as well as a timer.
+    due: AtomicU64,
+    wake: Arc<Notify>,
+    task: Mutex<Option<AbortHandle>>,
+    /// Closed when the manager is dropped, which ends its tasks.
+    alive: watch::Sender<()>,
+}
+
+impl Collecting {
+    pub(crate) fn new(interval: Option<Duration>) -> Self {
+        Self {
+            interval: interval.map(|interval| interval.min(FOREVER)),
+            due: AtomicU64::new(if interval.is_some() { 0 } else { u64::MAX }),
+            wake: Arc::default(),
+            task: Mutex::default(),
+            alive: watch::channel(()).0,
+        }
+    }
+
+    /// Sets when the next collection is due.
+    fn plan(&self, now: Timestamp) {
+        let due = self.interval.map_or(u64::MAX, |interval| now.after(interval).as_millis());
+        self.due.store(due, Ordering::Relaxed);
+    }
+}
+
+/// Starts the collection with the first request, and wakes it when it is due by the manager's clock.
+pub(super) fn start_if_due(shared: &Arc<Shared>, now: Timestamp) {
+    if now.as_millis() >= shared.collecting.due.load(Ordering::Relaxed) {
+        start(shared, now);
+    }
+}
+
+#[cold]
+fn start(shared: &Arc<Shared>, now: Timestamp) {
+    let collecting = &shared.collecting;
+    collecting.plan(now);
+    if shared.capabilities.native_expiry {
+        collecting.due.store(u64::MAX, Ordering::Relaxed);
+    } else if let Some(interval) = collecting.interval {
+        let mut task = collecting.task.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*task {
+            Some(task) if !task.is_finished() => collecting.wake.notify_one(),
+            // None yet, or its runtime is gone.
+            _ => *task = Handle::try_current().ok().map(|runtime| spawn(shared, interval, &runtime)),
+        }
+    }
+}
+
+/// Starts the collection now, where none is running, and returns its handle. Must be called on a tokio runtime.
+pub(crate) fn ensure(shared: &Arc<Shared>) -> AbortHandle {
+    let interval = shared.collecting.interval.unwrap_or(DEFAULT_INTERVAL);
+    let mut task = shared.collecting.task.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = task.as_ref().filter(|task| !task.is_finished()) {
+        return running.clone();
+    }
+    let started = spawn(shared, interval, &Handle::current());
+    *task = Some(started.clone());
+    started
+}
+
+fn spawn(shared: &Arc<Shared>, interval: Duration, runtime: &Handle) -> AbortHandle {
+    let collecting = &shared.collecting;
+    let native = shared.capabilities.native_expiry;
+    let run =
+        run(Arc::downgrade(shared), interval, Arc::clone(&collecting.wake), collecting.alive.subscribe());
+    let task = async move {
+        if !native {
+            run.await;
+        }
+    };
+    runtime.spawn(task).abort_handle()
+}
+
+/// Stops the collection for good.
+pub(crate) fn stop(shared: &Shared) {
+    shared.collecting.due.store(u64::MAX, Ordering::Relaxed);
+}
+
+async fn run(shared: Weak<Shared>, interval: Duration, wake: Arc<Notify>, mut closed: watch::Receiver<()>) {
+    loop {
+        // Give or take, so that the processes of a service do not collect at the same time.
+        let wait = interval.mul_f64(0.9) + jitter(interval.mul_f64(0.1));
+        let woken = async {
+            let (wake, closed) = (std::pin::pin!(wake.notified()), std::pin::pin!(closed.changed()));
+            first(wake, closed).await
+        };
+        // The sender is part of the manager and never sends: an answer means that the manager is gone.
+        if let Ok(Woken::Closed) = tokio::time::timeout(wait, woken).await {
+            return;
+        }
+        if let Err(error) = collect(&shared).await {
+            tracing::warn!(error = %error, "expired sessions not collected, trying again later");
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        shared.collecting.plan(shared.now());
+    }
+}
+
+enum Woken {
+    Due,
+    Closed,
+}
+
+async fn first(
+    mut due: std::pin::Pin<&mut impl Future>,
+    mut closed: std::pin::Pin<&mut impl Future>,
+) -> Woken {
+    std::future::poll_fn(|context| {
+        if closed.as_mut().poll(context).is_ready() {
+            return std::task::Poll::Ready(Woken::Closed);
+        }
+        due.as_mut().poll(context).map(|_| Woken::Due)
+    })
+    .await
+}
+
+/// Removes what has expired, in batches, and says how many sessions that were. It ends with the manager, also
+/// while batches are full. A batch that does not fit into its deadline is made smaller.
+pub(crate) async fn collect(shared: &Weak<Shared>) -> Result<usize> {
+    let (mut total, mut batch) = (0, BATCH);
+    loop {
+        let Some(manager) = shared.upgrade() else { return Ok(total) };
+        let begun = Instant::now();
+        let removed = operation(&manager, batch).once(manager.provider.gc(batch)).await;
+        drop(manager);
+        match removed {
+            Ok(removed) if removed < batch => {
+                total += removed;
+                observe::collected(total);
+                return Ok(total);
+            }
+            Ok(removed) => {
+                total += removed;
+                batch = (batch * 2).min(BATCH);
+            }
+            Err(error) if error.kind() == ErrorKind::Unavailable && batch > SMALLEST => {
+                batch = (batch / 4).max(SMALLEST);
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(begun.elapsed().min(PAUSE)).await;
+    }
+}
+
+/// A batch may take as long as any operation; the smallest one as long as work over everything.
+fn operation(shared: &Shared, batch: usize) -> Operation {
+    if batch > SMALLEST { shared.operation("gc", false) } else { shared.maintenance("gc") }
+}

@@ -1,0 +1,119 @@
+//! Finding the session that a client presents.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::collect;
+use crate::live::{Found, LoadState, Other, Stored};
+use crate::record::{Record, State};
+use crate::shared::{Class, Operation, Shared};
+use crate::{ErrorKind, Result, StorageId, Timestamp, Token, observe};
+
+/// What one token leads to.
+enum Lookup {
+    Live(Arc<Stored>),
+    Moved(StorageId),
+    Nothing(LoadState),
+}
+
+/// Looks up the tokens that a client presents (normally one, at most four). One round trip each.
+pub(crate) async fn find(shared: &Arc<Shared>, tokens: impl Iterator<Item = &Token>) -> Result<Found> {
+    let mut found = Found::default();
+    let operation = shared.operation("load", false);
+    for token in tokens {
+        match find_one(shared, &operation, token).await? {
+            Lookup::Live(stored) => {
+                let earlier = found.session.replace(stored);
+                found.others.extend(earlier.map(|stored| Other { id: stored.id.clone(), moved: false }));
+            }
+            Lookup::Moved(id) => {
+                found.others.push(Other { id, moved: true });
+                found.state = LoadState::Moved;
+            }
+            Lookup::Nothing(state) if found.state != LoadState::Moved => found.state = state,
+            Lookup::Nothing(_) => {}
+        }
+    }
+    if found.others.iter().any(|other| !other.moved) {
+        // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
+        let last = found.session.take().map(|stored| Other { id: stored.id.clone(), moved: false });
+        found.others.extend(last);
+        found.state = LoadState::Ambiguous;
+        observe::ambiguous(found.others.iter().filter(|other| !other.moved).count());
+    } else if found.session.is_some() {
+        found.state = LoadState::Live;
+    }
+    Ok(found)
+}
+
+async fn find_one(shared: &Arc<Shared>, operation: &Operation, token: &Token) -> Result<Lookup> {
+    let Some(class) = shared.class_of(token.expose()) else { return Ok(Lookup::Nothing(LoadState::None)) };
+    let id = shared.storage_id(token);
+    let record = match operation.call(|| shared.provider.read(&id, class.idle)).await {
+        Ok(answer) => answer.value,
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            // Reported once: with the record gone, the next request finds nothing and is quiet.
+            observe::unreadable(&id, &error);
+            if !shared.capabilities.client_side {
+                let _ = Box::pin(super::end(shared, &id, None)).await;
+            }
+            return Ok(Lookup::Nothing(LoadState::Unreadable));
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(record) = record else { return Ok(Lookup::Nothing(LoadState::Expired)) };
+    if let State::Moved(to) = &record.header.state {
+        let followed = Box::pin(follow(shared, operation, token, class, to)).await?;
+        return Ok(followed.map_or_else(
+            || {
+                observe::replaced_id_used(&id);
+                Lookup::Moved(id)
+            },
+            Lookup::Live,
+        ));
+    }
+    let now = shared.now();
+    collect::start_if_due(shared, now);
+    let Some(record) = if_alive(shared, record, class.idle, now) else {
+        return Ok(Lookup::Nothing(LoadState::Expired));
+    };
+    Ok(Lookup::Live(Arc::new(Stored { token: token.clone(), id, class, record, seen: now })))
+}
+
+/// The record, when it is a session within both deadlines.
+fn if_alive(shared: &Shared, mut record: Record, idle: Duration, now: Timestamp) -> Option<Record> {
+    if shared.capabilities.slides_on_read {
+        record.header.deadline = now.after(idle).min(record.header.absolute);
+    }
+    (record.is_live() && record.is_alive_at(now)).then_some(record)
+}
+
+/// The session that a tombstone leads to, when its id was renewed without being asked and the grace of that is not
+/// over: requests that were under way go on. One read, none where ids are not renewed.
+///
+/// An id that is used after its grace may have been stolen; where that is wanted, it ends the session.
+pub(super) async fn follow(
+    shared: &Shared,
+    operation: &Operation,
+    token: &Token,
+    class: Class,
+    to: &StorageId,
+) -> Result<Option<Arc<Stored>>> {
+    if !shared.renewal.possible {
+        return Ok(None);
+    }
+    let Some(record) = operation.call(|| shared.provider.read(to, class.idle)).await?.value else {
+        return Ok(None);
+    };
+    let now = shared.now();
+    let Some(record) = if_alive(shared, record, class.idle, now) else { return Ok(None) };
+    let Some(renewed) = record.header.renewed().filter(|renewed| renewed.with_grace) else { return Ok(None) };
+    if now < renewed.at.after(shared.renewal.grace) {
+        let (token, id) = (token.clone(), to.clone());
+        return Ok(Some(Arc::new(Stored { token, id, class, record, seen: now })));
+    }
+    if shared.renewal.ends_on_reuse {
+        super::end(shared, to, Some(record.stamp())).await?;
+    }
+    Ok(None)
+}

@@ -1,0 +1,89 @@
+//! The way through a conflict: this request's changes on top of the newer record, in a queue with the other
+//! commits of this process and with growing waits between processes.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::queue::Turn;
+use crate::live::Change;
+use crate::record::{Body, Record};
+use crate::shared::{Begun, Operation, Shared, jitter, with_deadline};
+use crate::{Error, ErrorKind, Result, StorageId, observe};
+
+#[derive(Default)]
+pub(super) struct Merging<'a> {
+    turn: Option<Turn<'a>>,
+    backoff: Backoff,
+}
+
+impl<'a> Merging<'a> {
+    /// Waits for the next attempt, and says what to build it on. `found` is what the last one met.
+    pub(super) async fn wait(
+        &mut self,
+        shared: &'a Shared,
+        operation: &Operation,
+        id: &StorageId,
+        found: Box<Record>,
+    ) -> Result<Box<Record>> {
+        observe::conflict(id);
+        let mut newest = found;
+        if self.turn.is_some() {
+            self.backoff.wait(operation.end()).await;
+            return if operation.is_over() { Err(contention(operation)) } else { Ok(newest) };
+        }
+        let progress = shared.queue.progress(id);
+        let turn = with_deadline(Begun::No, || operation.end(), shared.queue.turn(id)).await;
+        let Some(turn) = turn.filter(|_| !operation.is_over()) else {
+            // When nobody came through, that is no contention: the engine does not answer.
+            let is_stuck = progress.is_some_and(|progress| !progress.is_made());
+            return Err(if is_stuck { unanswered(operation) } else { contention(operation) });
+        };
+        newest = turn.newer_than(&newest).map_or(newest, Box::new);
+        self.turn = Some(turn);
+        Ok(newest)
+    }
+
+    /// Leaves what was stored to the next in the queue.
+    pub(super) fn stored(&mut self, record: &Record) {
+        if let Some(turn) = &mut self.turn {
+            turn.stored(record);
+        }
+    }
+}
+
+fn contention(operation: &Operation) -> Error {
+    let message = "too many concurrent changes to this session; retry the request";
+    operation.explain(Error::new(ErrorKind::Conflict, message))
+}
+
+fn unanswered(operation: &Operation) -> Error {
+    let message = "an earlier commit of this session is still waiting for the engine";
+    operation.explain(Error::new(ErrorKind::Unavailable, message))
+}
+
+/// The body of a newer record with this request's changes applied to it.
+pub(super) fn merged(shared: &Shared, newer: &Record, changes: &mut [Change]) -> Result<Body> {
+    let mut body = newer.body.clone();
+    changes.iter_mut().try_for_each(|change| change.apply(&mut body))?;
+    shared.limits.check(body.len(), body.bytes())?;
+    Ok(body)
+}
+
+/// Waits that grow, from around 1 ms to around 16 ms.
+///
+/// Only after every second conflict: a refusal brings the newest record there is, and the attempt that follows at once is
+/// ahead of those that still have to read it. After a wait that record is old, and the next attempt is there to see a newer one.
+/// Those who always waited would starve behind a writer that never does.
+#[derive(Default)]
+struct Backoff(u32);
+
+impl Backoff {
+    async fn wait(&mut self, until: Instant) {
+        self.0 += 1;
+        if self.0.is_multiple_of(2) {
+            let around = Duration::from_millis(1 << (self.0 / 2 - 1).min(4));
+            tokio::time::sleep_until((Instant::now() + jitter(around)).min(until)).await;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The record that a commit wants to store.
+
+use std::time::Duration;
+
+use crate::Timestamp;
+use crate::live::{Plan, Stored};
+use crate::record::{Body, Record, Renewed};
+use crate::shared::{Class, Shared};
+
+pub(super) struct Next {
+    pub record: Record,
+    pub class: Class,
+    pub ttl: Duration,
+    /// Whether it differs from the record that it is built on.
+    pub changed: bool,
+    /// Whether it gets a new id.
+    pub renew: bool,
+}
+
+impl Next {
+    /// The record that follows `base` with this body and plan.
+    pub(super) fn over(
+        shared: &Shared,
+        stored: &Stored,
+        base: &Record,
+        body: Body,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Self {
+        let before = base.header.owner;
+        let owner = plan.owner_after(before);
+        // A class changes only by what the request did, never because the configuration is another one today.
+        let class = match (plan.class, plan.owner) {
+            (Some(class), _) => class,
+            (None, Some(_)) => shared.classes.after(stored.class, owner.is_some()),
+            (None, None) => stored.class,
+        };
+        let due = shared.renewal_is_due(stored, now);
+        let renew = plan.regenerate || class != stored.class || due;
+        let signs_in = renew && (class != stored.class || (owner.is_some() && owner != before));
+        let new_lifetime = plan.new_lifetime || signs_in;
+        let changed = renew || new_lifetime || owner != before || body != base.body;
+        let mut header = base.header.next();
+        if new_lifetime {
+            header.absolute = now.after(shared.classes.absolute(class));
+        }
+        let ttl = class.idle.min(header.absolute.since(now));
+        header.deadline = now.after(ttl);
+        header.owner = owner;
+        if renew && shared.renews(class).is_some() {
+            header.set_renewed(Renewed {
+                at: now,
+                with_grace: due && !plan.regenerate && class == stored.class,
+            });
+        }
+        Self { record: Record::new(header, body), class, ttl, changed, renew }
+    }
+}
+
+/// The longest life that browsers give a cookie is 400 days (RFC 6265bis section 5.5): a cookie that shall last
+/// longer is issued anew, with a new id, long before that.
+const COOKIE_RENEWAL: Duration = Duration::from_secs(200 * 24 * 3_600);
+const COOKIE_LIMIT: Duration = Duration::from_secs(400 * 24 * 3_600);
+
+impl Shared {
+    /// After how long the ids of a class are renewed without being asked.
+    fn renews(&self, class: Class) -> Option<Duration> {
+        let forgotten = self.classes.absolute(class) > COOKIE_LIMIT && self.is_persistent(class);
+        let cookie = forgotten.then_some(COOKIE_RENEWAL);
+        self.renewal.every.into_iter().chain(cookie).min()
+    }
+
+    /// Whether any id is renewed without being asked.
+    pub(crate) fn renews_ids(&self) -> bool {
+        self.classes.all().any(|class| self.renews(class).is_some())
+    }
+
+    /// Whether the id has been in use for so long that it is to be renewed.
+    pub(super) fn renewal_is_due(&self, stored: &Stored, now: Timestamp) -> bool {
+        if !self.renewal.possible {
+            return false;
+        }
+        let Some(every) = self.renews(stored.class) else { return false };
+        let header = &stored.record.header;
+        let since = header.renewed().map_or(header.created, |renewed| renewed.at);
+        !self.capabilities.client_side && now.since(since) >= every
+    }
+
+    /// Whether the cookie of a class outlives the browser.
+    pub(crate) fn is_persistent(&self, class: Class) -> bool {
+        let by_cookie = || self.transport.cookie_settings().is_some_and(|cookie| cookie.persistent);
+        self.classes.persistent(class).unwrap_or_else(by_cookie)
+    }
+}

@@ -1,0 +1,236 @@
+//! The steps of a release, a save and a destroy, under the session's gate.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::detach::{Detached, detached};
+use super::replace::{Work, replace};
+use super::{create, end};
+use crate::live::{Live, LoadState, Other, Phase, State, Stored};
+use crate::provider::TOMBSTONE_TTL;
+use crate::{Error, ErrorKind, Result, observe};
+
+/// Whether a release may bring a session into being.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Create {
+    Allowed,
+    Never,
+}
+
+/// What becomes of the handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It takes no more changes: a release.
+    Close,
+    /// It goes on: a save.
+    GoOn,
+}
+
+/// A release: done at once when there is nothing to store, else under way.
+pub(crate) enum Releasing {
+    Done(Option<Result<()>>),
+    Storing(Detached<Result<()>>),
+}
+
+/// Stores what a request changed; see [`Session::release`](crate::Session::release).
+pub(crate) fn release(live: &Arc<Live>, create: Create, then: Then) -> Releasing {
+    {
+        let mut state = live.state();
+        let done = match state.phase {
+            Phase::Active if is_idle(live, &state, create) => {
+                if then == Then::Close {
+                    state.phase = Phase::Released;
+                }
+                Some(Ok(()))
+            }
+            Phase::Active | Phase::Busy => None,
+            Phase::Released => Some(match then {
+                Then::Close => Ok(()),
+                Then::GoOn => state.must_be_active("save"),
+            }),
+            Phase::Failed(_) => Some(state.phase.earlier_failure().map_or(Ok(()), Err)),
+        };
+        if done.is_some() {
+            return Releasing::Done(done);
+        }
+    }
+    Releasing::Storing(detached(release_owned(Arc::clone(live), create, then)))
+}
+
+impl Future for Releasing {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        match &mut *self {
+            // A future is not polled again after it has answered; one that is has nothing to add.
+            Self::Done(outcome) => Poll::Ready(outcome.take().unwrap_or(Ok(()))),
+            Self::Storing(work) => Pin::new(work).poll(context),
+        }
+    }
+}
+
+/// Whether a release has nothing to do, not even to move the idle deadline.
+fn is_idle(live: &Live, state: &State, create: Create) -> bool {
+    match &state.stored {
+        None => create == Create::Never || !state.is_modified(),
+        Some(stored) => !state.is_modified() && live.shared.is_fresh(stored),
+    }
+}
+
+async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()> {
+    let _turn = live.gate.lock().await;
+    let (stored, mut work) = {
+        let mut state = live.state();
+        match state.phase {
+            Phase::Active => {}
+            Phase::Failed(_) => return state.phase.earlier_failure().map_or(Ok(()), Err),
+            Phase::Busy | Phase::Released => return Ok(()),
+        }
+        if is_idle(&live, &state, create) {
+            if then == Then::Close {
+                state.phase = Phase::Released;
+            }
+            return Ok(());
+        }
+        // A tombstone was read: a session that begins now would take the place of the one that replaced it.
+        if state.stored.is_none() && state.found == LoadState::Moved {
+            state.phase = Phase::Failed(ErrorKind::Gone);
+            let message = "the session's id was replaced by another request; retry with the new one";
+            let error = Error::new(ErrorKind::Gone, message).during("release");
+            observe::not_stored(None, &error);
+            return Err(error);
+        }
+        state.phase = Phase::Busy;
+        let work = Work {
+            body: state.body.clone(),
+            changes: std::mem::take(&mut state.changes),
+            plan: std::mem::take(&mut state.plan),
+        };
+        (state.stored.clone(), work)
+    };
+    let guard = PanicGuard(&live);
+    let outcome = match stored {
+        None => {
+            let created = create::create(&live.shared, work.body, &work.plan).await;
+            if created.is_ok() {
+                Box::pin(end_others(&live)).await;
+            }
+            created
+        }
+        Some(stored) => replace(&live.shared, stored, &mut work).await,
+    };
+    std::mem::forget(guard);
+    let mut state = live.state();
+    match outcome {
+        Ok(stored) => {
+            state.phase = if then == Then::Close { Phase::Released } else { Phase::Active };
+            state.show(Some(stored));
+            Ok(())
+        }
+        Err(error) => {
+            state.phase = Phase::Failed(error.kind());
+            observe::not_stored(state.stored.as_ref().map(|stored| &stored.id), &error);
+            Err(error)
+        }
+    }
+}
+
+/// Ends the other live sessions of a client that presented several, now that it has a new one: its next request is
+/// clear. One that could not be ended makes the next request ambiguous again, and is no reason to fail this one.
+async fn end_others(live: &Live) {
+    let others: Vec<Other> = {
+        let state = live.state();
+        state.others.iter().filter(|other| !other.moved).cloned().collect()
+    };
+    for other in others {
+        match end(&live.shared, &other.id, None).await {
+            Ok(_) => live.state().others.retain(|kept| kept.id != other.id),
+            Err(error) => observe::still_ambiguous(&other.id, &error),
+        }
+    }
+}
+
+/// A panic in an `update` function or in an engine leaves the session failed, not for ever busy.
+struct PanicGuard<'a>(&'a Live);
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        self.0.state().phase = Phase::Failed(ErrorKind::Released);
+    }
+}
+
+/// Ends a session; see [`Session::destroy`](crate::Session::destroy).
+pub(crate) async fn destroy(live: &Arc<Live>) -> Result<()> {
+    detached(destroy_owned(Arc::clone(live))).await
+}
+
+async fn destroy_owned(live: Arc<Live>) -> Result<()> {
+    let _turn = live.gate.lock().await;
+    let (before, stored, others) = {
+        let mut state = live.state();
+        let before = std::mem::replace(&mut state.phase, Phase::Busy);
+        state.forget_changes();
+        (before, state.stored.clone(), state.others.clone())
+    };
+    let guard = PanicGuard(&live);
+    let mut ended = false;
+    let mut failure: Option<Error> = None;
+    if let Some(stored) = &stored {
+        match end(&live.shared, &stored.id, Some(stored.record.stamp())).await {
+            Ok(true) => ended = true,
+            Ok(false) if may_have_moved(&live, stored) => failure = Some(too_late()),
+            Ok(false) => {}
+            Err(error) => failure = Some(error),
+        }
+    }
+    for other in &others {
+        match end(&live.shared, &other.id, None).await {
+            Ok(was_there) => ended |= was_there,
+            Err(error) => failure = Some(error),
+        }
+    }
+    std::mem::forget(guard);
+    let mut state = live.state();
+    if let Some(error) = failure {
+        state.phase = Phase::Failed(error.kind());
+        return Err(error);
+    }
+    // A request that has logged its client out may begin a new session: a message for the next page.
+    state.phase = if before == Phase::Active { Phase::Active } else { Phase::Released };
+    // A session that this very request created is unknown to the client: there is no cookie to remove.
+    state.ended |= ended && (state.held.is_some() || !others.is_empty());
+    state.others.clear();
+    state.found = LoadState::None;
+    state.show(None);
+    Ok(())
+}
+
+/// Whether a session of which nothing was found may live on under another id: the handle is older than a tombstone
+/// lives.
+fn may_have_moved(live: &Live, stored: &Stored) -> bool {
+    let now = live.shared.now();
+    let over = now >= stored.record.header.absolute;
+    now >= stored.seen.after(TOMBSTONE_TTL) && !over && !live.shared.capabilities.client_side
+}
+
+fn too_late() -> Error {
+    let message =
+        "the session ended, or its id was replaced long ago: end it by its present token, or by its owner";
+    Error::new(ErrorKind::Gone, message).during("destroy")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than 1,032 bytes cost several times as much: glibc keeps smaller pieces at hand for each thread.
+    #[test]
+    fn what_a_release_is_boxed_in_is_small() {
+        fn bytes<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(bytes(release_owned) <= 1_032, "{} bytes", bytes(release_owned));
+    }
+}

@@ -1,0 +1,190 @@
+//! Storing a session over the record that was read, with the merge when others were faster.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::classify::{Ending, Meaning, classify};
+use super::merge::{Merging, merged};
+use super::next::Next;
+use super::{find, relocate, slide};
+use crate::live::{Change, Plan, Stored};
+use crate::provider::{Condition, Rename, WriteOutcome};
+use crate::record::{Body, Record, State};
+use crate::shared::{Operation, Shared};
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token};
+
+/// What a release has to do.
+pub(super) struct Work {
+    /// What the handler saw at the end: the stored body with the changes applied.
+    pub body: Body,
+    /// The changes again, to be applied to a newer body.
+    pub changes: Vec<Change>,
+    pub plan: Plan,
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.plan.is_empty()
+    }
+}
+
+/// What came of one attempt.
+pub(super) enum Attempt {
+    /// The next record is stored, under these names; it now has the engine's compare token.
+    Stored { token: Token, id: StorageId },
+    /// Others were faster: this is what they stored.
+    Superseded(Box<Record>),
+    /// There is nothing left under the session's id to write over.
+    Ended(Ending),
+}
+
+/// Stores a session over the record that was read. One write, one more for each conflict.
+pub(super) async fn replace(
+    shared: &Arc<Shared>,
+    mut stored: Arc<Stored>,
+    work: &mut Work,
+) -> Result<Arc<Stored>> {
+    if work.is_empty() {
+        return Ok(Box::pin(slide::slide(shared, stored)).await);
+    }
+    let operation = shared.operation(if work.plan.regenerate { "regenerate" } else { "release" }, true);
+    // What to build on: the record that was read or, after a refusal, the one that was found instead.
+    let mut newer: Option<Box<Record>> = None;
+    let mut merging = Merging::default();
+    loop {
+        let base = newer.as_deref().unwrap_or(&stored.record);
+        let now = shared.now();
+        must_go_on(shared, base, now).map_err(|error| operation.explain(error))?;
+        let body = match &newer {
+            None => work.body.clone(),
+            Some(newer) => {
+                merged(shared, newer, &mut work.changes).map_err(|error| operation.explain(error))?
+            }
+        };
+        let mut next = Next::over(shared, &stored, base, body, &work.plan, now);
+        let attempt = if next.changed {
+            store(shared, &operation, &stored, base, &mut next).await?
+        } else if let Some(newest) = newer {
+            return Ok(Arc::new(with_record(&stored, *newest, now)));
+        } else {
+            match Box::pin(changed_meanwhile(shared, &stored)).await? {
+                Some(attempt) => attempt,
+                None => return Ok(Box::pin(slide::slide(shared, stored)).await),
+            }
+        };
+        match attempt {
+            Attempt::Stored { token, id } => {
+                merging.stored(&next.record);
+                return Ok(Arc::new(Stored { token, id, class: next.class, record: next.record, seen: now }));
+            }
+            Attempt::Superseded(found) => {
+                newer = Some(Box::pin(merging.wait(shared, &operation, &stored.id, found)).await?);
+            }
+            Attempt::Ended(ending) => {
+                // An id that was renewed without being asked is good for a while.
+                let followed = Box::pin(follow(shared, &operation, &stored, &ending)).await?;
+                stored = followed.ok_or_else(|| ended(shared, &operation, &stored, &ending))?;
+                newer = Some(Box::new(stored.record.clone()));
+            }
+        }
+    }
+}
+
+async fn follow(
+    shared: &Shared,
+    operation: &Operation,
+    stored: &Stored,
+    ending: &Ending,
+) -> Result<Option<Arc<Stored>>> {
+    match ending {
+        Ending::Moved(to) => find::follow(shared, operation, &stored.token, stored.class, to).await,
+        Ending::Gone => Ok(None),
+    }
+}
+
+/// The same session with another record.
+pub(super) fn with_record(stored: &Stored, record: Record, seen: Timestamp) -> Stored {
+    let Stored { token, id, class, .. } = stored;
+    Stored { token: token.clone(), id: id.clone(), class: *class, record, seen }
+}
+
+/// Refuses to build on a record whose time is over.
+fn must_go_on(shared: &Shared, base: &Record, now: Timestamp) -> Result<()> {
+    if now >= base.header.absolute {
+        return Err(Error::new(ErrorKind::Expired, "its absolute deadline has passed"));
+    }
+    // No engine watches over a record that the client holds.
+    if shared.capabilities.client_side && now >= base.header.deadline {
+        return Err(Error::new(ErrorKind::Expired, "its idle deadline has passed"));
+    }
+    Ok(())
+}
+
+/// What others did meanwhile, for a request whose changes lead to what it has read: they count when somebody else
+/// wrote in between, and are not worth a write when nobody did. One read.
+async fn changed_meanwhile(shared: &Shared, stored: &Stored) -> Result<Option<Attempt>> {
+    if shared.capabilities.client_side {
+        return Ok(None);
+    }
+    let operation = shared.operation("release", false);
+    let found = operation.call(|| shared.provider.read(&stored.id, stored.class.idle)).await?.value;
+    let Some(record) = found else { return Ok(Some(Attempt::Ended(Ending::Gone))) };
+    Ok(match &record.header.state {
+        State::Moved(to) => Some(Attempt::Ended(Ending::Moved(to.clone()))),
+        State::Live if record.header.version() == stored.record.header.version() => None,
+        State::Live => Some(Attempt::Superseded(Box::new(record))),
+    })
+}
+
+/// One attempt to store the next record.
+pub(super) async fn store(
+    shared: &Shared,
+    operation: &Operation,
+    stored: &Stored,
+    base: &Record,
+    next: &mut Next,
+) -> Result<Attempt> {
+    if next.renew && !shared.capabilities.client_side {
+        return Box::pin(relocate::relocate(shared, operation, stored, base, next)).await;
+    }
+    let answer = operation.call(|| write(shared, stored, base, next)).await?;
+    let own = [next.record.header.version()];
+    let done = match classify(answer.value, &own, Some(base.header.version()), answer.repeated) {
+        Meaning::Applied { current, stored: done } => {
+            // Version and compare token are those of one record: of the newest, or of ours without a compare token
+            // when the session has moved on.
+            match current.filter(|current| current.is_live()) {
+                Some(current) => next.record = *current,
+                None => next.record.cas = done.cas,
+            }
+            done
+        }
+        Meaning::Superseded(newer) => return Ok(Attempt::Superseded(newer)),
+        Meaning::Ended(ending) => return Ok(Attempt::Ended(ending)),
+        Meaning::Unknown => return Err(operation.explain(Error::new(ErrorKind::OutcomeUnknown, ""))),
+    };
+    let (token, id) = shared.named(done.token, stored.token.clone(), stored.id.clone());
+    Ok(Attempt::Stored { token, id })
+}
+
+type Writing<'a> = Pin<Box<dyn Future<Output = Result<WriteOutcome>> + Send + 'a>>;
+
+/// The call that stores a record under the session's id. Where the client holds the record, the engine gives each
+/// write a name of its own, a rename too.
+fn write<'a>(shared: &'a Shared, stored: &'a Stored, base: &Record, next: &'a Next) -> Writing<'a> {
+    let (record, ttl, stamp) = (&next.record, next.ttl, base.stamp());
+    if !next.renew {
+        return shared.provider.write(&stored.id, record, Condition::Over(stamp), ttl);
+    }
+    Box::pin(async move {
+        let rename = Rename::new((&stored.id, stamp), (&stored.id, record, ttl), record);
+        shared.provider.rename(&rename).await
+    })
+}
+
+/// The error of a request whose session is over.
+fn ended(shared: &Shared, operation: &Operation, stored: &Stored, ending: &Ending) -> Error {
+    let expired = *ending == Ending::Gone && shared.now() >= stored.record.header.deadline;
+    let kind = if expired { ErrorKind::Expired } else { ErrorKind::Gone };
+    operation.explain(Error::new(kind, ""))
+}

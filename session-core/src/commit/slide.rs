@@ -1,0 +1,86 @@
+//! Moving the idle deadline of a session that did not change, and renewing its id, when that is due.
+//!
+//! Nothing here fails a request: it only read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::next::Next;
+use super::replace::{Attempt, store, with_record};
+use crate::live::{Plan, Stored};
+use crate::shared::{Class, Shared};
+use crate::{Result, Timestamp, observe};
+
+impl Shared {
+    /// Whether a request that only reads has nothing to do at its end.
+    pub(super) fn is_fresh(&self, stored: &Stored) -> bool {
+        // The common case needs no look at the clock.
+        if self.capabilities.slides_on_read && !self.renewal.possible {
+            return true;
+        }
+        let now = self.now();
+        !self.must_touch(stored, now) && !self.renewal_is_due(stored, now)
+    }
+
+    /// Whether the idle deadline has stayed where it is for long enough to be moved by a write.
+    fn must_touch(&self, stored: &Stored, now: Timestamp) -> bool {
+        if self.capabilities.slides_on_read {
+            return false;
+        }
+        let Class { idle, .. } = stored.class;
+        let header = &stored.record.header;
+        let target = now.after(idle).min(header.absolute);
+        target.since(header.deadline) >= self.touch_after(idle)
+    }
+}
+
+/// Moves the idle deadline by a touch or, where the client holds the record, by issuing it again; renews the id when
+/// that is due. At most one call, at most once per `touch_after`.
+pub(super) async fn slide(shared: &Arc<Shared>, stored: Arc<Stored>) -> Arc<Stored> {
+    let now = shared.now();
+    let header = &stored.record.header;
+    let is_over = now >= header.absolute || (shared.capabilities.client_side && now >= header.deadline);
+    let renew = shared.renewal_is_due(&stored, now);
+    if is_over || !(renew || shared.must_touch(&stored, now)) {
+        return stored;
+    }
+    let moved = if renew || shared.capabilities.client_side {
+        reissue(shared, &stored, now).await
+    } else {
+        touch(shared, &stored, now).await
+    };
+    match moved {
+        Ok(Some(moved)) => Arc::new(moved),
+        Ok(None) => stored,
+        Err(error) => {
+            observe::not_touched(&stored.id, &error);
+            stored
+        }
+    }
+}
+
+async fn touch(shared: &Shared, stored: &Stored, now: Timestamp) -> Result<Option<Stored>> {
+    let base = &stored.record;
+    let ttl: Duration = stored.class.idle.min(base.header.absolute.since(now));
+    let operation = shared.operation("touch", false);
+    let touched = operation.call(|| shared.provider.touch(&stored.id, base, ttl)).await?.value;
+    Ok(touched.then(|| {
+        let mut record = base.clone();
+        record.header.deadline = now.after(ttl);
+        with_record(stored, record, now)
+    }))
+}
+
+/// Stores the same body again: under a new id, or in a new token.
+async fn reissue(shared: &Shared, stored: &Stored, now: Timestamp) -> Result<Option<Stored>> {
+    let base = &stored.record;
+    let operation = shared.operation("touch", true);
+    let mut next = Next::over(shared, stored, base, base.body.clone(), &Plan::default(), now);
+    match store(shared, &operation, stored, base, &mut next).await? {
+        Attempt::Stored { token, id } => {
+            Ok(Some(Stored { token, id, class: next.class, record: next.record, seen: now }))
+        }
+        // Others are at work on the session, and one of the next requests finds it due again.
+        Attempt::Superseded(_) | Attempt::Ended(_) => Ok(None),
+    }
+}

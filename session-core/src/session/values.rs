@@ -1,0 +1,290 @@
+//! Reading and changing values.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{AnyKey, ReadKey, Session, WriteKey};
+use crate::live::{Change, State};
+use crate::record::Value;
+use crate::{Error, ErrorKind, Result};
+
+impl Session {
+    /// The value under a key, `None` when there is none. Shows this request's own changes, and after the release
+    /// what was committed.
+    ///
+    /// [`Codec`](ErrorKind::Codec), with the name of the key, when the stored value is not a `T`;
+    /// [`get_or_default`](Self::get_or_default) and [`get_or_remove`](Self::get_or_remove) go on without it.
+    ///
+    /// ```
+    /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
+    /// let visits: Option<u32> = session.get("visits")?;
+    /// let again = session.get::<u32>("visits")?;
+    /// # let _ = (visits, again); Ok(()) }
+    /// ```
+    pub fn get<T: DeserializeOwned>(&self, key: impl ReadKey<T>) -> Result<Option<T>> {
+        let Some(value) = self.value(key.name()) else { return Ok(None) };
+        value.decode().map(Some).map_err(|error| unreadable("get", key.name(), error))
+    }
+
+    /// The value under a key, or the type's default when there is none or it cannot be read as a `T` (which is
+    /// reported as a `warn` event). Changes nothing.
+    pub fn get_or_default<T: DeserializeOwned + Default>(&self, key: impl ReadKey<T>) -> T {
+        self.readable(key.name()).unwrap_or_default()
+    }
+
+    /// The value under a key. One that cannot be read as a `T`, such as one of a type of yesterday, is deleted and
+    /// reported as a `warn` event, and the answer is `None`.
+    ///
+    /// [`Released`](ErrorKind::Released) when it must be deleted and the session was released.
+    pub fn get_or_remove<T: DeserializeOwned>(&self, key: impl ReadKey<T>) -> Result<Option<T>> {
+        let found = self.readable(key.name());
+        if found.is_none() && self.value(key.name()).is_some() {
+            self.delete_key(key.name())?;
+        }
+        Ok(found)
+    }
+
+    /// All keys and values that can be read as a `T`, in the order of the keys; for maps of one type.
+    ///
+    /// [`Codec`](ErrorKind::Codec), with the name of the key, when one of them is not a `T`.
+    pub fn entries<T: DeserializeOwned>(&self) -> Result<Vec<(String, T)>> {
+        let body = self.body();
+        let decoded = body.iter().map(|(key, value)| {
+            let value = value.decode().map_err(|error| unreadable("entries", key, error))?;
+            Ok((key.to_owned(), value))
+        });
+        decoded.collect()
+    }
+
+    /// Sets the value under a key.
+    ///
+    /// When two requests `get` and then `set` one key at the same time, the last one to be released wins: what
+    /// is computed from the old value belongs into [`update`](Self::update).
+    ///
+    /// [`TooLarge`](ErrorKind::TooLarge) when the session then has more keys or bytes than allowed (it stays as it
+    /// was), [`Codec`](ErrorKind::Codec) when the value cannot be encoded, [`Released`](ErrorKind::Released) after
+    /// the release.
+    #[doc(alias = "insert")]
+    pub fn set<V: Serialize + ?Sized>(&self, key: impl WriteKey<V>, value: &V) -> Result<()> {
+        let value = Value::encode(value).map_err(|error| unreadable("set", key.name(), error))?;
+        self.set_value(key.name(), value)
+    }
+
+    /// Changes the value under a key by a function of the old one, and returns the new value *as of now*.
+    ///
+    /// The function runs again on the newer value when another request changed the session meanwhile, so that N
+    /// increments count N; it should have no side effects. What was committed is what
+    /// [`get`](Self::get) shows after [`release`](Self::release).
+    ///
+    /// [`Codec`](ErrorKind::Codec), with the name of the key, when the stored value is not a `T`; see
+    /// [`update_or_replace`](Self::update_or_replace).
+    ///
+    /// ```
+    /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
+    /// session.update("visits", |visits: Option<u64>| visits.unwrap_or(0) + 1)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn update<T, F>(&self, key: impl ReadKey<T>, mut function: F) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> T + Send + 'static,
+    {
+        self.change(key.name(), "update", Mismatch::Fails, move |old| Ok(function(old)))
+    }
+
+    /// As [`update`](Self::update), but a stored value that is not a `T` counts as none and is replaced.
+    pub fn update_or_replace<T, F>(&self, key: impl ReadKey<T>, mut function: F) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> T + Send + 'static,
+    {
+        self.change(key.name(), "update", Mismatch::IsNone, move |old| Ok(function(old)))
+    }
+
+    /// As [`update`](Self::update), with a function that can refuse: its error is returned and nothing is changed.
+    ///
+    /// When it refuses the newer value with which it runs again, the release is a
+    /// [`Conflict`](ErrorKind::Conflict) with the function's error as its source.
+    ///
+    /// ```
+    /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
+    /// use session_core::{Error, ErrorKind};
+    ///
+    /// session.try_update("credit", |credit: Option<u32>| {
+    ///     let left = credit.unwrap_or(0).checked_sub(5);
+    ///     left.ok_or_else(|| Error::new(ErrorKind::Conflict, "not enough credit"))
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    pub fn try_update<T, E, F>(&self, key: impl ReadKey<T>, function: F) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
+        F: FnMut(Option<T>) -> Result<T, E> + Send + 'static,
+    {
+        self.change(key.name(), "try_update", Mismatch::Fails, function)
+    }
+
+    /// Removes the value under a key and returns it. Of two requests that take one value at the same time only
+    /// one can be released, the other's release is [`Conflict`](ErrorKind::Conflict): right for one-time values.
+    ///
+    /// [`Codec`](ErrorKind::Codec), with the name of the key, when the stored value is not a `T`; it then stays.
+    pub fn take<T: DeserializeOwned>(&self, key: impl ReadKey<T>) -> Result<Option<T>> {
+        loop {
+            let Some(value) = self.value(key.name()) else {
+                return self.0.state().must_be_active("take").map(|()| None);
+            };
+            // Decoded without the lock: a `Deserialize` may look at the session.
+            let decoded = value.decode().map_err(|error| unreadable("take", key.name(), error))?;
+            let mut state = self.0.state();
+            state.must_be_active("take")?;
+            if state.body.get(key.name()) == Some(&value) {
+                state.body.remove(key.name());
+                state.note(|| Change::Take(key.name().into(), value));
+                return Ok(Some(decoded));
+            }
+        }
+    }
+
+    /// Removes the value under a key and returns it; the last one to be released wins. Use [`take`](Self::take) for
+    /// what only one request may get. A value that cannot be read as a `T` is removed and reported as a `warn`
+    /// event, and the answer is `None`.
+    pub fn remove<T: DeserializeOwned>(&self, key: impl ReadKey<T>) -> Result<Option<T>> {
+        let found = self.readable(key.name());
+        self.delete_key(key.name())?;
+        Ok(found)
+    }
+
+    /// Deletes a key, and says whether it was there.
+    pub fn delete(&self, key: impl AnyKey) -> Result<bool> {
+        self.delete_key(key.name())
+    }
+
+    /// Deletes every key; the session itself goes on. See [`destroy`](Self::destroy) for a logout.
+    #[doc(alias = "clear")]
+    pub fn flush(&self) -> Result<()> {
+        let mut state = self.0.state();
+        state.must_be_active("flush")?;
+        state.body.clear();
+        state.note(|| Change::Flush);
+        Ok(())
+    }
+
+    /// The keys, sorted.
+    pub fn keys(&self) -> Vec<String> {
+        self.0.state().body.iter().map(|(key, _)| key.to_owned()).collect()
+    }
+
+    /// Whether there is a value under the key.
+    pub fn contains(&self, key: impl AnyKey) -> bool {
+        self.0.state().body.get(key.name()).is_some()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.0.state().body.is_empty()
+    }
+
+    pub(crate) fn value(&self, key: &str) -> Option<Value> {
+        self.0.state().body.get(key).cloned()
+    }
+
+    /// The value under a key, when it can be read as a `T`; reported when it cannot.
+    fn readable<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let decoded = self.value(key)?.decode();
+        decoded.map_err(|error| crate::observe::unreadable_value(key, &error)).ok()
+    }
+
+    fn delete_key(&self, key: &str) -> Result<bool> {
+        let mut state = self.0.state();
+        state.must_be_active("delete")?;
+        let found = state.body.remove(key);
+        state.note(|| Change::Delete(key.into()));
+        Ok(found)
+    }
+
+    pub(crate) fn set_value(&self, key: &str, value: Value) -> Result<()> {
+        let mut state = self.0.state();
+        state.must_be_active("set")?;
+        self.insert(&mut state, key, value.clone(), "set")?;
+        state.note(|| Change::Set(key.into(), value));
+        Ok(())
+    }
+
+    /// Changes a value by a function, now, and notes it, so that it runs again on a newer record.
+    fn change<T, E, F>(
+        &self,
+        key: &str,
+        operation: &'static str,
+        mismatch: Mismatch,
+        mut function: F,
+    ) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
+        F: FnMut(Option<T>) -> Result<T, E> + Send + 'static,
+    {
+        let failed = move |key: &str, error| unreadable(operation, key, error);
+        // The function runs without the lock: it may look at the session.
+        let (mut state, new) = loop {
+            let old = {
+                let state = self.0.state();
+                state.must_be_active(operation)?;
+                state.body.get(key).cloned()
+            };
+            let decoded = mismatch.read(old.as_ref()).map_err(|error| failed(key, error))?;
+            let new = function(decoded)?;
+            let value = Value::encode(&new).map_err(|error| failed(key, error))?;
+            let mut state = self.0.state();
+            state.must_be_active(operation)?;
+            if state.body.get(key) == old.as_ref() {
+                self.insert(&mut state, key, value, operation)?;
+                break (state, new);
+            }
+        };
+        state.note(|| {
+            let again = move |old: Option<&Value>| {
+                let refused = |error: E| {
+                    let message = "the function of `try_update` refused the newer value";
+                    Error::new(ErrorKind::Conflict, message).with_source(error)
+                };
+                Value::encode(&function(mismatch.read(old)?).map_err(refused)?)
+            };
+            Change::Update(key.into(), Box::new(again))
+        });
+        Ok(new)
+    }
+
+    /// Puts a value into what the handler sees, unless the session would become too large.
+    fn insert(&self, state: &mut State, key: &str, value: Value, operation: &'static str) -> Result<()> {
+        let old = state.body.get(key);
+        let keys = state.body.len() + usize::from(old.is_none());
+        let replaced = old.map_or(0, |old| key.len() + old.as_encoded().len());
+        let bytes = state.body.bytes() - replaced + key.len() + value.as_encoded().len();
+        self.0.shared.limits.check(keys, bytes).map_err(|error| error.during(operation))?;
+        state.body.insert(key, value);
+        Ok(())
+    }
+}
+
+/// What becomes of a stored value that is not of the type that is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Mismatch {
+    Fails,
+    IsNone,
+}
+
+impl Mismatch {
+    fn read<T: DeserializeOwned>(self, value: Option<&Value>) -> Result<Option<T>> {
+        match (value.map(Value::decode), self) {
+            (Some(Err(_)), Self::IsNone) => Ok(None),
+            (decoded, _) => decoded.transpose(),
+        }
+    }
+}
+
+/// An error of the codec, with the key that it is about.
+fn unreadable(operation: &'static str, key: &str, error: Error) -> Error {
+    let message = format!("key `{}`: {}", key.escape_debug(), error.message());
+    Error::new(error.kind(), message).during(operation).with_source(error)
+}
