@@ -8,6 +8,11 @@ use super::host;
 use crate::{Error, Result};
 
 /// Whether the cookie is written with `Secure`, which makes browsers send it over TLS only.
+///
+/// Over plain HTTP browsers drop a cookie with `Secure`, so that every visit is the first, except on their own machine
+/// (`http://localhost`, `http://127.0.0.1`, `http://[::1]`). To try a service from another machine without TLS, say
+/// [`Never`](Self::Never) and give the cookie a name without a prefix
+/// ([`CookieSettings::named`](super::CookieSettings::named)). The event `secure_cookie_over_plain_http` says when it happens.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SecureMode {

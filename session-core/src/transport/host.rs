@@ -27,10 +27,7 @@ pub(super) fn is_loopback(host: &[u8]) -> bool {
 /// Whether `name` is the domain or lies in it, which browsers ask of a cookie's domain (RFC 6265 section 5.1.3).
 pub(super) fn is_within(name: &str, domain: &str) -> bool {
     let Some(start) = name.len().checked_sub(domain.len()) else { return false };
-    let (before, end) = match (name.get(..start), name.get(start..)) {
-        (Some(before), Some(end)) => (before, end),
-        _ => return false,
-    };
+    let Some((before, end)) = name.split_at_checked(start) else { return false };
     end.eq_ignore_ascii_case(domain) && (before.is_empty() || before.ends_with('.') && !is_address(name))
 }
 

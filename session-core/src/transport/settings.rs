@@ -65,6 +65,7 @@ impl Priority {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of its own")]
 pub struct CookieSettings {
     /// The name. `__Host-` and `__Secure-` in front make browsers enforce what the prefix promises.
     pub name: String,
