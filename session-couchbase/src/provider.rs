@@ -169,9 +169,9 @@ impl Provider for CouchbaseProvider {
                             return Ok(DestroyOutcome::Refused(Box::new(current)));
                         }
                     }
-                    (Err(error), Some(_)) => return Err(error),
-                    // Nobody can read it, so nobody knows its stamp: it goes.
-                    (Err(_), None) => {}
+                    // A damaged record has no stamp. One that a newer version wrote after this process had read the
+                    // session is still the session that is to end.
+                    (Err(_), _) => {}
                 }
             }
             match document.remove(cas).await? {
