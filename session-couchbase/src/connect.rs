@@ -22,6 +22,9 @@ use crate::{CouchbaseConfig, ENGINE, errors};
 /// A key that no session has: its id would be empty.
 const NOBODY: &str = "session";
 
+/// A connect timeout that is longer than this means "wait as long as it takes". The SDK adds it to the present time.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A connected cluster, and the collection in it. The collection works for as long as the cluster is kept.
 pub(crate) struct Connected {
     pub(crate) collection: Collection,
@@ -54,13 +57,14 @@ async fn rehearse(config: CouchbaseConfig) -> Result<()> {
 }
 
 async fn open(config: &CouchbaseConfig) -> Result<Connected> {
-    let end = Instant::now() + config.connect_timeout;
+    let connect_timeout = config.connect_timeout.min(LONGEST);
+    let end = Instant::now() + connect_timeout;
     let login = PasswordAuthenticator::new(config.user.as_str(), config.password.expose());
     let options = ClusterOptions::new(login.into())
         .kv_options(
             KvOptions::new()
                 .num_connections(config.connections)
-                .connect_timeout(config.connect_timeout)
+                .connect_timeout(connect_timeout)
                 // How long it rests after a failure: short, so that a server that is back is used again at once.
                 .connect_throttle_timeout(Duration::from_millis(500)),
         )
@@ -69,13 +73,13 @@ async fn open(config: &CouchbaseConfig) -> Result<Connected> {
 
     let cluster = within(end, Box::pin(Cluster::connect(config.connection_string(), options))).await;
     let cluster = match cluster {
-        Some(cluster) => cluster.map_err(|error| errors::explain(error.kind(), false))?,
+        Some(cluster) => cluster.map_err(|error| errors::explain_connecting(error.kind()))?,
         None => return Err(refused(config, "check the user and the password").await),
     };
     let bucket = cluster.bucket(config.bucket.as_str());
     let key_value = WaitUntilReadyOptions::new().service_types(vec![ServiceType::KV]);
     match within(end, Box::pin(bucket.wait_until_ready(key_value))).await {
-        Some(ready) => ready.map_err(|error| errors::explain(error.kind(), false))?,
+        Some(ready) => ready.map_err(|error| errors::explain_connecting(error.kind()))?,
         None => {
             return Err(refused(config, "check that the bucket exists and that the user may use it").await);
         }
@@ -84,7 +88,7 @@ async fn open(config: &CouchbaseConfig) -> Result<Connected> {
     let found = within(end, Box::pin(collection.get(NOBODY, None))).await;
     match found.map(|found| found.map_err(|error| error.kind().clone())) {
         Some(Ok(_) | Err(Sdk::DocumentNotFound)) => Ok(Connected { collection, _cluster: cluster }),
-        Some(Err(kind)) => Err(errors::explain(&kind, false)),
+        Some(Err(kind)) => Err(errors::explain_connecting(&kind)),
         None => Err(refused(config, "check that the scope and the collection exist").await),
     }
 }

@@ -132,13 +132,12 @@ impl Provider for CouchbaseProvider {
             let now = self.clock.now();
             if seen.cas == 0 || !seen.is_alive_at(now) {
                 match document.look().await? {
-                    Some(current)
-                        if current.header.deadline >= now.after(ttl.saturating_sub(CLOSE_ENOUGH)) =>
-                    {
-                        return Ok(current.is_live());
-                    }
                     Some(current) if current.is_live() => seen = current,
                     _ => return Ok(false),
+                }
+                let wanted = now.after(ttl.saturating_sub(CLOSE_ENOUGH)).min(seen.header.absolute);
+                if seen.header.deadline >= wanted {
+                    return Ok(true);
                 }
             }
             let ttl = ttl.min(seen.header.absolute.since(now));

@@ -116,6 +116,7 @@ impl Provider for MemcacheProvider {
             .expiry_granularity(Duration::from_secs(1))
             .enumerable(false)
             .durability(Durability::Process)
+            .evicts(true)
             .max_record_bytes(self.item_max - ITEM_OVERHEAD - self.prefix.len() - HASHED_ID)
     }
 

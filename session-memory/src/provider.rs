@@ -110,7 +110,11 @@ impl Provider for MemoryProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().slides_on_read(true).time_source(TimeSource::Core).durability(Durability::Process)
+        Capabilities::new()
+            .slides_on_read(true)
+            .time_source(TimeSource::Core)
+            .durability(Durability::Process)
+            .evicts(self.store.evicts())
     }
 
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {

@@ -126,6 +126,11 @@ impl Store {
         self.max
     }
 
+    /// Whether a session may be ended to make room for another one.
+    pub(crate) fn evicts(&self) -> bool {
+        self.eviction != Eviction::Refuse
+    }
+
     pub(crate) fn sessions(&self) -> usize {
         self.sessions.load(Relaxed)
     }
