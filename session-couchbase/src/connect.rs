@@ -1,6 +1,8 @@
 //! Getting in: the SDK tries for ever and says nothing, so each step has an end here, and a failure a reason.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use couchbase::authenticator::PasswordAuthenticator;
@@ -19,8 +21,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::link::Boxed;
 use crate::{CouchbaseConfig, ENGINE, errors};
 
-/// A key that no session has: its id would be empty.
-const NOBODY: &str = "session";
+/// Keys that no session has, since an id is longer, on several nodes: one of those may be down.
+const NOBODY: [&str; 8] =
+    ["nobody-0", "nobody-1", "nobody-2", "nobody-3", "nobody-4", "nobody-5", "nobody-6", "nobody-7"];
+
+/// How long the nodes that have not answered yet are waited for when another one has.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// A connect timeout that is longer than this means "wait as long as it takes". The SDK adds it to the present time.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -78,19 +84,63 @@ async fn open(config: &CouchbaseConfig) -> Result<Connected> {
     };
     let bucket = cluster.bucket(config.bucket.as_str());
     let key_value = WaitUntilReadyOptions::new().service_types(vec![ServiceType::KV]);
-    match within(end, Box::pin(bucket.wait_until_ready(key_value))).await {
-        Some(ready) => ready.map_err(|error| errors::explain_connecting(error.kind()))?,
-        None => {
+    let collection = bucket.scope(config.scope.as_str()).collection(config.collection.as_str());
+    let ask = |key| -> Boxed<'_, Result<(), Sdk>> {
+        let answer = collection.get(key, None);
+        Box::pin(async { answer.await.map(drop).map_err(|error| error.kind().clone()) })
+    };
+    // The SDK calls a bucket ready when all of its nodes answer. With one of them down the others can be used, so what
+    // counts is an answer; the other nodes get a moment.
+    let mut ready: Boxed<'_, _> = Box::pin(bucket.wait_until_ready(key_value));
+    let mut readiness = None;
+    let mut answers: Boxed<'_, _> = Box::pin(first_answer(NOBODY.map(ask)));
+    let answer = poll_fn(|context| {
+        if readiness.is_none()
+            && let Poll::Ready(result) = ready.as_mut().poll(context)
+        {
+            readiness = Some(result);
+        }
+        answers.as_mut().poll(context)
+    });
+    match (within(end, Box::pin(answer)).await, &readiness) {
+        (Some(Ok(()) | Err(Sdk::DocumentNotFound)), _) => {}
+        (Some(Err(kind)), _) => return Err(errors::explain_connecting(&kind)),
+        (None, None) => {
             return Err(refused(config, "check that the bucket exists and that the user may use it").await);
         }
+        (None, Some(Err(error))) => return Err(errors::explain_connecting(error.kind())),
+        (None, Some(Ok(()))) => {
+            return Err(refused(config, "check that the scope and the collection exist").await);
+        }
     }
-    let collection = bucket.scope(config.scope.as_str()).collection(config.collection.as_str());
-    let found = within(end, Box::pin(collection.get(NOBODY, None))).await;
-    match found.map(|found| found.map_err(|error| error.kind().clone())) {
-        Some(Ok(_) | Err(Sdk::DocumentNotFound)) => Ok(Connected { collection, _cluster: cluster }),
-        Some(Err(kind)) => Err(errors::explain_connecting(&kind)),
-        None => Err(refused(config, "check that the scope and the collection exist").await),
+    if readiness.is_none() && timeout_at(end.min(Instant::now() + MOMENT), ready).await.is_err() {
+        tracing::warn!(engine = ENGINE, "connected, and not to all nodes: some do not answer");
     }
+    drop(answers);
+    Ok(Connected { collection, _cluster: cluster })
+}
+
+/// The first answer of a server. That one could not be asked, or not in time, counts when all say so.
+async fn first_answer<const N: usize>(questions: [Boxed<'_, Result<(), Sdk>>; N]) -> Result<(), Sdk> {
+    let mut open: Vec<_> = questions.into();
+    poll_fn(|context| {
+        let mut failure = None;
+        for number in (0..open.len()).rev() {
+            match open[number].as_mut().poll(context) {
+                Poll::Pending => {}
+                Poll::Ready(Err(kind)) if errors::explain(&kind, false).kind() == ErrorKind::Unavailable => {
+                    drop(open.swap_remove(number));
+                    failure = Some(kind);
+                }
+                Poll::Ready(answer) => return Poll::Ready(answer),
+            }
+        }
+        match failure {
+            Some(kind) if open.is_empty() => Poll::Ready(Err(kind)),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// The SDK's answer, or `None` when it is still trying.
