@@ -1,5 +1,6 @@
 //! Where the cluster is, who we are there, and where the sessions lie: the seeds' string, a URL, or a builder.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub enum Durability {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CouchbaseConfig {
     pub(crate) tls: bool,
+    pub(crate) tls_ca: Option<PathBuf>,
     /// `host` or `host:port` each; the port is the key-value service's.
     pub(crate) hosts: Vec<String>,
     pub(crate) network: Option<String>,
@@ -78,6 +80,7 @@ impl CouchbaseConfig {
         }
         Ok(Self {
             tls,
+            tls_ca: None,
             hosts,
             network: None,
             user: user.to_owned(),
@@ -97,6 +100,19 @@ impl CouchbaseConfig {
     pub fn collection(mut self, scope: &str, collection: &str) -> Result<Self> {
         self.scope = name("scope", scope)?;
         self.collection = name("collection", collection)?;
+        Ok(self)
+    }
+
+    /// A file of certificates (PEM) whose signatures are trusted besides those that the system trusts: that of the cluster's
+    /// own authority, which its console shows under "Security". Read when connecting.
+    ///
+    /// [`Config`](session_core::ErrorKind::Config) when the hosts are not reached with TLS (`couchbases://`).
+    pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> Result<Self> {
+        let file = file.into();
+        if !self.tls || file.as_os_str().is_empty() {
+            return Err(wrong("`tls_ca` names a file of certificates, and belongs to `couchbases://`"));
+        }
+        self.tls_ca = Some(file);
         Ok(self)
     }
 
@@ -182,8 +198,10 @@ impl CouchbaseConfig {
             "connect_timeout" => self.connect_timeout(duration(value)?),
             "connections" => self.connections(value.parse().unwrap_or(0)),
             "network" => self.network(value),
+            "tls_ca" => self.tls_ca(value),
             _ => Err(wrong(
-                "an option is none of `scope`, `collection`, `durability`, `prefix`, `timeout`, `connect_timeout`, `connections` and `network`",
+                "an option is none of `scope`, `collection`, `durability`, `prefix`, `timeout`, `connect_timeout`, `connections`, \
+                 `network` and `tls_ca`",
             )),
         }
     }

@@ -9,10 +9,12 @@ use couchbase::authenticator::PasswordAuthenticator;
 use couchbase::cluster::Cluster;
 use couchbase::collection::Collection;
 use couchbase::error::ErrorKind as Sdk;
-use couchbase::options::cluster_options::{ClusterOptions, KvOptions, OrphanReporterOptions};
+use couchbase::options::cluster_options::{ClusterOptions, KvOptions, OrphanReporterOptions, TlsOptions};
 use couchbase::options::diagnostic_options::WaitUntilReadyOptions;
 use couchbase::retry::{RetryAction, RetryReason, RetryRequest, RetryStrategy};
 use couchbase::service_type::ServiceType;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use session_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -42,27 +44,47 @@ pub(crate) struct Connected {
 /// First on a runtime of its own, which is thrown away: where there is no such bucket, the SDK leaves a task behind that
 /// asks for it for ever, and only the end of its runtime ends it.
 pub(crate) async fn connect(config: &CouchbaseConfig) -> Result<Connected> {
-    rehearse(CouchbaseConfig { connections: 1, ..config.clone() }).await?;
-    open(config).await
+    let tls = rehearse(CouchbaseConfig { connections: 1, ..config.clone() }).await?;
+    open(config, tls).await
 }
 
-async fn rehearse(config: CouchbaseConfig) -> Result<()> {
+/// Gives what is needed for TLS, which is read from files there.
+async fn rehearse(config: CouchbaseConfig) -> Result<Option<TlsOptions>> {
     let (answer, heard) = tokio::sync::oneshot::channel();
     let failed = |error: std::io::Error| unavailable("no thread to connect on").with_source(error);
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let result = runtime.map_err(failed).map(|runtime| {
-            let result = runtime.block_on(open(&config)).map(drop);
+        let result = runtime.map_err(failed).and_then(|runtime| {
+            let tls = authorities(&config)?;
+            let result = runtime.block_on(open(&config, tls.clone())).map(|_| tls);
             runtime.shutdown_background();
             result
         });
-        let _ = answer.send(result.and_then(|result| result));
+        let _ = answer.send(result);
     };
     std::thread::Builder::new().name("session-couchbase".to_owned()).spawn(work).map_err(failed)?;
     heard.await.unwrap_or_else(|_| Err(unavailable("connecting was given up")))
 }
 
-async fn open(config: &CouchbaseConfig) -> Result<Connected> {
+/// Whose certificates are trusted besides those that the system trusts.
+fn authorities(config: &CouchbaseConfig) -> Result<Option<TlsOptions>> {
+    let Some(file) = &config.tls_ca else { return Ok(None) };
+    let unusable = |why: String| {
+        Error::config(format!(
+            "the file of `tls_ca` {why}: give the certificate of the cluster's authority, as PEM"
+        ))
+        .in_engine(ENGINE)
+        .during("connect")
+    };
+    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(unusable("holds no certificate".to_owned())),
+        Ok(certificates) => Ok(Some(TlsOptions::new().add_ca_certificates(certificates))),
+        Err(error) => Err(unusable(format!("cannot be read ({error})"))),
+    }
+}
+
+async fn open(config: &CouchbaseConfig, tls: Option<TlsOptions>) -> Result<Connected> {
     let connect_timeout = config.connect_timeout.min(LONGEST);
     let end = Instant::now() + connect_timeout;
     let login = PasswordAuthenticator::new(config.user.as_str(), config.password.expose());
@@ -76,6 +98,10 @@ async fn open(config: &CouchbaseConfig) -> Result<Connected> {
         )
         .orphan_reporter_options(OrphanReporterOptions::new().enabled(false))
         .default_retry_strategy(Arc::new(Patience));
+    let options = match tls {
+        Some(tls) => options.tls_options(tls),
+        None => options,
+    };
 
     let cluster = within(end, Box::pin(Cluster::connect(config.connection_string(), options))).await;
     let cluster = match cluster {
@@ -163,7 +189,8 @@ async fn refused(config: &CouchbaseConfig, reason: &str) -> Error {
         }
     }
     unavailable(if config.tls {
-        "nobody let us in in time: the servers are down, or the certificate, user, password or bucket is wrong"
+        "nobody let us in in time: the servers are down, their certificate is not trusted (`tls_ca`) or is for other names \
+         than the cluster's own, or the user, password or bucket is wrong"
     } else {
         "no server answers at the key-value port of the hosts that are named"
     })

@@ -60,7 +60,7 @@ public class Launcher {
     private void run(int httpPort, int controlPort) throws Exception {
         BucketConfiguration bucket = new BucketConfiguration();
         bucket.name = "session";
-        bucket.password = "";
+        bucket.password = "session";
         bucket.type = Bucket.BucketType.COUCHBASE;
         bucket.hostname = "127.0.0.1";
         bucket.bucketStartPort = port;
@@ -135,8 +135,9 @@ public class Launcher {
         for (Map.Entry<Integer, Integer> port : advertised.entrySet()) {
             map = map.replaceAll("\\b" + port.getKey() + "\\b", String.valueOf(port.getValue()));
         }
-        // The SDK tells nodes apart by their host and the port of the console, which the mock has only one of.
-        return map.replaceAll("\"mgmt\":\\d+([^{}]*\"kv\":(\\d+))", "\"mgmt\":$2$1");
+        // The SDK tells nodes apart by their host and the port of the console, which the mock has only one of. A port for
+        // TLS it has none of: a proxy that speaks TLS is advertised by the same number.
+        return map.replaceAll("\"mgmt\":\\d+([^{}]*\"kv\":(\\d+))", "\"mgmt\":$2$1,\"kvSSL\":$2,\"mgmtSSL\":$2");
     }
 
     private synchronized boolean denied() {

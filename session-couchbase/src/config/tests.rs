@@ -108,6 +108,8 @@ fn a_wrong_string_says_what_is_wrong_and_shows_no_password() {
         ("couchbase://b:hunter2@db1/b?connections=0", "connections"),
         ("couchbase://b:hunter2@db1/b?prefix=a b", "prefix"),
         ("couchbase://b:hunter2@db1/b?kv_timeout=5s", "none of `scope`"),
+        ("couchbase://b:hunter2@db1/b?tls_ca=/etc/ca.pem", "tls_ca"),
+        ("couchbases://b:hunter2@db1/b?tls_ca=", "tls_ca"),
         ("couchbase://b:hunter2?hunter2@db1/b", "%3F"),
         ("couchbase://b:hunter2@db1/b?prefix=a@b", "%40"),
         ("couchbase://b@db1/b", "user or the password"),
