@@ -111,7 +111,8 @@ impl CookieProvider {
             return Ok(None);
         }
         let Some(held) = self.open(id)? else { return Ok(None) };
-        if held.body != record.body || held.header.owner != record.header.owner {
+        let (old, new) = (&held.header, &record.header);
+        if held.body != record.body || old.owner != new.owner || old.absolute != new.absolute {
             return Ok(None);
         }
         // As the manager's default `touch_after`, of the time that counts here.
@@ -270,7 +271,7 @@ mod tests {
         let provider = CookieProvider::builder().key(key).build().unwrap();
         provider.bind("2:id0:").unwrap();
         for (bytes, kind) in
-            [(&b"SSN\x02 from the future"[..], ErrorKind::Unsupported), (b"damaged", ErrorKind::Corrupt)]
+            [(&b"SSN\xc8 from the future"[..], ErrorKind::Unsupported), (b"damaged", ErrorKind::Corrupt)]
         {
             let token = provider.sealer().and_then(|sealer| sealer.close(0, bytes)).unwrap();
             let id = StorageId::plain(token.expose()).unwrap();

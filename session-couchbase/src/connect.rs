@@ -189,7 +189,7 @@ async fn refused(config: &CouchbaseConfig, reason: &str) -> Error {
         }
     }
     unavailable(if config.tls {
-        "nobody let us in in time: the servers are down, their certificate is not trusted (`tls_ca`) or is for other names \
+        "no node let us in in time: the servers are down, their certificate is not trusted (`tls_ca`) or is for other names \
          than the cluster's own, or the user, password or bucket is wrong"
     } else {
         "no server answers at the key-value port of the hosts that are named"

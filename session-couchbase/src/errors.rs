@@ -80,7 +80,7 @@ pub(crate) fn explain_connecting(kind: &Sdk) -> Error {
 
 /// `OtherFailure` of `OtherFailure("…")`.
 fn name(kind: &Sdk) -> String {
-    format!("{kind:?}").chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
+    format!("{kind:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
 /// A call that took too long.

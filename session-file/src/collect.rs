@@ -90,7 +90,7 @@ impl Shared {
     }
 
     /// Whether a file is a record that has expired, or was one that a loss of power has torn, a while ago. What was torn
-    /// just now is left for whoever looks into it.
+    /// just now is left for those who want to look into it.
     fn is_over(&self, file: Option<&File>) -> Result<bool> {
         let Some(file) = file else { return Ok(false) };
         let now = self.clock.now();

@@ -92,7 +92,7 @@ impl Builder {
         self
     }
 
-    /// Accepts a directory that belongs to another user, or that its group may write to. Off by default: whoever can write
+    /// Accepts a directory that belongs to another user, or that its group may write to. Off by default: anyone who can write
     /// to the directory can plant sessions in it, and so be logged in as anybody. One that every user of the machine may
     /// write to is refused all the same.
     #[must_use]

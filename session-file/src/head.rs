@@ -4,7 +4,8 @@ use session_core::{HEADER_BYTES, Timestamp};
 
 // The header's layout, as `session-core` documents it.
 const MAGIC: &[u8] = b"SSN";
-const FORMAT: u8 = 1;
+/// The formats that have this header; the second has more behind it.
+const FORMATS: std::ops::RangeInclusive<u8> = 1..=2;
 const STATE: usize = 4;
 const ABSOLUTE: usize = 24;
 /// Where the idle deadline stands, 8 bytes, which no checksum covers.
@@ -29,13 +30,15 @@ impl Head {
             let bytes = bytes.get(offset..offset + 8)?.try_into().ok()?;
             Some(Timestamp::from_millis(u64::from_be_bytes(bytes)))
         };
+        let whole = bytes.len() >= HEADER_BYTES;
         match (bytes.strip_prefix(MAGIC), time(ABSOLUTE), time(DEADLINE)) {
-            (Some([format, ..]), ..) if *format > FORMAT => Self::Newer,
-            (Some([FORMAT, ..] | []), ..) if bytes.len() < HEADER_BYTES => Self::Torn,
-            (None, ..) if bytes.iter().all(|byte| *byte == 0) => Self::Torn,
-            (Some([FORMAT, ..]), Some(absolute), Some(deadline)) => {
+            (Some([format, ..]), Some(absolute), Some(deadline)) if FORMATS.contains(format) && whole => {
                 Self::Ours { live: bytes[STATE] == 0, absolute, deadline }
             }
+            (Some([format, ..]), ..) if format > FORMATS.start() => Self::Newer,
+            (Some([format, ..]), ..) if format == FORMATS.start() => Self::Torn,
+            (Some([]), ..) => Self::Torn,
+            (None, ..) if bytes.iter().all(|byte| *byte == 0) => Self::Torn,
             _ => Self::Foreign,
         }
     }
@@ -68,6 +71,10 @@ mod tests {
         for foreign in [&b"text"[..], b"SS", b"SSX", b"SSN\x00", b"\x00\x00a", b"SNS"] {
             assert!(matches!(Head::parse(foreign), Head::Foreign), "{foreign:?}");
         }
-        assert!(matches!(Head::parse(b"SSN\x02"), Head::Newer));
+        whole[3] = 2;
+        assert!(matches!(Head::parse(&whole), Head::Ours { live: true, .. }));
+        for newer in [&b"SSN\x02"[..], b"SSN\x03", &[&b"SSN\xc8"[..], &[1; HEADER_BYTES]].concat()] {
+            assert!(matches!(Head::parse(newer), Head::Newer), "{newer:?}");
+        }
     }
 }

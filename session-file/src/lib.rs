@@ -41,7 +41,7 @@
 //!
 //! # Who may write to the directory
 //!
-//! Whoever can write to the directory can plant sessions in it, and so be logged in as anybody. A directory that belongs to
+//! Anyone who can write to the directory can plant sessions in it, and so be logged in as anybody. A directory that belongs to
 //! another user, or that its group may write to, is therefore refused, at the start and later (it may have been replaced). The
 //! switch [`trust_directory`](Builder::trust_directory) (`./tmp?trust_directory=true`, `file:./tmp?trust_directory=true`)
 //! accepts both. One that every user of the machine may write to is always refused.

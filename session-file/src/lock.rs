@@ -5,8 +5,8 @@
 //!
 //! A lock belongs to an opened file and not to its name. A lock file that somebody removes excludes nobody who opens its
 //! successor, and a lock on a session's file nobody who opens the file that replaces it. So each name is looked up again
-//! once its lock is held. Whoever holds the lock of a session's present file is the only one who may replace it, also
-//! where a lock file was removed under a holder.
+//! once its lock is held. Only the holder of the lock on a session's present file may replace it, also where a lock file
+//! was removed under its holder.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -44,7 +44,8 @@ impl Queues {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub file: File,
-    identity: (u64, u64),
+    /// As it was when it was locked: device and inode tell it from others.
+    stat: Stat,
 }
 
 impl Held {
@@ -55,14 +56,15 @@ impl Held {
             Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(None),
             Err(errno) => return Err(failed(errno)),
         }
-        let identity = identity(&fstat(&file.0).map_err(failed)?);
-        let held = Self { file, identity };
+        let stat = fstat(&file.0).map_err(failed)?;
+        let held = Self { file, stat };
         Ok(held.is_named(directory, name)?.then_some(held))
     }
 
     fn is_named(&self, directory: impl AsFd, name: &str) -> Result<bool> {
         let there = found(statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)).map_err(failed)?;
-        Ok(there.is_some_and(|there| identity(&there) == self.identity))
+        let is_this = |there: Stat| there.st_dev == self.stat.st_dev && there.st_ino == self.stat.st_ino;
+        Ok(there.is_some_and(is_this))
     }
 }
 
@@ -160,8 +162,4 @@ fn open(root: &OwnedFd, number: u8) -> Result<File> {
 
 fn name(number: u8) -> String {
     format!(".lock-{number:02x}")
-}
-
-fn identity(file: &Stat) -> (u64, u64) {
-    (file.st_dev, file.st_ino)
 }

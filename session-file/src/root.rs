@@ -56,7 +56,7 @@ impl Root {
         Ok(root)
     }
 
-    /// Makes sure that files can be made in it, by nobody else than who may, and makes the locks, so that a logout
+    /// Makes sure that files can be made in it, and only by this user, and makes the locks, so that a logout
     /// needs no room on the disk.
     fn probe(&self) -> Result<()> {
         let refused = |why: &str| Error::config(format!("`{}` {why}", self.path.display())).in_engine(ENGINE);
@@ -94,12 +94,12 @@ impl Root {
         if directory.st_uid != geteuid().as_raw() {
             return Some(
                 "belongs to another user, who could plant sessions in it: `chown` it to the user that this service \
-                 runs as, or say `trust_directory=true` if that user may be anybody's session",
+                 runs as, or say `trust_directory=true` if that user may be logged in as anybody",
             );
         }
         mode.contains(Mode::WGRP).then_some(
             "may be written to by its group, which could plant sessions in it: `chmod 700` it, or say \
-             `trust_directory=true` if all of the group may be anybody's session",
+             `trust_directory=true` if all of the group may be logged in as anybody",
         )
     }
 

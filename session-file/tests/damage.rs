@@ -44,7 +44,7 @@ async fn a_record_of_a_newer_version_is_unsupported_and_outlives_everything_but_
         let seen = record(7);
         create(&provider, ID, &seen, MINUTE).await;
         let mut newer = fs::read(&file).unwrap();
-        newer[3] = 2;
+        newer[3] = 200;
         fs::write(&file, &newer).unwrap();
         for error in [
             provider.read(&id(ID), MINUTE).await.unwrap_err(),

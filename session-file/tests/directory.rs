@@ -93,7 +93,7 @@ async fn a_directory_that_its_group_can_write_to_is_refused_unless_it_is_trusted
         create(&provider, "xs", &record(7), MINUTE).await;
         provider.destroy(&id("xs"), None).await.unwrap();
     }
-    // What everybody can write to is nobody's to trust.
+    // One that everybody can write to cannot be trusted.
     fs::set_permissions(directory.path(), Permissions::from_mode(0o707)).unwrap();
     let error = FileProvider::builder(directory.path()).trust_directory(true).connect().await.unwrap_err();
     assert!(error.message().contains("every user"), "{error}");

@@ -231,9 +231,9 @@ async fn a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_h
     increment(&provider, &shared).await;
 }
 
-/// A lock belongs to an opened file. Who holds the one that was removed excludes nobody, and must find out before writing.
+/// A lock belongs to an opened file. The holder of one that was removed excludes nobody, and must find out before it writes.
 #[tokio::test]
-async fn who_holds_a_lock_file_that_was_removed_writes_over_nobody() {
+async fn the_holder_of_a_lock_file_that_was_removed_writes_over_nobody() {
     if let Some(directory) = other_process() {
         let provider = FileProvider::connect(directory).await.unwrap();
         println!("{READY}");
@@ -257,7 +257,7 @@ async fn who_holds_a_lock_file_that_was_removed_writes_over_nobody() {
         let builder = FileProvider::builder(directory.path()).lock_timeout(Duration::from_millis(200));
         let provider = builder.connect().await.unwrap();
         create(&provider, "shared", &record(0), DAY).await;
-        let test = "who_holds_a_lock_file_that_was_removed_writes_over_nobody";
+        let test = "the_holder_of_a_lock_file_that_was_removed_writes_over_nobody";
         let (mut other, lock) = stopped_with_a_lock(test, directory.path()).await;
         std::fs::remove_file(lock).unwrap();
         let seen = provider.read(&id("shared"), DAY).await.unwrap().unwrap();

@@ -124,7 +124,7 @@ impl Connection {
     }
 }
 
-/// The server's own words, or words of nobody's.
+/// A refusal in the server's own words, or an answer that is none.
 fn refused(error: ClientError) -> Failure {
     match error {
         ClientError::Server(_) | ClientError::Rejected(_) => Failure::Refused(error),
