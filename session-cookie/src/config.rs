@@ -51,6 +51,7 @@ impl CookieBuilder {
     /// | `blockKey` | a second secret of older configurations, hashed into the key |
     /// | `securityName` | a label, hashed into the key: two applications with one key and other labels do not accept each other's cookies |
     /// | `previousKeys` | keys that still open: each the text of an earlier `securityKey` (with the present `blockKey`), or `{"securityKey":…,"blockKey":…}` |
+    /// | `nextKeys` | keys that open already and do not seal yet, in the same forms: the first step of a [rotation](crate#rotating-keys) |
     /// | `cookieName` | the name that the manager must give the cookie; checked when both are put together |
     /// | `maxage` | a sealed record is accepted for at most this many seconds after it was written; 0 and absent leave that to the manager's timeouts |
     /// | `revocations` | `{"provider":…,"providerConfig":…}`: the name and the config string of the engine that holds the list of [revocations](Self::revocations); read by [`connect`](session_core::connect) |
@@ -66,11 +67,10 @@ impl CookieBuilder {
         let block = config.block_key;
         let mut builder = Self::new();
         builder.keys.push(Material { security: config.security_key, block: block.clone() });
-        builder.keys.extend(config.previous_keys.into_iter().map(|previous| match previous {
-            Previous::Key(security) => Material { security, block: block.clone() },
-            Previous::Both { security_key, block_key } => {
-                Material { security: security_key, block: block_key }
-            }
+        let others = config.previous_keys.into_iter().chain(config.next_keys);
+        builder.keys.extend(others.map(|other| match other {
+            Other::Key(security) => Material { security, block: block.clone() },
+            Other::Both { security_key, block_key } => Material { security: security_key, block: block_key },
         }));
         builder.security_name = config.security_name;
         builder.cookie_name = config.cookie_name.filter(|name| !name.is_empty());
@@ -83,6 +83,13 @@ impl CookieBuilder {
     /// The key that seals, and opens first: text with 32 random bytes or more.
     pub fn key(mut self, key: Secret) -> Self {
         self.keys.insert(0, Material { security: key, block: Secret::default() });
+        self
+    }
+
+    /// A key that opens already and does not seal yet, so that every process can open what the first one seals with it: the
+    /// first step of a [rotation](crate#rotating-keys).
+    pub fn next_key(mut self, key: Secret) -> Self {
+        self.keys.push(Material { security: key, block: Secret::default() });
         self
     }
 
@@ -116,6 +123,9 @@ impl CookieBuilder {
     /// A read, a change and a logout cost one call of that engine each. While it cannot be reached, requests fail as
     /// [`Unavailable`](session_core::ErrorKind::Unavailable): no cookie is believed unchecked. Give it a prefix, table or
     /// directory of its own, or sessions and revocations are counted together.
+    ///
+    /// The engine must keep what it is told. [`build`](Self::build) refuses one whose capabilities say that it forgets when
+    /// it restarts or may evict, such as memory and memcached: a session that was ended would come back.
     pub fn revocations(mut self, engine: Arc<dyn Provider>) -> Self {
         self.revocations = Some(Revocations(engine));
         self
@@ -134,7 +144,8 @@ impl CookieBuilder {
             return Err(no_key());
         }
         for (index, key) in self.keys.iter().enumerate() {
-            let which = if index == 0 { "the key".to_owned() } else { format!("previous key {index}") };
+            let which =
+                if index == 0 { "the key".to_owned() } else { format!("previous or next key {index}") };
             match key.weakness() {
                 Some(weakness) if self.allow_weak_key => {
                     tracing::warn!(
@@ -159,9 +170,12 @@ impl CookieBuilder {
             )
             .in_engine(ENGINE));
         }
-        if self.revocations.as_ref().is_some_and(|list| list.0.capabilities().client_side) {
-            return Err(Error::config("its `revocations` need an engine on a server, such as redis or file")
-                .in_engine(ENGINE));
+        if let Some(why) = self.revocations.as_ref().and_then(Revocations::unfit) {
+            return Err(Error::config(format!(
+                "its `revocations` need an engine that keeps what it is told, such as file, redis or a database, and \
+                 this one {why}"
+            ))
+            .in_engine(ENGINE));
         }
         let keys = self.keys.iter().map(|key| key.derive(&self.security_name)).collect::<Result<_>>()?;
         Ok(CookieProvider::new(self, keys))
@@ -200,7 +214,9 @@ struct Json {
     #[serde(default, alias = "maxAge")]
     maxage: u64,
     #[serde(default)]
-    previous_keys: Vec<Previous>,
+    previous_keys: Vec<Other>,
+    #[serde(default)]
+    next_keys: Vec<Other>,
     revocations: Option<RevocationsIn>,
     #[serde(default)]
     allow_weak_key: bool,
@@ -216,7 +232,7 @@ pub(crate) struct RevocationsIn {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Previous {
+enum Other {
     Key(Secret),
     #[serde(rename_all = "camelCase")]
     Both {

@@ -34,9 +34,21 @@
 //! One key may seal 2^80 records before two nonces are equal with a probability of 2^-32, which is what NIST SP 800-38D
 //! (section 8) allows; nobody has to count. (With nonces of 96 bits it would be 2^32 records.)
 //!
-//! What does not open is a new session; there is no second, weaker way in. The first key seals and
-//! [all keys open](CookieBuilder::previous_key), so keys are rotated by putting a new one first and dropping the
-//! old one once the absolute timeout has passed.
+//! What does not open is a new session; there is no second, weaker way in. The first key seals and all keys open.
+//!
+//! # Rotating keys
+//!
+//! A new key that seals at once logs users out while it is rolled out: the processes that do not have it yet cannot open
+//! what the first ones with it have sealed, and a client that meets both is signed out. So there are three steps, and each
+//! is everywhere before the next one begins:
+//!
+//! | step | builder | config string | until |
+//! |---|---|---|---|
+//! | open | `.key(old).`[`next_key(new)`](CookieBuilder::next_key) | `"securityKey":"old", "nextKeys":["new"]` | every process has it |
+//! | seal | `.key(new).`[`previous_key(old)`](CookieBuilder::previous_key) | `"securityKey":"new", "previousKeys":["old"]` | the absolute timeout has passed since every process has it |
+//! | drop | `.key(new)` | `"securityKey":"new"` | |
+//!
+//! A key that others may know is dropped at once, whatever that ends: with it anyone is any user.
 //!
 //! # Limits and cost
 //!
@@ -49,7 +61,9 @@
 //!
 //! # What it does not promise
 //!
-//! - **No lost update.** Requests that run at the same time each send their own cookie; the last answer wins.
+//! - **No lost update.** Requests that run at the same time each send their own cookie; the last answer wins. Only a request
+//!   that changes nothing takes nothing back: a cookie is issued again for it when that is due (a tenth of its lifetime has
+//!   passed, at most a minute), and not when the same process has written the session anew in the last minute.
 //! - **No logout on the server**, unless there is a list of revocations. A logout takes the cookie away from the client. Whoever
 //!   copied it before can use it until its idle deadline, and by using it until the absolute one, which activity does not
 //!   extend (12 hours by default in the manager; without one, writing is refused).
@@ -62,7 +76,8 @@
 //! With [`revocations`](CookieBuilder::revocations) the sessions that were ended before their time stand on a list in
 //! another engine, each until its absolute deadline. A copy of an old cookie is then dead after a logout and after a new id at
 //! sign-in, and a request in flight does not undo either. It costs a round trip to that engine for every read, change and
-//! logout; the list holds only what was ended, not what lives.
+//! logout; the list holds only what was ended, not what lives. The engine must keep what it is told: memory and memcached,
+//! which forget everything when they restart and more when they are full, are refused.
 //!
 //! ```json
 //! {"securityKey":"…", "revocations":{"provider":"redis", "providerConfig":"redis://127.0.0.1/0?prefix=revoked:"}}
@@ -73,6 +88,7 @@ mod base64url;
 mod config;
 mod key;
 mod provider;
+mod recent;
 mod revocations;
 mod seal;
 

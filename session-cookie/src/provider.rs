@@ -11,6 +11,7 @@ use session_core::{
 };
 
 use crate::key::Key;
+use crate::recent::{OVERLAP, Recent};
 use crate::revocations::Revocations;
 use crate::seal::{self, Sealer, SessionId, max_record_bytes};
 use crate::{CookieBuilder, ENGINE};
@@ -30,6 +31,7 @@ pub struct CookieProvider {
     max_age: Option<Duration>,
     clock: Arc<dyn Clock>,
     revocations: Option<Revocations>,
+    recent: Recent,
 }
 
 impl CookieProvider {
@@ -40,7 +42,15 @@ impl CookieProvider {
 
     pub(crate) fn new(settings: CookieBuilder, keys: Vec<Key>) -> Self {
         let CookieBuilder { cookie_name, max_age, clock, revocations, .. } = settings;
-        Self { keys, sealer: OnceLock::new(), cookie_name, max_age, clock, revocations }
+        Self {
+            keys,
+            sealer: OnceLock::new(),
+            cookie_name,
+            max_age,
+            clock,
+            revocations,
+            recent: Recent::default(),
+        }
     }
 
     fn sealer(&self) -> Result<&Sealer> {
@@ -71,10 +81,45 @@ impl CookieProvider {
                 "a session in a cookie needs an absolute timeout: nothing else ends one that was stolen",
             ));
         }
-        let ttl = self.max_age.map_or(ttl, |max_age| ttl.min(max_age));
+        let ttl = self.lifetime(ttl);
         header.deadline = self.clock.now().after(ttl).min(header.absolute);
         let token = sealer.seal(session, &record).map_err(|error| error.in_engine(ENGINE))?;
         Ok(WriteOutcome::stored_in(token, session))
+    }
+
+    /// How long a token is good for that is sealed now, the absolute deadline apart.
+    fn lifetime(&self, ttl: Duration) -> Duration {
+        self.max_age.map_or(ttl, |max_age| ttl.min(max_age))
+    }
+
+    /// What the client is to keep, when this write would only issue its token again, and there is no reason to: the
+    /// token is fresh, or this process has given out a newer one.
+    ///
+    /// The manager knows the idle time and not `max_age`, so where that is shorter it finds every token due. In all other
+    /// cases the token in hand is opened only when there is something newer.
+    fn keeps(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        ttl: Duration,
+        session: SessionId,
+    ) -> Result<Option<Record>> {
+        let (now, lifetime) = (self.clock.now(), self.lifetime(ttl));
+        let is_short = lifetime < ttl;
+        let has_newer = self.recent.has_newer(session, &record.header, now, OVERLAP.min(lifetime / 3));
+        if !is_short && !has_newer {
+            return Ok(None);
+        }
+        let Some(held) = self.open(id)? else { return Ok(None) };
+        let (old, new) = (&held.header, &record.header);
+        if held.body != record.body || old.owner != new.owner || old.absolute != new.absolute {
+            return Ok(None);
+        }
+        // As the manager's default `touch_after`, of the time that counts here.
+        let touch_after = (lifetime / 10).min(Duration::from_secs(60)).max(Duration::from_millis(1));
+        let deadline = now.after(lifetime).min(held.header.absolute);
+        let is_fresh = deadline.since(held.header.deadline) < touch_after;
+        Ok((has_newer || is_fresh).then_some(held))
     }
 
     /// Ends a session before its time, where there is a list; `false` when it had been ended.
@@ -136,34 +181,48 @@ impl Provider for CookieProvider {
     }
 
     /// Seals. Which tokens are about nobody knows, so the condition is only that the session was not revoked.
+    ///
+    /// A record that differs from the one in the token `id` only in its version and deadline is a token issued again.
+    /// That is refused, with the record that the client has, when it is not due, or when this process has written a newer
+    /// one lately.
     async fn write(
         &self,
-        _id: &StorageId,
+        id: &StorageId,
         record: &Record,
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
         let session = match condition {
-            Condition::Absent => seal::new_session(),
+            Condition::Absent => return self.seal(seal::new_session(), record, ttl),
             Condition::Over(read) if self.is_revoked(read.cas).await? => {
                 return Ok(WriteOutcome::refused(None));
             }
             Condition::Over(read) => read.cas,
         };
-        self.seal(session, record, ttl)
+        if let Some(held) = self.keeps(id, record, ttl, session)? {
+            return Ok(WriteOutcome::refused(Some(held)));
+        }
+        let sealed = self.seal(session, record, ttl)?;
+        self.recent.note(session, record.header.version(), self.clock.now());
+        Ok(sealed)
     }
 
     /// Seals under another name, and revokes the old one where there is a list.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
         let sealed = self.seal(seal::new_session(), rename.record, rename.ttl)?;
         let revoked = self.revoke(rename.over.cas, rename.record.header.clone()).await?;
+        self.recent.note(rename.over.cas, rename.record.header.version(), self.clock.now());
         Ok(if revoked { sealed } else { WriteOutcome::refused(None) })
     }
 
     /// Says whether the token was a session. Without a list of revocations it stays one: only its deadlines end a copy.
     async fn destroy(&self, id: &StorageId, _expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let ended = match self.open(id) {
-            Ok(Some(record)) => self.revoke(record.cas, record.header.next()).await?,
+            Ok(Some(record)) => {
+                let end = record.header.next();
+                self.recent.note(record.cas, end.version(), self.clock.now());
+                self.revoke(record.cas, end).await?
+            }
             Ok(None) => false,
             // What opens and is unreadable was ours as well, and the client is to forget it.
             Err(_) => self.sealer().map(|_| true)?,
@@ -212,7 +271,7 @@ mod tests {
         let provider = CookieProvider::builder().key(key).build().unwrap();
         provider.bind("2:id0:").unwrap();
         for (bytes, kind) in
-            [(&b"SSN\x02 from the future"[..], ErrorKind::Unsupported), (b"damaged", ErrorKind::Corrupt)]
+            [(&b"SSN\xc8 from the future"[..], ErrorKind::Unsupported), (b"damaged", ErrorKind::Corrupt)]
         {
             let token = provider.sealer().and_then(|sealer| sealer.close(0, bytes)).unwrap();
             let id = StorageId::plain(token.expose()).unwrap();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use session_core::{Body, Condition, Header, Provider, Record, Result, StorageId, Timestamp, WriteOutcome};
+use session_core::{
+    Body, Condition, Durability, Header, Provider, Record, Result, StorageId, Timestamp, WriteOutcome,
+};
 use sha2::{Digest, Sha256};
 
 use crate::seal::SessionId;
@@ -15,12 +17,24 @@ const PURPOSE: &[u8] = b"session-cookie revocation";
 pub(crate) struct Revocations(pub Arc<dyn Provider>);
 
 impl Revocations {
+    /// Why the other engine cannot keep the list, if so.
+    pub(crate) fn unfit(&self) -> Option<&'static str> {
+        let capabilities = self.0.capabilities();
+        if capabilities.client_side || capabilities.durability == Durability::Client {
+            Some("leaves it to the client")
+        } else if capabilities.durability == Durability::Process {
+            Some("forgets it when it restarts")
+        } else {
+            capabilities.evicts.then_some("may evict it")
+        }
+    }
+
     /// Whether the session is on the list.
     pub(crate) async fn hold(&self, scope: &str, session: SessionId) -> Result<bool> {
         self.0.exists(&name(scope, session)).await
     }
 
-    /// Puts a session on the list; `false` when it stands there already, unless by a call with the same header whose answer
+    /// Puts a session on the list; `false` when it is there already, unless by a call with the same header whose answer
     /// was lost.
     pub(crate) async fn add(
         &self,

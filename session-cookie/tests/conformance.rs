@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use session_conformance::{Harness, async_trait};
 use session_cookie::CookieProvider;
-use session_core::{ManualClock, Provider, Secret};
-use session_memory::MemoryProvider;
+use session_core::{Clock, ManualClock, Provider, Secret};
+use session_file::FileProvider;
+use tempfile::TempDir;
 
-/// Nothing is stored anywhere, so that a test needs nothing but a clock; and perhaps a list of revocations.
+/// Nothing is stored anywhere, so that a test needs nothing but a clock; and perhaps a list of revocations in a directory.
 struct Cookie {
     clock: ManualClock,
-    revocations: Option<Arc<dyn Provider>>,
+    revocations: Option<TempDir>,
 }
 
 impl Cookie {
@@ -19,19 +20,19 @@ impl Cookie {
     }
 
     fn with_revocations() -> Self {
-        let clock = ManualClock::default();
-        let list = MemoryProvider::builder().clock(Arc::new(clock.clone())).build();
-        Self { clock, revocations: Some(Arc::new(list.expect("a store"))) }
+        Self { revocations: Some(tempfile::tempdir().expect("a directory")), ..Self::alone() }
     }
 }
 
 #[async_trait]
 impl Harness for Cookie {
     async fn provider(&self) -> Arc<dyn Provider> {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let key = Secret::new("0123456789abcdef0123456789abcdef");
-        let mut builder = CookieProvider::builder().key(key).clock(Arc::new(self.clock.clone()));
-        if let Some(list) = &self.revocations {
-            builder = builder.revocations(Arc::clone(list));
+        let mut builder = CookieProvider::builder().key(key).clock(Arc::clone(&clock));
+        if let Some(directory) = &self.revocations {
+            let list = FileProvider::builder(directory.path()).clock(clock).connect().await;
+            builder = builder.revocations(Arc::new(list.expect("a directory for the list")));
         }
         Arc::new(builder.build().expect("a sound configuration"))
     }

@@ -90,7 +90,7 @@ async fn a_missing_short_or_published_key_is_refused_with_what_to_do() {
     let message = refusal(r#"{"securityKey":"thirty-one bytes are not enough"}"#).await;
     assert!(message.contains("31 bytes") && message.contains("allowWeakKey"), "{message}");
     let previous = format!(r#"{{"securityKey":"{NEW}","previousKeys":["beegosessionkey"]}}"#);
-    assert!(refusal(&previous).await.contains("previous key 1"));
+    assert!(refusal(&previous).await.contains("previous or next key 1"));
 
     let allowed = provider(
         r#"{"cookieName":"gosessionid","securityKey":"beegocookiehashkey","blockKey":"","securityName":"beegocookie","secure":true,"maxage":0,"allowWeakKey":true}"#,
@@ -108,7 +108,10 @@ async fn a_config_that_cannot_be_read_is_refused_without_showing_a_value() {
         (r#"{"securityKey":7777777}"#, "wrong type at line 1 column 22"),
         (r#"{"securityKey":"hunter2","secure":"hunter2"}"#, "wrong type"),
         (r#"{"securityKey":"hunter2","previousKeys":[7777777]}"#, "wrong type"),
+        (r#"{"securityKey":"hunter2","nextKeys":[7777777]}"#, "wrong type"),
         (r#"{"securityKey":"hunter2","maxage":-1}"#, "wrong type"),
+        (r#"{"securityKey":"hunter2","maxage":1e3}"#, "wrong type"),
+        (r#"{"securityKey":"hunter2","maxage":99999999999999999999}"#, "wrong type"),
         (r#"{"securityKey":"hunter2","securityKey":"hunter2"}"#, "duplicate field `securityKey`"),
     ] {
         let message = refusal(config).await;
@@ -142,4 +145,26 @@ async fn max_age_ends_what_was_sealed_earlier_than_the_idle_time_would() {
     let read = provider.read(&StorageId::plain(token.expose()).unwrap(), HOUR).await.unwrap().unwrap();
     let left = read.header.deadline.since(SystemClock.now());
     assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(50), "{left:?}");
+}
+
+#[tokio::test]
+async fn no_lifetime_is_a_panic_or_longer_than_the_absolute_one() {
+    for maxage in [1, i32::MAX.unsigned_abs().into(), 253_402_300_799, u64::MAX] {
+        let provider = provider(&format!(r#"{{"securityKey":"{OLD}","maxage":{maxage}}}"#));
+        let now = SystemClock.now();
+        for ttl in
+            [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(253_402_300_799), Duration::MAX]
+        {
+            let record = Record::new(Header::new(now, now.after(HOUR), now.after(HOUR)), Body::default());
+            let id = StorageId::plain("new").unwrap();
+            let sealed = provider.write(&id, &record, Condition::Absent, ttl).await.unwrap();
+            let WriteOutcome::Stored(stored) = sealed else { panic!("refused") };
+            let id = StorageId::plain(stored.token.unwrap().expose()).unwrap();
+            if let Some(read) = provider.read(&id, ttl).await.unwrap() {
+                assert!(read.header.deadline <= read.header.absolute);
+                let next = Record::new(read.header.next(), Body::default());
+                provider.write(&id, &next, Condition::Over(read.stamp()), ttl).await.unwrap();
+            }
+        }
+    }
 }

@@ -61,13 +61,15 @@ pub struct Capabilities {
     pub time_source: TimeSource,
     /// What may undo an acknowledged write.
     pub durability: Durability,
+    /// A full store may remove records before their time, to make room for others.
+    pub evicts: bool,
     /// The largest encoded record in bytes, when the engine has a limit that it knows.
     pub max_record_bytes: Option<usize>,
 }
 
 impl Capabilities {
     /// An engine on a server: conditional writes, a final logout, no slide on read, no native expiry, millisecond deadlines,
-    /// enumerable, the server's clock and durability, no limit of its own.
+    /// enumerable, the server's clock and durability, no eviction, no limit of its own.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -79,6 +81,7 @@ impl Capabilities {
             enumerable: true,
             time_source: TimeSource::Server,
             durability: Durability::Server,
+            evicts: false,
             max_record_bytes: None,
         }
     }
@@ -136,6 +139,13 @@ impl Capabilities {
     #[must_use]
     pub const fn durability(mut self, value: Durability) -> Self {
         self.durability = value;
+        self
+    }
+
+    /// Sets [`evicts`](Self::evicts).
+    #[must_use]
+    pub const fn evicts(mut self, value: bool) -> Self {
+        self.evicts = value;
         self
     }
 

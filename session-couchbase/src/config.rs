@@ -1,5 +1,6 @@
 //! Where the cluster is, who we are there, and where the sessions lie: the seeds' string, a URL, or a builder.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub enum Durability {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CouchbaseConfig {
     pub(crate) tls: bool,
+    pub(crate) tls_ca: Option<PathBuf>,
     /// `host` or `host:port` each; the port is the key-value service's.
     pub(crate) hosts: Vec<String>,
     pub(crate) network: Option<String>,
@@ -78,6 +80,7 @@ impl CouchbaseConfig {
         }
         Ok(Self {
             tls,
+            tls_ca: None,
             hosts,
             network: None,
             user: user.to_owned(),
@@ -97,6 +100,19 @@ impl CouchbaseConfig {
     pub fn collection(mut self, scope: &str, collection: &str) -> Result<Self> {
         self.scope = name("scope", scope)?;
         self.collection = name("collection", collection)?;
+        Ok(self)
+    }
+
+    /// A file of certificates (PEM) whose signatures are trusted besides those that the system trusts: that of the cluster's
+    /// own authority, which its console shows under "Security". Read when connecting.
+    ///
+    /// [`Config`](session_core::ErrorKind::Config) when the hosts are not reached with TLS (`couchbases://`).
+    pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> Result<Self> {
+        let file = file.into();
+        if !self.tls || file.as_os_str().is_empty() {
+            return Err(wrong("`tls_ca` names a file of certificates, and belongs to `couchbases://`"));
+        }
+        self.tls_ca = Some(file);
         Ok(self)
     }
 
@@ -182,8 +198,10 @@ impl CouchbaseConfig {
             "connect_timeout" => self.connect_timeout(duration(value)?),
             "connections" => self.connections(value.parse().unwrap_or(0)),
             "network" => self.network(value),
+            "tls_ca" => self.tls_ca(value),
             _ => Err(wrong(
-                "an option is none of `scope`, `collection`, `durability`, `prefix`, `timeout`, `connect_timeout`, `connections` and `network`",
+                "an option is none of `scope`, `collection`, `durability`, `prefix`, `timeout`, `connect_timeout`, `connections`, \
+                 `network` and `tls_ca`",
             )),
         }
     }
@@ -201,7 +219,8 @@ impl CouchbaseConfig {
         };
         let host = parts[0].strip_suffix('/').unwrap_or(parts[0]);
         let host = host.strip_suffix(":8091").unwrap_or(host);
-        if host.contains(':') {
+        let is_address = host.starts_with('[') && host.ends_with(']');
+        if host.contains(':') && !is_address {
             return Err(wrong("its port is not 8091; a key-value port is named in a `couchbase://` URL"));
         }
         Self::new(&format!("couchbase://{host}"), &user, &password, bucket)
@@ -219,13 +238,18 @@ impl FromStr for CouchbaseConfig {
             return Self::from_legacy(rest);
         }
         let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
+        if options.contains('@') {
+            return Err(wrong(
+                "there is an `@` behind a `?`: in user and password write `?` as %3F, and in an option write `@` as %40",
+            ));
+        }
         let (login, place) = split_login(rest)?;
         let (hosts, bucket) = place.split_once('/').unwrap_or((place, ""));
         let (user, password) = login.unwrap_or_default();
         let config = Self::new(&format!("{scheme}://{hosts}"), &user, &password, bucket)?;
         options.split('&').filter(|option| !option.is_empty()).try_fold(config, |config, option| {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            config.option(name, value)
+            config.option(name, &decoded(value)?)
         })
     }
 }
@@ -238,9 +262,7 @@ fn split_login(text: &str) -> Result<(Option<(String, String)>, &str)> {
 }
 
 fn decoded(text: &str) -> Result<String> {
-    let bad = || {
-        wrong("a `%` in its user or password is not followed by two hexadecimal digits (write `%25` for `%`)")
-    };
+    let bad = || wrong("a `%` is not followed by two hexadecimal digits of UTF-8 text (write `%25` for `%`)");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, more)) = rest.split_first() {
@@ -306,90 +328,4 @@ fn wrong(why: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use session_core::ErrorKind;
-
-    use super::*;
-
-    fn parse(text: &str) -> Result<CouchbaseConfig> {
-        text.parse()
-    }
-
-    #[test]
-    fn the_seeds_strings_and_urls_mean_the_same() {
-        let expected = CouchbaseConfig::new("couchbase://db1", "sessions", "p@ss,w%rd", "sessions").unwrap();
-        assert_eq!(parse("http://sessions:p@ss,w%25rd@DB1:8091").unwrap(), expected);
-        assert_eq!(parse(" http://sessions:p@ss,w%25rd@db1:8091/, default, sessions ").unwrap(), expected);
-        assert_eq!(parse("couchbase://sessions:p%40ss%2Cw%25rd@db1/sessions").unwrap(), expected);
-        let other = parse("http://app:secret@db1/,,sessions").unwrap();
-        assert_eq!((other.user.as_str(), other.bucket.as_str()), ("app", "sessions"));
-        assert_eq!(other.connection_string(), "couchbase://db1");
-    }
-
-    #[test]
-    fn a_url_says_everything_and_the_sdk_is_told_no_password() {
-        let config = parse(
-            "couchbases://app:secret@db1,[::1]:11207/shop?scope=web&collection=sessions&durability=majority\
-             &prefix=s/&timeout=250ms&connections=4&network=external",
-        );
-        let config = config.unwrap();
-        assert_eq!(config.connection_string(), "couchbases://db1,[::1]:11207?network=external");
-        assert_eq!((config.bucket.as_str(), config.scope.as_str()), ("shop", "web"));
-        assert_eq!((config.collection.as_str(), config.prefix.as_str()), ("sessions", "s/"));
-        assert_eq!((config.durability, config.connections), (Durability::Majority, 4));
-        assert_eq!(config.timeout, Duration::from_millis(250));
-        assert!(!format!("{config:?}").contains("secret"));
-    }
-
-    #[test]
-    fn a_wrong_string_says_what_is_wrong_and_shows_no_password() {
-        for (text, why) in [
-            ("", "no scheme"),
-            ("db1:8091", "no scheme"),
-            ("db1,11210,hunter2", "no scheme"),
-            ("https://b:hunter2@db1:18091", "its scheme"),
-            ("couchbase2://b:hunter2@db1/b", "its scheme"),
-            ("redis://:hunter2@db1", "its scheme"),
-            ("http://db1:8091", "user or the password"),
-            ("http://b@db1:8091", "user or the password"),
-            ("http://:hunter2@db1:8091", "user or the password"),
-            ("http://b:hunter2@db1:9000", "not 8091"),
-            ("http://b:hunter2@", "host 1 is empty"),
-            ("http://b:hunter2@db1:8091,default", "three parts"),
-            ("http://b:hunter2@db1:8091,default,b,c", "three parts"),
-            ("http://b:hunter2@db1:8091,mine,b", "pool"),
-            ("http://b:hunter2@db1:8091,default,", "bucket"),
-            ("http://b:hunter2%@db1:8091", "%25"),
-            ("http://b:hunter2%zz@db1:8091", "%25"),
-            ("http://b:hunter2%ff@db1:8091", "%25"),
-            ("couchbase://db1/b", "user or the password"),
-            ("couchbase://b:hunter2@db1", "bucket"),
-            ("couchbase://b:hunter2@db1/", "bucket"),
-            ("couchbase://b:hunter2@db1/a/b", "bucket"),
-            ("couchbase://b:hunter2@/b", "host 1 is empty"),
-            ("couchbase://b:hunter2@db1,/b", "host 2 is empty"),
-            ("couchbase://b:hunter2@db 1/b", "no host name"),
-            ("couchbase://b:hunter2@::1/b", "no host name"),
-            ("couchbase://b:hunter2@db1:8091/b", "web console"),
-            ("couchbase://b:hunter2@db1:0/b", "port"),
-            ("couchbase://b:hunter2@db1:kv/b", "port"),
-            ("couchbase://b:hunter2@db1/b?durability=two", "durability"),
-            ("couchbase://b:hunter2@db1/b?scope=", "scope"),
-            ("couchbase://b:hunter2@db1/b?collection=a b", "collection"),
-            ("couchbase://b:hunter2@db1/b?timeout=5", "timeout"),
-            ("couchbase://b:hunter2@db1/b?connect_timeout=0s", "connect_timeout"),
-            ("couchbase://b:hunter2@db1/b?connections=0", "connections"),
-            ("couchbase://b:hunter2@db1/b?prefix=a b", "prefix"),
-            ("couchbase://b:hunter2@db1/b?kv_timeout=5s", "none of `scope`"),
-        ] {
-            let error = parse(text).expect_err(text);
-            assert_eq!(error.kind(), ErrorKind::Config, "{text:?}");
-            assert!(error.message().contains(why), "{text:?}: {error}");
-            assert!(
-                error.message().contains("expected `http://bucket:password@host:8091`"),
-                "{text:?}: {error}"
-            );
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{text:?}: {error}");
-        }
-    }
-}
+mod tests;

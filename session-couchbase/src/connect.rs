@@ -1,16 +1,20 @@
 //! Getting in: the SDK tries for ever and says nothing, so each step has an end here, and a failure a reason.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use couchbase::authenticator::PasswordAuthenticator;
 use couchbase::cluster::Cluster;
 use couchbase::collection::Collection;
 use couchbase::error::ErrorKind as Sdk;
-use couchbase::options::cluster_options::{ClusterOptions, KvOptions, OrphanReporterOptions};
+use couchbase::options::cluster_options::{ClusterOptions, KvOptions, OrphanReporterOptions, TlsOptions};
 use couchbase::options::diagnostic_options::WaitUntilReadyOptions;
 use couchbase::retry::{RetryAction, RetryReason, RetryRequest, RetryStrategy};
 use couchbase::service_type::ServiceType;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use session_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,8 +23,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::link::Boxed;
 use crate::{CouchbaseConfig, ENGINE, errors};
 
-/// A key that no session has: its id would be empty.
-const NOBODY: &str = "session";
+/// Keys that no session has, since an id is longer, on several nodes: one of those may be down.
+const NOBODY: [&str; 8] =
+    ["nobody-0", "nobody-1", "nobody-2", "nobody-3", "nobody-4", "nobody-5", "nobody-6", "nobody-7"];
+
+/// How long the nodes that have not answered yet are waited for when another one has.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// A connect timeout that is longer than this means "wait as long as it takes". The SDK adds it to the present time.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connected cluster, and the collection in it. The collection works for as long as the cluster is kept.
 pub(crate) struct Connected {
@@ -33,60 +44,129 @@ pub(crate) struct Connected {
 /// First on a runtime of its own, which is thrown away: where there is no such bucket, the SDK leaves a task behind that
 /// asks for it for ever, and only the end of its runtime ends it.
 pub(crate) async fn connect(config: &CouchbaseConfig) -> Result<Connected> {
-    rehearse(CouchbaseConfig { connections: 1, ..config.clone() }).await?;
-    open(config).await
+    let tls = rehearse(CouchbaseConfig { connections: 1, ..config.clone() }).await?;
+    open(config, tls).await
 }
 
-async fn rehearse(config: CouchbaseConfig) -> Result<()> {
+/// Gives what is needed for TLS, which is read from files there.
+async fn rehearse(config: CouchbaseConfig) -> Result<Option<TlsOptions>> {
     let (answer, heard) = tokio::sync::oneshot::channel();
     let failed = |error: std::io::Error| unavailable("no thread to connect on").with_source(error);
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let result = runtime.map_err(failed).map(|runtime| {
-            let result = runtime.block_on(open(&config)).map(drop);
+        let result = runtime.map_err(failed).and_then(|runtime| {
+            let tls = authorities(&config)?;
+            let result = runtime.block_on(open(&config, tls.clone())).map(|_| tls);
             runtime.shutdown_background();
             result
         });
-        let _ = answer.send(result.and_then(|result| result));
+        let _ = answer.send(result);
     };
     std::thread::Builder::new().name("session-couchbase".to_owned()).spawn(work).map_err(failed)?;
     heard.await.unwrap_or_else(|_| Err(unavailable("connecting was given up")))
 }
 
-async fn open(config: &CouchbaseConfig) -> Result<Connected> {
-    let end = Instant::now() + config.connect_timeout;
+/// Whose certificates are trusted besides those that the system trusts.
+fn authorities(config: &CouchbaseConfig) -> Result<Option<TlsOptions>> {
+    let Some(file) = &config.tls_ca else { return Ok(None) };
+    let unusable = |why: String| {
+        Error::config(format!(
+            "the file of `tls_ca` {why}: give the certificate of the cluster's authority, as PEM"
+        ))
+        .in_engine(ENGINE)
+        .during("connect")
+    };
+    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(unusable("holds no certificate".to_owned())),
+        Ok(certificates) => Ok(Some(TlsOptions::new().add_ca_certificates(certificates))),
+        Err(error) => Err(unusable(format!("cannot be read ({error})"))),
+    }
+}
+
+async fn open(config: &CouchbaseConfig, tls: Option<TlsOptions>) -> Result<Connected> {
+    let connect_timeout = config.connect_timeout.min(LONGEST);
+    let end = Instant::now() + connect_timeout;
     let login = PasswordAuthenticator::new(config.user.as_str(), config.password.expose());
     let options = ClusterOptions::new(login.into())
         .kv_options(
             KvOptions::new()
                 .num_connections(config.connections)
-                .connect_timeout(config.connect_timeout)
+                .connect_timeout(connect_timeout)
                 // How long it rests after a failure: short, so that a server that is back is used again at once.
                 .connect_throttle_timeout(Duration::from_millis(500)),
         )
         .orphan_reporter_options(OrphanReporterOptions::new().enabled(false))
         .default_retry_strategy(Arc::new(Patience));
+    let options = match tls {
+        Some(tls) => options.tls_options(tls),
+        None => options,
+    };
 
     let cluster = within(end, Box::pin(Cluster::connect(config.connection_string(), options))).await;
     let cluster = match cluster {
-        Some(cluster) => cluster.map_err(|error| errors::explain(error.kind(), false))?,
+        Some(cluster) => cluster.map_err(|error| errors::explain_connecting(error.kind()))?,
         None => return Err(refused(config, "check the user and the password").await),
     };
     let bucket = cluster.bucket(config.bucket.as_str());
     let key_value = WaitUntilReadyOptions::new().service_types(vec![ServiceType::KV]);
-    match within(end, Box::pin(bucket.wait_until_ready(key_value))).await {
-        Some(ready) => ready.map_err(|error| errors::explain(error.kind(), false))?,
-        None => {
+    let collection = bucket.scope(config.scope.as_str()).collection(config.collection.as_str());
+    let ask = |key| -> Boxed<'_, Result<(), Sdk>> {
+        let answer = collection.get(key, None);
+        Box::pin(async { answer.await.map(drop).map_err(|error| error.kind().clone()) })
+    };
+    // The SDK calls a bucket ready when all of its nodes answer. With one of them down the others can be used, so what
+    // counts is an answer; the other nodes get a moment.
+    let mut ready: Boxed<'_, _> = Box::pin(bucket.wait_until_ready(key_value));
+    let mut readiness = None;
+    let mut answers: Boxed<'_, _> = Box::pin(first_answer(NOBODY.map(ask)));
+    let answer = poll_fn(|context| {
+        if readiness.is_none()
+            && let Poll::Ready(result) = ready.as_mut().poll(context)
+        {
+            readiness = Some(result);
+        }
+        answers.as_mut().poll(context)
+    });
+    match (within(end, Box::pin(answer)).await, &readiness) {
+        (Some(Ok(()) | Err(Sdk::DocumentNotFound)), _) => {}
+        (Some(Err(kind)), _) => return Err(errors::explain_connecting(&kind)),
+        (None, None) => {
             return Err(refused(config, "check that the bucket exists and that the user may use it").await);
         }
+        (None, Some(Err(error))) => return Err(errors::explain_connecting(error.kind())),
+        (None, Some(Ok(()))) => {
+            return Err(refused(config, "check that the scope and the collection exist").await);
+        }
     }
-    let collection = bucket.scope(config.scope.as_str()).collection(config.collection.as_str());
-    let found = within(end, Box::pin(collection.get(NOBODY, None))).await;
-    match found.map(|found| found.map_err(|error| error.kind().clone())) {
-        Some(Ok(_) | Err(Sdk::DocumentNotFound)) => Ok(Connected { collection, _cluster: cluster }),
-        Some(Err(kind)) => Err(errors::explain(&kind, false)),
-        None => Err(refused(config, "check that the scope and the collection exist").await),
+    if readiness.is_none() && timeout_at(end.min(Instant::now() + MOMENT), ready).await.is_err() {
+        tracing::warn!(engine = ENGINE, "connected, and not to all nodes: some do not answer");
     }
+    drop(answers);
+    Ok(Connected { collection, _cluster: cluster })
+}
+
+/// The first answer of a server. That one could not be asked, or not in time, counts when all say so.
+async fn first_answer<const N: usize>(questions: [Boxed<'_, Result<(), Sdk>>; N]) -> Result<(), Sdk> {
+    let mut open: Vec<_> = questions.into();
+    poll_fn(|context| {
+        let mut failure = None;
+        for number in (0..open.len()).rev() {
+            match open[number].as_mut().poll(context) {
+                Poll::Pending => {}
+                Poll::Ready(Err(kind)) if errors::explain(&kind, false).kind() == ErrorKind::Unavailable => {
+                    drop(open.swap_remove(number));
+                    failure = Some(kind);
+                }
+                Poll::Ready(answer) => return Poll::Ready(answer),
+            }
+        }
+        match failure {
+            Some(kind) if open.is_empty() => Poll::Ready(Err(kind)),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// The SDK's answer, or `None` when it is still trying.
@@ -109,7 +189,8 @@ async fn refused(config: &CouchbaseConfig, reason: &str) -> Error {
         }
     }
     unavailable(if config.tls {
-        "nobody let us in in time: the servers are down, or the certificate, user, password or bucket is wrong"
+        "no node let us in in time: the servers are down, their certificate is not trusted (`tls_ca`) or is for other names \
+         than the cluster's own, or the user, password or bucket is wrong"
     } else {
         "no server answers at the key-value port of the hosts that are named"
     })

@@ -92,14 +92,20 @@ impl Document<'_> {
     }
 }
 
-/// The server's time to live: whole seconds, and one more because the server's clock is somewhere within a second, so
-/// that nothing ends early. The deadline in the header is exact, and decides what is read.
+/// The server's time to live: whole seconds, and one more because the present second of the server's clock has begun
+/// already, so that nothing ends early. The deadline in the header is exact, and decides what is read.
 fn expiry(ttl: Duration) -> Duration {
-    // Above thirty days the SDK sends a date, which has 32 bits.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let longest = u64::from(u32::MAX).saturating_sub(now);
+    expiry_at(ttl, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+fn expiry_at(ttl: Duration, now: u64) -> Duration {
+    /// From here on the SDK sends a date, which has 32 bits.
+    const DATES: u64 = 30 * 24 * 60 * 60;
+    /// The SDK looks at the clock a moment later.
+    const MOMENT: u64 = 60;
     let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0)).saturating_add(1);
-    Duration::from_secs(seconds.min(longest))
+    let latest = u64::from(u32::MAX).saturating_sub(now).saturating_sub(MOMENT).max(DATES - 1);
+    Duration::from_secs(seconds.min(latest))
 }
 
 fn level(durability: Durability) -> DurabilityLevel {
@@ -122,5 +128,15 @@ mod tests {
         assert_eq!(expiry(Duration::from_secs(60)), Duration::from_secs(61));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         assert!(u32::try_from(expiry(Duration::MAX).as_secs() + now).is_ok());
+    }
+
+    #[test]
+    fn near_the_last_date_and_after_it_a_long_lifetime_is_thirty_days_and_not_over_at_once() {
+        let (last, year_9999) = (u64::from(u32::MAX), 253_402_300_799);
+        for now in [last - 60, last, last + 1, year_9999, u64::MAX] {
+            assert_eq!(expiry_at(Duration::MAX, now), Duration::from_secs(30 * 86_400 - 1));
+            assert_eq!(expiry_at(Duration::ZERO, now), Duration::from_secs(1));
+            assert_eq!(expiry_at(Duration::from_secs(60), now), Duration::from_secs(61));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the SDK's errors mean for a session.
 //!
-//! The SDK's own error names the document's key in its context, so only its kind is kept as the source.
+//! The SDK's own error names the document's key in its context, and the text of a kind may repeat anything, so only the name
+//! of the kind is kept as the source.
 
 use couchbase::error::{Error as SdkError, ErrorKind as Sdk};
 use session_core::{Error, ErrorKind};
@@ -69,7 +70,17 @@ pub(crate) fn explain(kind: &Sdk, changes: bool) -> Error {
         Sdk::DurabilityAmbiguous => (ErrorKind::OutcomeUnknown, "the replicas did not confirm in time"),
         _ => (lost, "the answer was lost"),
     };
-    Error::new(ours, why).in_engine(crate::ENGINE).with_source(kind.to_string())
+    Error::new(ours, why).in_engine(crate::ENGINE).with_source(name(kind))
+}
+
+/// The same while connecting, when there is no session whose id the SDK's text could name.
+pub(crate) fn explain_connecting(kind: &Sdk) -> Error {
+    explain(kind, false).with_source(kind.to_string())
+}
+
+/// `OtherFailure` of `OtherFailure("…")`.
+fn name(kind: &Sdk) -> String {
+    format!("{kind:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
 /// A call that took too long.
@@ -110,5 +121,12 @@ mod tests {
         assert!(matches!(sorted(Sdk::DocumentNotFound), Answer::Absent));
         assert!(matches!(sorted(Sdk::DocumentExists), Answer::Differs));
         assert!(matches!(sorted(Sdk::CasMismatch), Answer::Differs));
+    }
+
+    #[test]
+    fn an_error_repeats_no_text_of_the_sdk_which_may_hold_a_key() {
+        let error = explain(&Sdk::OtherFailure("no answer for session:1234abcd".into()), true);
+        assert!(!format!("{error:?}").contains("1234abcd"), "{error:?}");
+        assert!(format!("{error:?}").contains("OtherFailure"), "{error:?}");
     }
 }

@@ -132,13 +132,12 @@ impl Provider for CouchbaseProvider {
             let now = self.clock.now();
             if seen.cas == 0 || !seen.is_alive_at(now) {
                 match document.look().await? {
-                    Some(current)
-                        if current.header.deadline >= now.after(ttl.saturating_sub(CLOSE_ENOUGH)) =>
-                    {
-                        return Ok(current.is_live());
-                    }
                     Some(current) if current.is_live() => seen = current,
                     _ => return Ok(false),
+                }
+                let wanted = now.after(ttl.saturating_sub(CLOSE_ENOUGH)).min(seen.header.absolute);
+                if seen.header.deadline >= wanted {
+                    return Ok(true);
                 }
             }
             let ttl = ttl.min(seen.header.absolute.since(now));
@@ -169,9 +168,9 @@ impl Provider for CouchbaseProvider {
                             return Ok(DestroyOutcome::Refused(Box::new(current)));
                         }
                     }
-                    (Err(error), Some(_)) => return Err(error),
-                    // Nobody can read it, so nobody knows its stamp: it goes.
-                    (Err(_), None) => {}
+                    // A damaged record has no stamp. One that a newer version wrote after this process had read the
+                    // session is still the session that is to end.
+                    (Err(_), _) => {}
                 }
             }
             match document.remove(cas).await? {

@@ -115,6 +115,31 @@ async fn a_touch_moves_the_deadline_of_what_is_there_and_never_undoes_a_write() 
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
+async fn no_lifetime_reaches_past_the_absolute_deadline_and_none_is_a_panic() {
+    let server = CouchbaseMock::start().unwrap();
+    let config: CouchbaseConfig = server.url().parse().unwrap();
+    let config = config.timeout(Duration::MAX).unwrap().connect_timeout(Duration::MAX).unwrap();
+    let provider = CouchbaseProvider::connect(config).await.unwrap();
+    for lifetime in [Duration::MAX, Duration::from_secs(253_402_300_799), Duration::from_secs(86_400)] {
+        let (id, record) = (id(), ending_in(Duration::from_secs(600), "x"));
+        provider.write(&id, &record, Condition::Absent, lifetime).await.unwrap();
+        let seen = provider.read(&id, lifetime).await.unwrap().unwrap();
+        assert!(seen.header.deadline <= seen.header.absolute);
+        let before = server.counts().unwrap();
+        assert!(provider.touch(&id, &seen, lifetime).await.unwrap());
+        let touched = provider.read(&id, lifetime).await.unwrap().unwrap();
+        assert!(touched.header.deadline <= touched.header.absolute);
+        // A deadline that cannot be later is not written again.
+        assert!(provider.touch(&id, &seen, lifetime).await.unwrap());
+        assert_eq!(server.counts().unwrap()["REPLACE"] - before.get("REPLACE").unwrap_or(&0), 2);
+    }
+    let id = id();
+    provider.write(&id, &session("x"), Condition::Absent, Duration::ZERO).await.unwrap();
+    assert!(provider.read(&id, Duration::ZERO).await.unwrap().is_none());
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
 async fn sessions_slide_by_touches_and_end_without_them() {
     let server = CouchbaseMock::start().unwrap();
     let provider = connect(&server).await;

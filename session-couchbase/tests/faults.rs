@@ -170,6 +170,43 @@ async fn a_lost_answer_is_unknown_for_a_write_and_the_same_write_again_is_applie
     assert!(matches!(provider.destroy(&id, None).await.unwrap(), DestroyOutcome::Absent));
 }
 
+/// Of a write that is sent again after others wrote over it, the caller is told what is stored now, whole: the record and
+/// the compare token of one document. Whether its own write is in that record's history is for the caller to see.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_document() {
+    let (_server, proxy) = proxied();
+    let provider = connect(&url(proxy.address()), Duration::from_secs(2)).await;
+    let other = connect(&url(proxy.address()), Duration::from_secs(2)).await;
+    for (create_first, command) in [(true, [0x80, 0x02]), (false, [0x80, 0x03])] {
+        let id = id();
+        let (record, condition) = if create_first {
+            (session("ours"), Condition::Absent)
+        } else {
+            create(&other, &id, &session("first")).await.unwrap();
+            let seen = recovered(&provider, &id).await.unwrap();
+            (next(&seen, "ours"), Condition::Over(seen.stamp()))
+        };
+        proxy.lose_answers(1, &command);
+        let lost = provider.write(&id, &record, condition, IDLE).await.unwrap_err();
+        assert_eq!(lost.kind(), ErrorKind::OutcomeUnknown);
+        let ours = recovered(&other, &id).await.unwrap();
+        over(&other, &id, &ours, "theirs").await.unwrap();
+        recovered(&provider, &id).await.unwrap();
+
+        let WriteOutcome::Refused(refusal) = provider.write(&id, &record, condition, IDLE).await.unwrap()
+        else {
+            panic!("written over somebody else's")
+        };
+        let current = refusal.current.unwrap();
+        assert!(current.header.has_version(record.header.version()), "the caller sees its own write in it");
+        let newest = other.read(&id, IDLE).await.unwrap().unwrap();
+        assert_eq!((current.stamp(), text(&current).as_str()), (newest.stamp(), "theirs"));
+        let stored = over(&provider, &id, &current, "merged").await.unwrap();
+        assert!(matches!(stored, WriteOutcome::Stored(_)));
+    }
+}
+
 /// Checklist row 31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]

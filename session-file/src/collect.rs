@@ -1,16 +1,15 @@
 //! Collecting and counting: walks over the files, in slices of blocking work.
 
 use std::ops::ControlFlow;
-use std::os::fd::OwnedFd;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
-use session_core::Result;
+use session_core::{Error, ErrorKind, Result};
 
 use crate::file::{self, File};
+use crate::head::Head;
 use crate::lock::Lock;
-use crate::name::Name;
 use crate::provider::Shared;
 use crate::walk::{Entry, Leaf, Walk};
 
@@ -18,6 +17,9 @@ use crate::walk::{Entry, Leaf, Walk};
 const SLICE: usize = 1024;
 /// How long a collection looks around before it leaves the rest to the next one.
 const COLLECTION: Duration = Duration::from_secs(1);
+
+/// How old a file must be that a loss of power may have left, before it is removed.
+const TORN_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// What a slice of a collection did.
 #[derive(Debug)]
@@ -32,7 +34,6 @@ impl Shared {
     /// The walk is left where others find it, so that a caller that gives up loses nothing.
     pub(crate) fn collect_slice(&self, limit: usize) -> Result<Collected> {
         let left_off = self.walk.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let root = self.root.open()?;
         let mut walk = match left_off {
             Some(walk) => walk,
             None => Walk::begin(self.root.open()?)?,
@@ -40,7 +41,7 @@ impl Shared {
         let (mut removed, mut failure) = (0, None);
         let ended = each(&mut walk, |leaf, entry| {
             // A file that cannot be looked at must not keep the others from being collected.
-            match self.collect(&root, leaf, &entry) {
+            match self.collect(leaf, &entry) {
                 Ok(one) => removed += usize::from(one),
                 Err(error) => failure = failure.take().or(Some(error)),
             }
@@ -60,24 +61,26 @@ impl Shared {
         self.walk.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Removes what has expired and what a killed writer left. Says whether it was a record.
-    fn collect(&self, root: &OwnedFd, leaf: &Leaf, entry: &Entry) -> Result<bool> {
+    /// Removes what has expired, and what a killed writer or a loss of power left. Says whether it was a record.
+    fn collect(&self, leaf: &Leaf, entry: &Entry) -> Result<bool> {
         let (directory, sync) = (leaf.directory()?, self.root.sync);
         match entry {
             Entry::Session(name) => {
-                if !self.has_expired(leaf, name)? {
+                let found = File::open(directory, name, OFlags::RDONLY);
+                if !found.and_then(|file| self.is_over(file.as_ref())).or_else(is_foreign)? {
                     return Ok(false);
                 }
                 // Somebody who holds the lock may be bringing it back; the next collection will see.
-                let Some(_lock) = Lock::try_acquire(root, name.lock())? else { return Ok(false) };
-                if !self.has_expired(leaf, name)? {
+                let Some(lock) = Lock::try_acquire(self.root.open()?, name.lock())? else { return Ok(false) };
+                let claimed = lock.claim(directory, name, OFlags::RDONLY)?;
+                if !self.is_over(claimed.as_ref().map(|claimed| &claimed.file))? {
                     return Ok(false);
                 }
                 file::remove(directory, name.as_str(), sync)?;
                 Ok(true)
             }
             Entry::Temporary(name) => {
-                if let Some(_lock) = Lock::try_acquire(root, name.lock())? {
+                if let Some(_lock) = Lock::try_acquire(self.root.open()?, name.lock())? {
                     // Its writer would hold the lock. One that has just finished has renamed it.
                     let _ = file::remove(directory, &name.temporary(), false);
                 }
@@ -86,9 +89,15 @@ impl Shared {
         }
     }
 
-    fn has_expired(&self, leaf: &Leaf, name: &Name) -> Result<bool> {
-        let head = file::head(File::open(leaf.directory()?, name, OFlags::RDONLY))?;
-        Ok(head.is_some_and(|head| head.has_expired(self.clock.now())))
+    /// Whether a file is a record that has expired, or was one that a loss of power has torn, a while ago. What was torn
+    /// just now is left for those who want to look into it.
+    fn is_over(&self, file: Option<&File>) -> Result<bool> {
+        let Some(file) = file else { return Ok(false) };
+        let now = self.clock.now();
+        match file.head()? {
+            Head::Torn => Ok(file.size().is_ok() && now.since(file.written()?) >= TORN_FOR),
+            head => Ok(head.has_expired(now)),
+        }
     }
 
     /// Counts a slice of the sessions, and says whether the walk has come to its end.
@@ -116,6 +125,11 @@ fn each(walk: &mut Walk, mut seen: impl FnMut(&Leaf, Entry) -> Result<ControlFlo
         }
     }
     Ok(false)
+}
+
+/// What is no file is not this engine's, and so not over.
+fn is_foreign(error: Error) -> Result<bool> {
+    if error.kind() == ErrorKind::Corrupt { Ok(false) } else { Err(error) }
 }
 
 /// Whether a collection that began then should leave the rest to the next one.

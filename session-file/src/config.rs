@@ -10,13 +10,14 @@ use crate::root::Root;
 use crate::{ENGINE, FileProvider, blocking};
 
 const EXPECTED: &str = "expected a directory as in `./tmp`, or a URL as in `file:./tmp?sync=true` or \
-                        `file:///var/lib/app/sessions`";
+                        `file:///var/lib/app/sessions`, and as options `sync` and `trust_directory`";
 
 /// Sets up a [`FileProvider`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     directory: PathBuf,
     sync: bool,
+    trust_directory: bool,
     clock: Arc<dyn Clock>,
     lock_timeout: Duration,
 }
@@ -26,6 +27,7 @@ impl Builder {
         Self {
             directory: directory.into(),
             sync: false,
+            trust_directory: false,
             clock: Arc::new(SystemClock),
             lock_timeout: Duration::from_secs(1),
         }
@@ -36,31 +38,42 @@ impl Builder {
     /// [`Config`](session_core::ErrorKind::Config) for anything else.
     pub fn parse(config: &str) -> Result<Self> {
         let config = config.trim();
-        let Some(url) = config.strip_prefix("file:") else {
-            return match config {
-                "" => Err(refused("no directory is given")),
-                remote if remote.contains("://") => Err(refused("it is the URL of something else")),
-                options if options.contains('?') => Err(refused("options need the form of a URL")),
-                directory => Self::at(directory.to_owned()),
-            };
+        let (place, options) = config.split_once('?').unwrap_or((config, ""));
+        let builder = match place.strip_prefix("file:") {
+            None if place.contains("://") => return Err(refused("it is the URL of something else")),
+            None => Self::at(place.to_owned())?,
+            Some(url) => match url.strip_prefix("//") {
+                None => Self::at(decoded(url)?)?,
+                Some(absolute) if absolute.starts_with('/') => Self::at(decoded(absolute)?)?,
+                Some(_) => return Err(refused("it names a host, but sessions are on this machine")),
+            },
         };
-        let (path, options) = url.split_once('?').unwrap_or((url, ""));
-        let path = match path.strip_prefix("//") {
-            None => path,
-            Some(absolute) if absolute.starts_with('/') => absolute,
-            Some(_) => return Err(refused("it names a host, but sessions lie on this machine")),
-        };
-        let mut builder = Self::at(decoded(path)?)?;
-        let mut given = false;
+        builder.options(options)
+    }
+
+    fn options(mut self, options: &str) -> Result<Self> {
+        let mut given = Vec::new();
         for option in options.split('&').filter(|option| !option.is_empty()) {
-            builder.sync = match option {
-                "sync=true" if !given => true,
-                "sync=false" if !given => false,
-                _ => return Err(refused("the only option is `sync`, given once, `true` or `false`")),
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let switch = match value {
+                "true" => true,
+                "false" => false,
+                _ => return Err(refused("an option is `true` or `false`")),
             };
-            given = true;
+            match name {
+                _ if given.contains(&name) => return Err(refused("an option is given twice")),
+                "sync" => self.sync = switch,
+                "trust_directory" => self.trust_directory = switch,
+                _ => {
+                    return Err(refused(
+                        "an option is neither `sync` nor `trust_directory` (a `?` in a directory's name is written \
+                         `%3F`, in a URL)",
+                    ));
+                }
+            }
+            given.push(name);
         }
-        Ok(builder)
+        Ok(self)
     }
 
     fn at(directory: String) -> Result<Self> {
@@ -76,6 +89,15 @@ impl Builder {
     #[must_use]
     pub const fn sync(mut self, sync: bool) -> Self {
         self.sync = sync;
+        self
+    }
+
+    /// Accepts a directory that belongs to another user, or that its group may write to. Off by default: anyone who can write
+    /// to the directory can plant sessions in it, and so be logged in as anybody. One that every user of the machine may
+    /// write to is refused all the same.
+    #[must_use]
+    pub const fn trust_directory(mut self, trust: bool) -> Self {
+        self.trust_directory = trust;
         self
     }
 
@@ -97,10 +119,11 @@ impl Builder {
     /// Creates the directory if it is missing, makes sure that it can be used, and gives the provider.
     ///
     /// [`Config`](session_core::ErrorKind::Config) when it cannot be created or written to, is a file or a symbolic
-    /// link, or can be written to by every user of the machine; the message says what to change.
+    /// link, belongs to another user, or can be written to by others; the message says what to change.
+    /// [`Full`](session_core::ErrorKind::Full) when there is no room for a file.
     pub async fn connect(self) -> Result<FileProvider> {
-        let Self { directory, sync, clock, lock_timeout } = self;
-        let root = blocking::run(false, move || Root::prepare(&directory, sync)).await?;
+        let Self { directory, sync, trust_directory, clock, lock_timeout } = self;
+        let root = blocking::run(false, move || Root::prepare(&directory, sync, trust_directory)).await?;
         Ok(FileProvider::new(root, clock, lock_timeout))
     }
 }
@@ -138,6 +161,7 @@ mod tests {
     fn the_config_string_is_a_directory_or_a_url() {
         for (config, directory, sync) in [
             ("./tmp", "./tmp", false),
+            ("./tmp?sync=true&trust_directory=false", "./tmp", true),
             ("/var/lib/a b", "/var/lib/a b", false),
             ("file:./tmp", "./tmp", false),
             ("file:./tmp?sync=true", "./tmp", true),
@@ -146,6 +170,10 @@ mod tests {
         ] {
             let builder = Builder::parse(config).unwrap();
             assert_eq!((builder.directory, builder.sync), (directory.into(), sync), "{config}");
+            assert!(!builder.trust_directory);
+        }
+        for trusting in ["./tmp?trust_directory=true", "file:./tmp?sync=true&trust_directory=true"] {
+            assert!(Builder::parse(trusting).unwrap().trust_directory);
         }
     }
 
@@ -156,8 +184,11 @@ mod tests {
             "file:",
             "file://host/tmp",
             "redis://127.0.0.1",
-            "./tmp?sync=true",
+            "?sync=true",
+            "./tmp?x",
             "file:./tmp?sync=yes",
+            "file:./tmp?trust_directory",
+            "file:./tmp?trust_directory=true&trust_directory=true",
             "file:./tmp?sync=true&sync=false",
             "file:./tmp?mode=0777",
             "file:./a%2",

@@ -1,5 +1,7 @@
 //! What the operating system's refusals mean, and what can be done about them.
 
+use std::borrow::Cow;
+
 use rustix::io::Errno;
 use session_core::{Error, ErrorKind};
 
@@ -8,7 +10,10 @@ use crate::ENGINE;
 /// A system call failed before anything was changed.
 pub(crate) fn failed(errno: Errno) -> Error {
     let (kind, message) = match errno {
-        Errno::NOSPC | Errno::DQUOT => (ErrorKind::Full, "the disk or the quota is full"),
+        Errno::NOSPC | Errno::DQUOT => (
+            ErrorKind::Full,
+            "the disk has no space or no inodes left, or the quota is used up: nothing was changed",
+        ),
         Errno::FBIG => (ErrorKind::TooLarge, "the file system takes no file of this size"),
         Errno::ACCESS | Errno::PERM | Errno::ROFS => (
             ErrorKind::Unavailable,
@@ -32,6 +37,15 @@ pub(crate) fn not_on_disk(errno: Errno) -> Error {
         .with_source(std::io::Error::from(errno))
 }
 
-pub(crate) fn error(kind: ErrorKind, message: &'static str) -> Error {
+/// The system call that makes the change failed. Where the disk failed, the change may have been made.
+pub(crate) fn not_made(errno: Errno) -> Error {
+    match errno {
+        Errno::IO => error(ErrorKind::OutcomeUnknown, "the disk failed while the change was made")
+            .with_source(std::io::Error::from(errno)),
+        errno => failed(errno),
+    }
+}
+
+pub(crate) fn error(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(kind, message).in_engine(ENGINE)
 }

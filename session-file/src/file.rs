@@ -6,8 +6,9 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, openat, renameat
 use rustix::io::{Errno, pread, pwrite, read, retry_on_intr, write};
 use session_core::{Error, ErrorKind, HEADER_BYTES, Record, Result, Timestamp};
 
-use crate::error::{error, failed, not_on_disk};
+use crate::error::{error, failed, not_made, not_on_disk};
 use crate::head::{DEADLINE, Head};
+use crate::lock::{Held, Lock};
 use crate::name::Name;
 use crate::root::{CAREFUL, FILE, found};
 
@@ -64,20 +65,26 @@ impl File {
         }
     }
 
-    /// Moves the idle deadline of a session that is alive, and says whether it is. The caller holds the lock.
+    /// When it was written last.
+    pub(crate) fn written(&self) -> Result<Timestamp> {
+        let seconds = fstat(&self.0).map_err(failed)?.st_mtime;
+        Ok(Timestamp::from_millis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000)))
+    }
+
+    /// Moves the idle deadline of a session that is alive, and says whether it is. The caller has claimed the file.
     pub(crate) fn touch(&self, now: Timestamp, to: impl FnOnce(Timestamp) -> Timestamp) -> Result<bool> {
         match self.head()? {
             head @ Head::Ours { absolute, .. } if head.is_session_at(now) => {
                 let deadline = to(absolute).as_millis().to_be_bytes();
                 // Eight bytes within one block: readers see the old ones or the new ones.
-                match retry_on_intr(|| pwrite(&self.0, &deadline, DEADLINE as u64)).map_err(failed)? {
+                match retry_on_intr(|| pwrite(&self.0, &deadline, DEADLINE as u64)).map_err(not_made)? {
                     8 => Ok(true),
-                    _ => Err(failed(Errno::IO)),
+                    _ => Err(not_made(Errno::IO)),
                 }
             }
             Head::Ours { .. } => Ok(false),
             Head::Newer => Err(error(ErrorKind::Unsupported, "a newer version wrote it: finish the upgrade")),
-            Head::Foreign => Err(corrupt("it is not a session record")),
+            Head::Torn | Head::Foreign => Err(corrupt("it is not a session record")),
         }
     }
 }
@@ -90,21 +97,31 @@ pub(crate) fn head(found: Result<Option<File>>) -> Result<Option<Head>> {
     }
 }
 
-/// Replaces a session's file by one with these bytes, or leaves it as it is. The caller holds the lock.
-pub(crate) fn replace(leaf: BorrowedFd<'_>, name: &Name, bytes: &[u8], sync: bool) -> Result<()> {
+/// Puts a file with these bytes in the place of the one that is claimed, or leaves everything as it is.
+pub(crate) fn replace(
+    (lock, claimed): (&Lock, Option<&Held>),
+    leaf: BorrowedFd<'_>,
+    name: &Name,
+    bytes: &[u8],
+    sync: bool,
+) -> Result<()> {
     let temporary = name.temporary();
-    let done =
-        fill(leaf, &temporary, bytes, sync).and_then(|()| renameat(leaf, &*temporary, leaf, name.as_str()));
-    if let Err(errno) = done {
+    let done = fill(leaf, &temporary, bytes, sync).map_err(failed).and_then(|()| {
+        if claimed.is_none() {
+            lock.still_excludes()?;
+        }
+        renameat(leaf, &*temporary, leaf, name.as_str()).map_err(not_made)
+    });
+    if let Err(error) = done {
         let _ = unlinkat(leaf, &*temporary, AtFlags::empty());
-        return Err(failed(errno));
+        return Err(error);
     }
     on_disk(leaf, sync)
 }
 
-/// Removes a session's file. The caller holds the lock.
+/// Removes a file. The caller has claimed it, or it is a temporary one and the caller holds the lock.
 pub(crate) fn remove(leaf: BorrowedFd<'_>, file: &str, sync: bool) -> Result<()> {
-    unlinkat(leaf, file, AtFlags::empty()).map_err(failed)?;
+    unlinkat(leaf, file, AtFlags::empty()).map_err(not_made)?;
     on_disk(leaf, sync)
 }
 
@@ -136,7 +153,7 @@ pub(crate) fn decoded(bytes: Vec<u8>) -> Result<Record> {
     Record::decode(bytes).map_err(|error| error.in_engine(crate::ENGINE))
 }
 
-fn no_file() -> Error {
+pub(crate) fn no_file() -> Error {
     corrupt("it is a link, a directory or a device, and not a file")
 }
 

@@ -1,10 +1,11 @@
 //! What the first bytes of a file tell, without reading the rest.
 
-use session_core::Timestamp;
+use session_core::{HEADER_BYTES, Timestamp};
 
 // The header's layout, as `session-core` documents it.
 const MAGIC: &[u8] = b"SSN";
-const FORMAT: u8 = 1;
+/// The formats that have this header; the second has more behind it.
+const FORMATS: std::ops::RangeInclusive<u8> = 1..=2;
 const STATE: usize = 4;
 const ABSOLUTE: usize = 24;
 /// Where the idle deadline stands, 8 bytes, which no checksum covers.
@@ -17,6 +18,8 @@ pub(crate) enum Head {
     Ours { live: bool, absolute: Timestamp, deadline: Timestamp },
     /// A record that a newer version wrote.
     Newer,
+    /// What a loss of power leaves of a record that was not on disk yet: nothing, zeros, or its beginning.
+    Torn,
     /// Anything else.
     Foreign,
 }
@@ -27,11 +30,15 @@ impl Head {
             let bytes = bytes.get(offset..offset + 8)?.try_into().ok()?;
             Some(Timestamp::from_millis(u64::from_be_bytes(bytes)))
         };
+        let whole = bytes.len() >= HEADER_BYTES;
         match (bytes.strip_prefix(MAGIC), time(ABSOLUTE), time(DEADLINE)) {
-            (Some([format, ..]), ..) if *format > FORMAT => Self::Newer,
-            (Some([FORMAT, ..]), Some(absolute), Some(deadline)) => {
+            (Some([format, ..]), Some(absolute), Some(deadline)) if FORMATS.contains(format) && whole => {
                 Self::Ours { live: bytes[STATE] == 0, absolute, deadline }
             }
+            (Some([format, ..]), ..) if format > FORMATS.start() => Self::Newer,
+            (Some([format, ..]), ..) if format == FORMATS.start() => Self::Torn,
+            (Some([]), ..) => Self::Torn,
+            (None, ..) if bytes.iter().all(|byte| *byte == 0) => Self::Torn,
             _ => Self::Foreign,
         }
     }
@@ -44,5 +51,30 @@ impl Head {
     /// Whether it is a session, and its time is not over.
     pub(crate) fn is_session_at(self, now: Timestamp) -> bool {
         matches!(self, Self::Ours { live: true, .. }) && !self.has_expired(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_loss_of_power_leaves_is_told_from_what_somebody_else_put_there() {
+        let mut whole = [1; HEADER_BYTES];
+        whole[..5].copy_from_slice(b"SSN\x01\x00");
+        assert!(matches!(Head::parse(&whole), Head::Ours { live: true, .. }));
+        for torn in
+            [&b""[..], b"SSN", b"SSN\x01", &[0], &[0; HEADER_BYTES], &whole[..40], &whole[..HEADER_BYTES - 1]]
+        {
+            assert!(matches!(Head::parse(torn), Head::Torn), "{torn:?}");
+        }
+        for foreign in [&b"text"[..], b"SS", b"SSX", b"SSN\x00", b"\x00\x00a", b"SNS"] {
+            assert!(matches!(Head::parse(foreign), Head::Foreign), "{foreign:?}");
+        }
+        whole[3] = 2;
+        assert!(matches!(Head::parse(&whole), Head::Ours { live: true, .. }));
+        for newer in [&b"SSN\x02"[..], b"SSN\x03", &[&b"SSN\xc8"[..], &[1; HEADER_BYTES]].concat()] {
+            assert!(matches!(Head::parse(newer), Head::Newer), "{newer:?}");
+        }
     }
 }

@@ -11,7 +11,8 @@
 //! # }
 //! ```
 //!
-//! By name, with the directory as the config string, or a URL (`file:./tmp?sync=true`, `file:///var/lib/app`):
+//! By name, with the directory as the config string, or a URL (`file:./tmp?sync=true`, `file:///var/lib/app`). Both take the
+//! options `sync` and `trust_directory`:
 //!
 //! ```
 //! use session_core::{ConnectOptions, Provider as _};
@@ -27,26 +28,39 @@
 //! # }
 //! ```
 //!
-//! # What lies where
+//! # What is where
 //!
 //! | path | what |
 //! |---|---|
 //! | `./tmp/x/s/xsnk…` | one session, in two levels by the first two characters of its name: the hash in hexadecimal, or the raw id (hashed after two characters when it is longer than 250; `_` stands for a missing second character, and for a dot) |
 //! | `./tmp/x/s/.xsnk….tmp` | what is being written; swept when its writer was killed |
-//! | `./tmp/.lock-00` to `.lock-ff` | locks, never removed: a lock on a session's own file would exclude nobody once that file is replaced |
+//! | `./tmp/.lock-00` to `.lock-ff` | locks, made at the start and never removed by this engine |
 //!
 //! Directories are created with mode 0700, files with 0600. No symbolic link is followed below the directory, nor
-//! may the directory itself be one. Anything else that lies there is left alone.
+//! may the directory itself be one. Anything else in it is left alone.
+//!
+//! # Who may write to the directory
+//!
+//! Anyone who can write to the directory can plant sessions in it, and so be logged in as anybody. A directory that belongs to
+//! another user, or that its group may write to, is therefore refused, at the start and later (it may have been replaced). The
+//! switch [`trust_directory`](Builder::trust_directory) (`./tmp?trust_directory=true`, `file:./tmp?trust_directory=true`)
+//! accepts both. One that every user of the machine may write to is always refused.
 //!
 //! # What it guarantees, and where
 //!
 //! - A file is replaced by renaming a complete one over it: a reader sees the old record or the new one, also
 //!   when the writer is killed. Only the idle deadline, 8 bytes in the header, is moved in place.
-//! - Reads take no lock. Writes hold one of 256 locks while they compare and replace. Who waits for longer than the
-//!   [lock timeout](Builder::lock_timeout) fails with `Unavailable` and has changed nothing, so that a process that
-//!   was stopped while it held a lock does not hang the others.
+//! - Reads take no lock. Writes hold one of 256 locks, and a lock on the session's own file, while they compare and replace.
+//!   A write that waits for longer than the [lock timeout](Builder::lock_timeout) fails with `Unavailable` and has changed
+//!   nothing, so that a process that was stopped while it held a lock does not hang the others. Lock files that somebody
+//!   removes are made again, and no update is lost by it.
 //! - After a loss of power the last writes and logouts may be undone, unless `sync` is on: then file and directory
-//!   are on disk before a write is acknowledged. A moved deadline is not waited for; losing it ends a session early.
+//!   are on disk before a write is acknowledged. A moved deadline is not waited for; losing it ends a session early. Files that
+//!   were left empty, zeroed or cut short read as `Corrupt` (the client gets a fresh session) and are collected after an hour.
+//! - On a disk without space or inodes a write is `Full`, and the old record stays. Reading, sliding and logging out work.
+//! - A directory that is gone is `Unavailable` until it is there again; it is not made again, because sessions that are
+//!   stored behind the mount point of a missing disk would be hidden when the disk is back.
+//! - A session that a newer version wrote is `Unsupported` (503) while a deployment is under way. A logout ends it.
 //! - **Local file systems only**: locks and renames of network file systems do not keep these promises.
 //!
 //! # What it costs

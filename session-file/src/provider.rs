@@ -1,6 +1,6 @@
 //! The provider: which steps an operation is made of, and what is done under the lock.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -68,9 +68,10 @@ impl FileProvider {
     async fn locked<T: Send + 'static>(
         &self,
         name: &Name,
-        work: impl FnOnce(&Shared, &OwnedFd) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Shared, &Lock) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let until = Instant::now() + self.lock_timeout;
+        // One that is beyond all clocks is no deadline.
+        let until = Instant::now().checked_add(self.lock_timeout);
         let lock = name.lock();
         let turn = self.queues.turn(lock).await;
         let shared = Arc::clone(&self.shared);
@@ -78,9 +79,8 @@ impl FileProvider {
         let waiting = Arc::downgrade(&caller);
         let done = blocking::run(true, move || {
             let _turn = turn;
-            let root = shared.root.open()?;
-            let _lock = Lock::acquire(&root, lock, until, || waiting.strong_count() > 0)?;
-            work(&shared, &root)
+            let lock = Lock::acquire(shared.root.open()?, lock, until, || waiting.strong_count() > 0)?;
+            work(&shared, &lock)
         })
         .await;
         drop(caller);
@@ -123,9 +123,14 @@ impl Provider for FileProvider {
     ) -> Result<WriteOutcome> {
         let name = Name::of(id);
         let (place, mut record) = (name.clone(), record.clone());
-        self.locked(&name, move |shared, root| {
-            let leaf = Root::leaf(root, &place)?;
-            let current = leaf.as_ref().map(|leaf| shared.alive(leaf, &place)).transpose()?.flatten();
+        self.locked(&name, move |shared, lock| {
+            let leaf = Root::leaf(&lock.root, &place)?;
+            let claimed = match &leaf {
+                Some(leaf) => lock.claim(leaf.as_fd(), &place, OFlags::RDONLY)?,
+                None => None,
+            };
+            let current = claimed.as_ref().map(|claimed| claimed.file.record()).transpose()?;
+            let current = shared.unless_expired(current);
             let holds = match (&condition, &current) {
                 (Condition::Absent, None) => true,
                 (Condition::Over(stamp), Some(current)) => stamp.version == current.header.version(),
@@ -142,9 +147,9 @@ impl Provider for FileProvider {
             }
             let leaf = match leaf {
                 Some(leaf) => leaf,
-                None => shared.root.make_leaf(root, &place)?,
+                None => shared.root.make_leaf(&lock.root, &place)?,
             };
-            file::replace(leaf.as_fd(), &place, &bytes, shared.root.sync)?;
+            file::replace((lock, claimed.as_ref()), leaf.as_fd(), &place, &bytes, shared.root.sync)?;
             Ok(WriteOutcome::stored())
         })
         .await
@@ -153,11 +158,11 @@ impl Provider for FileProvider {
     async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
         let name = Name::of(id);
         let place = name.clone();
-        self.locked(&name, move |shared, root| {
-            let Some(leaf) = Root::leaf(root, &place)? else { return Ok(false) };
-            let Some(file) = File::open(leaf.as_fd(), &place, OFlags::RDWR)? else { return Ok(false) };
+        self.locked(&name, move |shared, lock| {
+            let Some(leaf) = Root::leaf(&lock.root, &place)? else { return Ok(false) };
+            let Some(claimed) = lock.claim(leaf.as_fd(), &place, OFlags::RDWR)? else { return Ok(false) };
             let now = shared.clock.now();
-            file.touch(now, |absolute| now.after(ttl).min(absolute))
+            claimed.file.touch(now, |absolute| now.after(ttl).min(absolute))
         })
         .await
     }
@@ -165,9 +170,16 @@ impl Provider for FileProvider {
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let name = Name::of(id);
         let place = name.clone();
-        self.locked(&name, move |shared, root| {
-            let Some(leaf) = Root::leaf(root, &place)? else { return Ok(DestroyOutcome::Absent) };
-            match shared.alive(&leaf, &place) {
+        self.locked(&name, move |shared, lock| {
+            let Some(leaf) = Root::leaf(&lock.root, &place)? else { return Ok(DestroyOutcome::Absent) };
+            let claimed = lock.claim(leaf.as_fd(), &place, OFlags::RDONLY);
+            let record = match &claimed {
+                Ok(claimed) => claimed.as_ref().map(|claimed| claimed.file.record()).transpose(),
+                // It is no file, and there is nothing to claim in it.
+                Err(error) if error.kind() == ErrorKind::Corrupt => Err(file::no_file()),
+                Err(_) => return claimed.map(|_| DestroyOutcome::Absent),
+            };
+            match record.map(|record| shared.unless_expired(record)) {
                 Ok(None) => return Ok(DestroyOutcome::Absent),
                 Ok(Some(current)) => {
                     if let State::Moved(target) = current.header.state {
@@ -177,8 +189,8 @@ impl Provider for FileProvider {
                         return Ok(DestroyOutcome::Refused(Box::new(current)));
                     }
                 }
-                // Nobody can use it, and its id is to end.
-                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                // Nobody can use it, or a newer version does: in both cases its id is to end.
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {}
                 Err(error) => return Err(error),
             }
             file::remove(leaf.as_fd(), place.as_str(), shared.root.sync)?;
@@ -238,13 +250,6 @@ impl Shared {
                 None => Ok(None),
             },
         }
-    }
-
-    /// The record in a directory under a name, unless its time is over.
-    fn alive(&self, leaf: &OwnedFd, name: &Name) -> Result<Option<Record>> {
-        let file = File::open(leaf.as_fd(), name, OFlags::RDONLY)?;
-        let record = file.map(|file| file.record()).transpose()?;
-        Ok(self.unless_expired(record))
     }
 
     fn unless_expired(&self, record: Option<Record>) -> Option<Record> {

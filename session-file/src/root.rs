@@ -5,12 +5,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, fsync, mkdirat, open, openat, unlinkat};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, fsync, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
-use session_core::{Error, Result};
+use rustix::process::geteuid;
+use session_core::{Error, ErrorKind, Result};
 
 use crate::ENGINE;
-use crate::error::failed;
+use crate::error::{error, failed};
+use crate::lock;
 use crate::name::Name;
 
 const DIRECTORY: Mode = Mode::RWXU;
@@ -25,11 +27,13 @@ pub(crate) struct Root {
     path: PathBuf,
     /// Whether changes must be on disk before they count as done.
     pub sync: bool,
+    /// Whether the directory may belong to another user, and its group may write to it.
+    trusted: bool,
 }
 
 impl Root {
     /// Creates the directory if it is missing, and makes sure that it can be used.
-    pub(crate) fn prepare(path: &Path, sync: bool) -> Result<Self> {
+    pub(crate) fn prepare(path: &Path, sync: bool, trusted: bool) -> Result<Self> {
         // Without a slash or a dot at its end, which would make the system follow a symbolic link.
         let path: PathBuf = path.components().collect();
         let refused = |why: &str| Error::config(format!("`{}` {why}", path.display())).in_engine(ENGINE);
@@ -47,35 +51,71 @@ impl Root {
         }
         // What leads to the directory may be a link, now; afterwards nothing is.
         let path = path.canonicalize().map_err(|error| refused("cannot be looked up").with_source(error))?;
-        let root = Self { path, sync };
-        root.probe().map_err(|(why, errno)| {
-            Error::config(format!("`{}` {why}", root.path.display()))
-                .in_engine(ENGINE)
-                .with_source(std::io::Error::from(errno))
-        })?;
+        let root = Self { path, sync, trusted };
+        root.probe()?;
         Ok(root)
     }
 
-    /// Makes sure that files can be made in it, by nobody else than who may.
-    fn probe(&self) -> Result<(), (&'static str, Errno)> {
-        const NO_ACCESS: &str =
-            "cannot be written to: give it to the user that this service runs as, with mode 0700";
+    /// Makes sure that files can be made in it, and only by this user, and makes the locks, so that a logout
+    /// needs no room on the disk.
+    fn probe(&self) -> Result<()> {
+        let refused = |why: &str| Error::config(format!("`{}` {why}", self.path.display())).in_engine(ENGINE);
+        let no_access = |errno| match errno {
+            Errno::NOSPC | Errno::DQUOT => failed(errno),
+            _ => {
+                refused("cannot be written to: give it to the user that this service runs as, with mode 0700")
+                    .with_source(std::io::Error::from(errno))
+            }
+        };
         let root = open(&self.path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Mode::empty())
-            .map_err(|errno| (NO_ACCESS, errno))?;
-        let mode = fstat(&root).map_err(|errno| (NO_ACCESS, errno))?.st_mode;
-        if Mode::from_raw_mode(mode).contains(Mode::WOTH) {
-            let shared = "may be written to by every user of this machine, who could plant sessions in it: \
-                          `chmod 700` it, or choose a directory of its own in it";
-            return Err((shared, Errno::PERM));
+            .map_err(no_access)?;
+        if let Some(why) = self.insecure(&fstat(&root).map_err(no_access)?) {
+            return Err(refused(why));
         }
         let probe = format!(".probe-{:016x}", rand::random::<u64>());
         openat(&root, &*probe, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFUL, FILE)
             .and_then(|_| unlinkat(&root, &*probe, rustix::fs::AtFlags::empty()))
-            .map_err(|errno| (NO_ACCESS, errno))
+            .map_err(no_access)?;
+        lock::make_all(&root)
     }
 
+    /// Why the directory must not be used: somebody else could plant sessions in it.
+    fn insecure(&self, directory: &Stat) -> Option<&'static str> {
+        let mode = Mode::from_raw_mode(directory.st_mode);
+        if mode.contains(Mode::WOTH) {
+            return Some(
+                "may be written to by every user of this machine, who could plant sessions in it: \
+                 `chmod 700` it, or choose a directory of its own in it",
+            );
+        }
+        if self.trusted {
+            return None;
+        }
+        if directory.st_uid != geteuid().as_raw() {
+            return Some(
+                "belongs to another user, who could plant sessions in it: `chown` it to the user that this service \
+                 runs as, or say `trust_directory=true` if that user may be logged in as anybody",
+            );
+        }
+        mode.contains(Mode::WGRP).then_some(
+            "may be written to by its group, which could plant sessions in it: `chmod 700` it, or say \
+             `trust_directory=true` if all of the group may be logged in as anybody",
+        )
+    }
+
+    /// The directory as it is now, which may be another one than at the start.
     pub(crate) fn open(&self) -> Result<OwnedFd> {
-        open_directory(CWD, &self.path).map_err(failed)
+        let root = open_directory(CWD, &self.path).map_err(|errno| match errno {
+            Errno::NOENT => gone().with_source(std::io::Error::from(errno)),
+            errno => failed(errno),
+        })?;
+        match self.insecure(&fstat(&root).map_err(failed)?) {
+            None => Ok(root),
+            Some(why) => Err(error(
+                ErrorKind::Unavailable,
+                format!("the session directory was replaced, or its mode changed: it {why}"),
+            )),
+        }
     }
 
     /// A session's file in one step, where the system can follow a path and refuse links in it at once. `None` says
@@ -85,7 +125,9 @@ impl Root {
         let mut path = self.path.clone();
         path.reserve(name.as_str().len() + "/x/s/".len());
         path.extend([first, second, name.as_str()]);
-        open_at_once(CWD, path, OFlags::RDONLY, waiting)
+        let file = open_at_once(CWD, path, OFlags::RDONLY, waiting)?;
+        // Of a file that somebody else made, the long way tells whether the directory is still ours.
+        fstat(&file).is_ok_and(|file| file.st_uid == geteuid().as_raw()).then_some(file)
     }
 
     /// The directory that a session lies in; `None` when it is not there yet.
@@ -153,6 +195,15 @@ fn open_at_once<P: rustix::path::Arg>(
 #[cfg(not(target_os = "linux"))]
 fn open_at_once<P: rustix::path::Arg>(_: impl AsFd, _: P, _: OFlags, _: Waiting) -> Option<OwnedFd> {
     None
+}
+
+/// It is not made again: where a disk is not mounted, sessions would be hidden behind it later, and logouts undone.
+fn gone() -> Error {
+    error(
+        ErrorKind::Unavailable,
+        "the session directory is gone: mount it, or create it again, owned by the user that this service runs as \
+         and with mode 0700",
+    )
 }
 
 /// What is not there is no error.

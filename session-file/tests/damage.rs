@@ -37,24 +37,54 @@ async fn a_record_that_cannot_be_read_is_corrupt_is_not_written_over_and_can_be_
 }
 
 #[tokio::test]
-async fn a_record_of_a_newer_version_is_unsupported_and_outlives_everything() {
+async fn a_record_of_a_newer_version_is_unsupported_and_outlives_everything_but_a_logout() {
     let (provider, clock, directory) = store().await;
     let file = path(directory.path(), ID);
-    create(&provider, ID, &record(7), MINUTE).await;
-    let mut newer = fs::read(&file).unwrap();
-    newer[3] = 2;
-    fs::write(&file, &newer).unwrap();
-    for error in [
-        provider.read(&id(ID), MINUTE).await.unwrap_err(),
-        provider.write(&id(ID), &record(8), Condition::Absent, MINUTE).await.unwrap_err(),
-        provider.touch(&id(ID), &record(7), MINUTE).await.unwrap_err(),
-        provider.destroy(&id(ID), None).await.unwrap_err(),
-    ] {
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    for with_stamp in [false, true] {
+        let seen = record(7);
+        create(&provider, ID, &seen, MINUTE).await;
+        let mut newer = fs::read(&file).unwrap();
+        newer[3] = 200;
+        fs::write(&file, &newer).unwrap();
+        for error in [
+            provider.read(&id(ID), MINUTE).await.unwrap_err(),
+            provider.write(&id(ID), &record(8), Condition::Absent, MINUTE).await.unwrap_err(),
+            provider.write(&id(ID), &record(8), Condition::Over(seen.stamp()), MINUTE).await.unwrap_err(),
+            provider.touch(&id(ID), &seen, MINUTE).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        }
+        clock.advance(DAY);
+        assert_eq!(provider.gc(10).await.unwrap(), 0);
+        assert_eq!(fs::read(&file).unwrap(), newer);
+
+        let ended = provider.destroy(&id(ID), with_stamp.then(|| seen.stamp())).await.unwrap();
+        assert!(matches!(ended, DestroyOutcome::Destroyed), "{ended:?}");
+        assert!(!file.exists());
     }
-    clock.advance(DAY);
-    assert_eq!(provider.gc(10).await.unwrap(), 0);
-    assert_eq!(fs::read(&file).unwrap(), newer);
+}
+
+/// Without `sync` a loss of power leaves files that were renamed, and whose contents never reached the disk.
+#[tokio::test]
+async fn what_a_loss_of_power_leaves_is_collected_after_an_hour() {
+    let (provider, clock, directory) = store().await;
+    create(&provider, ID, &record(7), DAY).await;
+    let whole = fs::read(path(directory.path(), ID)).unwrap();
+    let torn = [&b""[..], &[0; 400], &[0; 1], b"SSN", b"SSN\x01", &whole[..50]];
+    let names: Vec<_> = (0..torn.len()).map(|number| format!("xs-{number}")).collect();
+    for (name, bytes) in names.iter().zip(torn) {
+        fs::write(path(directory.path(), name), bytes).unwrap();
+        assert_eq!(provider.read(&id(name), MINUTE).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    // Not what a torn record looks like: it stays.
+    fs::write(path(directory.path(), "xs-text"), "text").unwrap();
+    clock.advance(MINUTE * 59);
+    assert_eq!(provider.gc(100).await.unwrap(), 0, "somebody may want to look into it");
+    clock.advance(MINUTE * 2);
+    assert_eq!(provider.gc(100).await.unwrap(), torn.len());
+    assert!(!names.iter().any(|name| path(directory.path(), name).exists()));
+    assert!(path(directory.path(), "xs-text").exists());
+    assert!(provider.exists(&id(ID)).await.unwrap());
 }
 
 #[tokio::test]

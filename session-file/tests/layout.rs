@@ -172,7 +172,6 @@ async fn checklist_28_what_the_engine_did_not_write_is_neither_counted_nor_remov
     }
     // Valid names with other contents; valid contents under other names, in other places, or behind a link.
     fs::write(at("x/s/xs-notes"), "SS").unwrap();
-    fs::write(at("x/s/xs-empty"), "").unwrap();
     for place in [
         "x/s/ab",
         "q/r/ab",

@@ -162,12 +162,31 @@ async fn a_writer_that_is_killed_at_any_moment_leaves_whole_records() {
     assert!(seen > 12, "only {seen} records were looked at");
 }
 
-/// Whether somebody holds the one lock of a directory in which only one session was ever written.
-fn is_locked(directory: &Path) -> bool {
+/// The lock of a directory that somebody holds.
+fn held_lock(directory: &Path) -> Option<PathBuf> {
     let mut locks = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let lock = locks.find(|path| path.to_string_lossy().contains("/.lock-")).unwrap();
-    let lock = std::fs::File::open(lock).unwrap();
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err()
+    locks.find(|path| {
+        path.to_string_lossy().contains("/.lock-") && {
+            let lock = std::fs::File::open(path).unwrap();
+            flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err()
+        }
+    })
+}
+
+/// Starts this test in another process, which writes to the session `shared` without end, and stops it while it holds its lock.
+async fn stopped_with_a_lock(test: &str, directory: &Path) -> (Other, PathBuf) {
+    let mut other = Other::start(test, directory);
+    other.wait_until_at_work();
+    let begun = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_micros(rand::random_range(0..2_000))).await;
+        other.stop();
+        if let Some(lock) = held_lock(directory) {
+            return (other, lock);
+        }
+        other.signal(Signal::CONT);
+        assert!(begun.elapsed() < Duration::from_secs(30), "the other process never held its lock");
+    }
 }
 
 #[tokio::test]
@@ -183,21 +202,8 @@ async fn a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_h
     let timeout = Duration::from_millis(200);
     let provider = FileProvider::builder(directory.path()).lock_timeout(timeout).connect().await.unwrap();
     create(&provider, "shared", &record(0), DAY).await;
-    let mut other = Other::start(
-        "a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_hang",
-        directory.path(),
-    );
-    other.wait_until_at_work();
-    let begun = Instant::now();
-    loop {
-        tokio::time::sleep(Duration::from_micros(rand::random_range(0..2_000))).await;
-        other.stop();
-        if is_locked(directory.path()) {
-            break;
-        }
-        other.signal(Signal::CONT);
-        assert!(begun.elapsed() < Duration::from_secs(30), "the other process never held its lock");
-    }
+    let test = "a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_hang";
+    let (other, _lock) = stopped_with_a_lock(test, directory.path()).await;
 
     // Reads need no lock.
     let shared = id("shared");
@@ -223,4 +229,93 @@ async fn a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_h
 
     other.signal(Signal::CONT);
     increment(&provider, &shared).await;
+}
+
+/// A lock belongs to an opened file. The holder of one that was removed excludes nobody, and must find out before it writes.
+#[tokio::test]
+async fn the_holder_of_a_lock_file_that_was_removed_writes_over_nobody() {
+    if let Some(directory) = other_process() {
+        let provider = FileProvider::connect(directory).await.unwrap();
+        println!("{READY}");
+        let mut written = 0_u64;
+        loop {
+            let seen = provider.read(&id("shared"), DAY).await.unwrap().unwrap();
+            // Until somebody else has written, whose value must stay.
+            if value(&seen) >= 1 << 32 {
+                std::process::exit(0);
+            }
+            written += 1;
+            let more = next(&seen, written);
+            match provider.write(&id("shared"), &more, Condition::Over(seen.stamp()), DAY).await {
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+            }
+        }
+    }
+    for _ in 0..8 {
+        let directory = tempfile::tempdir().unwrap();
+        let builder = FileProvider::builder(directory.path()).lock_timeout(Duration::from_millis(200));
+        let provider = builder.connect().await.unwrap();
+        create(&provider, "shared", &record(0), DAY).await;
+        let test = "the_holder_of_a_lock_file_that_was_removed_writes_over_nobody";
+        let (mut other, lock) = stopped_with_a_lock(test, directory.path()).await;
+        std::fs::remove_file(lock).unwrap();
+        let seen = provider.read(&id("shared"), DAY).await.unwrap().unwrap();
+        let ours = next(&seen, 1 << 32);
+        match provider.write(&id("shared"), &ours, Condition::Over(seen.stamp()), DAY).await {
+            Ok(outcome) => {
+                assert!(matches!(outcome, WriteOutcome::Stored(_)));
+                other.signal(Signal::CONT);
+                assert!(other.0.wait().unwrap().success());
+                let now = provider.read(&id("shared"), DAY).await.unwrap().unwrap();
+                assert_eq!(value(&now), 1 << 32, "an acknowledged write was lost");
+            }
+            // It was stopped while it had claimed the session's own file, and excludes all others still.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn lock_files_that_somebody_removes_again_and_again_still_exclude() {
+    const EACH: u64 = 150;
+    if let Some(directory) = other_process() {
+        let provider = FileProvider::connect(directory).await.unwrap();
+        for _ in 0..EACH {
+            while let Err(error) = try_increment(&provider).await {
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            }
+        }
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let provider = FileProvider::connect(directory.path()).await.unwrap();
+    create(&provider, "shared", &record(0), DAY).await;
+    let test = "lock_files_that_somebody_removes_again_and_again_still_exclude";
+    let mut others: Vec<_> = (0..4).map(|_| Other::start(test, directory.path())).collect();
+    while others.iter_mut().any(|other| other.0.try_wait().unwrap().is_none()) {
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.to_string_lossy().contains("/.lock-") {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    for other in &mut others {
+        assert!(other.0.wait().unwrap().success());
+    }
+    assert_eq!(value(&provider.read(&id("shared"), DAY).await.unwrap().unwrap()), 4 * EACH);
+}
+
+/// One increment, or nothing.
+async fn try_increment(provider: &FileProvider) -> session_core::Result<()> {
+    loop {
+        let seen = provider.read(&id("shared"), DAY).await?.expect("it is there");
+        let more = next(&seen, value(&seen) + 1);
+        let outcome = provider.write(&id("shared"), &more, Condition::Over(seen.stamp()), DAY).await?;
+        if matches!(outcome, WriteOutcome::Stored(_)) {
+            return Ok(());
+        }
+    }
 }

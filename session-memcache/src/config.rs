@@ -3,12 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use session_core::{Error, Result};
+use percent_encoding::percent_decode_str;
+use session_core::{Error, Result, Secret};
 
-const EXPECTED: &str = "expected `host:port;host:port` or \
-    `memcache://host:port,host:port/?prefix=session:&timeout=5s&connections=64&item_max=1048576`";
+use crate::address;
+use crate::connection::Login;
 
-const DEFAULT_PORT: u16 = 11211;
+const EXPECTED: &str = "expected `host:port;host:port`, `/path/of/socket`, or \
+    `memcache://user:password@host:port,host:port/?prefix=session:&timeout=5s&connections=64&item_max=1048576`";
+
 /// memcached's keys have 250 bytes at most, and 64 of them are the hexadecimal storage id.
 const MAX_PREFIX: usize = 100;
 
@@ -26,6 +29,7 @@ const MAX_PREFIX: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemcacheConfig {
     pub(crate) servers: Vec<String>,
+    pub(crate) login: Option<Login>,
     pub(crate) prefix: String,
     pub(crate) timeout: Duration,
     pub(crate) connections: usize,
@@ -33,14 +37,15 @@ pub struct MemcacheConfig {
 }
 
 impl MemcacheConfig {
-    /// These servers, each as `host` or `host:port` (11211 when there is none), and the defaults of the setters.
+    /// These servers and the defaults of the setters. A server is `host`, `host:port` (11211 when there is none), or the
+    /// path of its Unix socket, as in `/run/memcached.sock` or `unix:/run/memcached.sock`.
     ///
     /// Every process must name the same servers in the same words: a session's server is chosen by hashing its
     /// id with each name. The order does not matter.
     ///
     /// [`Config`](session_core::ErrorKind::Config) when there is none, one is twice in the list, or is no address.
     pub fn new<S: AsRef<str>>(servers: impl IntoIterator<Item = S>) -> Result<Self> {
-        let servers = (1..).zip(servers).map(|(number, server)| address(number, server.as_ref()));
+        let servers = (1..).zip(servers).map(|(number, server)| address::parse(number, server.as_ref()));
         let servers = servers.collect::<Result<Vec<_>>>()?;
         if servers.is_empty() {
             return Err(wrong("there is no server in it"));
@@ -50,11 +55,30 @@ impl MemcacheConfig {
         }
         Ok(Self {
             servers,
+            login: None,
             prefix: "session:".to_owned(),
             timeout: Duration::from_secs(5),
             connections: 64,
             item_max: 1024 * 1024,
         })
+    }
+
+    /// The user and the password that every server asks for (its option `-Y`). Both are sent as they are: without a
+    /// private network or a Unix socket, others can read them.
+    ///
+    /// [`Config`](session_core::ErrorKind::Config) when one is empty or has a character that memcached cannot have there:
+    /// a space, a control character, a colon.
+    pub fn login(mut self, user: &str, password: &str) -> Result<Self> {
+        let possible = |text: &str| {
+            !text.is_empty() && !text.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control())
+        };
+        if !possible(user) || !possible(password) {
+            return Err(wrong(
+                "a login is a user and a password, and memcached has neither with spaces or colons: choose others",
+            ));
+        }
+        self.login = Some(Login { user: user.to_owned(), password: Secret::new(password) });
+        Ok(self)
     }
 
     /// What stands before the storage id in every key, `session:` by default: up to 100 visible ASCII characters,
@@ -98,6 +122,13 @@ impl MemcacheConfig {
         Ok(self)
     }
 
+    fn logged_in(self, login: Option<(String, String)>) -> Result<Self> {
+        match login {
+            Some((user, password)) => self.login(&user, &password),
+            None => Ok(self),
+        }
+    }
+
     fn option(self, name: &str, value: &str) -> Result<Self> {
         match name {
             "prefix" => self.prefix(value),
@@ -115,57 +146,61 @@ impl MemcacheConfig {
 impl FromStr for MemcacheConfig {
     type Err = Error;
 
+    // No error repeats what was given: there may be a password in it, also in another engine's string.
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
-        // No error repeats what was given: it may be another engine's string, with a password in it.
-        if text.contains('@') {
-            return Err(wrong(
-                "it has a user or a password, and this protocol has no login: keep memcached on a private network",
-            ));
-        }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Self::new(text.split(';').map(str::trim));
+            let (login, servers) = split_login(text)?;
+            return Self::new(servers.split(';').map(str::trim))?.logged_in(login);
         };
         if scheme != "memcache" {
-            return Err(wrong("its scheme is not `memcache` (only TCP without TLS is spoken)"));
+            return Err(wrong("its scheme is not `memcache` (TLS is not spoken)"));
         }
-        let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-        let servers = place.strip_suffix('/').unwrap_or(place);
-        if servers.contains('/') {
+        let place = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        // An `@` further on belongs to a password, or to an option.
+        if rest[place.len()..].contains('@') {
             return Err(wrong(
-                "there is a path in it, and memcached has no databases (nor are Unix sockets spoken)",
+                "there is an `@` behind a `/`, `?` or `#`: in user and password write these as %2F, %3F and %23, \
+                 and in an option write `@` as %40",
             ));
         }
-        let config = Self::new(servers.split(','))?;
+        let (path, options) = rest[place.len()..].split_once('?').unwrap_or((&rest[place.len()..], ""));
+        let (login, servers) = split_login(place)?;
+        let config = match (servers, path) {
+            ("", path) if path.len() > 1 => Self::new([decoded(path)?]),
+            (servers, "" | "/") => Self::new(servers.split(',').map(decoded).collect::<Result<Vec<_>>>()?),
+            _ => Err(wrong(
+                "there is a path behind the servers, and memcached has no databases (a Unix socket is \
+                 `memcache:///run/memcached.sock`, and one of several `%2Frun%2Fmemcached.sock`)",
+            )),
+        };
+        let config = config?.logged_in(login)?;
         options.split('&').filter(|option| !option.is_empty()).try_fold(config, |config, option| {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            config.option(name, value)
+            config.option(name, &decoded(value)?)
         })
     }
 }
 
-/// `host`, `host:port`, `[::1]` or `[::1]:port`, always returned with its port.
-fn address(number: usize, text: &str) -> Result<String> {
-    let bad = |why: &str| wrong(&format!("server {number} {why}"));
-    let (host, port) = match text.rfind(':') {
-        Some(colon) if !text.ends_with(']') => (&text[..colon], Some(&text[colon + 1..])),
-        _ => (text, None),
+/// `user:password@servers`, user and password decoded. A password may hold an `@` that was not encoded.
+fn split_login(text: &str) -> Result<(Option<(String, String)>, &str)> {
+    let Some((login, servers)) = text.rsplit_once('@') else { return Ok((None, text)) };
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    Ok((Some((decoded(user)?, decoded(password)?)), servers))
+}
+
+/// Resolves `%20` and its like.
+fn decoded(text: &str) -> Result<String> {
+    let bad = || wrong("a `%` is not followed by two hexadecimal digits of UTF-8 text (write `%25` for `%`)");
+    let digits_follow = |at: usize| {
+        let digits = text.as_bytes().get(at + 1..at + 3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };
-    if host.is_empty() {
-        return Err(bad("has no host"));
+    if !text.match_indices('%').all(|(at, _)| digits_follow(at)) {
+        return Err(bad());
     }
-    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host_is_good = match bracketed {
-        Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')),
-    };
-    if !host_is_good {
-        return Err(bad("is no host name and no IP address (IPv6 is written `[::1]:11211`)"));
-    }
-    match port.map_or(Ok(DEFAULT_PORT), str::parse) {
-        Ok(port) if port != 0 => Ok(format!("{}:{port}", host.to_ascii_lowercase())),
-        _ => Err(bad("has a port that is not a number from 1 to 65535")),
-    }
+    let text = percent_decode_str(text).decode_utf8().map_err(|_| bad())?;
+    Ok(text.into_owned())
 }
 
 fn duration(text: &str) -> Option<Duration> {
@@ -175,75 +210,9 @@ fn duration(text: &str) -> Option<Duration> {
     }
 }
 
-fn wrong(why: &str) -> Error {
+pub(crate) fn wrong(why: &str) -> Error {
     Error::config(format!("{why}; {EXPECTED}")).in_engine(crate::ENGINE)
 }
 
 #[cfg(test)]
-mod tests {
-    use session_core::ErrorKind;
-
-    use super::*;
-
-    fn parse(text: &str) -> Result<MemcacheConfig> {
-        text.parse()
-    }
-
-    #[test]
-    fn the_seeds_strings_and_urls_name_the_same_servers() {
-        assert_eq!(parse("127.0.0.1:7080").unwrap().servers, ["127.0.0.1:7080"]);
-        assert_eq!(parse(" Cache-1 ; [::1]:7 ").unwrap().servers, ["cache-1:11211", "[::1]:7"]);
-        assert_eq!(parse("[::1]").unwrap().servers, ["[::1]:11211"]);
-        let config =
-            parse("memcache://a,b:2/?prefix=shop/&timeout=250ms&connections=8&item_max=2097152").unwrap();
-        assert_eq!(config.servers, ["a:11211", "b:2"]);
-        assert_eq!(config.prefix, "shop/");
-        assert_eq!(config.timeout, Duration::from_millis(250));
-        assert_eq!((config.connections, config.item_max), (8, 2_097_152));
-        assert_eq!(parse("memcache://a?timeout=2s").unwrap().timeout, Duration::from_secs(2));
-    }
-
-    #[test]
-    fn a_wrong_string_says_what_is_wrong_and_shows_no_password() {
-        for (text, why) in [
-            ("", "server 1 has no host"),
-            (";", "server 1 has no host"),
-            ("127.0.0.1:11211;", "server 2 has no host"),
-            (":11211", "no host"),
-            ("127.0.0.1:", "port"),
-            ("127.0.0.1:0", "port"),
-            ("127.0.0.1:65536", "port"),
-            ("127.0.0.1:eleven", "port"),
-            ("127.0.0.1:11211,127.0.0.1:11212", "no host name"),
-            ("127.0.0.1:6379,100,hunter2", "port"),
-            ("a;b;a:11211", "twice"),
-            ("::1", "no host name"),
-            ("[::g]:11211", "no host name"),
-            ("cache one:11211", "no host name"),
-            ("/var/run/memcached.sock", "no host name"),
-            ("cache\r\nflush_all:11211", "no host name"),
-            ("user:hunter2@127.0.0.1:11211", "no login"),
-            ("memcache://user:hunter2@127.0.0.1:11211", "no login"),
-            ("memcache://", "no host"),
-            ("memcache://a/0", "path"),
-            ("memcache:///var/run/memcached.sock", "path"),
-            ("memcached://a", "scheme"),
-            ("redis://a", "scheme"),
-            ("memcache://a?pool=3", "none of `prefix`"),
-            ("memcache://a?prefix=a%20b c", "prefix"),
-            ("memcache://a?timeout=5", "timeout"),
-            ("memcache://a?timeout=0s", "timeout"),
-            ("memcache://a?timeout", "timeout"),
-            ("memcache://a?connections=0", "connections"),
-            ("memcache://a?connections=many", "connections"),
-            ("memcache://a?item_max=1m", "item_max"),
-            ("memcache://a?item_max=2147483648", "item_max"),
-        ] {
-            let error = parse(text).expect_err(text);
-            assert_eq!(error.kind(), ErrorKind::Config, "{text:?}");
-            assert!(error.message().contains(why), "{text:?}: {error}");
-            assert!(error.message().contains("expected `host:port;host:port`"), "{text:?}: {error}");
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{text:?}: {error}");
-        }
-    }
-}
+mod tests;

@@ -38,7 +38,9 @@
 //! Read 1, with slide. Create 1. Read-modify-write 2. Destroy 1 with the stamp of the record, else 2. Regenerate 2
 //! after the read. A refused write takes one more, to tell what is stored instead.
 
+mod address;
 mod config;
+mod connection;
 mod provider;
 mod routing;
 mod server;

@@ -46,6 +46,7 @@ impl MemcacheProvider {
     ///
     /// [`Unavailable`](ErrorKind::Unavailable) when none does, so that a wrong address is noticed at the start;
     /// a service that must start while memcached is down uses [`new`](Self::new).
+    /// [`Config`](ErrorKind::Config) when one of them refuses the login, asks for one, or is too old.
     pub async fn connect(config: &MemcacheConfig) -> Result<Self> {
         let provider = Self::new(config);
         let mut failure = None;
@@ -53,6 +54,8 @@ impl MemcacheProvider {
         for server in &provider.servers {
             match server.ping().await {
                 Ok(()) => answered = true,
+                // It would fail in the same way for every session on it.
+                Err(error) if error.kind() == ErrorKind::Config => return Err(error.during("connect")),
                 Err(error) => {
                     tracing::warn!(%error, "a memcached server does not answer");
                     failure = Some(error);
@@ -113,6 +116,7 @@ impl Provider for MemcacheProvider {
             .expiry_granularity(Duration::from_secs(1))
             .enumerable(false)
             .durability(Durability::Process)
+            .evicts(true)
             .max_record_bytes(self.item_max - ITEM_OVERHEAD - self.prefix.len() - HASHED_ID)
     }
 
@@ -171,9 +175,9 @@ impl Provider for MemcacheProvider {
                             return Ok(DestroyOutcome::Refused(Box::new(current)));
                         }
                     }
-                    (Err(error), Some(_)) => return Err(error),
-                    // Nobody can read it, so nobody knows its stamp: it goes.
-                    (Err(_), None) => {}
+                    // A damaged record has no stamp. One that a newer version wrote after this process had read the
+                    // session is still the session that is to end.
+                    (Err(_), _) => {}
                 }
             }
             match slot.remove(cas).await? {

@@ -1,35 +1,57 @@
 //! One server: its connections, and what a failure of theirs means.
 //!
-//! The client underneath gives each request a connection of its own for one exchange, and closes it when the
-//! exchange fails or its future is dropped half-way, so that no answer is ever read by somebody else. What is
-//! added here: a limit of connections, fresh ones (and a fresh look at the name's address) after a failure,
-//! and errors without keys in them.
+//! Each request has a connection to itself for one exchange. A connection whose exchange failed, or whose request was
+//! dropped half-way, is closed, so that no answer is ever read by somebody else. A failure ends the idle connections too.
 
 use std::fmt;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use memcache::exp::{AsyncMetaClient, Error as ClientError, Get, GetResult, Operation};
+use memcache::exp::{
+    AsyncMetaClient, Error as ClientError, Get, GetResult, MetaCommandResult, Operation, ReturnCode,
+    build_noop,
+};
 use session_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::MemcacheConfig;
+use crate::connection::{Connection, Failure, Login};
 
 /// A call that is dropped after so long was probably not dropped by an impatient client: the server is
 /// suspected of hanging, and what is idle to it is not used again.
 const SUSPICIOUS: Duration = Duration::from_millis(500);
 
+/// A connection that was idle for longer may have been forgotten by a firewall, and is not used again.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+
 /// One memcached.
 pub(crate) struct Server {
     /// As configured: what the hashing sees, and what errors say.
     pub(crate) name: String,
+    way: Way,
+}
+
+/// How the server is reached.
+enum Way {
+    Own(Pool),
+    /// The application's own client, which stays whatever happens.
+    Given(AsyncMetaClient),
+}
+
+struct Pool {
     timeout: Duration,
-    connections: usize,
+    login: Option<Login>,
     turns: Semaphore,
-    /// The connections, numbered: a failure ends the generation it happened in, and no later one.
-    current: Mutex<(u64, Option<AsyncMetaClient>)>,
-    /// The client is the application's own, and stays whatever happens.
-    given: bool,
+    idle: Mutex<Idle>,
+}
+
+/// The connections that nobody uses. They are numbered: a failure ends the generation it happened in, and no later one.
+#[derive(Default)]
+struct Idle {
+    generation: u64,
+    connections: Vec<(Connection, Instant)>,
 }
 
 impl fmt::Debug for Server {
@@ -40,26 +62,18 @@ impl fmt::Debug for Server {
 
 impl Server {
     pub(crate) fn new(name: &str, config: &MemcacheConfig) -> Self {
-        Self {
-            name: name.to_owned(),
+        let pool = Pool {
             timeout: config.timeout,
-            connections: config.connections,
+            login: config.login.clone(),
             turns: Semaphore::new(config.connections),
-            current: Mutex::new((0, None)),
-            given: false,
-        }
+            idle: Mutex::default(),
+        };
+        Self { name: name.to_owned(), way: Way::Own(pool) }
     }
 
-    /// Whatever stands behind a client that the application made.
+    /// The servers behind a client that the application made.
     pub(crate) fn given(client: AsyncMetaClient) -> Self {
-        Self {
-            name: "memcached".to_owned(),
-            timeout: Duration::MAX,
-            connections: 0,
-            turns: Semaphore::new(Semaphore::MAX_PERMITS),
-            current: Mutex::new((0, Some(client))),
-            given: true,
-        }
+        Self { name: "memcached".to_owned(), way: Way::Given(client) }
     }
 
     /// Sends a command that reads. That it may slide the idle deadline is no change that a caller need know of, so
@@ -75,54 +89,66 @@ impl Server {
     }
 
     async fn exchange<O: Operation>(&self, operation: O, changes: bool) -> Result<O::Output> {
-        let _turn = self.turns.acquire().await.map_err(|_| self.unavailable("it is shut down"))?;
-        let (generation, client) = self.client().await?;
-        let mut watch = Watch { server: self, generation, since: Some(Instant::now()) };
-        let result = client.run(operation).await;
-        watch.since = None;
-        result.map_err(|error| self.explain(error, changes, generation))
+        match &self.way {
+            Way::Given(client) => {
+                client.run(operation).await.map_err(|error| self.explain_given(error, changes))
+            }
+            Way::Own(pool) => {
+                let request = operation.prepare().and_then(|command| command.encode());
+                let request = request.map_err(|error| self.refused(&error))?;
+                let answer = |result| operation.parse(result).map_err(|_| Failure::Unintelligible);
+                pool.exchange(&self.name, &request, answer)
+                    .await
+                    .map_err(|failure| self.explain(failure, changes))
+            }
+        }
     }
 
     /// One round trip that says whether the server answers.
     pub(crate) async fn ping(&self) -> Result<()> {
-        let (generation, client) = self.client().await?;
-        client.noop().await.map_err(|error| self.explain(error, false, generation))
-    }
-
-    async fn client(&self) -> Result<(u64, AsyncMetaClient)> {
-        if let (generation, Some(client)) = &*self.current() {
-            return Ok((*generation, client.clone()));
-        }
-        // Looks up the name; connections are made when they are needed.
-        let client = AsyncMetaClient::builder()
-            .connect_timeout(Some(self.timeout))
-            .io_timeout(Some(self.timeout))
-            .max_idle(self.connections)
-            .connect_async(self.name.as_str())
-            .await
-            .map_err(|error| self.unavailable("its name has no address").with_source(plain(error)))?;
-        let mut current = self.current();
-        let client = current.1.get_or_insert(client).clone();
-        Ok((current.0, client))
-    }
-
-    fn current(&self) -> MutexGuard<'_, (u64, Option<AsyncMetaClient>)> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets the connections of that generation: those in use end with their exchange, the idle ones now.
-    fn discard(&self, generation: u64) {
-        let mut current = self.current();
-        if current.0 == generation && !self.given {
-            *current = (generation + 1, None);
+        match &self.way {
+            Way::Given(client) => client.noop().await.map_err(|error| self.explain_given(error, false)),
+            Way::Own(pool) => {
+                let request = build_noop().encode().map_err(|error| self.refused(&error))?;
+                let answer = |result: MetaCommandResult| {
+                    if result.rc == ReturnCode::Mn { Ok(()) } else { Err(Failure::Unintelligible) }
+                };
+                pool.exchange(&self.name, &request, answer)
+                    .await
+                    .map_err(|failure| self.explain(failure, false))
+            }
         }
     }
 
-    fn explain(&self, error: ClientError, changes: bool, generation: u64) -> Error {
-        let (error, sent) = match error {
-            ClientError::Ambiguous { source, .. } => (*source, true),
-            error => (error, false),
-        };
+    fn explain(&self, failure: Failure, changes: bool) -> Error {
+        match failure {
+            Failure::Refused(error) => self.refused(&error),
+            Failure::Unresolved(error) => self.unavailable("its name has no address").with_source(error),
+            Failure::Unsent(error, _) => self.unavailable("it cannot be reached").with_source(error),
+            Failure::Unanswered(error) => self.lost(changes).with_source(error),
+            Failure::Unintelligible => {
+                self.lost(changes).with_source("what was answered is not memcached's protocol")
+            }
+        }
+    }
+
+    /// What a client of the application's own says. The key that it names is left out.
+    fn explain_given(&self, error: ClientError, changes: bool) -> Error {
+        match error {
+            ClientError::Ambiguous { source, .. } => match *source {
+                ClientError::Io(error) => self.lost(changes).with_source(error),
+                _ => self.lost(changes),
+            },
+            ClientError::Io(error) => self.unavailable("it cannot be reached").with_source(error),
+            ClientError::Timeout { .. } => self.unavailable("no answer in time"),
+            // An answer that cannot be read may be the answer to a command that was carried out.
+            ClientError::Protocol(_) => self.lost(changes),
+            error => self.refused(&error),
+        }
+    }
+
+    /// The server answered in words of its own, and did nothing.
+    fn refused(&self, error: &ClientError) -> Error {
         match error {
             ClientError::Server(answer) if answer.contains("too large") => {
                 let why = "the server refused it, and memcached then drops what was stored: \
@@ -133,21 +159,25 @@ impl Server {
                 self.error(ErrorKind::Full, "it has no memory left and is told not to evict (-M)")
             }
             ClientError::Server(_) => self.unavailable("it answered with an error of its own"),
+            ClientError::Rejected(answer) if answer.contains("unauthenticated") => self.error(
+                ErrorKind::Config,
+                "it asks for a login (-Y): give a user and a password, as in `memcache://user:password@host`",
+            ),
+            ClientError::Rejected(answer) if answer.contains("authentication failure") => {
+                self.error(ErrorKind::Config, "it refused the login: check the user and the password")
+            }
             ClientError::Rejected(_) => self.error(
                 ErrorKind::Config,
                 "it does not understand the meta commands: memcached 1.6 is needed (tested with 1.6.18)",
             ),
             ClientError::Usage(why) => self.error(ErrorKind::Config, why),
-            error => {
-                self.discard(generation);
-                let (kind, why) = if sent && changes {
-                    (ErrorKind::OutcomeUnknown, "its answer was lost")
-                } else {
-                    (ErrorKind::Unavailable, "it does not answer")
-                };
-                self.error(kind, why).with_source(plain(error))
-            }
+            _ => self.unavailable("the exchange failed"),
         }
+    }
+
+    fn lost(&self, changes: bool) -> Error {
+        let kind = if changes { ErrorKind::OutcomeUnknown } else { ErrorKind::Unavailable };
+        self.error(kind, "its answer was lost")
     }
 
     fn unavailable(&self, why: &'static str) -> Error {
@@ -159,19 +189,109 @@ impl Server {
     }
 }
 
-/// The client's error without the key that it names.
-fn plain(error: ClientError) -> Box<dyn std::error::Error + Send + Sync> {
-    match error {
-        ClientError::Io(error) => error.into(),
-        ClientError::Timeout { .. } => "no answer in time".into(),
-        ClientError::Protocol(_) => "what was answered is not memcached's protocol".into(),
-        _ => "the exchange failed".into(),
+impl Pool {
+    /// One exchange, on a connection that is idle or is opened for it.
+    async fn exchange<T>(
+        &self,
+        name: &str,
+        request: &[u8],
+        understood: impl Fn(MetaCommandResult) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let turn = timeout(self.timeout, self.turns.acquire()).await;
+        let _turn = turn.map_err(|_| unsent("all connections were in use for too long"))?;
+        loop {
+            let (generation, idle) = self.take();
+            let was_idle = idle.is_some();
+            let mut watch = Watch { pool: self, generation, since: Some(Instant::now()) };
+            let result = self.try_exchange(name, idle, request, &understood).await;
+            watch.since = None;
+            match result {
+                Ok((connection, value)) => {
+                    self.put_back(generation, connection);
+                    return Ok(value);
+                }
+                Err(Failure::Refused(error)) => return Err(Failure::Refused(error)),
+                Err(failure) => {
+                    self.discard(generation);
+                    // An idle connection had died, and nothing of the request has left: a new one can be tried.
+                    match failure {
+                        Failure::Unsent(_, 0) if was_idle => {}
+                        failure => return Err(failure),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_exchange<T>(
+        &self,
+        name: &str,
+        idle: Option<Connection>,
+        request: &[u8],
+        understood: impl Fn(MetaCommandResult) -> Result<T, Failure>,
+    ) -> Result<(Connection, T), Failure> {
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => match timeout(self.timeout, Connection::open(name, self.login.as_ref())).await {
+                Ok(opened) => opened.map_err(while_opening)?,
+                Err(_) => return Err(unsent("connecting took too long")),
+            },
+        };
+        // The time ends around the whole exchange, whose own failure says how far it came.
+        let result = match timeout(self.timeout, connection.exchange(request)).await {
+            Ok(result) => result?,
+            Err(_) => return Err(Failure::Unanswered(io::ErrorKind::TimedOut.into())),
+        };
+        understood(result).map(|value| (connection, value))
+    }
+
+    /// A connection that is idle, and the number of the present generation.
+    fn take(&self) -> (u64, Option<Connection>) {
+        let mut idle = self.idle();
+        while let Some((connection, since)) = idle.connections.pop() {
+            if since.elapsed() <= MAX_IDLE && connection.is_quiet() {
+                return (idle.generation, Some(connection));
+            }
+        }
+        (idle.generation, None)
+    }
+
+    fn put_back(&self, generation: u64, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.generation == generation {
+            idle.connections.push((connection, Instant::now()));
+        }
+    }
+
+    /// Ends that generation: those in use are closed after their exchange, the idle ones now.
+    fn discard(&self, generation: u64) {
+        let mut idle = self.idle();
+        if idle.generation == generation {
+            *idle = Idle { generation: generation + 1, connections: Vec::new() };
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unsent(why: &'static str) -> Failure {
+    Failure::Unsent(io::Error::other(why), 0)
+}
+
+/// Before a connection is open nothing of a request has left, whatever went wrong.
+fn while_opening(failure: Failure) -> Failure {
+    match failure {
+        Failure::Unanswered(error) => Failure::Unsent(error, 0),
+        Failure::Unintelligible => unsent("what was answered is not memcached's protocol"),
+        failure => failure,
     }
 }
 
 /// Notices a call that was given up after a while.
 struct Watch<'a> {
-    server: &'a Server,
+    pool: &'a Pool,
     generation: u64,
     since: Option<Instant>,
 }
@@ -179,7 +299,7 @@ struct Watch<'a> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if self.since.is_some_and(|since| since.elapsed() >= SUSPICIOUS) {
-            self.server.discard(self.generation);
+            self.pool.discard(self.generation);
         }
     }
 }

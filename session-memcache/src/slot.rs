@@ -67,7 +67,7 @@ impl Slot<'_> {
         let now = self.clock.now();
         record.cas = item.cas;
         if let (true, Some(left)) = (record.is_live(), item.left) {
-            record.header.deadline = now.after(left);
+            record.header.deadline = now.after(left).min(record.header.absolute);
         }
         Ok(record.is_alive_at(now).then_some(record))
     }

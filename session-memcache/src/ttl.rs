@@ -9,16 +9,23 @@ const LATEST: u64 = i32::MAX as u64;
 
 /// The protocol's number for a lifetime that begins now.
 ///
-/// The server counts whole ticks of a clock that stands somewhere within a second: what is to live for `n` of them lives
-/// for more than `n - 1` seconds and at most `n`. A lifetime of whole seconds therefore gets one tick more, and never ends
-/// early; that of a fraction ends when its last second does, or earlier in it. None is longer by more than a second.
+/// The server counts whole ticks of its clock, and the present tick has begun already: an item that is to live for `n`
+/// ticks lives for more than `n - 1` seconds and at most `n`. A lifetime of whole seconds therefore gets one tick more, and
+/// never ends early; that of a fraction ends when its last second does, or earlier in it. None is longer by more than a second.
 pub(crate) fn wire(ttl: Duration) -> u32 {
+    wire_at(ttl, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+fn wire_at(ttl: Duration, now: u64) -> u32 {
     let seconds = ttl.as_secs().saturating_add(1);
+    let date = seconds.saturating_add(now).min(LATEST);
     let number = if seconds <= LONGEST_RELATIVE {
         seconds
+    } else if date > now.saturating_add(LONGEST_RELATIVE) {
+        date
     } else {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        seconds.saturating_add(now).min(LATEST)
+        // The dates end too soon for this lifetime. Thirty days need none.
+        LONGEST_RELATIVE
     };
     u32::try_from(number).unwrap_or(i32::MAX.unsigned_abs())
 }
@@ -43,5 +50,18 @@ mod tests {
         let number = u64::from(wire(Duration::from_secs(month)));
         assert!((now + month + 1..now + month + 10).contains(&number), "{number}");
         assert_eq!(u64::from(wire(Duration::MAX)), LATEST);
+    }
+    #[test]
+    fn near_the_last_date_and_after_it_a_long_lifetime_is_thirty_days_and_not_over_at_once() {
+        let month = 30 * 24 * 60 * 60;
+        let year_9999 = 253_402_300_799;
+        for now in [LATEST - 60, LATEST - month, LATEST, LATEST + 1, year_9999, u64::MAX] {
+            for ttl in [Duration::from_secs(month), Duration::from_secs(10 * month), Duration::MAX] {
+                assert_eq!(u64::from(wire_at(ttl, now)), month, "{ttl:?} at {now}");
+            }
+            assert_eq!(wire_at(Duration::from_secs(60), now), 61);
+            assert_eq!(wire_at(Duration::ZERO, now), 1);
+        }
+        assert_eq!(u64::from(wire_at(Duration::MAX, LATEST - 2 * month)), LATEST);
     }
 }

@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_core::{DestroyOutcome, ErrorKind, Provider, WriteOutcome};
+use session_core::{Condition, DestroyOutcome, ErrorKind, Provider, WriteOutcome};
 use session_memcache::{MemcacheConfig, MemcacheProvider};
 use session_servers::memcached::Memcached;
 use session_servers::proxy::Proxy;
@@ -78,8 +78,7 @@ async fn a_server_that_hangs_is_unavailable_in_time_and_goes_on_when_it_wakes() 
 
     // The same write again is applied once, whether or not the first was.
     let record = next(&seen, "after");
-    let outcome =
-        provider.write(&id, &record, session_core::Condition::Over(seen.stamp()), IDLE).await.unwrap();
+    let outcome = provider.write(&id, &record, Condition::Over(seen.stamp()), IDLE).await.unwrap();
     let now = text(&provider.read(&id, IDLE).await.unwrap().unwrap());
     match outcome {
         WriteOutcome::Stored(_) => assert_eq!(now, "after"),
@@ -128,7 +127,7 @@ async fn a_lost_answer_is_unknown_for_a_write_and_unavailable_for_a_read() {
 
     // Written, and the same write again finds its own token in what is stored: the core says "stored" then.
     let record = next(&seen, "two");
-    let write = || provider.write(&id, &record, session_core::Condition::Over(seen.stamp()), IDLE);
+    let write = || provider.write(&id, &record, Condition::Over(seen.stamp()), IDLE);
     proxy.lose_answers(1, b"ms ");
     assert_eq!(write().await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
     let WriteOutcome::Refused(refusal) = write().await.unwrap() else { panic!("written twice") };
@@ -163,6 +162,104 @@ async fn something_that_is_not_memcached_is_unavailable_and_never_a_session() {
     assert_eq!(provider.read(&id(), IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
     let error = create(&provider, &id(), &session("x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+}
+
+/// Of a write that is sent again after others wrote over it, the caller is told what is stored now, whole: the record and
+/// the compare token of one item. Whether its own write is in that record's history is for the caller to see.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_item() {
+    let server = Memcached::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    let (provider, other) = (through(&proxy), MemcacheProvider::new(&server.url().parse().unwrap()));
+    let newest = async |id: &session_core::StorageId| other.read(id, IDLE).await.unwrap().unwrap();
+    for create_first in [true, false] {
+        let id = id();
+        let (record, condition) = if create_first {
+            (session("ours"), Condition::Absent)
+        } else {
+            create(&other, &id, &session("first")).await.unwrap();
+            let seen = provider.read(&id, IDLE).await.unwrap().unwrap();
+            (next(&seen, "ours"), Condition::Over(seen.stamp()))
+        };
+        proxy.lose_answers(1, b"ms ");
+        let lost = provider.write(&id, &record, condition, IDLE).await.unwrap_err();
+        assert_eq!(lost.kind(), ErrorKind::OutcomeUnknown);
+        over(&other, &id, &newest(&id).await, "theirs").await.unwrap();
+
+        let WriteOutcome::Refused(refusal) = provider.write(&id, &record, condition, IDLE).await.unwrap()
+        else {
+            panic!("written over somebody else's")
+        };
+        let current = refusal.current.unwrap();
+        assert!(current.header.has_version(record.header.version()), "the caller sees its own write in it");
+        assert_eq!((current.stamp(), text(&current).as_str()), (newest(&id).await.stamp(), "theirs"));
+        let stored = over(&provider, &id, &current, "merged").await.unwrap();
+        assert!(matches!(stored, WriteOutcome::Stored(_)));
+    }
+}
+
+/// An answer that is cut off, or is none, may be the answer to a command that was carried out.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn an_answer_that_is_cut_off_or_makes_no_sense_is_unknown_for_a_write() {
+    for answer in [
+        "",
+        "H",
+        "HD",
+        "HD c1",
+        "HD c1\n",
+        "HD cx\r\n",
+        "MN\r\n",
+        "EN\r\n",
+        "VA\r\n",
+        "VA x\r\n",
+        "VA 5 c1\r\nab",
+        "VA 2 c1\r\nabcd",
+        "SERVER_ERROR out of mem",
+        "STORED\r\n",
+        "\r\n",
+    ] {
+        let provider = MemcacheProvider::new(&answers(answer).to_string().parse().unwrap());
+        let error = create(&provider, &id(), &session("x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{answer:?}: {error:?}");
+        let provider = MemcacheProvider::new(&answers(answer).to_string().parse().unwrap());
+        match provider.read(&id(), IDLE).await {
+            Ok(record) => assert!(record.is_none() && answer == "EN\r\n", "{answer:?}: {record:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{answer:?}: {error:?}"),
+        }
+    }
+}
+
+/// A server that says this to the first request of each connection, and closes it.
+fn answers(text: &'static str) -> std::net::SocketAddr {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(text.as_bytes());
+        }
+    });
+    address
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_timeout_of_any_length_is_no_panic() {
+    let server = Memcached::start().unwrap();
+    for timeout in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(253_402_300_799)] {
+        let config = server.url().parse::<MemcacheConfig>().unwrap().timeout(timeout).unwrap();
+        let provider = MemcacheProvider::connect(&config).await.unwrap();
+        for lifetime in [Duration::ZERO, Duration::from_nanos(1), timeout] {
+            let id = id();
+            provider.write(&id, &session("x"), Condition::Absent, lifetime).await.unwrap();
+            provider.read(&id, lifetime).await.unwrap();
+            provider.destroy(&id, None).await.unwrap();
+        }
+    }
 }
 
 /// Checklist row 31.

@@ -12,7 +12,7 @@ use session_core::{
     Result, Stamp, State, StorageId, TOMBSTONE_TTL, TimeSource, Timestamp, WriteOutcome,
 };
 
-use crate::store::{BATCH, Place, Store};
+use crate::store::{BATCH, Place, Room, Store};
 use crate::{Builder, ENGINE};
 
 /// How often a write to a full store makes room before it gives up.
@@ -20,7 +20,8 @@ const ATTEMPTS: usize = 16;
 
 /// Sessions in memory. Share one in an `Arc`: every provider is a store of its own.
 ///
-/// No call waits for anything but a shard's lock, so none can be cut off half-way.
+/// No call waits for anything but a shard's lock, so none can be cut off half-way. Only a write to a full store, and a
+/// collection, let other tasks run between two batches of records; they have changed nothing by then that is not complete.
 #[derive(Debug)]
 pub struct MemoryProvider {
     store: Store,
@@ -110,7 +111,11 @@ impl Provider for MemoryProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().slides_on_read(true).time_source(TimeSource::Core).durability(Durability::Process)
+        Capabilities::new()
+            .slides_on_read(true)
+            .time_source(TimeSource::Core)
+            .durability(Durability::Process)
+            .evicts(self.store.evicts())
     }
 
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
@@ -127,12 +132,16 @@ impl Provider for MemoryProvider {
         ttl: Duration,
     ) -> Result<WriteOutcome> {
         // Others may take the room that was made, but not for ever: they then have it.
-        for _ in 0..ATTEMPTS {
+        let mut attempts = ATTEMPTS;
+        while attempts > 0 {
             if let Some(outcome) = self.try_write(id, record, condition, ttl) {
                 return Ok(outcome);
             }
-            if !self.store.make_room(self.clock.now()) {
-                break;
+            match self.store.make_room(self.clock.now()) {
+                Room::Made => attempts -= 1,
+                // A store of millions may have many that are due and in use.
+                Room::Searching => let_others_run().await,
+                Room::None => break,
             }
         }
         Err(self.full())

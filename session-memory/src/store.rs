@@ -70,6 +70,17 @@ impl Drop for Locked<'_> {
     }
 }
 
+/// What a step towards room has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There was room for a session a moment ago.
+    Made,
+    /// Records that had come due were in use: there may be others.
+    Searching,
+    /// There is none.
+    None,
+}
+
 /// Where an id belongs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
@@ -126,6 +137,11 @@ impl Store {
         self.max
     }
 
+    /// Whether a session may be ended to make room for another one.
+    pub(crate) fn evicts(&self) -> bool {
+        self.eviction != Eviction::Refuse
+    }
+
     pub(crate) fn sessions(&self) -> usize {
         self.sessions.load(Relaxed)
     }
@@ -150,18 +166,15 @@ impl Store {
         (swept.removed.len(), swept.more)
     }
 
-    /// Makes room for a session in a full store: removes one that has expired or, if so configured, one that
-    /// has not. Says whether it did.
-    pub(crate) fn make_room(&self, now: Timestamp) -> bool {
-        let mut chances = SECOND_CHANCES;
-        loop {
+    /// One step towards room for a session in a full store: removes what has expired or, if so configured and nothing
+    /// has, one that was unused for long. Looks at a batch of records at most, so that it is over soon.
+    pub(crate) fn make_room(&self, now: Timestamp) -> Room {
+        for chance in (0..=SECOND_CHANCES).rev() {
             let [anonymous, owned] = [Kind::Anonymous, Kind::Owned].map(|kind| self.earliest(kind));
             let due = anonymous.into_iter().chain(owned).find(|(time, _)| *time <= now.as_millis());
             if let Some((_, shard)) = due {
-                if self.sweep(shard, now, BATCH).0 > 0 && self.sessions() < self.max {
-                    return true;
-                }
-                continue;
+                let removed = self.sweep(shard, now, BATCH).0;
+                return if removed > 0 && self.sessions() < self.max { Room::Made } else { Room::Searching };
             }
             let victim = match self.eviction {
                 Eviction::Refuse => None,
@@ -169,14 +182,13 @@ impl Store {
                     .map(|(_, shard)| (shard, Kind::Anonymous))
                     .or(owned.map(|(_, shard)| (shard, Kind::Owned))),
             };
-            let Some((shard, kind)) = victim else { return false };
-            let evicted = self.lock(shard).evict(kind, chances > 0);
-            if evicted.is_some() {
+            let Some((shard, kind)) = victim else { return Room::None };
+            if self.lock(shard).evict(kind, chance > 0).is_some() {
                 self.gone(1);
-                return true;
+                return Room::Made;
             }
-            chances = chances.saturating_sub(1);
         }
+        Room::Searching
     }
 
     /// Whether there is anything in a shard that may have expired.

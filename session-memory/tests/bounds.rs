@@ -154,3 +154,29 @@ async fn increments_through_compare_and_set_from_many_tasks_are_all_kept() {
     }
     assert_eq!(value(&provider.read(&shared, MINUTE).await.unwrap().unwrap()), 4_000);
 }
+
+/// A worker of the runtime has other requests to serve.
+#[tokio::test]
+async fn a_write_to_a_full_store_lets_others_run_while_it_looks_for_room() {
+    const SESSIONS: usize = 20_000;
+    let (provider, clock) = store(|builder| builder.max_sessions(SESSIONS));
+    for number in 0..SESSIONS {
+        create(&provider, &id(number), &record(&clock, 0), MINUTE).await.unwrap();
+    }
+    // All have come due where they are filed, and all are in use.
+    clock.advance(MINUTE / 2);
+    for number in 0..SESSIONS {
+        provider.read(&id(number), MINUTE).await.unwrap().unwrap();
+    }
+    clock.advance(MINUTE / 2);
+    let (new, first) = (id(SESSIONS), record(&clock, 0));
+    let mut write = std::pin::pin!(provider.write(&new, &first, Condition::Absent, MINUTE));
+    let mut waits = 0;
+    let outcome = std::future::poll_fn(|context| {
+        let poll = write.as_mut().poll(context);
+        waits += usize::from(poll.is_pending());
+        poll
+    });
+    assert_eq!(outcome.await.unwrap_err().kind(), ErrorKind::Full);
+    assert!(waits > 50, "it has looked at 20,000 sessions, and let others run {waits} times");
+}

@@ -2,10 +2,14 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{DAY, MINUTE, create, id, next, owned, record, store, tombstone};
-use session_core::{Clock as _, Condition, DestroyOutcome, Provider as _, TOMBSTONE_TTL, WriteOutcome};
+use session_core::{
+    Clock as _, Condition, DestroyOutcome, ManualClock, Provider as _, TOMBSTONE_TTL, Timestamp, WriteOutcome,
+};
+use session_memory::MemoryProvider;
 
 #[tokio::test]
 async fn a_collection_removes_what_has_expired_in_bounded_batches_and_nothing_else() {
@@ -109,4 +113,32 @@ async fn a_write_over_an_expired_session_is_refused_as_if_nothing_were_there() {
         provider.write(&id(1), &next(&first, 1), Condition::Over(first.stamp()), MINUTE).await.unwrap();
     assert!(matches!(late, WriteOutcome::Refused(refusal) if refusal.current.is_none()));
     assert!(matches!(provider.destroy(&id(1), None).await.unwrap(), DestroyOutcome::Absent));
+}
+
+#[tokio::test]
+async fn no_lifetime_is_a_panic_or_longer_than_the_absolute_one() {
+    const YEAR_9999: u64 = 253_402_300_799;
+    for now in [0, i32::MAX.unsigned_abs().into(), u32::MAX.into(), YEAR_9999, u64::MAX / 1_000] {
+        let clock = ManualClock::new(Timestamp::from_millis(now.saturating_mul(1_000)));
+        let provider = MemoryProvider::builder().clock(Arc::new(clock.clone())).build().unwrap();
+        for lifetime in
+            [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(YEAR_9999), Duration::MAX]
+        {
+            let mut first = record(&clock, 0);
+            for absolute in [first.header.absolute, Timestamp::MAX] {
+                first.header.absolute = absolute;
+                provider.write(&id(0), &first, Condition::Absent, lifetime).await.unwrap();
+                if let Some(read) = provider.read(&id(0), lifetime).await.unwrap() {
+                    assert!(read.header.deadline <= read.header.absolute);
+                    assert!(provider.touch(&id(0), &read, lifetime).await.unwrap());
+                    provider
+                        .write(&id(0), &next(&read, 1), Condition::Over(read.stamp()), lifetime)
+                        .await
+                        .unwrap();
+                }
+                provider.destroy(&id(0), None).await.unwrap();
+                provider.gc(10).await.unwrap();
+            }
+        }
+    }
 }

@@ -1,11 +1,15 @@
 // Starts CouchbaseMock, Couchbase's own test server, so that the official Rust SDK can use it, and lets a test count and
 // provoke what it answers. It lies in the mock's package because that is where the mock's insides can be reached.
 //
-//   java -cp DIRECTORY:CouchbaseMock.jar com.couchbase.mock.memcached.Launcher HTTP_PORT KEY_VALUE_PORT CONTROL_PORT
+//   java -cp DIRECTORY:CouchbaseMock.jar com.couchbase.mock.memcached.Launcher HTTP_PORT KEY_VALUE_PORT CONTROL_PORT [NODES]
 //
+// With several nodes each holds replicas of the others, and the key-value port is 0: each node takes a free one.
 // Bucket "session", as any user with any password. On the control port, a line is answered with a line:
 //   counts               how many commands were executed so far, as in "ADD 1 GET 2"
-//   advertise PORT       the cluster's map names this port: that of a proxy (0: the real one again)
+//   ports                the nodes' key-value ports, in order
+//   advertise REAL PORT  the cluster's map names this port, that of a proxy, in place of a node's real one
+//   failover NODE        fails the node over: it is shut down, and replicas take its place
+//   respawn NODE         brings it back, empty
 //   fail CODE COUNT      so many of the next data commands are not executed, but answered with this code (ETMPFAIL, LOCKED, ...)
 //   deny on | deny off   nobody is let in
 package com.couchbase.mock.memcached;
@@ -36,29 +40,32 @@ public class Launcher {
 
     private final Map<CommandCode, Integer> counts = new TreeMap<>();
     private final int port;
-    private int advertised;
+    private final int nodes;
+    private final Map<Integer, Integer> advertised = new TreeMap<>();
+    private Bucket bucket;
     private ErrorCode failure;
     private int failures;
     private boolean denying;
 
     public static void main(String[] args) throws Exception {
-        new Launcher(Integer.parseInt(args[1])).run(Integer.parseInt(args[0]), Integer.parseInt(args[2]));
+        int nodes = args.length > 3 ? Integer.parseInt(args[3]) : 1;
+        new Launcher(Integer.parseInt(args[1]), nodes).run(Integer.parseInt(args[0]), Integer.parseInt(args[2]));
     }
 
-    private Launcher(int port) {
+    private Launcher(int port, int nodes) {
         this.port = port;
-        this.advertised = port;
+        this.nodes = nodes;
     }
 
     private void run(int httpPort, int controlPort) throws Exception {
         BucketConfiguration bucket = new BucketConfiguration();
         bucket.name = "session";
-        bucket.password = "";
+        bucket.password = "session";
         bucket.type = Bucket.BucketType.COUCHBASE;
         bucket.hostname = "127.0.0.1";
         bucket.bucketStartPort = port;
-        bucket.numNodes = 1;
-        bucket.numReplicas = 0;
+        bucket.numNodes = nodes;
+        bucket.numReplicas = nodes - 1;
         bucket.numVBuckets = 64;
         // The SDK asks for the cluster's map over the key-value port, which the mock answers in this mode only.
         Field bootstrap = CouchbaseMock.class.getDeclaredField("cccpBootstrap");
@@ -67,7 +74,8 @@ public class Launcher {
         CouchbaseMock mock = new CouchbaseMock(httpPort, List.of(bucket));
         mock.start();
         mock.waitForStartup();
-        for (MemcachedServer server : mock.getBuckets().get("session").getServers()) {
+        this.bucket = mock.getBuckets().get("session");
+        for (MemcachedServer server : this.bucket.getServers()) {
             server.setSaslMechanisms(List.of(MECHANISMS.split(" ")));
             Field field = MemcachedServer.class.getDeclaredField("executors");
             field.setAccessible(true);
@@ -116,15 +124,20 @@ public class Launcher {
         }
         int start = 24 + (bytes[4] & 0xff);
         String json = new String(bytes, start, bytes.length - start, StandardCharsets.UTF_8).trim();
-        json = json.replace("$HOST", "127.0.0.1").replaceAll("\\b" + port + "\\b", String.valueOf(advertised()));
+        json = advertised(json.replace("$HOST", "127.0.0.1"));
         if (!json.contains("clusterCapabilitiesVer")) {
             json = json.substring(0, json.length() - 1) + ",\"clusterCapabilitiesVer\":[1,0],\"clusterCapabilities\":{}}";
         }
         return BinaryResponse.createWithValue(cmd, (byte) 0, json.getBytes(StandardCharsets.UTF_8), 0L);
     }
 
-    private synchronized int advertised() {
-        return advertised;
+    private synchronized String advertised(String map) {
+        for (Map.Entry<Integer, Integer> port : advertised.entrySet()) {
+            map = map.replaceAll("\\b" + port.getKey() + "\\b", String.valueOf(port.getValue()));
+        }
+        // The SDK tells nodes apart by their host and the port of the console, which the mock has only one of. A port for
+        // TLS it has none of: a proxy that speaks TLS is advertised by the same number.
+        return map.replaceAll("\"mgmt\":\\d+([^{}]*\"kv\":(\\d+))", "\"mgmt\":$2$1,\"kvSSL\":$2,\"mgmtSSL\":$2");
     }
 
     private synchronized boolean denied() {
@@ -162,8 +175,20 @@ public class Launcher {
                 StringBuilder text = new StringBuilder();
                 counts.forEach((code, count) -> text.append(code).append(' ').append(count).append(' '));
                 return text.toString().trim();
+            case "ports":
+                StringBuilder ports = new StringBuilder();
+                for (MemcachedServer server : bucket.getServers()) {
+                    ports.append(server.getPort()).append(' ');
+                }
+                return ports.toString().trim();
             case "advertise":
-                advertised = Integer.parseInt(words[1]) == 0 ? port : Integer.parseInt(words[1]);
+                advertised.put(Integer.parseInt(words[1]), Integer.parseInt(words[2]));
+                return "ok";
+            case "failover":
+                bucket.failover(Integer.parseInt(words[1]), true);
+                return "ok";
+            case "respawn":
+                bucket.respawn(Integer.parseInt(words[1]));
                 return "ok";
             case "fail":
                 failure = ErrorCode.valueOf(words[1]);

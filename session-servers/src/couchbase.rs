@@ -27,7 +27,7 @@ const JAR: &str = "CouchbaseMock-1.5.25.jar";
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/couchbase-mock/Launcher.java");
 const PREPARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/couchbase-mock");
 
-/// A CouchbaseMock of one test, with one node and the bucket `session`.
+/// A CouchbaseMock of one test, with one node or several, and the bucket `session`.
 #[derive(Debug)]
 pub struct CouchbaseMock {
     process: Process,
@@ -36,6 +36,11 @@ pub struct CouchbaseMock {
 impl CouchbaseMock {
     /// Starts an empty server. The first start on a machine fetches the jar and compiles the launcher.
     pub fn start() -> io::Result<Self> {
+        Self::start_nodes(1)
+    }
+
+    /// The same with so many nodes, each of which holds replicas of the others. [`url`](Self::url) names the first.
+    pub fn start_nodes(nodes: usize) -> io::Result<Self> {
         let [javac, java, mvn] = [require(PACKAGES[0])?, require(PACKAGES[1])?, require(PACKAGES[2])?];
         let prepared = prepare(&javac, &mvn)?;
         let class_path = format!("{}:{}", prepared.display(), prepared.join(JAR).display());
@@ -46,7 +51,10 @@ impl CouchbaseMock {
                 let jvm = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m", "-cp", &class_path];
                 let mut arguments: Vec<String> = jvm.map(str::to_owned).into();
                 arguments.push("com.couchbase.mock.memcached.Launcher".to_owned());
-                arguments.extend([1, 0, 2].map(|index| place.port_at(index).to_string()));
+                let [key_value, http, control] = [0, 1, 2].map(|index| place.port_at(index).to_string());
+                // Several nodes take free ports of their own.
+                let key_value = if nodes == 1 { key_value } else { "0".to_owned() };
+                arguments.extend([http, key_value, control, nodes.to_string()]);
                 arguments
             })
             .ready(|place| ask((Ipv4Addr::LOCALHOST, place.port_at(2)).into(), "counts").map(drop));
@@ -76,9 +84,26 @@ impl CouchbaseMock {
         self.tell(if deny { "deny on" } else { "deny off" }).map(drop)
     }
 
-    /// Has the cluster's map name a proxy's address instead of its own, so that clients stay with the proxy.
+    /// Where the nodes listen for the key-value protocol.
+    pub fn nodes(&self) -> io::Result<Vec<SocketAddr>> {
+        let ports = self.tell("ports")?;
+        let ports = ports.split_whitespace().filter_map(|port| port.parse().ok());
+        Ok(ports.map(|port: u16| (Ipv4Addr::LOCALHOST, port).into()).collect())
+    }
+
+    /// Has the cluster's map name a proxy's address instead of the first node's own, so that clients stay with the proxy.
     pub fn advertise(&self, proxy: SocketAddr) -> io::Result<()> {
-        self.tell(&format!("advertise {}", proxy.port())).map(drop)
+        self.advertise_for(self.process.address(), proxy)
+    }
+
+    /// The same for one of several nodes.
+    pub fn advertise_for(&self, node: SocketAddr, proxy: SocketAddr) -> io::Result<()> {
+        self.tell(&format!("advertise {} {}", node.port(), proxy.port())).map(drop)
+    }
+
+    /// Fails a node over: it is shut down, and the others take its part.
+    pub fn fail_over(&self, node: usize) -> io::Result<()> {
+        self.tell(&format!("failover {node}")).map(drop)
     }
 
     /// The process, to stop, kill, hang and restart it. A restarted one is empty.

@@ -1,7 +1,7 @@
 //! A private memcached.
 
 use crate::packages::{Package, require};
-use crate::process::{Launch, Process};
+use crate::process::{Launch, Place, Process};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Where the server comes from.
 pub const PACKAGES: &[Package] = &[Package { name: "memcached", binary: "memcached" }];
+
+const SOCKET: &str = "socket";
 
 /// A memcached of one test.
 #[derive(Debug)]
@@ -24,19 +26,48 @@ impl Memcached {
 
     /// The same with further arguments, as in `&["-m", "1"]` for one megabyte of memory.
     pub fn start_with(arguments: &[&str]) -> io::Result<Self> {
-        let server = require(PACKAGES[0])?;
         let more: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        let launch = Launch::new("memcached", server)
-            .user("memcache")
-            .arguments(move |place| {
-                let port = place.port().to_string();
-                let mut arguments: Vec<String> =
-                    ["-l", "127.0.0.1", "-p", &port, "-t", "2"].map(str::to_owned).into();
-                arguments.extend(more.iter().cloned());
-                arguments
-            })
-            .ready(|place| ask(place.address(), "version").map(drop));
+        let launch = launch(move |place| {
+            let port = place.port().to_string();
+            let own = ["-l", "127.0.0.1", "-p", &port].map(str::to_owned);
+            own.into_iter().chain(more.iter().cloned()).collect()
+        })?;
+        let launch = launch.ready(|place| ask(place.address(), "version").map(drop));
         Ok(Self { process: launch.start()? })
+    }
+
+    /// A server that lets in those who know this user and password (`-Y`), and nobody else.
+    pub fn start_with_login(user: &str, password: &str) -> io::Result<Self> {
+        const FILE: &str = "login";
+        let line = format!("{user}:{password}\n");
+        let login = format!("{user} {password}");
+        let launch = launch(|place| {
+            let port = place.port().to_string();
+            ["-l", "127.0.0.1", "-p", &port, "-Y", &place.path(FILE)].map(str::to_owned).into()
+        })?;
+        let launch =
+            launch.prepare(move |place| std::fs::write(place.path(FILE), &line)).ready(move |place| {
+                let command = format!("set login 0 -1 {}\r\n{login}", login.len());
+                match ask(place.address(), &command)? {
+                    answer if answer == ["STORED"] => Ok(()),
+                    answer => Err(io::Error::other(answer.concat())),
+                }
+            });
+        Ok(Self { process: launch.start()? })
+    }
+
+    /// A server that listens on a Unix socket only, whose path is [`socket`](Self::socket).
+    #[cfg(unix)]
+    pub fn start_on_socket() -> io::Result<Self> {
+        let launch = launch(|place| ["-s", &place.path(SOCKET)].map(str::to_owned).into())?;
+        let launch =
+            launch.ready(|place| std::os::unix::net::UnixStream::connect(place.path(SOCKET)).map(drop));
+        Ok(Self { process: launch.start()? })
+    }
+
+    /// The path of the Unix socket of a server that was started [on one](Self::start_on_socket).
+    pub fn socket(&self) -> String {
+        self.process.place().path(SOCKET)
     }
 
     /// How to connect: `memcache://127.0.0.1:PORT`.
@@ -53,6 +84,14 @@ impl Memcached {
     pub fn process(&self) -> &Process {
         &self.process
     }
+}
+
+fn launch(arguments: impl Fn(&Place) -> Vec<String> + Send + Sync + 'static) -> io::Result<Launch> {
+    let launch = Launch::new("memcached", require(PACKAGES[0])?).user("memcache");
+    Ok(launch.arguments(move |place| {
+        let threads = ["-t", "2"].map(str::to_owned);
+        arguments(place).into_iter().chain(threads).collect()
+    }))
 }
 
 /// What the memcached at that address counts; counters of text are left out.

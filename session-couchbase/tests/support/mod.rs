@@ -1,4 +1,5 @@
 //! What the tests of this crate share: records, ids and short names for outcomes.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::time::Duration;
 
