@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::{Cmd, Value, cmd};
@@ -16,14 +16,17 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::config::{Address, RedisConfig};
+use crate::dialer::Dialer;
 use crate::error::{Failure, Fault};
 use crate::link::{Direct, Link};
-use crate::server::Dialer;
 
 /// How often a command follows "ask that node".
 const REDIRECTIONS: usize = 6;
 /// A node that has not said within this time who has which slots is not waited for: the next one is asked too.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How many nodes without slots are remembered.
+const MOST_OTHERS: usize = 32;
 
 /// The way to a cluster. Clones are the same.
 #[derive(Clone)]
@@ -33,6 +36,8 @@ struct Shared {
     dialer: Dialer,
     seeds: Vec<Arc<Node>>,
     map: RwLock<Arc<Map>>,
+    /// Nodes that others have named and that have no slots yet: they take over their first ones.
+    others: Mutex<HashMap<Address, Arc<Node>>>,
     /// Held by the one who reads the map; when that was done last, and what came of it.
     reading: tokio::sync::Mutex<Option<(Instant, Result<(), Fault>)>>,
     /// So that not always the same node is asked first.
@@ -57,10 +62,10 @@ impl Cluster {
     /// A cluster of which nothing is known yet but some nodes.
     pub fn new(config: &RedisConfig) -> Result<Self> {
         let dialer = Dialer::new(config)?;
-        let seeds =
-            config.addresses.iter().map(|address| Node::new(&dialer, address)).collect::<Result<_>>()?;
-        let (map, reading) = (RwLock::default(), tokio::sync::Mutex::default());
-        Ok(Self(Arc::new(Shared { dialer, seeds, map, reading, turn: AtomicUsize::new(0) })))
+        let seeds = config.addresses.iter().map(|address| Node::new(&dialer, address)).collect();
+        let (map, others) = (RwLock::default(), Mutex::default());
+        let (reading, turn) = (tokio::sync::Mutex::default(), AtomicUsize::new(0));
+        Ok(Self(Arc::new(Shared { dialer, seeds, map, others, reading, turn })))
     }
 
     /// Sends a command about one key to the node that has it.
@@ -84,7 +89,7 @@ impl Cluster {
                     if !asking {
                         drop(self.reading(begun));
                     }
-                    node = self.node(to, begun).await?;
+                    node = self.node(to, begun).await;
                 }
                 // It did nothing, and may not be the one to ask any more.
                 (Failure::NotSent(_), _)
@@ -128,15 +133,23 @@ impl Cluster {
     }
 
     /// The node at an address that another node named.
-    async fn node(&self, address: Address, begun: Instant) -> Result<Arc<Node>, Failure> {
+    async fn node(&self, address: Address, begun: Instant) -> Arc<Node> {
         if let Some(node) = self.map().masters.get(&address) {
-            return Ok(Arc::clone(node));
+            return Arc::clone(node);
+        }
+        if let Some(node) = self.others().get(&address) {
+            return Arc::clone(node);
         }
         let _ = self.read_map(begun).await;
-        match self.map().masters.get(&address) {
-            Some(node) => Ok(Arc::clone(node)),
-            None => Node::new(&self.0.dialer, &address).map_err(|_| Failure::NotSent(no_address())),
+        if let Some(node) = self.map().masters.get(&address) {
+            return Arc::clone(node);
         }
+        let node = || Node::new(&self.0.dialer, &address);
+        Arc::clone(self.others().entry(address.clone()).or_insert_with(node))
+    }
+
+    fn others(&self) -> MutexGuard<'_, HashMap<Address, Arc<Node>>> {
+        self.0.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the nodes who has which slots, unless somebody has done so since `asked`.
@@ -180,26 +193,31 @@ impl Cluster {
         let mut fault = None;
         while let Some(answer) = questions.join_next().await {
             match Fault::of_task(answer) {
-                Ok(slots) => return self.map_of(slots, &old),
+                Ok(slots) => return Ok(self.map_of(slots, &old)),
                 Err(new) => fault = Some(new),
             }
         }
         Err(fault.unwrap_or_else(|| Fault::unavailable("there is no node to ask")))
     }
 
-    fn map_of(&self, slots: Vec<(u16, u16, Address)>, old: &Map) -> Result<Map, Fault> {
+    fn map_of(&self, slots: Vec<(u16, u16, Address)>, old: &Map) -> Map {
         let mut map = Map::default();
+        let mut others = self.others();
         for (first, last, address) in slots {
             // Connections that there are already are kept.
-            let node = match map.masters.get(&address).or_else(|| old.masters.get(&address)) {
-                Some(node) => Arc::clone(node),
-                None => Node::new(&self.0.dialer, &address).map_err(|_| no_address())?,
-            };
+            let known = map.masters.get(&address).or_else(|| old.masters.get(&address)).cloned();
+            let node = known
+                .or_else(|| others.remove(&address))
+                .unwrap_or_else(|| Node::new(&self.0.dialer, &address));
             map.masters.insert(address, Arc::clone(&node));
             map.ranges.push((first, last, node));
         }
+        // A node that nobody names any more is not kept for ever.
+        if others.len() > MOST_OTHERS {
+            others.clear();
+        }
         map.ranges.sort_unstable_by_key(|(_, last, _)| *last);
-        Ok(map)
+        map
     }
 }
 
@@ -211,14 +229,10 @@ impl Map {
 }
 
 impl Node {
-    fn new(dialer: &Dialer, address: &Address) -> Result<Arc<Self>> {
-        let link = Link::new(Direct { server: dialer.at(address)?, mode: "cluster" });
-        Ok(Arc::new(Self { address: address.clone(), link }))
+    fn new(dialer: &Dialer, address: &Address) -> Arc<Self> {
+        let link = Link::new(Direct { server: dialer.at(address), mode: "cluster" });
+        Arc::new(Self { address: address.clone(), link })
     }
-}
-
-fn no_address() -> Fault {
-    Fault::unavailable("a node of the cluster names another by what is no address")
 }
 
 /// Who has which slots, as one node sees it.

@@ -19,25 +19,47 @@ pub(crate) struct Connection {
 
 /// What is known of a connection.
 pub(crate) struct State {
-    server: Server,
+    /// Where it leads; none when it is from an application's pool.
+    server: Option<Server>,
+    /// The pool's object, which is given back with the last handle.
+    #[cfg(feature = "deadpool")]
+    lease: std::sync::Mutex<Option<crate::pool::Lease>>,
     closed: AtomicBool,
     /// A command was given up without an answer, and somebody is finding out what that means.
     doubted: AtomicBool,
+    /// A command was done.
+    served: AtomicBool,
     /// How many commands have no answer yet.
     waiting: AtomicUsize,
 }
 
 impl State {
     /// Of a connection to that server that is being opened.
-    pub fn new(server: Server) -> Self {
-        let (closed, doubted, waiting) =
-            (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
-        Self { server, closed, doubted, waiting }
+    pub fn new(server: Option<Server>) -> Self {
+        Self {
+            server,
+            #[cfg(feature = "deadpool")]
+            lease: std::sync::Mutex::default(),
+            closed: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Of a connection that an application's pool has lent.
+    #[cfg(feature = "deadpool")]
+    pub fn leased(lease: crate::pool::Lease) -> Self {
+        Self { lease: std::sync::Mutex::new(Some(lease)), ..Self::new(None) }
     }
 
     /// Nothing more is sent on it; what is under way may still be answered.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        #[cfg(feature = "deadpool")]
+        if let Some(lease) = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+            lease.discard();
+        }
     }
 }
 
@@ -52,6 +74,11 @@ impl Connection {
         !self.state.closed.load(Ordering::Acquire)
     }
 
+    /// Whether a command was done on it.
+    pub fn has_served(&self) -> bool {
+        self.state.served.load(Ordering::Relaxed)
+    }
+
     /// How many commands wait for their answer.
     pub fn waiting(&self) -> usize {
         self.state.waiting.load(Ordering::Relaxed)
@@ -62,9 +89,29 @@ impl Connection {
         Arc::ptr_eq(&self.state, &other.state)
     }
 
-    /// Opens another one to the same server.
-    pub async fn another(&self) -> Result<Self, Fault> {
-        self.state.server.connect().await.map(|(another, _)| another)
+    /// The server that it leads to, unless that is a pool's business.
+    pub fn server(&self) -> Option<&Server> {
+        self.state.server.as_ref()
+    }
+
+    /// Sends nothing more on it when a failure says that it is of no use: a server that is a
+    /// replica by now, or has other users. Another connection may find another server.
+    pub fn note(&self, failure: &Failure) {
+        if matches!(failure, Failure::Lost(_)) || matches!(failure.code(), Some("READONLY" | "NOAUTH")) {
+            self.state.close();
+        }
+    }
+
+    /// Sends nothing more on it.
+    #[cfg(feature = "sentinel")]
+    pub fn close(&self) {
+        self.state.close();
+    }
+
+    /// Has the server tell what is published on a channel, where it speaks RESP3.
+    #[cfg(feature = "sentinel")]
+    pub async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
+        self.driver.clone().subscribe(channel).await.map_err(|error| Fault::lost(&error))
     }
 
     /// Sends a command and waits for its answer. When the future is dropped, the answer is read and thrown away
@@ -89,8 +136,10 @@ impl Connection {
     pub async fn send_asking(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut both = Pipeline::with_capacity(2);
         both.cmd("ASKING").add_command(command.clone());
-        let mut answers = self.send_pipeline(&both, 1).await?;
-        answer(Ok(answers.pop().unwrap_or(Value::Nil)))
+        match self.send_pipeline(&both, 1).await?.pop() {
+            Some(value) => answer(Ok(value)),
+            None => Err(Failure::Lost(Fault::unavailable("the answer is missing"))),
+        }
     }
 
     async fn send_pipeline(&self, commands: &Pipeline, skip: usize) -> Result<Vec<Value>, Failure> {
@@ -133,13 +182,12 @@ impl<'a> Waiting<'a> {
 
     fn end<T>(mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
         self.answered = true;
-        if let Err(failure) = &answer {
-            // A server that is a replica by now, or has other users: another connection may find another server.
-            let of_no_use =
-                matches!(failure, Failure::Lost(_)) || matches!(failure.code(), Some("READONLY" | "NOAUTH"));
-            if of_no_use {
-                self.connection.state.close();
-            }
+        let state = &self.connection.state;
+        match &answer {
+            // A look before the write: requests on other cores need not fetch this anew.
+            Ok(_) if !state.served.load(Ordering::Relaxed) => state.served.store(true, Ordering::Relaxed),
+            Ok(_) => {}
+            Err(failure) => self.connection.note(failure),
         }
         answer
     }

@@ -39,10 +39,14 @@ impl Failure {
         self.into_fault().into_error()
     }
 
-    /// As an error of something that may have changed what is stored.
+    /// As an error of something that may have changed what is stored. A refusal that no server is
+    /// known to give, as proxies have them, leaves open what the server has done.
     pub fn of_write(self) -> Error {
+        let is_known =
+            |error: &ServerError| meaning(error.code(), error.details().unwrap_or_default()).is_some();
         match self {
-            Self::Lost(fault) => Fault { kind: ErrorKind::OutcomeUnknown, ..fault }.into_error(),
+            Self::Lost(fault) => fault.into_unknown_outcome(),
+            Self::Refused(error) if !is_known(&error) => Fault::answered(&error).into_unknown_outcome(),
             other => other.of_read(),
         }
     }
@@ -83,6 +87,12 @@ impl Fault {
         Self::new(ErrorKind::Unavailable, message)
     }
 
+    /// An error that is one of ours already. Its source stays out: nothing is known of what it
+    /// says.
+    pub fn of_error(error: Error) -> Self {
+        Self::new(error.kind(), error.message().to_owned())
+    }
+
     /// What came of a task of ours, which a runtime that shuts down ends early.
     pub fn of_task<T>(joined: Result<Result<T, Self>, JoinError>) -> Result<T, Self> {
         joined.unwrap_or_else(|_| Err(Self::unavailable("the runtime is shutting down")))
@@ -96,13 +106,16 @@ impl Fault {
         }
     }
 
+    fn into_unknown_outcome(self) -> Error {
+        Self { kind: ErrorKind::OutcomeUnknown, ..self }.into_error()
+    }
+
     /// A refusal of the server.
     pub fn answered(error: &ServerError) -> Self {
         let (code, details) = (error.code(), error.details().unwrap_or_default());
-        let (kind, message) = meaning(code, details);
-        // "unknown command" repeats the arguments, and those are ids and records.
-        let details = details.split(", with args").next().unwrap_or_default();
-        Self { kind, message: message.into(), said: Some(format!("{code} {details}").trim_end().to_owned()) }
+        let (kind, message) = meaning(code, details).unwrap_or(UNKNOWN);
+        let said = format!("{code} {}", harmless(details)).trim_end().to_owned();
+        Self { kind, message: message.into(), said: Some(said) }
     }
 
     /// A connection that was not made.
@@ -113,13 +126,14 @@ impl Fault {
         let (kind, message) = match error.kind() {
             Driver::Server(_) => {
                 meaning(error.code().unwrap_or_default(), error.detail().unwrap_or_default())
+                    .unwrap_or(UNKNOWN)
             }
-            Driver::AuthenticationFailed => meaning("WRONGPASS", ""),
+            Driver::AuthenticationFailed => WRONG_LOGIN,
             Driver::Parse | Driver::UnexpectedReturnType => (
                 ErrorKind::Config,
                 "what answers there does not speak Redis' protocol: is it the right port?",
             ),
-            Driver::RESP3NotSupported => meaning("ERR", "unknown command"),
+            Driver::RESP3NotSupported => TOO_OLD,
             Driver::InvalidClientConfig => (ErrorKind::Config, "the driver cannot use this configuration"),
             Driver::Io if error.is_timeout() => (ErrorKind::Unavailable, NO_ANSWER),
             _ => match io_kind(error) {
@@ -130,7 +144,8 @@ impl Fault {
                 _ => (ErrorKind::Unavailable, "the server cannot be reached"),
             },
         };
-        Self { kind, message: message.into(), said: Some(error.to_string()) }
+        let said = (error.kind() != Driver::Parse).then(|| harmless(&error.to_string()));
+        Self { kind, message: message.into(), said }
     }
 
     /// A connection that broke, or a server that did not answer, after a command was sent.
@@ -140,7 +155,9 @@ impl Fault {
             Driver::Parse => "the answer was not Redis' protocol",
             _ => "the connection broke before the answer",
         };
-        Self { said: Some(error.to_string()), ..Self::unavailable(message) }
+        // A parser's message may quote what it stumbled over.
+        let said = (error.kind() != Driver::Parse).then(|| error.to_string());
+        Self { said, ..Self::unavailable(message) }
     }
 }
 
@@ -150,10 +167,31 @@ fn io_kind(error: &RedisError) -> Option<io::ErrorKind> {
     shared.downcast_ref::<io::Error>().map(io::Error::kind)
 }
 
-/// What a server means by a code. Whatever it is, it has changed nothing.
-fn meaning(code: &str, details: &str) -> (ErrorKind, &'static str) {
+/// What a server said, without the keys and arguments that it repeats: of what it quotes only names
+/// of commands stay.
+fn harmless(details: &str) -> String {
+    // "unknown command" repeats the arguments, and those are ids and records.
+    let details = details.split(", with args").next().unwrap_or_default();
+    let is_command = |text: &str| {
+        text.len() <= 24 && text.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '|' | '-' | '_'))
+    };
+    let parts = details
+        .split('\'')
+        .enumerate()
+        .map(|(index, part)| if index % 2 == 0 || is_command(part) { part } else { "…" });
+    parts.collect::<Vec<_>>().join("'")
+}
+
+const UNKNOWN: (ErrorKind, &str) = (ErrorKind::Unavailable, "the server refused");
+const WRONG_LOGIN: (ErrorKind, &str) = (ErrorKind::Config, "the server wants another user or password");
+const TOO_OLD: (ErrorKind, &str) =
+    (ErrorKind::Config, "the server is too old, or no Redis: 6.2 is needed, or any Valkey");
+
+/// What a server means by a code. Each of these means that it has changed nothing.
+fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
     let says = |text: &str| details.contains(text);
-    match code {
+    let of_script = || details.to_ascii_lowercase().contains("'eval");
+    Some(match code {
         "WRONGTYPE" => (
             ErrorKind::Corrupt,
             "a key of another type lies where the session would: give sessions a `prefix` of their own",
@@ -162,7 +200,11 @@ fn meaning(code: &str, details: &str) -> (ErrorKind, &'static str) {
             ErrorKind::Full,
             "the server is at its `maxmemory` and evicts nothing: docs/redis.md says which policy to choose",
         ),
-        "WRONGPASS" | "NOAUTH" => (ErrorKind::Config, "the server wants another user or password"),
+        "WRONGPASS" | "NOAUTH" => WRONG_LOGIN,
+        "NOPERM" if of_script() => (
+            ErrorKind::Config,
+            "the user may not run scripts, which compare and write in one step: allow `+eval +evalsha`",
+        ),
         "NOPERM" => {
             (ErrorKind::Config, "the user may not do that: docs/redis.md lists the rights that are needed")
         }
@@ -182,20 +224,25 @@ fn meaning(code: &str, details: &str) -> (ErrorKind, &'static str) {
         "ERR" if says("DB index") || says("SELECT is not allowed") => {
             (ErrorKind::Config, "the server has no database of that number: change `db`")
         }
-        "ERR" if says("unknown command") || says("syntax error") => {
-            (ErrorKind::Config, "the server is too old, or no Redis: 7.0 is needed, or any Valkey")
-        }
+        "ERR" if says("unknown command") && of_script() => (
+            ErrorKind::Config,
+            "the server has no `EVAL` (renamed, or switched off): scripts compare and write in one step",
+        ),
+        "ERR" if says("unknown command") || says("syntax error") => TOO_OLD,
         "ERR" if says("cluster support disabled") => {
             (ErrorKind::Config, "the server is not a node of a cluster: use `redis` or redis://")
         }
         "ERR" if says("invalid bulk length") || says("exceeds maximum allowed size") => {
             (ErrorKind::TooLarge, "the record is larger than the server takes (`proto-max-bulk-len`)")
         }
+        "ERR" if says("no such key") => {
+            (ErrorKind::Unavailable, "the record was evicted before it was in its place")
+        }
         "ERR" if says("max number of clients") => {
             (ErrorKind::Unavailable, "the server has as many clients as it may")
         }
-        _ => (ErrorKind::Unavailable, "the server refused"),
-    }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -224,6 +271,7 @@ mod tests {
             ("ERR This instance has cluster support disabled", ErrorKind::Config),
             ("ERR Protocol error: invalid bulk length", ErrorKind::TooLarge),
             ("ERR string exceeds maximum allowed size (proto-max-bulk-len)", ErrorKind::TooLarge),
+            ("ERR no such key script: 1f, on @user_script:3.", ErrorKind::Unavailable),
             ("ERR max number of clients reached", ErrorKind::Unavailable),
             ("READONLY You can't write against a read only replica.", ErrorKind::Unavailable),
             ("LOADING Redis is loading the dataset in memory", ErrorKind::Unavailable),
@@ -233,10 +281,29 @@ mod tests {
             ("CLUSTERDOWN The cluster is down", ErrorKind::Unavailable),
             ("MASTERDOWN Link with MASTER is down", ErrorKind::Unavailable),
             ("TRYAGAIN Multiple keys request during rehashing of slot", ErrorKind::Unavailable),
-            ("SOMETHING new", ErrorKind::Unavailable),
         ] {
             assert_eq!(refused(line).of_write().kind(), kind, "{line}");
             assert_eq!(refused(line).of_read().kind(), kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_known_leaves_a_write_open() {
+        for line in ["SOMETHING new", "ERR Connection timed out", "upstream failure"] {
+            assert_eq!(refused(line).of_write().kind(), ErrorKind::OutcomeUnknown, "{line}");
+            assert_eq!(refused(line).of_read().kind(), ErrorKind::Unavailable, "{line}");
+        }
+    }
+
+    #[test]
+    fn refused_scripts_are_named() {
+        for line in [
+            "NOPERM User app has no permissions to run the 'evalsha' command",
+            "NOPERM this user has no permissions to run the 'eval' command or its subcommand",
+            "ERR unknown command 'EVAL', with args beginning with: 'return 1' '1' ",
+        ] {
+            let error = refused(line).of_write();
+            assert!(error.kind() == ErrorKind::Config && error.to_string().contains("scripts"), "{error}");
         }
     }
 
@@ -246,6 +313,13 @@ mod tests {
         let error = refused(line).of_read();
         assert!(!format!("{error:?} {error}").contains("c0ffee"), "{error:?}");
         assert!(format!("{error:?}").contains("unknown command 'GETEX'"));
+        for line in [
+            "NOPERM User app has no permissions to access the 'session:c0ffee' key",
+            "ERR something about 'c0ffeec0ffee' and 'c0ffee'",
+        ] {
+            let error = refused(line).of_write();
+            assert!(!format!("{error:?} {error}").contains("c0ffee"), "{error:?}");
+        }
     }
 
     #[test]

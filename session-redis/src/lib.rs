@@ -1,4 +1,5 @@
-//! Sessions in Redis 7 or Valkey: one server, a cluster, or a master that sentinels watch.
+//! Sessions in Redis 6.2 or later, or Valkey: one server, a cluster, or a master that sentinels
+//! watch.
 //!
 //! A read slides the idle deadline in the same round trip (`GETEX`); a create, a conditional write and a destroy
 //! take one each. Writes are compared and set on the server. Each server is talked to over one connection that all
@@ -33,11 +34,17 @@
 //! ```
 //!
 //! Over a client or a connection that the application has: [`RedisProvider::from_client`] and
-//! [`RedisProvider::from_connection`].
+//! [`RedisProvider::from_connection`]; over a `deadpool-redis` pool, with the feature `deadpool`,
+//! `RedisProvider::from_pool`.
 
+mod backoff;
 mod config;
 mod connection;
+mod count;
+mod dialer;
 mod error;
+mod hello;
+mod large;
 mod link;
 mod provider;
 mod route;
@@ -47,6 +54,8 @@ mod tls;
 
 #[cfg(feature = "cluster")]
 mod cluster;
+#[cfg(feature = "deadpool")]
+mod pool;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 
@@ -54,7 +63,7 @@ use std::sync::Arc;
 
 use session_core::{ConnectOptions, Provider, Result};
 
-pub use config::{RedisConfig, Tls, Topology};
+pub use config::{Count, RedisConfig, Tls, Topology};
 pub use provider::RedisProvider;
 
 session_core::register_engine!(["redis"], standalone);

@@ -6,6 +6,7 @@
 //! reconnecting connection does not do is leave a server that hangs.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +14,10 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 use tokio::time::{Instant, sleep};
 
+use crate::backoff::Attempts;
 use crate::connection::Connection;
 use crate::error::{Failure, Fault};
-use crate::server::{Server, expect_mode};
+use crate::server::Server;
 
 /// How many connections there are to one server.
 const MOST: usize = 4;
@@ -26,6 +28,14 @@ const REST: Duration = Duration::from_secs(1);
 #[async_trait]
 pub(crate) trait Connect: fmt::Display + Send + Sync + 'static {
     async fn connect(&self) -> Result<Connection, Fault>;
+
+    /// A further connection to the server that `beside` leads to.
+    async fn another(&self, beside: &Connection) -> Result<Connection, Fault> {
+        match beside.server() {
+            Some(server) => server.connect().await.map(|(another, _)| another),
+            None => self.connect().await,
+        }
+    }
 }
 
 /// A server by its address.
@@ -39,7 +49,7 @@ pub(crate) struct Direct {
 impl Connect for Direct {
     async fn connect(&self) -> Result<Connection, Fault> {
         let (connection, hello) = self.server.connect().await?;
-        expect_mode(&hello, self.mode)?;
+        hello.expect_mode(self.mode)?;
         Ok(connection)
     }
 }
@@ -58,10 +68,12 @@ struct Shared {
     way: Box<dyn Connect>,
     /// To the same server, all of them: after a failover two would lead to different ones.
     connections: Mutex<Vec<Connection>>,
+    /// The last ones were of use before they ended.
+    served: AtomicBool,
     /// Held by the one who opens another one beside them.
     growing: Arc<tokio::sync::Mutex<()>>,
-    /// Held by the one who connects; keeps what came of the last failed attempt for those who waited for it.
-    connecting: tokio::sync::Mutex<Option<(Instant, Fault)>>,
+    /// Held by the one who connects; keeps what came of the last attempts.
+    connecting: tokio::sync::Mutex<Attempts>,
 }
 
 impl Link {
@@ -70,6 +82,7 @@ impl Link {
         Self(Arc::new(Shared {
             way: Box::new(way),
             connections: Mutex::default(),
+            served: AtomicBool::default(),
             growing: Arc::default(),
             connecting: tokio::sync::Mutex::default(),
         }))
@@ -96,6 +109,12 @@ impl Link {
         if let Some(connection) = self.current() {
             return Ok(connection);
         }
+        // While a server is down, most calls end here.
+        if let Ok(attempts) = self.0.connecting.try_lock()
+            && let Some(fault) = attempts.too_early()
+        {
+            return Err(Failure::NotSent(fault));
+        }
         // On a task of its own: callers that give up must not make an attempt that takes long begin again.
         let (link, asked) = (self.clone(), Instant::now());
         let attempt = tokio::spawn(async move { link.connect(asked).await });
@@ -103,28 +122,29 @@ impl Link {
     }
 
     async fn connect(&self, asked: Instant) -> Result<Connection, Fault> {
-        let mut failed = self.0.connecting.lock().await;
+        let mut attempts = self.0.connecting.lock().await;
         if let Some(connection) = self.current() {
             return Ok(connection);
         }
-        if let Some((when, fault)) = &*failed
-            && *when > asked
-        {
-            return Err(fault.clone());
+        if let Some(fault) = attempts.since(asked).or_else(|| attempts.too_early()) {
+            return Err(fault);
+        }
+        if let Some(pause) = attempts.pause(self.0.served.load(Ordering::Relaxed)) {
+            sleep(pause).await;
         }
         match self.0.way.connect().await {
             Ok(connection) => {
                 tracing::debug!(server = %self.0.way, "connected");
-                *failed = None;
+                attempts.succeeded();
                 self.connections().push(connection.clone());
                 Ok(connection)
             }
             Err(fault) => {
-                // Said once in a row; while a server is down there are many.
-                if failed.is_none() {
-                    tracing::warn!(server = %self.0.way, error = %fault, "not connected, trying again with each request");
+                // Logged once per outage, not once per request.
+                if !attempts.have_failed() {
+                    tracing::warn!(server = %self.0.way, error = %fault, "not connected, trying again when asked");
                 }
-                *failed = Some((Instant::now(), fault.clone()));
+                attempts.failed(&fault);
                 Err(fault)
             }
         }
@@ -135,6 +155,7 @@ impl Link {
         let mut connections = self.connections();
         // One that has ended is enough to know: the server is gone, or another one by now.
         if !connections.iter().all(Connection::is_open) {
+            self.0.served.store(connections.iter().any(Connection::has_served), Ordering::Relaxed);
             connections.clear();
         }
         let best = connections.iter().min_by_key(|connection| connection.waiting())?.clone();
@@ -151,7 +172,7 @@ impl Link {
         let Ok(growing) = Arc::clone(&self.0.growing).try_lock_owned() else { return };
         let (link, beside) = (self.clone(), beside.clone());
         tokio::spawn(async move {
-            match beside.another().await {
+            match link.0.way.another(&beside).await {
                 Ok(another) => {
                     let mut connections = link.connections();
                     if connections.iter().any(|connection| connection.is(&beside)) {

@@ -2,20 +2,23 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
-use redis::{Client, Cmd, ToRedisArgs, Value, cmd};
+use redis::{Client, Cmd, ServerError, Value, cmd};
 use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource, WriteOutcome,
 };
 
-use crate::config::{PREFIX, RedisConfig};
+use crate::config::{Count, PREFIX, RedisConfig};
+use crate::count::{is_live, start_of};
 use crate::error::Failure;
+use crate::large::{self, LARGE, Replacement};
 use crate::route::Route;
-use crate::script::{REMOVE, REPLACE, Script};
+use crate::script::{CREATE, REMOVE, REPLACE, Script};
 
 /// Sessions in Redis. Clones share the connections.
 #[derive(Clone)]
@@ -23,6 +26,11 @@ pub struct RedisProvider {
     route: Route,
     prefix: Arc<str>,
     clock: Arc<dyn Clock>,
+    count: Count,
+    /// The server does not take `NX` and `GET` in one `SET`.
+    before_7: Arc<AtomicBool>,
+    /// The user may not use `RENAME`, which large records are written with.
+    no_rename: Arc<AtomicBool>,
 }
 
 impl RedisConfig {
@@ -32,15 +40,18 @@ impl RedisConfig {
     /// not enabled, or name a certificate file that cannot be read.
     pub fn provider(self) -> Result<RedisProvider> {
         self.check()?;
-        Ok(RedisProvider::over(Route::new(&self)?, &self.prefix))
+        let provider = RedisProvider::over(Route::new(&self)?, &self.prefix);
+        Ok(RedisProvider { count: self.count, ..provider })
     }
 
-    /// The engine, after a connection was made: wrong passwords, wrong databases, and what is no Redis are told here.
+    /// The engine, after a connection was made: wrong passwords, wrong databases, refused scripts,
+    /// and what is no Redis are told here.
     ///
     /// [`Config`](ErrorKind::Config) as said, [`Unavailable`](ErrorKind::Unavailable) when nobody answers.
     pub async fn connect(self) -> Result<RedisProvider> {
         let provider = self.provider()?;
         provider.route.connect().await.map_err(Failure::of_read)?;
+        provider.try_scripts().await?;
         Ok(provider)
     }
 }
@@ -62,10 +73,29 @@ impl RedisProvider {
         Self::over(Route::own(connection), PREFIX)
     }
 
+    /// Over a pool that the application has, which governs address, login, TLS and the number of
+    /// connections.
+    ///
+    /// A call is one round trip: up to four of the pool's objects are kept, shared by all calls and
+    /// returned when the provider is dropped, so give the pool that many more than the application
+    /// uses itself. A connection that breaks, hangs or leads to a replica is taken out of the pool.
+    /// docs/redis.md has an example.
+    #[cfg(feature = "deadpool")]
+    pub fn from_pool(pool: deadpool_redis::Pool) -> Self {
+        Self::over(Route::of_pool(pool), PREFIX)
+    }
+
     /// The same with another prefix than `session:`.
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         self.prefix = prefix.into();
+        self
+    }
+
+    /// Another way of counting than [`Count::Exact`].
+    #[must_use]
+    pub const fn with_count(mut self, count: Count) -> Self {
+        self.count = count;
         self
     }
 
@@ -75,7 +105,9 @@ impl RedisProvider {
     }
 
     fn over(route: Route, prefix: &str) -> Self {
-        Self { route, prefix: prefix.into(), clock: Arc::new(SystemClock) }
+        let (before_7, no_rename) = (Arc::default(), Arc::default());
+        let (prefix, clock, count) = (prefix.into(), Arc::new(SystemClock), Count::Exact);
+        Self { route, prefix, clock, count, before_7, no_rename }
     }
 
     fn key(&self, id: &StorageId) -> String {
@@ -83,18 +115,60 @@ impl RedisProvider {
     }
 
     async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Result<Value, Failure> {
-        let command = |name: &str, script: &str| {
-            let size: usize = arguments.iter().map(|argument| argument.len()).sum();
-            let mut command = Cmd::with_capacity(4 + arguments.len(), script.len() + key.len() + size + 20);
-            command.arg(name).arg(script).arg(1).arg(key).arg(arguments);
-            command
-        };
-        match self.route.send(key, &command("EVALSHA", &script.sha)).await {
+        match self.route.send(key, &script.by_hash(&[key], arguments)).await {
             // A server that was restarted or told to forget, or a new master. This brings it along.
             Err(failure) if failure.code() == Some("NOSCRIPT") => {
-                self.route.send(key, &command("EVAL", script.code)).await
+                self.route.send(key, &script.by_code(&[key], arguments)).await
             }
             answer => answer,
+        }
+    }
+
+    /// One `SET … NX GET`, or one script where the server does not take `NX` and `GET` together.
+    async fn create(&self, key: &str, value: &[u8], ttl: i64) -> Result<Value, Failure> {
+        if !self.before_7.load(Ordering::Relaxed) {
+            let mut command = Cmd::with_capacity(7, value.len() + key.len() + 40);
+            command.arg("SET").arg(key).arg(value).arg("NX").arg("GET").arg("PX").arg(ttl);
+            match self.route.send(key, &command).await {
+                Ok(Value::Nil) => return Ok(Value::Int(1)),
+                Err(Failure::Refused(error))
+                    if error.details().is_some_and(|it| it.contains("syntax error")) =>
+                {
+                    self.before_7.store(true, Ordering::Relaxed);
+                }
+                answer => return answer,
+            }
+        }
+        self.run(&CREATE, key, &[value, ttl.to_string().as_bytes()]).await
+    }
+
+    /// One script; for a large record and a single server a `SET` and a script in one packet.
+    async fn replace(&self, replacement: &Replacement<'_>) -> Result<Value, Failure> {
+        let &Replacement { key, over, value, ttl, .. } = replacement;
+        if value.len() >= LARGE
+            && let Some(link) = self.route.single()
+            && !self.no_rename.load(Ordering::Relaxed)
+        {
+            match large::replace(link, replacement).await {
+                Err(Failure::Refused(error)) if is_forbidden(&error) => {
+                    self.no_rename.store(true, Ordering::Relaxed);
+                }
+                answer => return answer,
+            }
+        }
+        self.run(&REPLACE, key, &[over, value, ttl.to_string().as_bytes()]).await
+    }
+
+    /// Runs a script on a key that does not exist, so that a user or a server without scripts is
+    /// reported when connecting. Anything else that is wrong may be over at the first request.
+    async fn try_scripts(&self) -> Result<()> {
+        let key = self.key(&StorageId::from_hash([0; 32]));
+        match self.run(&REMOVE, &key, &[&[0; 8]]).await {
+            Err(failure @ Failure::Refused(_)) => {
+                let fault = failure.into_fault();
+                if fault.kind == ErrorKind::Config { Err(fault.into_error()) } else { Ok(()) }
+            }
+            _ => Ok(()),
         }
     }
 
@@ -118,7 +192,7 @@ impl Provider for RedisProvider {
             .slides_on_read(true)
             .native_expiry(true)
             .expiry_granularity(Duration::from_millis(1))
-            .enumerable(self.route.enumerates())
+            .enumerable(self.route.enumerates() && self.count != Count::Off)
             .time_source(TimeSource::Server)
             .durability(Durability::Server)
     }
@@ -133,12 +207,12 @@ impl Provider for RedisProvider {
         if record.is_live() {
             record.header.deadline = self.clock.now().after(idle);
         } else {
-            self.unslide(key);
+            self.unslide(key, idle.min(TOMBSTONE_TTL));
         }
         Ok(Some(record))
     }
 
-    /// One `SET … NX GET`, or one script.
+    /// One `SET … NX GET`, or one script, or both in one packet for a large record.
     async fn write(
         &self,
         id: &StorageId,
@@ -149,20 +223,11 @@ impl Provider for RedisProvider {
         let key = self.key(id);
         let (value, ttl) = (record.encode()?, millis(ttl));
         let answer = match condition {
-            Condition::Absent => {
-                let mut command = Cmd::with_capacity(7, value.len() + key.len() + 40);
-                command.arg("SET").arg(&key).arg(&value[..]).arg("NX").arg("GET").arg("PX").arg(ttl);
-                match self.route.send(&key, &command).await.map_err(Failure::of_write)? {
-                    Value::Nil => Value::Int(1),
-                    current => current,
-                }
-            }
+            Condition::Absent => self.create(&key, &value, ttl).await.map_err(Failure::of_write)?,
             Condition::Over(stamp) => {
-                let version = stamp.version.0.to_be_bytes();
-                let ttl = ttl.to_string();
-                self.run(&REPLACE, &key, &[&version, &value, ttl.as_bytes()])
-                    .await
-                    .map_err(Failure::of_write)?
+                let (over, version) = (stamp.version.0.to_be_bytes(), record.header.version().0);
+                let replacement = Replacement { key: &key, over: &over, version, value: &value, ttl };
+                self.replace(&replacement).await.map_err(Failure::of_write)?
             }
         };
         match answer {
@@ -203,29 +268,14 @@ impl Provider for RedisProvider {
         Ok(is_live(&start))
     }
 
-    /// Walks through the keys of every master in steps of a thousand (`SCAN`), and looks at the state of each
-    /// record, which holds up nobody but takes its time. A key that moves meanwhile may count twice.
+    /// As [`Count`] says; over an own connection `None`, since nobody knows where the other keys
+    /// are.
     async fn count(&self) -> Result<Option<u64>> {
-        let pattern = format!("{}*", escaped(&self.prefix));
-        let mut total = 0;
-        for master in self.route.masters().await.map_err(Failure::of_read)? {
-            let mut cursor = String::from("0");
-            loop {
-                let mut command = cmd("SCAN");
-                command.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
-                let answer = master.send(&command).await.map_err(Failure::of_read)?;
-                let (next, keys): (String, Vec<Vec<u8>>) = redis::from_redis_value(answer)
-                    .map_err(|_| Error::new(ErrorKind::Unavailable, "the answer to SCAN cannot be read"))?;
-                let starts = keys.iter().map(start_of);
-                let starts = master.send_all(starts).await.map_err(Failure::of_read)?;
-                total += starts.iter().filter(|start| is_live(start)).count() as u64;
-                if next == "0" {
-                    break;
-                }
-                cursor = next;
-            }
+        if self.count == Count::Off {
+            return Ok(None);
         }
-        Ok(self.route.enumerates().then_some(total))
+        let masters = self.route.masters().await.map_err(Failure::of_read)?;
+        crate::count::count(masters, self.count, &self.prefix).await
     }
 
     /// Nothing to do: Redis removes what has expired.
@@ -237,11 +287,11 @@ impl Provider for RedisProvider {
 impl RedisProvider {
     /// A tombstone that was read has slid like a session. This gives it back its short life, without anybody
     /// waiting: if it does not arrive, the tombstone lies there for one idle time and does no harm.
-    fn unslide(&self, key: String) {
+    fn unslide(&self, key: String, life: Duration) {
         let route = self.route.clone();
         tokio::spawn(async move {
             let mut command = cmd("PEXPIRE");
-            command.arg(&key).arg(millis(TOMBSTONE_TTL)).arg("LT");
+            command.arg(&key).arg(millis(life));
             let _ = route.send(&key, &command).await;
         });
     }
@@ -256,16 +306,10 @@ impl fmt::Debug for RedisProvider {
     }
 }
 
-/// Asks for the bytes of a record that say what it is.
-fn start_of(key: impl ToRedisArgs) -> Cmd {
-    let mut command = cmd("GETRANGE");
-    command.arg(key).arg(0).arg(4);
-    command
-}
-
-/// Whether they are those of a session: magic, some format, and the state.
-fn is_live(start: &Value) -> bool {
-    matches!(start, Value::BulkString(start) if matches!(&start[..], [b'S', b'S', b'N', _, 0]))
+/// Whether a user may not do something, said by the server or by its scripts.
+fn is_forbidden(error: &ServerError) -> bool {
+    let says = |text: &str| error.details().is_some_and(|details| details.contains(text));
+    error.code() == "NOPERM" || says("NOPERM") || says("no permissions") || says("can't run this command")
 }
 
 /// The record in an answer; an answer that Redis does not give is an error of the kind `odd`.
@@ -273,7 +317,7 @@ fn record(answer: Value, odd: ErrorKind) -> Result<Option<Record>> {
     match answer {
         Value::BulkString(bytes) => Record::decode(bytes).map(Some),
         Value::Nil => Ok(None),
-        _ => Err(Error::new(odd, "the server answered what Redis does not")),
+        _ => Err(Error::new(odd, "unexpected type of reply")),
     }
 }
 
@@ -281,16 +325,4 @@ fn record(answer: Value, odd: ErrorKind) -> Result<Option<Record>> {
 fn millis(time: Duration) -> i64 {
     const MOST: u128 = 1 << 52;
     i64::try_from(time.as_nanos().div_ceil(1_000_000).clamp(1, MOST)).unwrap_or(1)
-}
-
-/// The text as a pattern that matches nothing else.
-fn escaped(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern
 }

@@ -13,11 +13,12 @@ use session_core::{Error, Result};
 use crate::cluster::Cluster;
 use crate::config::{RedisConfig, Topology};
 use crate::connection::answer;
+use crate::dialer::Dialer;
 use crate::error::Failure;
 use crate::link::{Direct, Link};
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Sentinels;
-use crate::server::{Dialer, Server};
+use crate::server::Server;
 
 /// The way to the servers. Clones are the same.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ impl Route {
         match config.topology {
             Topology::Standalone => {
                 let address = config.addresses.first().ok_or_else(|| Error::config("there is no address"))?;
-                let server = Dialer::new(config)?.at(address)?;
+                let server = Dialer::new(config)?.at(address);
                 Ok(Self::One(Link::new(Direct { server, mode: "standalone" })))
             }
             #[cfg(feature = "cluster")]
@@ -52,6 +53,11 @@ impl Route {
     pub fn of_client(client: &Client) -> Self {
         let server = Server::of_client(client);
         Self::One(Link::new(Direct { server, mode: "standalone" }))
+    }
+
+    #[cfg(feature = "deadpool")]
+    pub fn of_pool(pool: deadpool_redis::Pool) -> Self {
+        Self::One(Link::new(crate::pool::Pooled::new(pool)))
     }
 
     pub fn own(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
@@ -76,6 +82,16 @@ impl Route {
             #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.send(key.as_bytes(), command).await,
             Self::Own(own) => answer(own.send(command).await),
+        }
+    }
+
+    /// The way to the one server that has every key, where there is one.
+    pub fn single(&self) -> Option<&Link> {
+        match self {
+            Self::One(link) => Some(link),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => None,
+            Self::Own(_) => None,
         }
     }
 

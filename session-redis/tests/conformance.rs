@@ -1,4 +1,5 @@
-//! What every engine must show, shown by this one on one server, a cluster, and a master that sentinels watch.
+//! What every engine must show, shown by this one on one server (Redis, its oldest version,
+//! Valkey), over a pool, on a cluster, and on a master that sentinels watch.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 use std::sync::Arc;
@@ -86,6 +87,15 @@ mod standalone {
     );
 }
 
+mod redis_6_2 {
+    use super::*;
+
+    session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS_6_2)
+    );
+}
+
 mod cluster {
     use super::*;
 
@@ -101,6 +111,43 @@ mod sentinel {
     session_conformance::suite!(
         #[ignore = "needs a server: cargo xtask test"]
         OwnPrefix::new(compose::REDIS_SENTINEL)
+    );
+}
+
+mod deadpool {
+    use deadpool_redis::{Config, Runtime};
+    use session_redis::RedisProvider;
+
+    use super::*;
+
+    /// The same over a pool of the application.
+    struct Pooled(OwnPrefix);
+
+    impl Pooled {
+        fn connect(&self) -> Arc<dyn Provider> {
+            let pool = Config::from_url(&self.0.url).builder().unwrap().runtime(Runtime::Tokio1);
+            Arc::new(RedisProvider::from_pool(pool.build().unwrap()).with_prefix(&self.0.prefix))
+        }
+    }
+
+    #[async_trait]
+    impl Harness for Pooled {
+        async fn provider(&self) -> Arc<dyn Provider> {
+            self.connect()
+        }
+
+        async fn another(&self, _first: &Arc<dyn Provider>) -> Arc<dyn Provider> {
+            self.connect()
+        }
+
+        async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
+            self.0.put_raw(id, bytes).await
+        }
+    }
+
+    session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        Pooled(OwnPrefix::new(compose::REDIS))
     );
 }
 

@@ -154,3 +154,36 @@ async fn a_create_and_a_destroy_whose_answers_are_lost_are_of_unknown_outcome() 
     assert_eq!(provider.destroy(&id, None).await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
     assert!(!provider.exists(&id).await.unwrap());
 }
+
+/// However much of an answer arrives: what is not all of it is never a refusal, nor "nothing
+/// there".
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn an_answer_that_was_cut_off_is_of_unknown_outcome() {
+    let server = Redis::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    let provider = connect(&proxied(&proxy)).await;
+    let (id, record) = stored(&provider).await;
+    let (stale, second) = (support::session(9), next(&record, 2));
+    // The script is known to the server from here on.
+    provider.write(&id, &second, Condition::Over(stale.stamp()), IDLE).await.unwrap();
+    for keep in [0, 1, 2, 3, 4, 5, 6, 50, 100] {
+        proxy.cut_answers_short(1, b"SET", keep);
+        let create = provider.write(&id, &stale, Condition::Absent, IDLE).await;
+        assert_eq!(create.unwrap_err().kind(), ErrorKind::OutcomeUnknown, "create, {keep} bytes");
+        proxy.cut_answers_short(1, b"EVALSHA", keep);
+        let write = provider.write(&id, &second, Condition::Over(stale.stamp()), IDLE).await;
+        assert_eq!(write.unwrap_err().kind(), ErrorKind::OutcomeUnknown, "write, {keep} bytes");
+        proxy.cut_answers_short(1, b"EVALSHA", keep);
+        let destroy = provider.destroy(&id, Some(stale.stamp())).await;
+        assert_eq!(destroy.unwrap_err().kind(), ErrorKind::OutcomeUnknown, "destroy, {keep} bytes");
+        proxy.cut_answers_short(1, b"GETEX", keep);
+        let read = provider.read(&id, IDLE).await;
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::Unavailable, "read, {keep} bytes");
+    }
+    assert_eq!(
+        provider.read(&id, IDLE).await.unwrap().unwrap().stamp(),
+        record.stamp(),
+        "nothing was applied"
+    );
+}

@@ -66,8 +66,54 @@ async fn a_server_that_is_down_is_unavailable_at_once_and_back_at_once() {
     assert!(unknown <= 1, "{unknown} writes of unknown outcome, where no connection was");
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     server.process().restart().unwrap();
+    // It is connected to again after a pause of a quarter of a second at most.
+    sleep(Duration::from_millis(250)).await;
     assert!(provider.read(&id, IDLE).await.unwrap().is_none());
     stored(&provider).await;
+}
+
+/// Keeps eight tasks reading for so long; how many connections that makes.
+async fn attempts(proxy: &Proxy, time: Duration) -> u64 {
+    let provider = config(&proxied(proxy)).provider().unwrap();
+    let before = proxy.counts().connections;
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let provider = provider.clone();
+            tokio::spawn(async move {
+                let started = Instant::now();
+                while started.elapsed() < time {
+                    assert!(provider.read(&id(), IDLE).await.is_err());
+                    sleep(Duration::from_millis(1)).await;
+                }
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    proxy.counts().connections - before
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_server_that_refuses_connections_is_not_stormed() {
+    // The client of the test itself takes the one place that there is.
+    let server = Redis::start_with(&["--maxclients", "1"]).unwrap();
+    let _taken = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    let attempts = attempts(&proxy, Duration::from_secs(3)).await;
+    assert!((3..=40).contains(&attempts), "{attempts} attempts in 3 s");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_server_whose_connections_are_of_no_use_is_not_stormed() {
+    let master = Redis::start().unwrap();
+    let port = master.process().port().to_string();
+    let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &port]).unwrap();
+    let proxy = Proxy::start(replica.process().address()).unwrap();
+    let attempts = attempts(&proxy, Duration::from_secs(3)).await;
+    assert!((3..=100).contains(&attempts), "{attempts} connections in 3 s");
 }
 
 #[tokio::test]
@@ -146,6 +192,7 @@ async fn a_hanging_server_ends_calls_by_itself_and_new_ones_when_it_is_back() {
     }
     assert!(started.elapsed() < 3 * second, "one after the other: {:?}", started.elapsed());
     server.process().resume().unwrap();
+    sleep(second / 4).await;
     // It now does what it was told while it hung: the write was of unknown outcome indeed.
     let read = provider.read(&id, IDLE).await.unwrap().unwrap();
     assert_eq!(number(&read), 2);

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, Error, ErrorKind, Provider, StorageId, WriteOutcome};
+use session_core::{Body, Condition, Error, ErrorKind, Provider, Record, StorageId, Value, WriteOutcome};
 use session_redis::{RedisProvider, Topology};
 use session_servers::redis::Redis;
 use support::{IDLE, config, connect, id, next, session, stored};
@@ -34,6 +34,13 @@ mod on_valkey {
 
 fn key(id: &StorageId) -> String {
     format!("session:{}", id.to_text())
+}
+
+/// The next record of a session, with 4 KB in it.
+fn large(record: &Record) -> Record {
+    let mut body = Body::default();
+    body.insert("text", Value::encode(&"x".repeat(4_096)).unwrap());
+    Record::new(record.header.next(), body)
 }
 
 /// The error of each call about this id: read, create, replace, destroy, exists.

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use session_core::{Condition, DestroyOutcome, Incoming, Provider, State, WriteOutcome};
-use session_redis::RedisProvider;
+use session_redis::{Count, RedisProvider};
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
 use support::{IDLE, config, connect, id, manager, next, number, proxied, session, stored};
@@ -177,9 +177,19 @@ async fn every_write_carries_its_time_to_live_in_whole_milliseconds_and_never_ze
     tokio::time::sleep(Duration::from_millis(20)).await;
     let late = provider.write(&id, &next(&second, 3), Condition::Over(second.stamp()), IDLE).await.unwrap();
     assert!(matches!(late, WriteOutcome::Refused(ref refusal) if refusal.current.is_none()), "{late:?}");
-    // As long as can be.
-    let (id, _) = stored(&provider).await;
-    assert!(provider.read(&id, Duration::MAX).await.unwrap().is_some());
+    // As long as can be, and beyond 2038 and the year 9999.
+    let year = Duration::from_secs(366 * 86_400);
+    for long in [20 * year, 10_000 * year, Duration::MAX] {
+        let (id, first) = stored(&provider).await;
+        assert!(provider.read(&id, long).await.unwrap().is_some(), "{long:?}");
+        let second = next(&first, 2);
+        provider.write(&id, &second, Condition::Over(first.stamp()), long).await.unwrap();
+        assert_eq!(number(&provider.read(&id, long).await.unwrap().unwrap()), 2, "{long:?}");
+        assert!(matches!(provider.destroy(&id, None).await.unwrap(), DestroyOutcome::Destroyed));
+        let created = provider.write(&id, &session(3), Condition::Absent, long).await.unwrap();
+        assert!(matches!(created, WriteOutcome::Stored(_)), "{long:?}");
+    }
+    assert!(provider.read(&id, Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test]
@@ -195,8 +205,17 @@ async fn counting_walks_through_its_own_keys_and_never_asks_for_all() {
     stored(&other).await;
     let (counted, count) = commands(&server, provider.count()).await;
     assert_eq!(count.unwrap(), Some(2_500));
-    assert!(counted.iter().all(|(name, _)| matches!(name.as_str(), "scan" | "getrange")), "{counted:?}");
+    let walks = |name: &str| matches!(name, "scan" | "getrange" | "dbsize");
+    assert!(counted.iter().all(|(name, _)| walks(name)), "{counted:?}");
     assert_eq!(other.count().await.unwrap(), Some(1));
+
+    // One command, for a database that is ours alone, and none.
+    let (counted, count) = commands(&server, provider.clone().with_count(Count::Approximate).count()).await;
+    assert_eq!((count.unwrap(), counted), (Some(2_501), calls(&[("dbsize", 1)])));
+    let off = provider.clone().with_count(Count::Off);
+    assert!(!off.capabilities().enumerable);
+    let (counted, count) = commands(&server, off.count()).await;
+    assert_eq!((count.unwrap(), counted), (None, calls(&[])));
 }
 
 /// So many reads at the same time, each of a session that is not there.

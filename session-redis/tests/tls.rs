@@ -5,11 +5,14 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use session_core::{ErrorKind, Provider};
 use session_servers::ports::Port;
 use session_servers::redis::Redis;
+#[cfg(feature = "sentinel")]
+use session_servers::redis::Sentinels;
 use support::{config, stored};
 use tempfile::TempDir;
 
@@ -43,16 +46,20 @@ impl Certificates {
     /// A server with this certificate, and its TLS port.
     fn server(&self, ask_clients: &str) -> (Redis, Port) {
         let port = Port::reserve().unwrap();
-        let (number, cert, key, ca) =
-            (port.number().to_string(), self.path("cert"), self.path("key"), self.path("ca"));
+        let options = self.options(&port.number().to_string(), ask_clients);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        (Redis::start_with(&options).unwrap(), port)
+    }
+
+    fn options(&self, port: &str, ask_clients: &str) -> Vec<String> {
         let options = [
-            ["--tls-port", &number],
-            ["--tls-cert-file", &cert],
-            ["--tls-key-file", &key],
-            ["--tls-ca-cert-file", &ca],
+            ["--tls-port", port],
+            ["--tls-cert-file", &self.path("cert")],
+            ["--tls-key-file", &self.path("key")],
+            ["--tls-ca-cert-file", &self.path("ca")],
             ["--tls-auth-clients", ask_clients],
         ];
-        (Redis::start_with(options.as_flattened()).unwrap(), port)
+        options.as_flattened().iter().map(ToString::to_string).collect()
     }
 }
 
@@ -98,5 +105,111 @@ async fn a_server_that_asks_for_a_certificate_gets_it() {
     let url = format!("rediss://:session@127.0.0.1:{}?ca={ca}", port.number());
     assert!(config(&url).connect().await.is_err());
     let provider = config(&format!("{url}&cert={cert}&key={key}")).connect().await.unwrap();
+    stored(&provider).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_certificate_with_a_name_is_right_for_a_server_at_an_ip_address() {
+    let certificates = Certificates::new("sessions.example");
+    let (_server, port) = certificates.server("no");
+    let url = format!("rediss://:session@127.0.0.1:{}?ca={}", port.number(), certificates.path("ca"));
+    let error = config(&url).connect().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.message().contains("TLS"), "{error:?}");
+    for name in ["sessions.example", "other.example"] {
+        let connected = config(&format!("{url}&tls_server_name={name}")).connect().await;
+        assert_eq!(connected.is_ok(), name == "sessions.example", "{name}");
+    }
+    // The same by an address that a node might announce.
+    let mapped = format!(
+        "{url}&address_map=10.9.8.7:7000=localhost:{}&tls_server_name=sessions.example",
+        port.number()
+    );
+    let announced = mapped.replace(&format!("127.0.0.1:{}?", port.number()), "10.9.8.7:7000?");
+    stored(&config(&announced).connect().await.unwrap()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn any_certificate_is_accepted_only_when_that_is_asked_for() {
+    let certificates = Certificates::new("sessions.example");
+    let (_server, port) = certificates.server("no");
+    let url = format!("rediss://:session@127.0.0.1:{}", port.number());
+    assert_eq!(config(&url).connect().await.unwrap_err().kind(), ErrorKind::Config);
+    stored(&config(&format!("{url}#insecure")).connect().await.unwrap()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_renewed_client_certificate_is_used_by_the_next_connection() {
+    let certificates = Certificates::new("127.0.0.1");
+    let (_server, port) = certificates.server("yes");
+    // One of an authority that the server does not trust.
+    let files = Certificates::new("127.0.0.1");
+    let url = format!(
+        "rediss://:session@127.0.0.1:{}?ca={}&cert={}&key={}",
+        port.number(),
+        certificates.path("ca"),
+        files.path("cert"),
+        files.path("key"),
+    );
+    let provider = config(&url).provider().unwrap();
+    assert!(provider.count().await.is_err());
+    for file in ["cert", "key"] {
+        fs::copy(certificates.path(file), files.path(file)).unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    stored(&provider).await;
+    // Files that vanish are an error that names them, and no panic.
+    fs::remove_file(files.path("key")).unwrap();
+    let error = config(&url).provider().unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.message().contains(&files.path("key")), "{error:?}");
+}
+
+/// As managed clusters do: one name to begin with, nodes that announce IP addresses, certificates
+/// with the name.
+#[cfg(feature = "cluster")]
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn nodes_that_announce_ip_addresses_are_trusted_by_the_clusters_name() {
+    let certificates = Certificates::new("sessions.example");
+    let port = Port::reserve().unwrap();
+    let mut options = certificates.options(&port.number().to_string(), "no");
+    let cluster = ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--tls-cluster", "yes"];
+    options.extend(cluster.map(str::to_owned));
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let node = Redis::start_with(&options).unwrap();
+    node.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).unwrap();
+    for _ in 0..200 {
+        if node.cli(&["CLUSTER", "INFO"]).unwrap().contains("cluster_state:ok") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let ca = certificates.path("ca");
+    let url = format!("rediss+cluster://:session@localhost:{}?ca={ca}", port.number());
+    let named = format!("{url}&tls_server_name=sessions.example");
+    let provider = config(&named).connect().await.unwrap();
+    stored(&provider).await;
+    assert_eq!(provider.count().await.unwrap(), Some(1));
+    assert!(config(&url).connect().await.is_err());
+}
+
+#[cfg(feature = "sentinel")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a server: cargo xtask test"]
+async fn sentinels_without_tls_name_a_master_that_has_it() {
+    let certificates = Certificates::new("sessions.example");
+    let port = Port::reserve().unwrap();
+    let number = port.number().to_string();
+    let options = certificates.options(&number, "no");
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let set_up = Sentinels::start_with(&options).unwrap();
+    let master = set_up.servers()[0].process().address();
+    let url = set_up.url().replace("redis+sentinel", "rediss+sentinel");
+    let url = format!("{url}?ca={}&tls_server_name=sessions.example", certificates.path("ca"));
+    let url = format!("{url}&address_map={master}=127.0.0.1:{number}");
+    assert!(config(&url).connect().await.is_err(), "the sentinels do not speak TLS");
+    let provider = config(&format!("{url}&sentinel_tls=off")).connect().await.unwrap();
     stored(&provider).await;
 }

@@ -39,6 +39,9 @@ pub const MYSQL_ADMIN: Service =
 /// One Redis server.
 pub const REDIS: Service = service("SESSION_TEST_REDIS", "redis://:session@127.0.0.1:13379");
 
+/// One Redis server of the oldest version that is supported, 6.2.
+pub const REDIS_6_2: Service = service("SESSION_TEST_REDIS_6_2", "redis://:session@127.0.0.1:13362");
+
 /// One Valkey server.
 pub const VALKEY: Service = service("SESSION_TEST_VALKEY", "redis://:session@127.0.0.1:13380");
 
@@ -70,6 +73,7 @@ pub const ALL: &[Service] = &[
     MYSQL,
     MYSQL_ADMIN,
     REDIS,
+    REDIS_6_2,
     VALKEY,
     REDIS_CLUSTER,
     REDIS_SENTINEL,

@@ -34,3 +34,4 @@ pub mod proxy;
 pub mod redis;
 mod signals;
 mod spawn;
+pub mod wheels;

@@ -75,6 +75,8 @@ struct State {
     swallow: bool,
     /// How many answers are still to be lost, and to requests with which bytes in them.
     lose: (usize, Vec<u8>),
+    /// How many bytes of such an answer are passed on all the same.
+    keep: usize,
     connections: Vec<Weak<Connection>>,
 }
 
@@ -168,7 +170,14 @@ impl Proxy {
     /// "Request" is what one read from the client gives, and "its answer" the next that the server says on
     /// that connection: exact where a connection has one request under way.
     pub fn lose_answers(&self, count: usize, to_requests_with: &[u8]) {
-        self.shared.state().lose = (count, to_requests_with.to_vec());
+        self.cut_answers_short(count, to_requests_with, 0);
+    }
+
+    /// The same, but so many bytes of each answer are passed on before the connection is cut.
+    pub fn cut_answers_short(&self, count: usize, to_requests_with: &[u8], keep: usize) {
+        let mut state = self.shared.state();
+        state.lose = (count, to_requests_with.to_vec());
+        state.keep = keep;
     }
 
     /// How many of the answers that [`lose_answers`](Self::lose_answers) ordered are still to be lost.
@@ -242,14 +251,14 @@ impl Shared {
     /// What becomes of something that the server said.
     fn answer(&self, connection: &Connection, bytes: &[u8]) -> Fate {
         connection.client_spoke_last.store(false, SeqCst);
-        let (delay, swallow) = {
+        let (delay, swallow, keep) = {
             let mut state = self.state();
             state.counts.received += bytes.len() as u64;
-            (state.delay, state.swallow)
+            (state.delay, state.swallow, state.keep)
         };
         sleep(delay);
         if connection.lose_answer.load(SeqCst) {
-            Fate::Cut
+            Fate::Cut(keep.min(bytes.len()))
         } else if swallow {
             Fate::Lose
         } else {
@@ -261,7 +270,8 @@ impl Shared {
 enum Fate {
     Pass,
     Lose,
-    Cut,
+    /// The connection ends after so many of the bytes.
+    Cut(usize),
 }
 
 impl Connection {
@@ -274,7 +284,11 @@ impl Connection {
                 _ if self.forgotten.load(SeqCst) => {}
                 Fate::Lose => {}
                 Fate::Pass if to.write_all(bytes).is_ok() => {}
-                Fate::Pass | Fate::Cut => break,
+                Fate::Pass => break,
+                Fate::Cut(keep) => {
+                    let _ = to.write_all(&bytes[..keep]);
+                    break;
+                }
             }
         }
         self.close();

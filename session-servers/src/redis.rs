@@ -4,7 +4,9 @@
 use crate::packages::{Package, require};
 use crate::process::{Launch, Process};
 use crate::proxy::Proxy;
+use crate::wheels;
 use std::io;
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -32,25 +34,33 @@ impl Redis {
 
     /// The same with options of its own, as in `&["--maxmemory", "4mb"]`.
     pub fn start_with(options: &[&str]) -> io::Result<Self> {
-        Self::launch("redis", PACKAGES[0], options)
+        Self::launch("redis", require(PACKAGES[0])?, true, options)
+    }
+
+    /// The same of Redis 6.2.
+    pub fn start_6_2(options: &[&str]) -> io::Result<Self> {
+        Self::launch("redis-6.2", wheels::require(wheels::REDIS_6_2)?, false, options)
     }
 
     /// The same of Valkey, which speaks the same protocol and takes the same options.
     pub fn start_valkey(options: &[&str]) -> io::Result<Self> {
-        Self::launch("valkey", PACKAGES[2], options)
+        Self::launch("valkey", require(PACKAGES[2])?, true, options)
     }
 
-    fn launch(name: &'static str, server: Package, options: &[&str]) -> io::Result<Self> {
-        let [server, client] = [require(server)?, require(PACKAGES[1])?];
+    fn launch(name: &'static str, server: PathBuf, since_7: bool, options: &[&str]) -> io::Result<Self> {
+        let client = require(PACKAGES[1])?;
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
         let launch = Launch::new(name, server)
             .ports(2)
             .arguments(move |place| {
                 let (port, bus) = (place.port().to_string(), place.port_at(1).to_string());
-                let mut arguments = vec!["--port", &port, "--cluster-port", &bus, "--bind", "127.0.0.1"];
+                let mut arguments = vec!["--port", &port, "--bind", "127.0.0.1"];
                 arguments.extend(["--requirepass", "session", "--masterauth", "session"]);
                 arguments.extend(["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"]);
-                arguments.extend(["--unixsocket", "redis.sock", "--enable-debug-command", "local"]);
+                arguments.extend(["--unixsocket", "redis.sock"]);
+                if since_7 {
+                    arguments.extend(["--cluster-port", &bus, "--enable-debug-command", "local"]);
+                }
                 arguments.extend(options.iter().map(String::as_str));
                 arguments.into_iter().map(str::to_owned).collect()
             })
@@ -256,7 +266,9 @@ impl Cluster {
 /// A master, its replica, and three sentinels that watch them.
 #[derive(Debug)]
 pub struct Sentinels {
-    sentinels: Vec<Process>,
+    // Before the servers: what is in front of them goes first.
+    proxy: Option<Proxy>,
+    watchers: Vec<Process>,
     servers: Vec<Redis>,
 }
 
@@ -264,22 +276,38 @@ impl Sentinels {
     /// Starts them and waits until the sentinels know each other and the replica. A master that is silent for a
     /// second is replaced.
     pub fn start() -> io::Result<Self> {
+        Self::launch(Redis::start()?, None)
+    }
+
+    /// The same with options of its own for the first master.
+    pub fn start_with(options: &[&str]) -> io::Result<Self> {
+        Self::launch(Redis::start_with(options)?, None)
+    }
+
+    /// The same with a proxy between the master and the other servers: the replica and the
+    /// sentinels know the master by the proxy's address. Clients that reach the master directly
+    /// stay on its side of [`cut_off_master`](Self::cut_off_master).
+    pub fn start_with_a_divisible_network() -> io::Result<Self> {
         let master = Redis::start()?;
-        let port = master.process.port().to_string();
+        let proxy = Proxy::start(master.process.address())?;
+        Self::launch(master, Some(proxy))
+    }
+
+    fn launch(master: Redis, proxy: Option<Proxy>) -> io::Result<Self> {
+        let port = proxy.as_ref().map_or(master.process.port(), |proxy| proxy.address().port()).to_string();
         let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &port])?;
         wait_until("the replica is in sync", || {
             Ok(replica.cli(&["INFO", "replication"])?.contains("master_link_status:up"))
         })?;
-        let sentinels = (0..3).map(|_| sentinel(&port)).collect::<io::Result<Vec<_>>>()?;
-        let set_up = Self { sentinels, servers: vec![master, replica] };
+        let watchers = (0..3).map(|_| sentinel(&port)).collect::<io::Result<Vec<_>>>()?;
+        let set_up = Self { proxy, watchers, servers: vec![master, replica] };
         set_up.wait_until_whole()?;
         Ok(set_up)
     }
 
     /// How to connect: `redis+sentinel://:session@…,…,…/mymaster`.
     pub fn url(&self) -> String {
-        let addresses: Vec<_> =
-            self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();
+        let addresses: Vec<_> = self.watchers.iter().map(|sentinel| sentinel.address().to_string()).collect();
         format!("redis+sentinel://:session@{}/mymaster", addresses.join(","))
     }
 
@@ -290,14 +318,28 @@ impl Sentinels {
 
     /// The three sentinels.
     pub fn sentinels(&self) -> &[Process] {
-        &self.sentinels
+        &self.watchers
+    }
+
+    /// The address by which the sentinels know the first master, where a proxy is before it.
+    pub fn announced_master(&self) -> Option<std::net::SocketAddr> {
+        self.proxy.as_ref().map(Proxy::address)
+    }
+
+    /// Divides the network: from now on neither the sentinels nor the replica reach the first
+    /// master. It is up and calls itself a master, also for clients that reach it directly.
+    pub fn cut_off_master(&self) {
+        if let Some(proxy) = &self.proxy {
+            proxy.refuse();
+            proxy.cut();
+        }
     }
 
     /// Waits until the sentinels that run name this server as the master.
     pub fn wait_for_master(&self, server: &Redis) -> io::Result<()> {
         let port = server.process.port().to_string();
         wait_until("the sentinels name the new master", || {
-            for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.is_running()) {
+            for sentinel in self.watchers.iter().filter(|sentinel| sentinel.is_running()) {
                 if !cli(sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"])?.contains(&port) {
                     return Ok(false);
                 }
@@ -309,7 +351,7 @@ impl Sentinels {
     /// Waits until the sentinels know each other, and of one replica that is up.
     pub fn wait_until_whole(&self) -> io::Result<()> {
         wait_until("the sentinels know each other and the replica", || {
-            for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.is_running()) {
+            for sentinel in self.watchers.iter().filter(|sentinel| sentinel.is_running()) {
                 let state = cli(sentinel, &["SENTINEL", "MASTER", "mymaster"])?;
                 let words: Vec<&str> = state.split_whitespace().collect();
                 let is = |key: &str, value: &str| words.windows(2).any(|pair| pair == [key, value]);

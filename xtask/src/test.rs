@@ -4,6 +4,7 @@ use crate::interrupt::Interrupt;
 use crate::services::{PACKAGES, Services, docker};
 use crate::tools::{cargo, works};
 use session_servers::packages::{self, Package};
+use session_servers::wheels;
 use std::env;
 use std::io;
 use std::process::{Command, ExitCode};
@@ -58,6 +59,9 @@ fn commands(arguments: &[&str]) -> Vec<Command> {
 /// Installs what the servers need. With a Docker engine only the tests that start a server of their own
 /// need it, and they say so.
 pub fn install() -> io::Result<()> {
+    if let Err(error) = wheels::ensure(wheels::ALL) {
+        eprintln!("note: the tests of older servers will fail: {error}");
+    }
     match packages::ensure(&PACKAGES.concat()) {
         Err(error) if docker() => {
             eprintln!("note: {error}");

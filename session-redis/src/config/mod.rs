@@ -1,14 +1,24 @@
-//! How the servers are reached: a builder, the seeds' strings ([`seed`]) and URLs ([`url`]).
+//! How the servers are reached: a builder, Beego's strings ([`seed`]), URLs ([`url`]) and
+//! Azure's strings ([`azure`]).
 
+mod address;
+mod azure;
+mod login;
+mod options;
 mod seed;
+mod tls;
 mod url;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
 use session_core::{Error, Result, Secret};
+
+pub(crate) use address::{Address, AddressMap};
+pub(crate) use login::{Credentials, Login};
+pub(crate) use tls::SentinelTls;
+pub use tls::Tls;
 
 pub(crate) const PREFIX: &str = "session:";
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -48,17 +58,30 @@ pub struct RedisConfig {
     pub(crate) db: u32,
     pub(crate) master: String,
     pub(crate) sentinel_login: Login,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) tls: Option<Tls>,
+    pub(crate) sentinel_tls: SentinelTls,
+    pub(crate) addresses_of_nodes: AddressMap,
+    pub(crate) resp2: bool,
     pub(crate) prefix: String,
+    pub(crate) count: Count,
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
 }
 
-/// A user and a password, either of which may be missing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Login {
-    pub user: String,
-    pub password: Secret,
+/// How [`count`](session_core::Provider::count) finds out how many sessions there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Count {
+    /// Walks through the keys with `SCAN` and looks at each: about three seconds per million keys
+    /// of a master, all masters at the same time. `None` with more than 15 million on one of them.
+    #[default]
+    Exact,
+    /// The number of keys (`DBSIZE`), one round trip per master. For databases that hold nothing
+    /// but sessions of this prefix; tombstones of the last minute count too.
+    Approximate,
+    /// Does not count: `None`.
+    Off,
 }
 
 impl RedisConfig {
@@ -83,7 +106,8 @@ impl RedisConfig {
     /// - cluster: the same, with `host:port;host:port`
     /// - sentinels: `host:port;host:port,pool size,password,db,master name,idle timeout,idle check,retries`
     /// - JSON: `{"save_path":"…","poolsize":100,"password":"…","db_num":0,"idle_timeout":"30s",…}`
-    /// - `redis://`, `rediss://`, `redis+cluster://`, `redis+sentinel://`, `unix://`
+    /// - `redis://`, `rediss://`, `redis+cluster://`, `redis+sentinel://`, `unix://`; also with `valkey` for `redis`
+    /// - as Azure prints it: `host:port,password=…,ssl=True,abortConnect=False`
     ///
     /// Everything after the addresses may be left out. The size of the pool, the idle times and the retries
     /// are checked and have no effect: all requests share a few connections to each server.
@@ -96,6 +120,8 @@ impl RedisConfig {
             seed::json(topology, text)
         } else if text.contains("://") {
             url::parse(topology, text)
+        } else if azure::is_one(text) {
+            azure::parse(topology, text)
         } else {
             seed::list(topology, text)
         }
@@ -107,7 +133,8 @@ impl RedisConfig {
         self
     }
 
-    /// The password to log in with.
+    /// The password to log in with. A user without one is logged in with an empty password, which
+    /// servers take for users that need none (`nopass`).
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.login.password = Secret::new(password);
         self
@@ -125,9 +152,67 @@ impl RedisConfig {
         self
     }
 
-    /// Speaks TLS to every server.
+    /// Asks for user and password before each new connection, for tokens that expire and secrets
+    /// that are rotated. Replaces [`user`](Self::user) and [`password`](Self::password), for the
+    /// servers that hold the sessions.
+    ///
+    /// Connections that are open keep the login they were made with. The call counts towards
+    /// `connect_timeout`, and its error becomes that of connecting.
+    ///
+    /// ```
+    /// use session_core::Secret;
+    /// use session_redis::RedisConfig;
+    ///
+    /// async fn token() -> session_core::Result<Secret> {
+    ///     Ok(Secret::new("read from the vault"))
+    /// }
+    ///
+    /// let config = RedisConfig::standalone("cache.example.com")?
+    ///     .credentials(|| async { Ok(("app".to_owned(), token().await?)) });
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    pub fn credentials<F, A>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> A + Send + Sync + 'static,
+        A: Future<Output = Result<(String, Secret)>> + Send + 'static,
+    {
+        self.credentials = Some(Credentials::new(ask));
+        self
+    }
+
+    /// Speaks TLS to every server, the sentinels included unless they have their own setting.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Speaks TLS to the sentinels with these certificates, whatever the servers have; `None` for
+    /// no TLS.
+    pub fn sentinel_tls(mut self, tls: Option<Tls>) -> Self {
+        self.sentinel_tls = tls.map_or(SentinelTls::Off, SentinelTls::Own);
+        self
+    }
+
+    /// Connects to `reached_at` where a node or a sentinel announces `announced`: each is
+    /// `host:port`, or `host` for every port of it. For nodes behind a tunnel or address
+    /// translation, and for those that announce IP addresses while their certificates have names.
+    pub fn map_address(mut self, announced: &str, reached_at: &str) -> Result<Self> {
+        self.addresses_of_nodes.add(announced, reached_at).map_err(|why| {
+            Error::config(format!("an entry of the address map {why}; expected `host:port` or `host` twice"))
+        })?;
+        Ok(self)
+    }
+
+    /// Speaks RESP2 from the start. Without it RESP3 is tried first, and RESP2 where the server
+    /// refuses `HELLO`.
+    pub fn resp2(mut self) -> Self {
+        self.resp2 = true;
+        self
+    }
+
+    /// How sessions are counted, [`Count::Exact`] by default.
+    pub fn count(mut self, count: Count) -> Self {
+        self.count = count;
         self
     }
 
@@ -171,8 +256,13 @@ impl RedisConfig {
             db: 0,
             master: "mymaster".to_owned(),
             sentinel_login: Login::default(),
+            credentials: None,
             tls: None,
+            sentinel_tls: SentinelTls::Same,
+            addresses_of_nodes: AddressMap::default(),
+            resp2: false,
             prefix: PREFIX.to_owned(),
+            count: Count::Exact,
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
         })
@@ -209,8 +299,8 @@ impl RedisConfig {
                 "`connect_timeout` and `response_timeout` must be longer than nothing",
             ));
         }
-        if !self.login.user.is_empty() && self.login.password.is_empty() {
-            return Err(Error::config("there is a user without a password"));
+        if self.topology != Topology::Sentinel && self.sentinel_tls != SentinelTls::Same {
+            return Err(Error::config("there are certificates for sentinels, but no sentinels"));
         }
         if self.prefix.len() > 1_024 {
             return Err(Error::config("the prefix has more than 1,024 bytes"));
@@ -225,87 +315,6 @@ impl FromStr for RedisConfig {
 
     fn from_str(text: &str) -> Result<Self> {
         Self::parse(Topology::Standalone, text)
-    }
-}
-
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Address {
-    Tcp(String, u16),
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// What is wrong is said without the text itself: it may be a password in the wrong place.
-    fn parse(text: &str, default_port: u16) -> Result<Self, &'static str> {
-        if text.starts_with('/') {
-            return Ok(Self::Unix(text.into()));
-        }
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, port) = rest.split_once(']').ok_or("has a `[` without its `]`")?;
-                (
-                    host,
-                    if port.is_empty() {
-                        None
-                    } else {
-                        Some(port.strip_prefix(':').ok_or("has no `:` after its `]`")?)
-                    },
-                )
-            }
-            None => match text.rsplit_once(':') {
-                Some((host, _)) if host.contains(':') => {
-                    return Err("has several `:`: put an IPv6 address in `[]`");
-                }
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            },
-        };
-        let in_a_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        if host.is_empty() || !host.chars().all(in_a_host) {
-            return Err("has no host, or one with characters that no host has");
-        }
-        let port = port.map_or(Some(default_port), |port| port.parse().ok().filter(|port| *port > 0));
-        Ok(Self::Tcp(host.to_owned(), port.ok_or("has a port that is no number from 1 to 65535")?))
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
-
-/// Which certificates are used. Without a CA of your own it is the system's that count.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) client: Option<(PathBuf, PathBuf)>,
-}
-
-impl Tls {
-    /// The system's root certificates, and no certificate of our own.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Trusts the certificates in this PEM file, and no others.
-    #[must_use]
-    pub fn ca(mut self, file: impl AsRef<Path>) -> Self {
-        self.ca = Some(file.as_ref().to_owned());
-        self
-    }
-
-    /// Presents this certificate with its key, both PEM files, to servers that ask for one.
-    #[must_use]
-    pub fn client(mut self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
-        self.client = Some((certificate.as_ref().to_owned(), key.as_ref().to_owned()));
-        self
     }
 }
 

@@ -65,16 +65,17 @@ fn set(config: RedisConfig, name: &str, value: &str) -> Option<RedisConfig> {
         "password" => config.password(value.to_owned()),
         "db" => config.db(value.parse().ok()?),
         "master name" => config.master(value).ok()?,
-        "pool size" => value.parse::<u32>().ok().filter(|size| *size > 0).map(|_| config)?,
+        "pool size" => value.parse::<u32>().ok().map(|_| config)?,
         "retries" => value.parse::<i32>().ok().map(|_| config)?,
+        // For ever, in other clients.
+        "idle timeout" | "idle check" if value == "-1" => config,
         _ => duration(value).map(|_| config)?,
     })
 }
 
 fn expected(name: &str) -> &'static str {
     match name {
-        "db" => "no number from 0",
-        "pool size" => "no number from 1",
+        "db" | "pool size" => "no number from 0",
         "retries" => "no number",
         "master name" => "no name",
         _ => "no time: a number of seconds, or `500ms`, `30s`, `5m`",

@@ -1,37 +1,33 @@
 //! URLs. Read by hand, because a cluster's has several hosts, which no URL library takes.
 
 use percent_encoding::percent_decode_str;
-use session_core::{Error, Result, Secret};
+use session_core::{Error, Result};
 
-use super::{RedisConfig, Tls, Topology, duration};
+use super::options::{set, set_all};
+use super::{RedisConfig, Tls, Topology};
 
 /// What is wrong, and what was expected. The URL itself is not repeated: a password may stand anywhere in it.
-fn wrong(what: &str) -> Error {
+pub(super) fn wrong(what: &str) -> Error {
     Error::config(format!(
-        "the URL {what}; expected `redis://user:password@host:port/db`, `rediss://…` (TLS), `redis+cluster://…@host:port,host:port`, \
-         `redis+sentinel://…@host:port,host:port/master name/db` or `unix:///path/of/its.sock?db=0`, and then \
-         `?prefix=session:&connect_timeout=1s&response_timeout=2s&ca=file&cert=file&key=file&sentinel_user=…&sentinel_password=…`"
+        "the URL {what}; expected `redis://user:password@host:port/db`, `rediss://…` (TLS), \
+         `redis+cluster://…@host:port,host:port`, `redis+sentinel://…@host:port,host:port/master name/db` or \
+         `unix:///path/of/its.sock?db=0`, and then `?prefix=session:&connect_timeout=1s&…` as docs/redis.md lists them"
     ))
 }
 
 pub(super) fn parse(topology: Topology, text: &str) -> Result<RedisConfig> {
     let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("has no scheme"))?;
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let any_certificate = match fragment {
+        "" => false,
+        "insecure" => true,
+        _ => return Err(wrong("has a `#` in it: write it as %23, or end the URL with `#insecure`")),
+    };
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    if rest.contains('#') || query.contains('#') {
-        return Err(wrong("has a `#` in it: write it as %23"));
-    }
-    if matches!(scheme, "unix" | "redis+unix") {
+    if matches!(scheme, "unix" | "redis+unix" | "valkey+unix" | "redis+socket" | "redis-socket") {
         return unix(rest, query);
     }
-    let (of_scheme, tls) = match scheme {
-        "redis" => (Topology::Standalone, false),
-        "rediss" => (Topology::Standalone, true),
-        "redis+cluster" => (Topology::Cluster, false),
-        "rediss+cluster" => (Topology::Cluster, true),
-        "redis+sentinel" => (Topology::Sentinel, false),
-        "rediss+sentinel" => (Topology::Sentinel, true),
-        _ => return Err(wrong("has a scheme that is not Redis'")),
-    };
+    let (of_scheme, tls) = scheme_of(scheme)?;
     let topology = match (topology, of_scheme) {
         (asked, Topology::Standalone) => asked,
         (Topology::Standalone, of_scheme) => of_scheme,
@@ -43,16 +39,14 @@ pub(super) fn parse(topology: Topology, text: &str) -> Result<RedisConfig> {
     if hosts.is_empty() {
         return Err(wrong("names no host"));
     }
-    let mut config = RedisConfig::new(topology, hosts.split(','))
+    let config = RedisConfig::new(topology, hosts.split(','))
         .map_err(|error| wrong(&format!("cannot be read: {}", error.message())))?;
-    if !login.is_empty() {
-        let (user, password) = login
-            .split_once(':')
-            .ok_or_else(|| wrong("has a user without a password (`:password@` for no user)"))?;
-        config = config.user(decoded(user)?).password(decoded(password)?);
-    }
-    if tls {
-        config = config.tls(Tls::new());
+    let mut config = with_login(config, login)?;
+    match (tls, any_certificate) {
+        (true, true) => config = config.tls(Tls::new().danger_accept_any_certificate()),
+        (true, false) => config = config.tls(Tls::new()),
+        (false, true) => return Err(wrong("has `#insecure` without TLS: `rediss://`")),
+        (false, false) => {}
     }
     let path = path.trim_end_matches('/');
     let db = if topology == Topology::Sentinel {
@@ -65,60 +59,49 @@ pub(super) fn parse(topology: Topology, text: &str) -> Result<RedisConfig> {
         path
     };
     if !db.is_empty() {
-        config = option(config, "db", db)?;
+        config = set(config, "db", db)?;
     }
-    options(config, query)
+    set_all(config, query)
 }
 
-fn unix(path: &str, query: &str) -> Result<RedisConfig> {
+/// What a scheme says, and whether it is one with TLS.
+fn scheme_of(scheme: &str) -> Result<(Topology, bool)> {
+    let (server, topology) = match scheme.split_once('+') {
+        None => (scheme, Topology::Standalone),
+        Some((server, "cluster")) => (server, Topology::Cluster),
+        Some((server, "sentinel")) => (server, Topology::Sentinel),
+        Some(_) => return Err(wrong("has a scheme that is not Redis'")),
+    };
+    match server {
+        "redis" | "valkey" => Ok((topology, false)),
+        "rediss" | "valkeys" => Ok((topology, true)),
+        "redis-sentinel" | "rediss-sentinel" => {
+            Err(wrong("is written for another client: `redis+sentinel://`"))
+        }
+        "redis-cluster" | "rediss-cluster" => Err(wrong("is written for another client: `redis+cluster://`")),
+        _ => Err(wrong("has a scheme that is not Redis'")),
+    }
+}
+
+fn unix(rest: &str, query: &str) -> Result<RedisConfig> {
+    let (login, path) = match rest.split_once('@') {
+        Some((login, path)) if !login.contains('/') => (login, path),
+        _ => ("", rest),
+    };
     if !path.starts_with('/') {
         return Err(wrong("has no absolute path: `unix:///path`, with three slashes"));
     }
-    options(RedisConfig::new(Topology::Standalone, [decoded(path)?])?, query)
+    let config = RedisConfig::new(Topology::Standalone, [decoded(path)?])?;
+    set_all(with_login(config, login)?, query)
 }
 
-fn options(mut config: RedisConfig, query: &str) -> Result<RedisConfig> {
-    let (mut certificate, mut key) = (None, None);
-    for option_text in query.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) =
-            option_text.split_once('=').ok_or_else(|| wrong("has an option without a `=`"))?;
-        let value = decoded(value)?;
-        match name {
-            "cert" => certificate = Some(value),
-            "key" => key = Some(value),
-            _ => config = option(config, name, &value)?,
-        }
-    }
-    match (certificate, key, config.tls.take()) {
-        (None, None, tls) => config.tls = tls,
-        (Some(certificate), Some(key), Some(tls)) => config.tls = Some(tls.client(certificate, key)),
-        (_, _, None) => return Err(wrong("has `cert` or `key` without TLS: `rediss://`")),
-        _ => return Err(wrong("has one of `cert` and `key` without the other")),
-    }
-    Ok(config)
+/// `user:password`, `:password`, or a `user` that needs none.
+fn with_login(config: RedisConfig, login: &str) -> Result<RedisConfig> {
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    Ok(config.user(decoded(user)?).password(decoded(password)?))
 }
 
-fn option(mut config: RedisConfig, name: &str, value: &str) -> Result<RedisConfig> {
-    let time = || duration(value).ok_or_else(|| wrong("has a time that is none: `500ms`, `2s`"));
-    match name {
-        "prefix" => config = config.prefix(value),
-        "db" => config.db = value.parse().map_err(|_| wrong("has a database that is no number from 0"))?,
-        "connect_timeout" => config.connect_timeout = time()?,
-        "response_timeout" => config.response_timeout = time()?,
-        "user" => config = config.user(value),
-        "password" => config = config.password(value),
-        "sentinel_user" => config.sentinel_login.user = value.into(),
-        "sentinel_password" => config.sentinel_login.password = Secret::new(value),
-        "ca" => match config.tls.take() {
-            Some(tls) => config.tls = Some(tls.ca(value)),
-            None => return Err(wrong("has a `ca` without TLS: `rediss://`")),
-        },
-        _ => return Err(wrong("has an option that is not known")),
-    }
-    Ok(config)
-}
-
-fn decoded(text: &str) -> Result<String> {
+pub(super) fn decoded(text: &str) -> Result<String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(std::borrow::Cow::into_owned).map_err(|_| wrong("has a %-sequence that is no UTF-8"))
 }

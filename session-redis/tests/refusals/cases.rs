@@ -163,13 +163,33 @@ async fn what_is_wrong_with_a_server_is_told_when_connecting() {
         assert_eq!(error.kind(), kind, "{url}: {error:?}");
         assert!(error.to_string().contains(says), "{url}: {error:?}");
     }
-    // A user who may do these two things, and no more, reads and creates.
-    let provider = connect(&format!("redis://app:secret@{address}")).await;
+    // A user who may do these two things, and no more, reads and creates; connecting says what is
+    // missing.
+    let url = format!("redis://app:secret@{address}");
+    assert_eq!(connecting(&url).await.kind(), ErrorKind::Config);
+    let provider = config(&url).provider().unwrap();
     let (id, record) = stored(&provider).await;
     let replace =
         provider.write(&id, &next(&record, 2), Condition::Over(record.stamp()), IDLE).await.unwrap_err();
     assert_eq!(replace.kind(), ErrorKind::Config);
-    assert!(replace.to_string().contains("rights"), "{replace:?}");
+    assert!(replace.to_string().contains("scripts"), "{replace:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn refused_scripts_are_told_when_connecting() {
+    let server = start(&[]);
+    server.cli(&["ACL", "SETUSER", "app", "on", ">secret", "~session:*", "+@all", "-@scripting"]).unwrap();
+    let error = connecting(&format!("redis://app:secret@{}", server.process().address())).await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("`+eval +evalsha`"), "{error:?}");
+
+    for renamed in ["EVAL", "EVALSHA"] {
+        let server = start(&["--rename-command", renamed, ""]);
+        let error = config(&server.url()).connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("no `EVAL`"), "{renamed}: {error:?}");
+    }
 }
 
 /// The list of docs/redis.md.
@@ -183,7 +203,10 @@ async fn a_user_with_the_rights_that_the_docs_list_can_do_everything() {
         .cli(&[&["ACL", "SETUSER", "app"], &rule.split_whitespace().collect::<Vec<_>>()[..]].concat())
         .unwrap();
     let provider = connect(&format!("redis://app:secret@{}", server.process().address())).await;
-    let (old, record) = stored(&provider).await;
+    let (old, first) = stored(&provider).await;
+    let record = large(&first);
+    let over = Condition::Over(first.stamp());
+    assert!(matches!(provider.write(&old, &record, over, IDLE).await.unwrap(), WriteOutcome::Stored(_)));
     let (new, mut tombstone) = (id(), next(&record, 0));
     tombstone.header.state = State::Moved(new.clone());
     let moved = next(&record, 2);

@@ -1,0 +1,66 @@
+//! Which certificates are used, and which name a certificate must have.
+
+use std::path::{Path, PathBuf};
+
+/// Which certificates are used. Without a CA of your own it is the system's that count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+    pub(crate) server_name: Option<String>,
+    pub(crate) any_certificate: bool,
+}
+
+impl Tls {
+    /// The system's root certificates, and no certificate of our own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts the certificates in this PEM file, and no others.
+    #[must_use]
+    pub fn ca(mut self, file: impl AsRef<Path>) -> Self {
+        self.ca = Some(file.as_ref().to_owned());
+        self
+    }
+
+    /// Presents this certificate with its key, both PEM files, to servers that ask for one. The
+    /// files are read anew for each connection, so that a renewed certificate is used without a
+    /// restart.
+    #[must_use]
+    pub fn client(mut self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
+        self.client = Some((certificate.as_ref().to_owned(), key.as_ref().to_owned()));
+        self
+    }
+
+    /// The name that every server's certificate must have, whatever address the server is reached
+    /// at. For clusters and sentinels whose nodes announce IP addresses under a certificate with a
+    /// name.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Accepts any certificate: what is sent is encrypted, but any server at the address is
+    /// trusted, and gets the password. For providers with self-signed certificates; prefer
+    /// [`ca`](Self::ca) where there is one.
+    #[must_use]
+    pub const fn danger_accept_any_certificate(mut self) -> Self {
+        self.any_certificate = true;
+        self
+    }
+}
+
+/// How the sentinels are spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum SentinelTls {
+    /// As the servers that they watch.
+    #[default]
+    Same,
+    /// Without TLS.
+    Off,
+    /// With certificates of their own.
+    Own(Tls),
+}

@@ -1,0 +1,158 @@
+//! How servers are connected to, whichever they are: login, TLS, protocol and times.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+};
+use session_core::Result;
+
+use crate::config::{
+    Address, AddressMap, CONNECT_TIMEOUT, Credentials, Login, RESPONSE_TIMEOUT, RedisConfig, Tls,
+};
+use crate::error::Fault;
+use crate::server::Server;
+
+/// What all servers of one configuration have in common.
+#[derive(Clone)]
+pub(crate) struct Dialer(Arc<Settings>);
+
+pub(crate) struct Settings {
+    redis: RedisConnectionInfo,
+    credentials: Option<Credentials>,
+    pub tls: Option<Tls>,
+    resp2: bool,
+    map: AddressMap,
+    pub connect_timeout: Duration,
+    pub response_timeout: Duration,
+}
+
+impl Dialer {
+    /// For the servers that hold the sessions. Certificates that cannot be read are told now.
+    pub fn new(config: &RedisConfig) -> Result<Self> {
+        let map = config.addresses_of_nodes.clone();
+        Self::checked(config, &config.login, config.db, config.credentials.clone(), config.tls.clone(), map)
+    }
+
+    /// For the sentinels.
+    #[cfg(feature = "sentinel")]
+    pub fn for_sentinels(config: &RedisConfig) -> Result<Self> {
+        use crate::config::SentinelTls;
+
+        let tls = match &config.sentinel_tls {
+            SentinelTls::Same => config.tls.clone(),
+            SentinelTls::Off => None,
+            SentinelTls::Own(tls) => Some(tls.clone()),
+        };
+        Self::checked(config, &config.sentinel_login, 0, None, tls, AddressMap::default())
+    }
+
+    fn checked(
+        config: &RedisConfig,
+        login: &Login,
+        db: u32,
+        credentials: Option<Credentials>,
+        tls: Option<Tls>,
+        map: AddressMap,
+    ) -> Result<Self> {
+        if let Some(tls) = &tls {
+            crate::tls::template(tls)?;
+            if tls.any_certificate {
+                tracing::warn!(
+                    "any certificate is accepted: a server that takes over the address gets the password"
+                );
+            }
+        }
+        Ok(Self(Arc::new(Settings {
+            redis: with_login(RedisConnectionInfo::default().set_db(db.into()), login),
+            credentials,
+            tls,
+            resp2: config.resp2,
+            map,
+            connect_timeout: config.connect_timeout,
+            response_timeout: config.response_timeout,
+        })))
+    }
+
+    /// The server that is reached at that address, or at the one that the map has for it.
+    pub fn at(&self, address: &Address) -> Server {
+        let resp2 = Arc::new(AtomicBool::new(self.0.resp2));
+        Server { place: Place::Address(self.0.map.reach(address)), settings: Arc::clone(&self.0), resp2 }
+    }
+}
+
+impl Settings {
+    /// User, password, database and protocol of the next connection.
+    pub async fn login(&self, resp2: bool) -> Result<RedisConnectionInfo> {
+        let protocol = if resp2 { ProtocolVersion::RESP2 } else { ProtocolVersion::RESP3 };
+        let settings = match &self.credentials {
+            Some(credentials) => with_login(self.redis.clone(), &credentials.login().await?),
+            None => self.redis.clone(),
+        };
+        Ok(settings.set_protocol(protocol).set_skip_set_lib_name())
+    }
+
+    /// The settings of a client that the application has configured itself.
+    pub fn of_client(client: &Client) -> Self {
+        Self {
+            redis: client.get_connection_info().redis_settings().clone(),
+            credentials: None,
+            tls: None,
+            resp2: false,
+            map: AddressMap::default(),
+            connect_timeout: CONNECT_TIMEOUT,
+            response_timeout: RESPONSE_TIMEOUT,
+        }
+    }
+}
+
+fn with_login(settings: RedisConnectionInfo, login: &Login) -> RedisConnectionInfo {
+    match (login.user.as_str(), login.password.expose()) {
+        ("", "") => settings,
+        ("", password) => settings.set_password(password),
+        // Also an empty password: without one the driver would not log in at all.
+        (user, password) => settings.set_username(user).set_password(password),
+    }
+}
+
+/// Where a server is.
+#[derive(Clone)]
+pub(crate) enum Place {
+    Address(Address),
+    /// As an application's own client has it.
+    Given(ConnectionAddr),
+}
+
+/// An address as the driver takes it, and the host to look up when that is not the name in the
+/// certificate.
+pub(crate) struct Dialed {
+    pub info: ConnectionInfo,
+    pub look_up: Option<String>,
+}
+
+impl Place {
+    /// Reads the certificates, if there are any, which is why this may block.
+    pub fn dialed(&self, tls: Option<&Tls>) -> Result<Dialed, Fault> {
+        let mut look_up = None;
+        let addr = match (self, tls) {
+            (Self::Given(addr), _) => addr.clone(),
+            (Self::Address(Address::Unix(path)), _) => ConnectionAddr::Unix(path.clone()),
+            (Self::Address(Address::Tcp(host, port)), None) => ConnectionAddr::Tcp(host.clone(), *port),
+            (Self::Address(Address::Tcp(host, port)), Some(tls)) => {
+                let named = tls.server_name.as_ref().inspect(|_| look_up = Some(host.clone()));
+                let template = crate::tls::template(tls).map_err(Fault::of_error)?;
+                crate::tls::at(template, named.unwrap_or(host), *port)
+            }
+        };
+        let info = addr.into_connection_info().map_err(|error| Fault::connecting(&error))?;
+        // Without keep-alive a peer that vanished behind a firewall is noticed by the next request
+        // only.
+        let keep_alive =
+            TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keep_alive);
+        Ok(Dialed { info: info.set_tcp_settings(tcp), look_up })
+    }
+}

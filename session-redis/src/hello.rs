@@ -1,0 +1,127 @@
+//! What a server says of itself when it is connected to.
+
+use redis::Value;
+use session_core::ErrorKind;
+
+use crate::error::Fault;
+
+/// What a server says of itself. Empty where the user may not ask.
+#[derive(Debug, Default)]
+pub(crate) struct Hello {
+    /// `standalone`, `cluster` or `sentinel`.
+    pub mode: String,
+    /// `master`, or else.
+    pub role: String,
+}
+
+impl Hello {
+    /// From the answer to `HELLO`, or to `INFO` where `HELLO` is refused.
+    pub fn read(answer: Value) -> Result<Self, Fault> {
+        let mut hello = Self::default();
+        match answer {
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    let (Some(key), Some(value)) = (text(key), text(value)) else { continue };
+                    hello.note(&key, value)?;
+                }
+            }
+            Value::BulkString(_) | Value::SimpleString(_) | Value::VerbatimString { .. } => {
+                let lines = text(answer).unwrap_or_default();
+                for (key, value) in lines.lines().filter_map(|line| line.trim().split_once(':')) {
+                    hello.note(key, value.to_owned())?;
+                }
+            }
+            // The user may not ask; whatever is wrong will show.
+            _ => {}
+        }
+        Ok(hello)
+    }
+
+    fn note(&mut self, key: &str, value: String) -> Result<(), Fault> {
+        match key {
+            "mode" | "redis_mode" => self.mode = value,
+            "role" => self.role = value,
+            "version" | "redis_version" if too_old(&value) => {
+                return Err(Fault::new(
+                    ErrorKind::Config,
+                    format!("the server has version {value}: 6.2 is needed"),
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Refuses a node of another kind than `expected`.
+    pub fn expect_mode(&self, expected: &str) -> Result<(), Fault> {
+        let use_instead = match self.mode.as_str() {
+            mode if mode.is_empty() || mode == expected => return Ok(()),
+            "cluster" => "it is a node of a cluster: use `redis_cluster` or redis+cluster://",
+            "sentinel" => "it is a sentinel: use `redis_sentinel` or redis+sentinel://",
+            "standalone" => "it is a server of its own: use `redis` or redis://",
+            _ => return Ok(()),
+        };
+        Err(Fault::new(ErrorKind::Config, use_instead))
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).ok(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+/// `GETEX` came with 6.2.
+fn too_old(version: &str) -> bool {
+    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+    numbers.next().is_some_and(|major| (major, numbers.next().unwrap_or(0)) < (6, 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(fields: &[(&str, &str)]) -> Result<Hello, Fault> {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        Hello::read(Value::Map(fields.iter().map(|(key, value)| (text(key), text(value))).collect()))
+    }
+
+    #[test]
+    fn a_server_before_6_2_is_too_old_and_valkey_is_not() {
+        for version in ["6.0.16", "5.0.7", "2.8"] {
+            let fault = hello(&[("server", "redis"), ("version", version)]).unwrap_err();
+            assert!(fault.kind == ErrorKind::Config && fault.to_string().contains(version), "{fault}");
+        }
+        for (server, version) in
+            [("redis", "6.2.14"), ("redis", "7.0.15"), ("redis", "8.2.0"), ("valkey", "8.0.1"), ("other", "")]
+        {
+            assert!(hello(&[("server", server), ("version", version)]).is_ok(), "{server} {version}");
+        }
+    }
+
+    #[test]
+    fn info_says_the_same_as_hello() {
+        let info =
+            "# Server\r\nredis_version:6.2.14\r\nredis_mode:cluster\r\n\r\n# Replication\r\nrole:slave\r\n";
+        let hello = Hello::read(Value::BulkString(info.into())).unwrap();
+        assert_eq!((hello.mode.as_str(), hello.role.as_str()), ("cluster", "slave"));
+        assert!(Hello::read(Value::BulkString("redis_version:5.0.7\r\n".into())).is_err());
+    }
+
+    #[test]
+    fn a_server_of_another_kind_is_told_which_engine_to_use() {
+        for (mode, expected, says) in [
+            ("cluster", "standalone", "redis_cluster"),
+            ("sentinel", "standalone", "redis_sentinel"),
+            ("standalone", "cluster", "`redis`"),
+        ] {
+            let fault = hello(&[("mode", mode)]).unwrap().expect_mode(expected).unwrap_err();
+            assert!(fault.kind == ErrorKind::Config && fault.to_string().contains(says), "{fault}");
+        }
+        for mode in ["cluster", ""] {
+            assert!(hello(&[("mode", mode)]).unwrap().expect_mode("cluster").is_ok());
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Sentinels: which server is the master now.
+//!
+//! A master that was cut off from its sentinels still calls itself one, and so does the sentinel on
+//! its side. Each failover gets a higher configuration epoch, and the highest one known decides:
+//! when a connection is made, and while one is open ([`watch`]).
+
+mod ask;
+mod watch;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use session_core::Result;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::{Address, RedisConfig};
+use crate::connection::Connection;
+use crate::dialer::Dialer;
+use crate::error::Fault;
+use crate::link::Connect;
+use crate::server::Server;
+use ask::{Told, ask};
+
+/// How long the other sentinels are waited for once one has answered.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The way to the master that sentinels agree on. Dropped, it stops watching.
+pub(crate) struct Sentinels {
+    shared: Arc<Shared>,
+    watching: Mutex<JoinSet<()>>,
+}
+
+/// What the connecting and the watching side have in common.
+struct Shared {
+    servers: Vec<Server>,
+    master: String,
+    dialer: Dialer,
+    known: Mutex<Known>,
+}
+
+/// The master that is connected to, and what is known of failovers.
+#[derive(Default)]
+struct Known {
+    /// The highest configuration epoch that a sentinel has named.
+    epoch: u64,
+    current: Option<Current>,
+}
+
+struct Current {
+    /// The epoch that led to this master.
+    epoch: u64,
+    address: Address,
+    connection: Connection,
+}
+
+impl Sentinels {
+    pub fn new(config: &RedisConfig) -> Result<Self> {
+        let to_sentinels = Dialer::for_sentinels(config)?;
+        let shared = Shared {
+            servers: config.addresses.iter().map(|address| to_sentinels.at(address)).collect(),
+            master: config.master.clone(),
+            dialer: Dialer::new(config)?,
+            known: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared), watching: Mutex::default() })
+    }
+
+    /// Watches for failovers, unless that is being done. The tasks end with the runtime that they
+    /// were started on.
+    fn keep_watching(&self) {
+        let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
+        while watching.try_join_next().is_some() {}
+        if watching.is_empty() {
+            for server in &self.shared.servers {
+                watching.spawn(watch::watch(Arc::downgrade(&self.shared), server.clone()));
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks all sentinels at once, so that one which hangs or was cut off holds nobody up for long.
+    async fn ask_all(&self) -> Result<Vec<Told>, Fault> {
+        let mut questions = JoinSet::new();
+        for sentinel in &self.servers {
+            let (sentinel, master) = (sentinel.clone(), self.master.clone());
+            questions.spawn(async move { ask(&sentinel, &master).await });
+        }
+        let (mut told, mut fault) = (Vec::new(), None);
+        let mut until = None;
+        loop {
+            let next = match until {
+                Some(until) => timeout_at(until, questions.join_next()).await.unwrap_or(None),
+                None => questions.join_next().await,
+            };
+            match next.map(Fault::of_task) {
+                Some(Ok(answer)) => {
+                    told.push(answer);
+                    until.get_or_insert_with(|| Instant::now() + PATIENCE);
+                }
+                Some(Err(new)) => fault = Some(new),
+                None if told.is_empty() => {
+                    return Err(fault.unwrap_or_else(|| Fault::unavailable("there is no sentinel")));
+                }
+                None => return Ok(told),
+            }
+        }
+    }
+
+    /// The answers of the highest epoch. One that is below what was known before comes from
+    /// sentinels that were cut off, unless most of them agree: then they were set up anew.
+    fn newest(&self, mut told: Vec<Told>) -> Result<(u64, Vec<Address>), Fault> {
+        let epoch = told.iter().map(|told| told.epoch).max().unwrap_or(0);
+        told.retain(|told| told.epoch == epoch);
+        let mut known = self.known();
+        if epoch < known.epoch && told.len() <= self.servers.len() / 2 {
+            return Err(Fault::unavailable(
+                "the sentinels that answer do not know of the last failover: they may be cut off",
+            ));
+        }
+        known.epoch = epoch;
+        let mut addresses: Vec<Address> = Vec::new();
+        for Told { address, .. } in told {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok((epoch, addresses))
+    }
+
+    /// Connects to the server at this address, if it is a master.
+    async fn master_at(&self, address: &Address) -> Result<Connection, Fault> {
+        let (connection, hello) = self.dialer.at(address).connect().await?;
+        if matches!(hello.role.as_str(), "master" | "") {
+            return Ok(connection);
+        }
+        Err(Fault::unavailable(
+            "the server that the sentinels name is not a master: a failover may be under way",
+        ))
+    }
+
+    /// Leaves the master that is connected to when a sentinel names another one with a higher
+    /// epoch.
+    fn heard(&self, told: Told) {
+        let mut known = self.known();
+        if told.epoch <= known.epoch {
+            return;
+        }
+        known.epoch = told.epoch;
+        if let Some(current) = known.current.take_if(|it| it.epoch < told.epoch && it.address != told.address)
+        {
+            tracing::info!(master = %self.master, "the sentinels name another master: leaving the old one");
+            current.connection.close();
+        }
+    }
+}
+
+#[async_trait]
+impl Connect for Sentinels {
+    async fn connect(&self) -> Result<Connection, Fault> {
+        let (epoch, addresses) = self.shared.newest(self.shared.ask_all().await?)?;
+        let mut fault = None;
+        for address in addresses {
+            match self.shared.master_at(&address).await {
+                Ok(connection) => {
+                    self.keep_watching();
+                    let mut known = self.shared.known();
+                    if known.epoch > epoch {
+                        return Err(Fault::unavailable("the master was replaced while it was connected to"));
+                    }
+                    let current = Current { epoch, address, connection: connection.clone() };
+                    known.current = Some(current);
+                    return Ok(connection);
+                }
+                Err(new) => fault = Some(new),
+            }
+        }
+        Err(fault.unwrap_or_else(|| Fault::unavailable("the sentinels name no master")))
+    }
+}
+
+impl fmt::Display for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the master `{}` of the sentinels", self.shared.master)
+    }
+}
