@@ -1,0 +1,158 @@
+//! The first connection to a database: creates the file for its owner only, and makes sure that it can be used.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use session_core::{Error, Result};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Row as _};
+
+use crate::config::{Place, SqliteConfig, Synchronous};
+use crate::connections::Connections;
+use crate::failure::{Effect, failed, is_busy};
+use crate::{ENGINE, schema};
+
+/// How soon to try again what SQLite itself does not wait for.
+const RETRY: Duration = Duration::from_millis(10);
+
+pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
+    let options = options(config);
+    match &config.place {
+        Place::Memory => {
+            let options = options.filename(":memory:");
+            let connected = options.connect().await;
+            let mut only = connected.map_err(|error| failed("connect", Effect::Read, error))?;
+            schema::migrate(&mut only, &config.table).await?;
+            Ok(Connections::memory(options, only, config.table.clone()))
+        }
+        Place::File { path, create } => {
+            let refused = |why: &str| Error::config(format!("`{}` {why}", path.display())).in_engine(ENGINE);
+            let (given, create) = (path.clone(), *create);
+            let prepared = tokio::task::spawn_blocking(move || prepare(&given, create)).await;
+            let absolute = match prepared {
+                Ok(Ok(absolute)) => absolute,
+                Ok(Err((why, error))) => return Err(refused(why).with_source(error)),
+                Err(_) => return Err(refused("cannot be opened: the runtime is shutting down")),
+            };
+            let options = options.filename(absolute);
+            let mut first = first(&options, config.busy_timeout).await?;
+            if !is_wal(&mut first).await? {
+                return Err(refused(
+                    "lies on a file system that cannot share memory between processes: choose a local one",
+                ));
+            }
+            writable(&mut first).await?;
+            if config.migrate {
+                schema::migrate(&mut first, &config.table).await?;
+            }
+            schema::check(&mut first, &config.table).await?;
+            Ok(Connections::file(options, first, config.readers, config.table.clone()))
+        }
+    }
+}
+
+/// What holds for every connection.
+fn options(config: &SqliteConfig) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .busy_timeout(config.busy_timeout)
+        .thread_name(|number| format!("session-sqlite-{number}"))
+        .disable_statement_logging();
+    let options = match config.synchronous {
+        Synchronous::Normal => options.synchronous(SqliteSynchronous::Normal),
+        // `fullfsync` is for macOS, whose `fsync` does not wait for the disk.
+        Synchronous::Full => options.synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON"),
+    };
+    if config.auto_checkpoint { options } else { options.pragma("wal_autocheckpoint", "0") }
+}
+
+/// Creates the file with mode 0600 when it is missing; SQLite gives the files that it creates beside it the same mode.
+///
+/// A file that is there is looked at and never opened here: when any descriptor of a file is closed, the system drops
+/// all locks that this process has on it, also those of other connections.
+fn prepare(path: &Path, create: bool) -> std::result::Result<PathBuf, (&'static str, io::Error)> {
+    // A connection that is opened later must not depend on the directory in which the process is by then.
+    let absolute = std::path::absolute(path).map_err(|error| ("is no path", error))?;
+    match std::fs::metadata(&absolute) {
+        Ok(metadata) if !metadata.is_file() => Err((
+            "is no file: give the file, and not its directory",
+            io::Error::from(io::ErrorKind::InvalidInput),
+        )),
+        Ok(metadata) if is_open_to_all(&metadata) => Err((
+            "may be written to by every user of this machine, who could plant sessions in it: `chmod 600` it",
+            io::Error::from(io::ErrorKind::PermissionDenied),
+        )),
+        Ok(_) => Ok(absolute),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && create => match new_file(&absolute) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(absolute),
+            Err(error) => Err((
+                "does not exist and cannot be created: create its directory, owned by the user that this service \
+                 runs as",
+                error,
+            )),
+            Ok(()) => Ok(absolute),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(("does not exist", error)),
+        Err(error) => Err(("cannot be looked at", error)),
+    }
+}
+
+fn new_file(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+#[cfg(unix)]
+fn is_open_to_all(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o002 != 0
+}
+
+#[cfg(not(unix))]
+fn is_open_to_all(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Connects, and sets what belongs to the file.
+async fn first(options: &SqliteConnectOptions, patience: Duration) -> Result<SqliteConnection> {
+    // `auto_vacuum` has an effect on a new file only. The change to WAL needs the file for itself for a moment, and SQLite
+    // does not wait for it: another process that starts at the same time may be doing the same.
+    let options =
+        options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).journal_mode(SqliteJournalMode::Wal);
+    let begun = Instant::now();
+    loop {
+        match options.connect().await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if is_busy(&error) && begun.elapsed() < patience => tokio::time::sleep(RETRY).await,
+            Err(error) => return Err(failed("connect", Effect::Read, error)),
+        }
+    }
+}
+
+async fn is_wal(connection: &mut SqliteConnection) -> Result<bool> {
+    let row = sqlx::query("PRAGMA journal_mode").fetch_one(connection).await;
+    let mode = row.and_then(|row| row.try_get::<String, _>(0));
+    Ok(mode.map_err(|error| failed("connect", Effect::Read, error))?.eq_ignore_ascii_case("wal"))
+}
+
+/// Makes sure that the file can be written to: SQLite opens one that may only be read without a word.
+async fn writable(connection: &mut SqliteConnection) -> Result<()> {
+    // A connection whose caller is gone by now is closed, so that no transaction stays open.
+    match sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(connection).await {
+        // Somebody else is writing, so it can be done.
+        Err(error) if !is_busy(&error) => {
+            let error = failed("connect", Effect::Read, error);
+            Err(Error::config(error.message().to_owned())
+                .in_engine(ENGINE)
+                .during("connect")
+                .with_source(error))
+        }
+        _ => Ok(()),
+    }
+}
