@@ -27,6 +27,11 @@ pub(crate) fn is_busy(error: &Sqlx) -> bool {
     code(error).is_some_and(|code| code & 0xff == 5)
 }
 
+/// Whether the operating system does not let this process read and write the file, or the files beside it.
+pub(crate) fn is_no_access(error: &Sqlx) -> bool {
+    code(error).is_some_and(|code| matches!(code & 0xff, 3 | 8 | 14 | 23))
+}
+
 /// Whether a row with that key was there; the whole statement was undone.
 pub(crate) fn is_duplicate(error: &Sqlx) -> bool {
     const NOT_NULL: i32 = 1299;

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use session_core::{Error, Result};
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::config::{Place, SqliteConfig, Synchronous};
 use crate::connections::Connections;
-use crate::failure::{Effect, failed, is_busy};
+use crate::failure::{Effect, failed, is_busy, is_no_access};
 use crate::{ENGINE, schema};
 
 /// How soon to try again what SQLite itself does not wait for.
@@ -38,13 +38,23 @@ pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
                 Err(_) => return Err(refused("cannot be opened: the runtime is shutting down")),
             };
             let options = options.filename(absolute);
-            let mut first = first(&options, config.busy_timeout).await?;
-            if !is_wal(&mut first).await? {
+            let unusable = |error| {
+                if !is_no_access(&error) {
+                    return failed("connect", Effect::Read, error);
+                }
+                refused(
+                    "cannot be written to: give it, and its directory, in which SQLite keeps two more files, to the \
+                     user that this service runs as",
+                )
+                .with_source(error)
+            };
+            let mut first = first(&options, config.busy_timeout).await.map_err(unusable)?;
+            if !is_wal(&mut first).await.map_err(unusable)? {
                 return Err(refused(
-                    "lies on a file system that cannot share memory between processes: choose a local one",
+                    "is on a file system that cannot share memory between processes: choose a local one",
                 ));
             }
-            writable(&mut first).await?;
+            write(&mut first).await.map_err(unusable)?;
             if config.migrate {
                 schema::migrate(&mut first, &config.table).await?;
             }
@@ -120,7 +130,7 @@ fn is_open_to_all(_: &std::fs::Metadata) -> bool {
 }
 
 /// Connects, and sets what belongs to the file.
-async fn first(options: &SqliteConnectOptions, patience: Duration) -> Result<SqliteConnection> {
+async fn first(options: &SqliteConnectOptions, patience: Duration) -> sqlx::Result<SqliteConnection> {
     // `auto_vacuum` has an effect on a new file only. The change to WAL needs the file for itself for a moment, and SQLite
     // does not wait for it: another process that starts at the same time may be doing the same.
     let options =
@@ -130,29 +140,22 @@ async fn first(options: &SqliteConnectOptions, patience: Duration) -> Result<Sql
         match options.connect().await {
             Ok(connection) => return Ok(connection),
             Err(error) if is_busy(&error) && begun.elapsed() < patience => tokio::time::sleep(RETRY).await,
-            Err(error) => return Err(failed("connect", Effect::Read, error)),
+            Err(error) => return Err(error),
         }
     }
 }
 
-async fn is_wal(connection: &mut SqliteConnection) -> Result<bool> {
-    let row = sqlx::query("PRAGMA journal_mode").fetch_one(connection).await;
-    let mode = row.and_then(|row| row.try_get::<String, _>(0));
-    Ok(mode.map_err(|error| failed("connect", Effect::Read, error))?.eq_ignore_ascii_case("wal"))
+async fn is_wal(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connection).await?;
+    Ok(mode.eq_ignore_ascii_case("wal"))
 }
 
-/// Makes sure that the file can be written to: SQLite opens one that may only be read without a word.
-async fn writable(connection: &mut SqliteConnection) -> Result<()> {
-    // A connection whose caller is gone by now is closed, so that no transaction stays open.
+/// Makes sure that the file can be written to: SQLite opens one that may only be read without an error. When the caller is
+/// gone the connection is closed, so that no transaction stays open.
+async fn write(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     match sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(connection).await {
-        // Somebody else is writing, so it can be done.
-        Err(error) if !is_busy(&error) => {
-            let error = failed("connect", Effect::Read, error);
-            Err(Error::config(error.message().to_owned())
-                .in_engine(ENGINE)
-                .during("connect")
-                .with_source(error))
-        }
-        _ => Ok(()),
+        // Another process is writing, so it can be done.
+        Err(error) if is_busy(&error) => Ok(()),
+        done => done.map(drop),
     }
 }

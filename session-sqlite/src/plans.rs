@@ -32,8 +32,7 @@ async fn every_statement_uses_an_index() {
     ] {
         let plan = plan(&mut connection, statement).await;
         assert!(plan.contains(expected), "{name} does not use {expected}:\n{plan}");
-        let scans =
-            plan.lines().filter(|line| line.starts_with("SCAN session")).count();
+        let scans = plan.lines().filter(|line| line.starts_with("SCAN session")).count();
         assert!(scans == 0 && !plan.contains("TEMP B-TREE"), "{name}:\n{plan}");
     }
 }

@@ -113,3 +113,17 @@ fn with_value(header: Header, value: u64) -> Record {
     body.insert("n", Value::encode(&value).unwrap());
     Record::new(header, body)
 }
+
+/// A hashed id, as a manager gives it.
+pub fn numbered(number: u64) -> StorageId {
+    let mut hash = [7; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    StorageId::from_hash(hash)
+}
+
+/// The same record, so many bytes longer.
+pub fn with_filling(record: &Record, bytes: usize) -> Record {
+    let mut record = record.clone();
+    record.body.insert("filling", Value::encode(&"x".repeat(bytes)).unwrap());
+    record
+}
