@@ -19,7 +19,7 @@ use crate::{ENGINE, schema};
 
 /// Where statements are run.
 pub(crate) enum Connections {
-    Own(Own),
+    Own(Box<Own>),
     /// The application's own pool.
     Given(SqlitePool),
 }
@@ -48,12 +48,12 @@ impl Connections {
         table: TableName,
     ) -> Self {
         let readers = Lane::new(readers as usize, Vec::new());
-        Self::Own(Own { options, writer: Lane::new(1, vec![first]), readers: Some(readers), table })
+        Self::Own(Box::new(Own { options, writer: Lane::new(1, vec![first]), readers: Some(readers), table }))
     }
 
     /// A database in memory, which is its only connection.
     pub(crate) fn memory(options: SqliteConnectOptions, only: SqliteConnection, table: TableName) -> Self {
-        Self::Own(Own { options, writer: Lane::new(1, vec![only]), readers: None, table })
+        Self::Own(Box::new(Own { options, writer: Lane::new(1, vec![only]), readers: None, table }))
     }
 
     /// A connection for a statement of this kind, when it is its turn.
@@ -143,7 +143,7 @@ impl Drop for Taken<'_> {
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Own(Own { readers: None, .. }) => "Memory",
+            Self::Own(own) if own.readers.is_none() => "Memory",
             Self::Own(_) => "File",
             Self::Given(_) => "Pool",
         })

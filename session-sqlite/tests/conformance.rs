@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use session_conformance::{Harness, async_trait};
 use session_core::{ManualClock, Provider, StorageId};
@@ -24,6 +25,8 @@ impl InFile {
 
     async fn connect(&self) -> Arc<dyn Provider> {
         let config = SqliteConfig::file(self.directory.path().join("sessions.db"));
+        // So long that a machine with other work to do does not look like one that is locked for ever.
+        let config = config.busy_timeout(Duration::from_secs(20));
         let provider = SqliteProvider::connect(config).await.unwrap();
         Arc::new(provider.clock(Arc::new(self.clock.clone())))
     }
@@ -74,6 +77,7 @@ impl Harness for InPool {
         let file = self.0.directory.path().join("sessions.db");
         let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
         let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
+        let options = options.busy_timeout(Duration::from_secs(20));
         let pool: SqlitePool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
         let provider = SqliteProvider::with_pool(pool, "session").unwrap();
         provider.migrate().await.unwrap();

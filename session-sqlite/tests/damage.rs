@@ -1,4 +1,5 @@
 //! Rows that are no record, and a file that is damaged.
+#![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
 

@@ -77,6 +77,20 @@ async fn processes_that_start_at_once_on_a_new_file_keep_every_increment() {
     assert_eq!(ask::<i64>(&file(&directory), "PRAGMA auto_vacuum").await, 2, "whoever made the file");
 }
 
+/// The change to WAL needs the file alone, and SQLite does not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn all_that_start_at_once_on_a_new_file_are_connected() {
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = file(&directory);
+        let starting: Vec<_> = (0..8).map(|_| tokio::spawn(patient(path.clone()))).collect();
+        for started in starting {
+            started.await.unwrap();
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the other process is told what is done")]
 /// Number after number: writes the session whose turn it is, or ends it, and says so when that is done.
 async fn work_until_killed(file: PathBuf) {
     let provider = patient(file).await;

@@ -1,4 +1,5 @@
 //! Every operation is one statement, counted by what the driver logs.
+#![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
 

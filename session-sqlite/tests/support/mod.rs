@@ -18,8 +18,8 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use tempfile::TempDir;
 
-pub const MINUTE: Duration = Duration::from_secs(60);
-pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const MINUTE: Duration = Duration::from_mins(1);
+pub const DAY: Duration = Duration::from_hours(24);
 
 /// The name of the file in a directory.
 pub fn file(directory: &TempDir) -> std::path::PathBuf {
