@@ -1,4 +1,4 @@
-//! Giving room back to the file system after a collection, a little at a time.
+//! Collecting a little at a time, so that requests hardly notice, and giving room back to the file system afterwards.
 
 use std::time::Duration;
 
@@ -9,14 +9,17 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::connections::Connections;
 use crate::failure::{Effect, failed};
 
+/// How many rows one statement removes: a millisecond or two.
+pub(crate) const BATCH: usize = 50;
+
 /// How many pages one statement moves: a millisecond or two.
 const STEP: i64 = 64;
 
 /// How many steps a collection makes at most; the next one goes on.
 const STEPS: usize = 16;
 
-/// How long the database is left alone between two steps.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long the database is left alone between two statements.
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
 /// How many empty pages a file keeps for the sessions to come: a quarter of its pages, and 1 MiB at least. A file that
 /// is cut to what it holds would only grow again.

@@ -191,7 +191,10 @@ impl SqliteConfig {
                     _ => return Err(Error::config("`checkpoint` must be `auto` or `external`")),
                 }
             }
-            "migrate" => self.migrate = number("migrate", value)?,
+            "migrate" => {
+                self.migrate =
+                    value.parse().map_err(|_| Error::config("`migrate` must be `true` or `false`"))?;
+            }
             "mode" => match (value, &mut self.place) {
                 ("rwc", _) | ("memory", Place::Memory) => {}
                 ("rw", Place::File { create, .. }) => *create = false,

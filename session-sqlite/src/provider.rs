@@ -8,12 +8,12 @@ use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Rename,
     Result, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource, Timestamp, WriteOutcome,
 };
-use session_sql::{TableName, collect, key, step};
+use session_sql::{TableName, key, step};
 use sqlx::Row as _;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
 
-use crate::collect::shrink;
+use crate::collect::{BATCH, PAUSE, shrink};
 use crate::config::{Place, SqliteConfig, Synchronous};
 use crate::connections::Connections;
 use crate::failure::{Effect, failed, is_duplicate};
@@ -328,14 +328,22 @@ impl Provider for SqliteProvider {
     }
 
     async fn gc(&self, limit: usize) -> Result<usize> {
-        let removed = collect(limit, |batch| async move {
-            let query = self.statements.collect.query().bind(self.now());
-            match self.change("gc", query.bind(i64::try_from(batch).unwrap_or(i64::MAX))).await? {
-                Changed::Rows(rows) => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
-                Changed::Nothing => Ok(0),
+        let mut removed = 0;
+        while removed < limit {
+            if removed > 0 {
+                tokio::time::sleep(PAUSE).await;
             }
-        })
-        .await?;
+            let batch = BATCH.min(limit - removed);
+            let query = self.statements.collect.query().bind(self.now());
+            let rows = match self.change("gc", query.bind(i64::try_from(batch).unwrap_or(0))).await? {
+                Changed::Rows(rows) => usize::try_from(rows).unwrap_or(batch),
+                Changed::Nothing => 0,
+            };
+            removed += rows;
+            if rows < batch {
+                break;
+            }
+        }
         if matches!(&self.connections, Connections::Own(_)) {
             shrink(&self.connections).await?;
         }
