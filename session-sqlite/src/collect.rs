@@ -1,4 +1,4 @@
-//! Collecting a little at a time, so that requests hardly notice, and giving room back to the file system afterwards.
+//! Collecting a little at a time, so that requests hardly notice, and giving room back afterwards.
 
 use std::time::Duration;
 
@@ -21,14 +21,15 @@ const STEPS: usize = 16;
 /// How long the database is left alone between two statements.
 pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
-/// How many empty pages a file keeps for the sessions to come: a quarter of its pages, and 1 MiB at least. A file that
-/// is cut to what it holds would only grow again.
+/// How many empty pages a file keeps for the sessions to come: a quarter of its pages, and 1 MiB at
+/// least. A file that is cut to what it holds would only grow again.
 const fn kept(pages: i64) -> i64 {
     let quarter = pages / 4;
     if quarter > 256 { quarter } else { 256 }
 }
 
-/// Cuts off empty pages beyond those that are kept. Does nothing in a file that was made without `auto_vacuum`.
+/// Cuts off empty pages beyond those that are kept. Does nothing in a file that was made without
+/// `auto_vacuum`.
 pub(crate) async fn shrink(connections: &Connections) -> Result<()> {
     for step in 0..STEPS {
         if step > 0 {

@@ -9,12 +9,13 @@ use session_sql::{TableName, Target, duration, number, percent_decode};
 
 use crate::ENGINE;
 
-const EXPECTED: &str = "expected `sqlite:./sessions.db`, `sqlite:///var/lib/app/sessions.db?synchronous=full` or \
-                        `sqlite::memory:`";
+const EXPECTED: &str = "expected `sqlite:./sessions.db`, `sqlite::memory:` or \
+                        `sqlite:///var/lib/app/sessions.db?synchronous=full`";
 
 const NAMES: &str = "table, readers, busy_timeout, synchronous, checkpoint, migrate, mode";
 
-/// SQLite waits no longer than this for a lock, whatever is asked for: a request has ended long before.
+/// SQLite waits no longer than this for a lock, whatever is asked for: a request has ended long
+/// before.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Where the sessions are, and how they are written. Read from a string, or built.
@@ -50,8 +51,8 @@ pub(crate) enum Place {
 /// When a write counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
-    /// When the operating system has it. It survives a crash of the process; a loss of power may undo the writes and
-    /// the logouts since the last checkpoint, and damages nothing.
+    /// When the operating system has it. It survives a crash of the process; a loss of power may
+    /// undo the writes and the logouts since the last checkpoint, and damages nothing.
     #[default]
     Normal,
     /// When it is on disk: one wait for the disk per write. It survives a loss of power.
@@ -89,17 +90,17 @@ impl SqliteConfig {
         Ok(self)
     }
 
-    /// How many reads run at once, each on a connection and a thread of its own; 4 by default. Writes have one more
-    /// connection. Databases in memory have only one for all.
+    /// How many reads run at once, each on a connection and a thread of its own; 4 by default.
+    /// Writes have one more connection. Databases in memory have only one for all.
     #[must_use]
     pub const fn readers(mut self, count: u32) -> Self {
         self.readers = if count == 0 { 1 } else { count };
         self
     }
 
-    /// For how long a statement waits for other processes that write before it fails with `Unavailable`, having
-    /// changed nothing; 1 s by default, 1 min at most. Keep it below half of the manager's deadline, which cannot
-    /// tell that nothing was changed.
+    /// For how long a statement waits for other processes that write before it fails with
+    /// `Unavailable`, having changed nothing; 1 s by default, 1 min at most. Keep it below half of
+    /// the manager's deadline, which cannot tell that nothing was changed.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout.min(LONGEST_WAIT);
@@ -113,9 +114,9 @@ impl SqliteConfig {
         self
     }
 
-    /// Whether this process moves what was written from the log into the database file, after every thousand pages;
-    /// it does by default. Switch it off where Litestream or a job of your own runs the checkpoints: without either
-    /// of them the log grows for ever.
+    /// Whether this process moves what was written from the log into the database file, after every
+    /// thousand pages; it does by default. Switch it off where Litestream or a job of your own runs
+    /// the checkpoints: without either of them the log grows for ever.
     #[must_use]
     pub const fn auto_checkpoint(mut self, on: bool) -> Self {
         self.auto_checkpoint = on;

@@ -1,8 +1,9 @@
 //! Connections: one that writes and a few that read, each with a thread of its own in the driver.
 //!
-//! A future may be dropped at any await. The driver then finishes the statement that it has begun, and drops its answer:
-//! every command has a channel of its own, so that no answer is read by another caller. Every operation is made of single
-//! statements, so that no transaction is ever left open, and the connection can be used again.
+//! A future may be dropped at any await. The driver then finishes the statement that it has begun,
+//! and drops its answer: every command has a channel of its own, so that no answer is read by
+//! another caller. Every operation is made of single statements, so that no transaction is ever
+//! left open, and the connection can be used again.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -107,7 +108,8 @@ impl Lane {
     }
 }
 
-/// A connection in use, which is given back when this is dropped, also by a future that was dropped.
+/// A connection in use, which is given back when this is dropped, also by a future that was
+/// dropped.
 pub(crate) struct Taken<'a>(Held<'a>);
 
 enum Held<'a> {
@@ -123,7 +125,8 @@ impl Taken<'_> {
         }
     }
 
-    /// What an error says of the connection: one whose thread has ended is replaced by the next caller.
+    /// What an error says of the connection: one whose thread has ended is replaced by the next
+    /// caller.
     pub(crate) fn failed(&mut self, error: &sqlx::Error) {
         if let (Held::Own { connection, .. }, sqlx::Error::WorkerCrashed) = (&mut self.0, error) {
             *connection = None;

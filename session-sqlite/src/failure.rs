@@ -27,7 +27,8 @@ pub(crate) fn is_busy(error: &Sqlx) -> bool {
     code(error).is_some_and(|code| code & 0xff == 5)
 }
 
-/// Whether the operating system does not let this process read and write the file, or the files beside it.
+/// Whether the operating system does not let this process read and write the file, or the files
+/// beside it.
 pub(crate) fn is_no_access(error: &Sqlx) -> bool {
     code(error).is_some_and(|code| matches!(code & 0xff, 3 | 8 | 14 | 23))
 }
@@ -68,23 +69,28 @@ fn meaning(effect: Effect, error: &Sqlx) -> (ErrorKind, String) {
     match code & 0xff {
         1 | 19 | 20 => schema(),
         5 | 6 => unavailable(
-            "another connection has kept the database locked for longer than `busy_timeout`; nothing was changed",
+            "another connection has kept the database locked for longer than `busy_timeout`; nothing was \
+             changed",
         ),
-        // A full disk is code 13: this is a disk that fails, or a limit of the process on the size of its files.
+        // A full disk is code 13: this is a disk that fails, or a limit of the process on the size
+        // of its files.
         10 => unclear("the operating system cannot read or write the database file"),
         11 => unavailable(
-            "the database file is damaged: stop the service, and restore it or rescue it with `sqlite3 … .recover`",
+            "the database file is damaged: stop the service, and restore it or rescue it with \
+             `sqlite3 … .recover`",
         ),
         26 => (ErrorKind::Config, "the file is no SQLite database, or an encrypted one".to_owned()),
         8 | 3 | 23 => unavailable(
-            "the database may only be read: this process needs to write the file, and to create files beside it",
+            "the database may only be read: this process needs to write the file, and to create files \
+             beside it",
         ),
         13 => (
             ErrorKind::Full,
             "the disk, the quota or `max_page_count` is full; nothing was changed".to_owned(),
         ),
         14 => unavailable(
-            "the database file cannot be opened: it is away, its directory may not be used, or too many files are open",
+            "the database file cannot be opened: it is away, its directory may not be used, or too many \
+             files are open",
         ),
         18 => (ErrorKind::TooLarge, "SQLite holds at most 1,000,000,000 bytes in a row".to_owned()),
         _ => unavailable("SQLite refused the statement; nothing was changed"),

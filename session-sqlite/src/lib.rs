@@ -1,4 +1,4 @@
-//! Sessions in SQLite: one file that outlives the process, and that several processes of one machine may share.
+//! Sessions in SQLite: one file that outlives the process and that several processes may share.
 //!
 //! ```no_run
 //! use session_sqlite::{SqliteConfig, SqliteProvider, Synchronous};
@@ -30,20 +30,22 @@
 //!
 //! # What it guarantees
 //!
-//! - The file is in WAL mode: readers never wait for the writer, nor the writer for readers. It is created with mode 0600,
-//!   and so are the files `-wal` and `-shm` that SQLite keeps beside it.
-//! - Every change is one statement: a future that is dropped, or a process that is killed, leaves all of it or nothing.
-//! - Sessions survive a crash of the process. After a loss of power the last writes and logouts may be undone, unless
-//!   [`Synchronous::Full`] is set. Neither damages the file.
+//! - The file is in WAL mode: readers never wait for the writer, nor the writer for readers. It is
+//!   created with mode 0600, and so are the files `-wal` and `-shm` that SQLite keeps beside it.
+//! - Every change is one statement: a future that is dropped, or a process that is killed, leaves
+//!   all of it or nothing.
+//! - Sessions survive a crash of the process. After a loss of power the last writes and logouts may
+//!   be undone, unless [`Synchronous::Full`] is set. Neither damages the file.
 //! - **Local file systems only**: SQLite's locks and shared memory do not work over a network.
 //!
 //! # Performance
 //!
-//! SQLite's calls block, so that the driver makes them on threads of its own: one for the connection that writes, one for
-//! each that reads. An operation is one way there and one way back; statements are prepared once per connection, and nothing
-//! is sent between uses. A write that is refused needs a second trip, which reads what is stored instead. `count` reads an
-//! index; `gc` removes 50 rows per statement, with a pause of 5 ms in between, and gives room back to the file system when
-//! more than a quarter of the file is empty.
+//! SQLite's calls block, so that the driver makes them on threads of its own: one for the
+//! connection that writes, one for each that reads. An operation is one way there and one way back;
+//! statements are prepared once per connection, and nothing is sent between uses. A write that is
+//! refused needs a second trip, which reads what is stored instead. `count` reads an index; `gc`
+//! removes 50 rows per statement, with a pause of 5 ms in between, and gives room back to the file
+//! system when more than a quarter of the file is empty.
 
 mod collect;
 mod config;

@@ -1,4 +1,4 @@
-//! The first connection to a database: creates the file for its owner only, and makes sure that it can be used.
+//! The first connection: creates the file for its owner only, and makes sure that it can be used.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
                     return failed("connect", Effect::Read, error);
                 }
                 refused(
-                    "cannot be written to: give it, and its directory, in which SQLite keeps two more files, to the \
-                     user that this service runs as",
+                    "cannot be written to: give it, and its directory, in which SQLite keeps two more \
+                     files, to the user that this service runs as",
                 )
                 .with_source(error)
             };
@@ -78,13 +78,24 @@ fn options(config: &SqliteConfig) -> SqliteConnectOptions {
     if config.auto_checkpoint { options } else { options.pragma("wal_autocheckpoint", "0") }
 }
 
-/// Creates the file with mode 0600 when it is missing; SQLite gives the files that it creates beside it the same mode.
+/// Creates the file with mode 0600 when it is missing; SQLite gives the files that it creates
+/// beside it the same mode.
 ///
-/// A file that is there is looked at and never opened here: when any descriptor of a file is closed, the system drops
-/// all locks that this process has on it, also those of other connections.
+/// A file that is there is looked at and never opened here: when any descriptor of a file is
+/// closed, the system drops all locks that this process has on it, also those of other connections.
 fn prepare(path: &Path, create: bool) -> std::result::Result<PathBuf, (&'static str, io::Error)> {
-    // A connection that is opened later must not depend on the directory in which the process is by then.
+    // A connection that is opened later must not depend on the directory in which the process is by
+    // then.
     let absolute = std::path::absolute(path).map_err(|error| ("is no path", error))?;
+    // In such a directory others may create the log that SQLite would read.
+    let directory = absolute.parent().and_then(|directory| directory.metadata().ok());
+    if directory.is_some_and(|directory| is_open_to_all(&directory)) {
+        return Err((
+            "is in a directory in which every user of this machine may create files, and so plant \
+             sessions: choose a directory that only the user of this service may write to",
+            io::Error::from(io::ErrorKind::PermissionDenied),
+        ));
+    }
     match std::fs::metadata(&absolute) {
         Ok(metadata) if !metadata.is_file() => Err((
             "is no file: give the file, and not its directory",
@@ -99,8 +110,8 @@ fn prepare(path: &Path, create: bool) -> std::result::Result<PathBuf, (&'static 
             // Another process was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(absolute),
             Err(error) => Err((
-                "does not exist and cannot be created: create its directory, owned by the user that this service \
-                 runs as",
+                "does not exist and cannot be created: create its directory, owned by the user that \
+                 this service runs as",
                 error,
             )),
             Ok(()) => Ok(absolute),
@@ -131,8 +142,9 @@ fn is_open_to_all(_: &std::fs::Metadata) -> bool {
 
 /// Connects, and sets what belongs to the file.
 async fn first(options: &SqliteConnectOptions, patience: Duration) -> sqlx::Result<SqliteConnection> {
-    // `auto_vacuum` has an effect on a new file only. The change to WAL needs the file for itself for a moment, and SQLite
-    // does not wait for it: another process that starts at the same time may be doing the same.
+    // `auto_vacuum` has an effect on a new file only. The change to WAL needs the file for itself
+    // for a moment, and SQLite does not wait for it: another process that starts at the same time
+    // may be doing the same.
     let options =
         options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).journal_mode(SqliteJournalMode::Wal);
     let begun = Instant::now();
@@ -150,8 +162,8 @@ async fn is_wal(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
     Ok(mode.eq_ignore_ascii_case("wal"))
 }
 
-/// Makes sure that the file can be written to: SQLite opens one that may only be read without an error. When the caller is
-/// gone the connection is closed, so that no transaction stays open.
+/// Makes sure that the file can be written to: SQLite opens one that may only be read without an
+/// error. When the caller is gone the connection is closed, so that no transaction stays open.
 async fn write(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     match sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(connection).await {
         // Another process is writing, so it can be done.

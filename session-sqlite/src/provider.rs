@@ -22,8 +22,8 @@ use crate::{ENGINE, open, schema};
 
 /// Sessions in a table of SQLite.
 ///
-/// The compare token of its records ([`Stamp::cas`]) is the column `collect_after`, as it was read. It only tells which
-/// statement is likely to match; what is compared is the version.
+/// The compare token of its records ([`Stamp::cas`]) is the column `collect_after`, as it was read.
+/// It only tells which statement is likely to match; what is compared is the version.
 #[derive(Debug)]
 pub struct SqliteProvider {
     connections: Connections,
@@ -36,8 +36,8 @@ pub struct SqliteProvider {
 impl SqliteProvider {
     /// Creates the file and the table if they are missing, and makes sure that they can be used.
     ///
-    /// [`Config`](ErrorKind::Config) when the file cannot be created or written to, is no database or can be written to by
-    /// every user of the machine; the message says what to change.
+    /// [`Config`](ErrorKind::Config) when the file cannot be created or written to, is no database
+    /// or can be written to by every user of the machine; the message says what to change.
     pub async fn connect(config: SqliteConfig) -> Result<Self> {
         let durability = match (&config.place, config.synchronous) {
             (Place::Memory, _) => Durability::Process,
@@ -47,12 +47,13 @@ impl SqliteProvider {
         Ok(Self::on(open::open(&config).await?, config.table, durability))
     }
 
-    /// Uses the application's own pool, with the settings that it has; [`migrate`](Self::migrate) makes the table.
+    /// Uses the application's own pool, with the settings that it has; [`migrate`](Self::migrate)
+    /// makes the table.
     ///
     /// The pool should be in WAL mode, wait for locks no longer than half of the manager's deadline
     /// (`SqliteConnectOptions::busy_timeout`), and leave out the ping before every use
-    /// (`SqlitePoolOptions::test_before_acquire(false)`). A pool of databases in memory must have one connection, that
-    /// is never closed. Collecting leaves the size of the file alone.
+    /// (`SqlitePoolOptions::test_before_acquire(false)`). A pool of databases in memory must have
+    /// one connection, that is never closed. Collecting leaves the size of the file alone.
     pub fn with_pool(pool: SqlitePool, table: &str) -> Result<Self> {
         let table = SqliteConfig::memory().table(table).map_err(|error| error.in_engine(ENGINE))?.table;
         Ok(Self::on(Connections::Given(pool), table, Durability::Server))
@@ -63,14 +64,16 @@ impl SqliteProvider {
         Self { connections, statements, table, durability, clock }
     }
 
-    /// Takes the time from another clock than the system's. All processes that share the file must agree about it.
+    /// Takes the time from another clock than the system's. All processes that share the file must
+    /// agree about it.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes the table where it is missing; does nothing when it is there. Safe when many processes do it at once.
+    /// Makes the table where it is missing; does nothing when it is there. Safe when many processes
+    /// do it at once.
     pub async fn migrate(&self) -> Result<()> {
         let mut taken = self.connections.take("migrate", Effect::Write).await?;
         let connection = taken.connection().map_err(|error| failed("migrate", Effect::Read, error))?;
@@ -235,8 +238,8 @@ impl Provider for SqliteProvider {
         ENGINE
     }
 
-    /// The clock is the provider's: all who share the file are on one machine and have its clock anyway, and tests can
-    /// turn this one.
+    /// The clock is the provider's: all who share the file are on one machine and have its clock
+    /// anyway, and tests can turn this one.
     fn capabilities(&self) -> Capabilities {
         Capabilities::new().time_source(TimeSource::Core).durability(self.durability)
     }
@@ -284,7 +287,8 @@ impl Provider for SqliteProvider {
         match self.current("rename", new).await? {
             // An earlier call with these arguments did it, and only its answer was lost.
             Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw another id.
+            // Somebody else's record under an id of 256 random bits: leave it alone, and draw
+            // another id.
             Some(_) => Ok(WriteOutcome::refused(None)),
             None => self.refused("rename", old).await,
         }
@@ -362,8 +366,8 @@ fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(LATEST).min(LATEST)
 }
 
-/// How much earlier than its end the row of a session may be marked for collection that lives for `ttl` without being
-/// used: the mark is moved once in that time.
+/// How much earlier than its end the row of a session may be marked for collection that lives for
+/// `ttl` without being used: the mark is moved once in that time.
 fn earlier(ttl: Duration) -> i64 {
     i64::try_from(step(ttl).as_millis()).unwrap_or(0)
 }

@@ -8,9 +8,10 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::ENGINE;
 use crate::failure::{Effect, failed};
 
-/// Every statement does nothing where its work is done, so all of it is run each time, and needs no transaction that a
-/// dropped future could leave open. A later version is told from an earlier one by its columns: `user_version` belongs
-/// to the application, which may have tables of its own in the file.
+/// Every statement does nothing where its work is done, so all of it is run each time, and needs no
+/// transaction that a dropped future could leave open. A later version is told from an earlier one
+/// by its columns: `user_version` belongs to the application, which may have tables of its own in
+/// the file.
 pub(crate) const MIGRATION: &str = include_str!("../../migrations/sqlite/0001_session.sql");
 
 /// What is said when a statement finds the table missing or different.

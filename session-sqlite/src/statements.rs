@@ -18,11 +18,12 @@ impl Statement {
     }
 }
 
-/// `?1` is always the key. What stores a record continues with data, idle deadline, absolute deadline, version, owner and
-/// whether it is a tombstone (`?2` to `?7`). All times are Unix milliseconds by the clock of the provider.
+/// `?1` is always the key. What stores a record continues with data, idle deadline, absolute
+/// deadline, version, owner and whether it is a tombstone (`?2` to `?7`). All times are Unix
+/// milliseconds by the clock of the provider.
 ///
-/// Expired rows are found by `collect_after`, which has an index and is `session_expiry` or a little earlier: a row between
-/// the two is looked at and left alone.
+/// Expired rows are found by `collect_after`, which has an index and is `session_expiry` or a
+/// little earlier: a row between the two is looked at and left alone.
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) read: Statement,
@@ -49,7 +50,8 @@ impl Statements {
             // An expired row is replaced.
             create: fill(
                 "INSERT INTO {table} AS stored \
-                 (session_key, session_data, session_expiry, collect_after, session_absolute, version, owner, moved) \
+                 (session_key, session_data, session_expiry, collect_after, session_absolute, \
+                 version, owner, moved) \
                  VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7) \
                  ON CONFLICT (session_key) DO UPDATE SET \
                  session_data = excluded.session_data, session_expiry = excluded.session_expiry, \
@@ -57,11 +59,12 @@ impl Statements {
                  version = excluded.version, owner = excluded.owner, moved = excluded.moved \
                  WHERE stored.session_expiry <= ?8",
             ),
-            // SQLite rewrites the entry of every index whose columns are named after SET, also when their values stay:
-            // half of the price of a write. This one leaves the indexes alone, and matches while what they hold may
-            // stay as it is.
+            // SQLite rewrites the entry of every index whose columns are named after SET, also when
+            // their values stay: half of the price of a write. This one leaves the indexes alone,
+            // and matches while what they hold may stay as it is.
             replace_data: fill(
-                "UPDATE {table} SET session_data = ?2, session_expiry = ?3, session_absolute = ?4, version = ?5 \
+                "UPDATE {table} SET session_data = ?2, session_expiry = ?3, session_absolute = ?4, \
+                 version = ?5 \
                  WHERE session_key = ?1 AND version = ?8 AND session_expiry > ?9 \
                  AND collect_after BETWEEN ?10 AND ?3 AND owner IS ?6 AND moved = ?7",
             ),
@@ -75,13 +78,16 @@ impl Statements {
                  collect_after = min(?2, session_absolute) \
                  WHERE session_key = ?1 AND session_expiry > ?3 AND moved = 0",
             ),
-            // One statement that stores two rows if the old one is as it was: the tombstone (?1 to ?7), whose key is
-            // there, so that its row is updated, and the new row (?8 to ?14). When the new key is there too, its
-            // version becomes NULL, which the table refuses, and the whole statement is undone.
+            // One statement that stores two rows if the old one is as it was: the tombstone (?1 to
+            // ?7), whose key is there, so that its row is updated, and the new row (?8 to ?14).
+            // When the new key is there too, its version becomes NULL, which the table refuses, and
+            // the whole statement is undone.
             rename: fill(
                 "INSERT INTO {table} \
-                 (session_key, session_data, session_expiry, collect_after, session_absolute, version, owner, moved) \
-                 SELECT * FROM (VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7), (?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14)) \
+                 (session_key, session_data, session_expiry, collect_after, session_absolute, \
+                 version, owner, moved) \
+                 SELECT * FROM (VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7), \
+                 (?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14)) \
                  WHERE EXISTS (SELECT 1 FROM {table} \
                  WHERE session_key = ?1 AND version = ?15 AND session_expiry > ?16) \
                  ON CONFLICT (session_key) DO UPDATE SET \
@@ -100,7 +106,8 @@ impl Statements {
             ),
             count: fill(
                 "SELECT (SELECT count(*) FROM {table} WHERE collect_after > ?1 AND moved = 0) + \
-                 (SELECT count(*) FROM {table} WHERE collect_after <= ?1 AND session_expiry > ?1 AND moved = 0)",
+                 (SELECT count(*) FROM {table} \
+                 WHERE collect_after <= ?1 AND session_expiry > ?1 AND moved = 0)",
             ),
             collect: fill(
                 "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \

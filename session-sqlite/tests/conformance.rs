@@ -1,4 +1,5 @@
-//! What every engine must show, shown by this one: in a file, in memory, and in an application's own pool.
+//! What every engine must show, shown by this one: in a file, in memory, and in an application's
+//! own pool.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -25,7 +26,8 @@ impl InFile {
 
     async fn connect(&self) -> Arc<dyn Provider> {
         let config = SqliteConfig::file(self.directory.path().join("sessions.db"));
-        // So long that a machine with other work to do does not look like one that is locked for ever.
+        // So long that a machine with other work to do does not look like one that is locked for
+        // ever.
         let config = config.busy_timeout(Duration::from_secs(20));
         let provider = SqliteProvider::connect(config).await.unwrap();
         Arc::new(provider.clock(Arc::new(self.clock.clone())))

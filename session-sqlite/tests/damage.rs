@@ -53,8 +53,8 @@ async fn a_value_of_another_type_is_refused_by_the_table() {
     assert!(error.to_string().contains("cannot store TEXT value in INTEGER column"), "{error}");
 }
 
-/// What else happens to a damaged file depends on which page it is; none of it may be a panic, or look like a session
-/// that has ended.
+/// What else happens to a damaged file depends on which page it is; none of it may be a panic, or
+/// look like a session that has ended.
 #[tokio::test]
 async fn a_damaged_file_is_unavailable_and_never_looks_like_a_logout() {
     let (provider, _, directory) = store().await;

@@ -1,4 +1,5 @@
-//! The file: who may read it, and files that cannot be used, each an error that says what to change.
+//! The file: who may read it, and files that cannot be used, each an error that says what to
+//! change.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -52,9 +53,18 @@ async fn a_file_that_everybody_can_write_to_is_refused() {
 }
 
 #[tokio::test]
+async fn a_directory_in_which_everybody_can_create_files_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).unwrap();
+    assert!(refused(file(&directory).display()).await.message().contains("choose a directory"));
+    assert!(!file(&directory).exists());
+}
+
+#[tokio::test]
 async fn a_place_where_no_file_can_be_is_refused_under_the_name_that_was_given() {
     let directory = tempfile::tempdir().unwrap();
-    let error = refused(directory.path().display()).await;
+    fs::create_dir(file(&directory)).unwrap();
+    let error = refused(file(&directory).display()).await;
     assert!(error.message().contains("is no file"), "{error}");
     let error = refused("./no-such-directory/sessions.db").await;
     assert!(error.message().contains("`./no-such-directory/sessions.db` does not exist"), "{error}");

@@ -1,6 +1,7 @@
-//! Several processes on one file: none loses anything, and one that is killed takes nothing with it.
+//! Several processes on one file: none loses anything, and one that is killed takes nothing with
+//! it.
 //!
-//! A test starts this binary again, as the same test with the file in the environment: that is the other process.
+//! A test starts this binary again, as the same test with the file in the environment.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -91,7 +92,8 @@ async fn all_that_start_at_once_on_a_new_file_are_connected() {
 }
 
 #[allow(clippy::print_stdout, reason = "the other process is told what is done")]
-/// Number after number: writes the session whose turn it is, or ends it, and says so when that is done.
+/// Number after number: writes the session whose turn it is, or ends it, and says so when that is
+/// done.
 async fn work_until_killed(file: PathBuf) {
     let provider = patient(file).await;
     for number in 0_u64.. {

@@ -1,5 +1,5 @@
-//! What is in the file: the columns, what a write leaves alone, what a collection gives back, and what others may do with
-//! the file meanwhile.
+//! What is in the file: columns, what a write leaves alone, what a collection gives back, and what
+//! others may do with it meanwhile.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -113,7 +113,8 @@ async fn a_collection_gives_room_back_and_keeps_some_for_the_sessions_to_come() 
     assert!((250..350).contains(&pages), "{pages} of {full}");
 }
 
-/// Litestream and its like need to read the log, to have it left alone, and no lock that keeps them out.
+/// Litestream and its like need to read the log, to have it left alone, and no lock that keeps them
+/// out.
 #[tokio::test]
 async fn with_checkpoints_left_to_another_program_the_log_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -145,7 +146,8 @@ async fn by_itself_the_log_stays_small() {
     assert!(log < 6 << 20, "{log} bytes");
 }
 
-/// A future that is dropped, at whatever await, leaves no transaction open and no answer for somebody else.
+/// A future that is dropped, at whatever await, leaves no transaction open and no answer for
+/// somebody else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_call_leaves_no_lock_and_no_answer_behind() {
     for config in [None, Some(SqliteConfig::memory())] {

@@ -1,4 +1,5 @@
-//! What the tests of this engine share: a file of their own, and short ways to ids, records and rows.
+//! What the tests of this engine share: a file of their own, and short ways to ids, records and
+//! rows.
 #![allow(
     dead_code,
     clippy::unwrap_used,
