@@ -24,11 +24,12 @@ use rows::{collect, contention, crowd, local, others, scale, servers};
 type Measuring = fn(Effort) -> io::Result<Vec<Section>>;
 
 /// The groups, by the name that `--only` takes.
-const GROUPS: [(&str, Measuring); 16] = [
+const GROUPS: [(&str, Measuring); 17] = [
     ("untouched", local::untouched),
     ("memory", local::memory),
     ("cookie", local::cookie),
     ("file", local::file),
+    ("sqlite", local::sqlite),
     ("redis", servers::redis),
     ("postgres", servers::postgres),
     ("mysql", servers::mysql),

@@ -116,7 +116,7 @@ fn linked(name: &str) -> Option<&'static Engine> {
 }
 
 /// Which crate brings an engine of this project. The crates are siblings, so this is knowledge of the workspace.
-const KNOWN: [(&str, &str); 11] = [
+const KNOWN: [(&str, &str); 12] = [
     ("memory", "memory"),
     ("file", "file"),
     ("cookie", "cookie"),
@@ -126,6 +126,7 @@ const KNOWN: [(&str, &str); 11] = [
     ("redis", "redis"),
     ("redis_cluster", "redis"),
     ("redis_sentinel", "redis"),
+    ("sqlite", "sqlite"),
     ("memcache", "memcache"),
     ("couchbase", "couchbase"),
 ];

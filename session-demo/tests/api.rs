@@ -17,7 +17,8 @@ const KEY: &str =
 fn engines(test: impl Fn(&str, &Demo)) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
-    for (engine, config) in [("memory", ""), ("file", path), ("cookie", KEY)] {
+    let sqlite = cfg!(feature = "sqlite").then_some(("sqlite", "sqlite::memory:"));
+    for (engine, config) in [("memory", ""), ("file", path), ("cookie", KEY)].into_iter().chain(sqlite) {
         let demo = Demo::start(&["--engine", engine, "--engine-config", config]);
         test(engine, &demo);
     }

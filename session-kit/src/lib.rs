@@ -31,6 +31,7 @@
 //!
 //! | feature | module | choose it when |
 //! |---|---|---|
+//! | `sqlite` | `sqlite` | one machine, and sessions outlive the process: one file, with nothing to set up |
 //! | `memory` | `memory` | one process; sessions may end with it |
 //! | `file` | `file` | one machine; sessions outlive the process, several processes share them |
 //! | `cookie` | `cookie` | no store at all, and a logout need not be final on the server |
@@ -83,6 +84,8 @@ pub use session_mysql as mysql;
 pub use session_postgres as postgres;
 #[cfg(feature = "redis")]
 pub use session_redis as redis;
+#[cfg(feature = "sqlite")]
+pub use session_sqlite as sqlite;
 #[cfg(feature = "tower")]
 pub use session_tower as tower;
 

@@ -6,6 +6,7 @@
     feature = "mysql",
     feature = "postgres",
     feature = "redis",
+    feature = "sqlite",
     feature = "memcache",
     feature = "couchbase"
 ))]
@@ -63,7 +64,13 @@ async fn assert_row(engine: &str, config: &str) {
 async fn each_row_of_the_readme_is_what_the_engine_declares() {
     let directory = tempfile::tempdir().unwrap();
     let key = r#"{"securityKey":"dGhpcyBpcyBvbmx5IGZvciB0aGlzIHRlc3Qgb2Yga2V5"}"#;
-    for (engine, config) in [("memory", ""), ("file", directory.path().to_str().unwrap()), ("cookie", key)] {
+    let database = directory.path().join("sessions.db");
+    for (engine, config) in [
+        ("memory", ""),
+        ("sqlite", database.to_str().unwrap()),
+        ("file", directory.path().to_str().unwrap()),
+        ("cookie", key),
+    ] {
         assert_row(engine, config).await;
     }
 }

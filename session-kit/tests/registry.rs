@@ -15,6 +15,7 @@ fn enabled() -> Vec<&'static str> {
         ("redis", cfg!(feature = "redis")),
         ("redis_cluster", cfg!(feature = "redis")),
         ("redis_sentinel", cfg!(feature = "redis")),
+        ("sqlite", cfg!(feature = "sqlite")),
     ] {
         names.extend(on.then_some(name));
     }
@@ -28,7 +29,7 @@ fn every_enabled_engine_registers_itself_and_no_other() {
 
 #[tokio::test]
 async fn an_engine_that_is_not_enabled_is_an_error_that_names_the_feature() {
-    let all = ["memory", "file", "cookie", "redis", "mysql"];
+    let all = ["memory", "file", "cookie", "redis", "mysql", "sqlite"];
     for name in all.into_iter().filter(|name| !enabled().contains(name)) {
         let error = session_kit::connect(name, session_kit::ConnectOptions::new("")).await.unwrap_err();
         assert!(error.message().contains(&format!("feature `{name}`")), "{error}");

@@ -7,8 +7,16 @@ use session_core::{Record, State, Timestamp};
 
 /// How many bits of a session's hash are kept: enough for the table of one shard.
 pub(crate) const HASH_BITS: u32 = 22;
-/// The other 42 bits are milliseconds, until the year 2109. What ends later is looked at then.
+/// The other 42 bits are milliseconds, until the year 2109. What ends later is filed there, and never comes due.
 const LATEST: u64 = (1 << (64 - HASH_BITS)) - 1;
+/// Sessions that end at one time are filed a little before it; so many milliseconds before the last one are reserved.
+const RESERVED: u64 = 60_000;
+
+/// Up to which filed time sessions are due: where times are not told apart any more, none is, or those that live
+/// would be looked at again and again.
+pub(crate) fn due_at(now: Timestamp) -> Timestamp {
+    now.min(Timestamp::from_millis(LATEST - RESERVED))
+}
 
 /// A time, and the hash of the session that comes due at it, in 8 bytes: every session has one of these twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use std::mem;
 use hashbrown::HashTable;
 use session_core::{Record, StorageId, Timestamp};
 
-use crate::queue::{Due, Kind, Queues};
+use crate::queue::{Due, Kind, Queues, due_at};
 
 /// What is stored under one id.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Shard {
         let mut swept = Swept::default();
         let mut left = steps;
         for kind in Kind::ALL {
-            while self.earliest(kind).is_some_and(|time| time <= now) {
+            while self.earliest(kind).is_some_and(|time| time <= due_at(now)) {
                 if left == 0 {
                     swept.more = true;
                     return swept;

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use session_core::{Record, StorageId, Timestamp};
 
 use crate::Eviction;
-use crate::queue::{HASH_BITS, Kind};
+use crate::queue::{HASH_BITS, Kind, due_at};
 use crate::shard::Shard;
 
 /// Enough that 10 million sessions are 2,500 in a shard, whose table doubles well within a millisecond.
@@ -171,7 +171,7 @@ impl Store {
     pub(crate) fn make_room(&self, now: Timestamp) -> Room {
         for chance in (0..=SECOND_CHANCES).rev() {
             let [anonymous, owned] = [Kind::Anonymous, Kind::Owned].map(|kind| self.earliest(kind));
-            let due = anonymous.into_iter().chain(owned).find(|(time, _)| *time <= now.as_millis());
+            let due = anonymous.into_iter().chain(owned).find(|(time, _)| *time <= due_at(now).as_millis());
             if let Some((_, shard)) = due {
                 let removed = self.sweep(shard, now, BATCH).0;
                 return if removed > 0 && self.sessions() < self.max { Room::Made } else { Room::Searching };

@@ -1,4 +1,4 @@
-//! What `session-mysql` and `session-postgres` share. Applications use those crates, not this one.
+//! What `session-mysql`, `session-postgres` and `session-sqlite` share. Applications use those crates, not this one.
 //!
 //! - [`Pool`]: connections kept ready without the ping that `sqlx::Pool` sends after every use, which doubles
 //!   the round trips of a session store. An application's own `sqlx::Pool` works as well, with its pings.
@@ -7,22 +7,30 @@
 //! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes seldom move it.
 //! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a password.
 //!
-//! What is SQL stays in the engines: the two dialects have hardly a statement in common.
+//! What belongs to connections to a server comes with the feature `server`.
+//!
+//! What is SQL stays in the engines: the dialects have hardly a statement in common.
 
+#[cfg(feature = "server")]
 mod client;
 mod collect;
+#[cfg(feature = "server")]
 mod failure;
 mod key;
+#[cfg(feature = "server")]
 mod pool;
 mod settings;
 mod step;
 mod table;
 mod target;
 
+#[cfg(feature = "server")]
 pub use client::{Client, Driver, Effect, Executed};
 pub use collect::collect;
+#[cfg(feature = "server")]
 pub use failure::{Failure, cause};
 pub use key::key;
+#[cfg(feature = "server")]
 pub use pool::{Lease, Pool};
 pub use settings::{Settings, duration, file, number};
 pub use step::{LONGEST_STEP, step};

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 const DRIVERS: &[(&str, &[&str])] = &[
     ("mysql", &["sqlx-mysql"]),
     ("postgres", &["sqlx-postgres"]),
+    ("sqlite", &["sqlx-sqlite"]),
     ("redis", &["redis"]),
     ("memcache", &["memcache"]),
     ("couchbase", &["couchbase"]),

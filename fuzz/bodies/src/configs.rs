@@ -7,6 +7,7 @@ use session_memcache::MemcacheConfig;
 use session_mysql::MySqlConfig;
 use session_postgres::PostgresConfig;
 use session_redis::RedisConfig;
+use session_sqlite::SqliteConfig;
 
 /// A text is an error, or something to connect with.
 pub fn configs(bytes: &[u8]) {
@@ -14,6 +15,7 @@ pub fn configs(bytes: &[u8]) {
     let _ = text.parse::<MySqlConfig>();
     let _ = text.parse::<PostgresConfig>();
     let _ = text.parse::<RedisConfig>();
+    let _ = text.parse::<SqliteConfig>();
     let _ = text.parse::<MemcacheConfig>();
     let _ = text.parse::<CouchbaseConfig>();
     let _ = session_memory::Builder::parse(text);

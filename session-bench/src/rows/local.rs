@@ -2,11 +2,17 @@
 
 #![allow(clippy::unnecessary_wraps, reason = "groups that start servers may fail, and all have one type")]
 
+use std::path::Path;
+
 use ::tower_sessions::MemoryStore;
+use axum_session_sqlx::SessionSqlitePool;
 use session_cookie::CookieProvider;
 use session_core::Secret;
 use session_file::FileProvider;
 use session_memory::MemoryProvider;
+use session_sqlite::{SqliteConfig, SqliteProvider};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tower_sessions_sqlx_store::{SqliteStore, sqlx as older_sqlx};
 
 use crate::measure::{Effort, Subject};
 use crate::peers::{self, actix, axum_session, raw};
@@ -81,4 +87,57 @@ pub fn file(effort: Effort) -> std::io::Result<Vec<Section>> {
         rows.push(Row::measured(&job.title("file"), subjects, effort));
     }
     Ok(vec![Section::of_rows("file", "File", rows)])
+}
+
+/// Sessions in SQLite, everybody in a file of their own, in WAL mode and with `synchronous = NORMAL`.
+pub fn sqlite(effort: Effort) -> std::io::Result<Vec<Section>> {
+    let directory = tempfile::tempdir()?;
+    let rows = Work::USUAL.map(|work| {
+        let (thread, job) = (Thread::new(), Job::of(work));
+        let place = directory.path().join(work.name());
+        std::fs::create_dir(&place).expect("a directory");
+        Row::measured(&job.title("sqlite"), on_sqlite(&thread, &place, job), effort)
+    });
+    let version = Thread::new().block_on(async {
+        let pool = SqlitePoolOptions::new().connect("sqlite::memory:").await?;
+        sqlx::query_scalar::<_, String>("SELECT sqlite_version()").fetch_one(&pool).await
+    });
+    let version = version.map_err(std::io::Error::other)?;
+    let note = format!(
+        "SQLite {version} in WAL mode with `synchronous = NORMAL`, so that nobody waits for the disk."
+    );
+    Ok(vec![Section::of_rows("sqlite", "SQLite", rows.into()).note(note)])
+}
+
+/// Everybody who keeps sessions in SQLite.
+fn on_sqlite(thread: &Thread, place: &Path, job: Job) -> Vec<Subject> {
+    let (ours, tower_sessions, axum_session) = thread.block_on(async {
+        let ours = SqliteProvider::connect(SqliteConfig::file(place.join("ours.db"))).await;
+        let options = older_sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(place.join("tower-sessions.db"))
+            .create_if_missing(true)
+            .journal_mode(older_sqlx::sqlite::SqliteJournalMode::Wal)
+            .synchronous(older_sqlx::sqlite::SqliteSynchronous::Normal);
+        let pool = older_sqlx::sqlite::SqlitePoolOptions::new().test_before_acquire(false);
+        let store = SqliteStore::new(pool.connect_with(options).await.expect("connected"));
+        store.migrate().await.expect("a table");
+        let options = SqliteConnectOptions::new()
+            .filename(place.join("axum-session.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal);
+        let pool = SqlitePoolOptions::new().test_before_acquire(false);
+        let pool = SessionSqlitePool::from(pool.connect_with(options).await.expect("connected"));
+        (ours.expect("a provider"), store, axum_session::on(pool, job.shape).await)
+    });
+    let mut subjects = vec![
+        peers::floor(thread, job),
+        peers::ours(thread, ours, job),
+        peers::with_tower_sessions(thread, tower_sessions, job),
+        peers::with_axum_session(thread, axum_session, job),
+    ];
+    let url = format!("sqlite://{}?mode=rwc", place.join("raw.db").display());
+    let clients = || raw::sql::clients::<sqlx::Sqlite>(&url, raw::sql::SQLITE, job);
+    subjects.extend(raw::subjects(thread, job, clients));
+    subjects
 }

@@ -31,6 +31,15 @@ pub const MYSQL: Dialect = Dialect {
     write: "UPDATE raw SET data = ? WHERE id = ?",
 };
 
+/// SQLite, with the settings of everybody else here: the first statement belongs to the file, the second to the connection.
+pub const SQLITE: Dialect = Dialect {
+    table: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+            CREATE TABLE IF NOT EXISTS raw (id TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT",
+    create: "INSERT INTO raw (id, data) VALUES (?1, ?2)",
+    read: "SELECT data FROM raw WHERE id = ?1",
+    write: "UPDATE raw SET data = ?1 WHERE id = ?2",
+};
+
 /// Reads and writes by the clients, each on a row of its own.
 pub async fn clients<DB>(url: &str, dialect: Dialect, job: Job) -> Vec<impl Client + use<DB>>
 where

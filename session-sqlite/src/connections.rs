@@ -1,0 +1,154 @@
+//! Connections: one that writes and a few that read, each with a thread of its own in the driver.
+//!
+//! A future may be dropped at any await. The driver then finishes the statement that it has begun,
+//! and drops its answer: every command has a channel of its own, so that no answer is read by
+//! another caller. Every operation is made of single statements, so that no transaction is ever
+//! left open, and the connection can be used again.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use session_core::{Error, ErrorKind, Result};
+use session_sql::TableName;
+use sqlx::ConnectOptions as _;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection, SqlitePool};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::failure::{Effect, failed};
+use crate::{ENGINE, schema};
+
+/// Where statements are run.
+pub(crate) enum Connections {
+    Own(Box<Own>),
+    /// The application's own pool.
+    Given(SqlitePool),
+}
+
+/// Connections that this engine has opened.
+pub(crate) struct Own {
+    options: SqliteConnectOptions,
+    writer: Lane,
+    /// `None` for a database in memory, which has one connection only: it ends with it.
+    readers: Option<Lane>,
+    table: TableName,
+}
+
+/// So many connections, opened when they are needed first.
+struct Lane {
+    permits: Semaphore,
+    idle: Mutex<Vec<SqliteConnection>>,
+}
+
+impl Connections {
+    /// A database in a file, whose first connection is for writing.
+    pub(crate) fn file(
+        options: SqliteConnectOptions,
+        first: SqliteConnection,
+        readers: u32,
+        table: TableName,
+    ) -> Self {
+        let readers = Lane::new(readers as usize, Vec::new());
+        Self::Own(Box::new(Own { options, writer: Lane::new(1, vec![first]), readers: Some(readers), table }))
+    }
+
+    /// A database in memory, which is its only connection.
+    pub(crate) fn memory(options: SqliteConnectOptions, only: SqliteConnection, table: TableName) -> Self {
+        Self::Own(Box::new(Own { options, writer: Lane::new(1, vec![only]), readers: None, table }))
+    }
+
+    /// A connection for a statement of this kind, when it is its turn.
+    pub(crate) async fn take(&self, operation: &'static str, effect: Effect) -> Result<Taken<'_>> {
+        match self {
+            Self::Own(own) => own.take(operation, effect).await,
+            Self::Given(pool) => match pool.acquire().await {
+                Ok(connection) => Ok(Taken(Held::Given(connection))),
+                // Nothing was sent, so that nothing is unclear.
+                Err(error) => Err(failed(operation, Effect::Read, error)),
+            },
+        }
+    }
+}
+
+impl Own {
+    async fn take(&self, operation: &'static str, effect: Effect) -> Result<Taken<'_>> {
+        let lane = match &self.readers {
+            Some(readers) if effect == Effect::Read => readers,
+            _ => &self.writer,
+        };
+        let permit = lane.permits.acquire().await.map_err(|_| {
+            Error::new(ErrorKind::Unavailable, "the connections are closed").in_engine(ENGINE)
+        })?;
+        let idle = lane.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.open().await.map_err(|error| error.during(operation))?,
+        };
+        Ok(Taken(Held::Own { connection: Some(connection), lane, _permit: permit }))
+    }
+
+    async fn open(&self) -> Result<SqliteConnection> {
+        let opened = self.options.connect().await;
+        let mut connection = opened.map_err(|error| failed("connect", Effect::Read, error))?;
+        if self.readers.is_none() {
+            // The sessions ended with the connection before.
+            schema::migrate(&mut connection, &self.table).await?;
+        }
+        Ok(connection)
+    }
+}
+
+impl Lane {
+    fn new(most: usize, idle: Vec<SqliteConnection>) -> Self {
+        Self { permits: Semaphore::new(most), idle: Mutex::new(idle) }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection in use, which is given back when this is dropped, also by a future that was
+/// dropped.
+pub(crate) struct Taken<'a>(Held<'a>);
+
+enum Held<'a> {
+    Own { connection: Option<SqliteConnection>, lane: &'a Lane, _permit: SemaphorePermit<'a> },
+    Given(PoolConnection<Sqlite>),
+}
+
+impl Taken<'_> {
+    pub(crate) fn connection(&mut self) -> sqlx::Result<&mut SqliteConnection> {
+        match &mut self.0 {
+            Held::Own { connection, .. } => connection.as_mut().ok_or(sqlx::Error::WorkerCrashed),
+            Held::Given(connection) => Ok(connection),
+        }
+    }
+
+    /// What an error says of the connection: one whose thread has ended is replaced by the next
+    /// caller.
+    pub(crate) fn failed(&mut self, error: &sqlx::Error) {
+        if let (Held::Own { connection, .. }, sqlx::Error::WorkerCrashed) = (&mut self.0, error) {
+            *connection = None;
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Held::Own { connection, lane, .. } = &mut self.0 {
+            // Before the permit, which is dropped after this.
+            lane.idle().extend(connection.take());
+        }
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own(own) if own.readers.is_none() => "Memory",
+            Self::Own(_) => "File",
+            Self::Given(_) => "Pool",
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! The first connection: creates the file for its owner only, and makes sure that it can be used.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use session_core::{Error, Result};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
+};
+
+use crate::config::{Place, SqliteConfig, Synchronous};
+use crate::connections::Connections;
+use crate::failure::{Effect, failed, is_busy, is_no_access};
+use crate::{ENGINE, schema};
+
+/// How soon to try again what SQLite itself does not wait for.
+const RETRY: Duration = Duration::from_millis(10);
+
+pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
+    let options = options(config);
+    match &config.place {
+        Place::Memory => {
+            let options = options.filename(":memory:");
+            let connected = options.connect().await;
+            let mut only = connected.map_err(|error| failed("connect", Effect::Read, error))?;
+            schema::migrate(&mut only, &config.table).await?;
+            Ok(Connections::memory(options, only, config.table.clone()))
+        }
+        Place::File { path, create } => {
+            let refused = |why: &str| Error::config(format!("`{}` {why}", path.display())).in_engine(ENGINE);
+            let (given, create) = (path.clone(), *create);
+            let prepared = tokio::task::spawn_blocking(move || prepare(&given, create)).await;
+            let absolute = match prepared {
+                Ok(Ok(absolute)) => absolute,
+                Ok(Err((why, error))) => return Err(refused(why).with_source(error)),
+                Err(_) => return Err(refused("cannot be opened: the runtime is shutting down")),
+            };
+            let options = options.filename(absolute);
+            let unusable = |error| {
+                if !is_no_access(&error) {
+                    return failed("connect", Effect::Read, error);
+                }
+                refused(
+                    "cannot be written to: give it, and its directory, in which SQLite keeps two more \
+                     files, to the user that this service runs as",
+                )
+                .with_source(error)
+            };
+            let mut first = first(&options, config.busy_timeout).await.map_err(unusable)?;
+            if !is_wal(&mut first).await.map_err(unusable)? {
+                return Err(refused(
+                    "is on a file system that cannot share memory between processes: choose a local one",
+                ));
+            }
+            write(&mut first).await.map_err(unusable)?;
+            if config.migrate {
+                schema::migrate(&mut first, &config.table).await?;
+            }
+            schema::check(&mut first, &config.table).await?;
+            Ok(Connections::file(options, first, config.readers, config.table.clone()))
+        }
+    }
+}
+
+/// What holds for every connection.
+fn options(config: &SqliteConfig) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .busy_timeout(config.busy_timeout)
+        .thread_name(|number| format!("session-sqlite-{number}"))
+        .disable_statement_logging();
+    let options = match config.synchronous {
+        Synchronous::Normal => options.synchronous(SqliteSynchronous::Normal),
+        // `fullfsync` is for macOS, whose `fsync` does not wait for the disk.
+        Synchronous::Full => options.synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON"),
+    };
+    if config.auto_checkpoint { options } else { options.pragma("wal_autocheckpoint", "0") }
+}
+
+/// Creates the file with mode 0600 when it is missing; SQLite gives the files that it creates
+/// beside it the same mode.
+///
+/// A file that is there is looked at and never opened here: when any descriptor of a file is
+/// closed, the system drops all locks that this process has on it, also those of other connections.
+fn prepare(path: &Path, create: bool) -> std::result::Result<PathBuf, (&'static str, io::Error)> {
+    // A connection that is opened later must not depend on the directory in which the process is by
+    // then.
+    let absolute = std::path::absolute(path).map_err(|error| ("is no path", error))?;
+    // In such a directory others may create the log that SQLite would read.
+    let directory = absolute.parent().and_then(|directory| directory.metadata().ok());
+    if directory.is_some_and(|directory| is_open_to_all(&directory)) {
+        return Err((
+            "is in a directory in which every user of this machine may create files, and so plant \
+             sessions: choose a directory that only the user of this service may write to",
+            io::Error::from(io::ErrorKind::PermissionDenied),
+        ));
+    }
+    match std::fs::metadata(&absolute) {
+        Ok(metadata) if !metadata.is_file() => Err((
+            "is no file: give the file, and not its directory",
+            io::Error::from(io::ErrorKind::InvalidInput),
+        )),
+        Ok(metadata) if is_open_to_all(&metadata) => Err((
+            "may be written to by every user of this machine, who could plant sessions in it: `chmod 600` it",
+            io::Error::from(io::ErrorKind::PermissionDenied),
+        )),
+        Ok(_) => Ok(absolute),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && create => match new_file(&absolute) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(absolute),
+            Err(error) => Err((
+                "does not exist and cannot be created: create its directory, owned by the user that \
+                 this service runs as",
+                error,
+            )),
+            Ok(()) => Ok(absolute),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(("does not exist", error)),
+        Err(error) => Err(("cannot be looked at", error)),
+    }
+}
+
+fn new_file(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+#[cfg(unix)]
+fn is_open_to_all(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o002 != 0
+}
+
+#[cfg(not(unix))]
+fn is_open_to_all(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Connects, and sets what belongs to the file.
+async fn first(options: &SqliteConnectOptions, patience: Duration) -> sqlx::Result<SqliteConnection> {
+    // `auto_vacuum` has an effect on a new file only. The change to WAL needs the file for itself
+    // for a moment, and SQLite does not wait for it: another process that starts at the same time
+    // may be doing the same.
+    let options =
+        options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).journal_mode(SqliteJournalMode::Wal);
+    let begun = Instant::now();
+    loop {
+        match options.connect().await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if is_busy(&error) && begun.elapsed() < patience => tokio::time::sleep(RETRY).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn is_wal(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connection).await?;
+    Ok(mode.eq_ignore_ascii_case("wal"))
+}
+
+/// Makes sure that the file can be written to: SQLite opens one that may only be read without an
+/// error. When the caller is gone the connection is closed, so that no transaction stays open.
+async fn write(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    match sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(connection).await {
+        // Another process is writing, so it can be done.
+        Err(error) if is_busy(&error) => Ok(()),
+        done => done.map(drop),
+    }
+}

@@ -1,0 +1,68 @@
+//! The table: made by `migrations/sqlite/*.sql`, and compared with what is expected.
+
+use session_core::{Error, Result};
+use session_sql::TableName;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::ENGINE;
+use crate::failure::{Effect, failed};
+
+/// Every statement does nothing where its work is done, so all of it is run each time, and needs no
+/// transaction that a dropped future could leave open. A later version is told from an earlier one
+/// by its columns: `user_version` belongs to the application, which may have tables of its own in
+/// the file.
+pub(crate) const MIGRATION: &str = include_str!("../../migrations/sqlite/0001_session.sql");
+
+/// What is said when a statement finds the table missing or different.
+pub(crate) const REMEDY: &str =
+    "run migrations/sqlite/*.sql or SqliteProvider::migrate(), or connect with `migrate=true`";
+
+const COLUMNS: [(&str, &str); 8] = [
+    ("session_key", "TEXT"),
+    ("session_data", "BLOB"),
+    ("session_expiry", "INTEGER"),
+    ("collect_after", "INTEGER"),
+    ("session_absolute", "INTEGER"),
+    ("version", "INTEGER"),
+    ("moved", "INTEGER"),
+    ("owner", "BLOB"),
+];
+
+/// Makes the table and its indexes where they are missing.
+pub(crate) async fn migrate(connection: &mut SqliteConnection, table: &TableName) -> Result<()> {
+    // Nothing but the checked name is put into the file.
+    let sql = MIGRATION
+        .replace("\"session\"", &table.quoted('"'))
+        .replace("session_by_", &format!("{}_by_", table.table()));
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
+    done.map(drop).map_err(|error| failed("migrate", Effect::Write, error))
+}
+
+/// Compares the table with what the statements expect.
+pub(crate) async fn check(connection: &mut SqliteConnection, table: &TableName) -> Result<()> {
+    let columns = sqlx::query("SELECT name, type FROM pragma_table_info(?1)").bind(table.table().to_owned());
+    let found = columns.fetch_all(connection).await.and_then(|rows| {
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<sqlx::Result<Vec<_>>>()
+    });
+    let found: Vec<(String, String)> = found.map_err(|error| failed("check", Effect::Read, error))?;
+    let wrong = |what: String| {
+        let error = Error::config(format!("{what}; {REMEDY}"));
+        Err(error.in_engine(ENGINE).during("check"))
+    };
+    if found.is_empty() {
+        return wrong(format!("there is no table {table}"));
+    }
+    for (column, expected) in COLUMNS {
+        match found.iter().find(|(name, _)| name == column) {
+            None => return wrong(format!("the table {table} has no column {column}")),
+            Some((_, kind)) if kind != expected => {
+                return wrong(format!(
+                    "the column {column} of the table {table} is {kind}, it has to be {expected}"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}

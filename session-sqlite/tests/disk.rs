@@ -1,0 +1,101 @@
+//! A disk that is full, and one that may only be read.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a failure fails the test")]
+
+mod support;
+
+use std::ffi::CString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+use session_core::{Condition, ErrorKind, ManualClock, Provider as _};
+use session_sqlite::{SqliteConfig, SqliteConnectOptions, SqlitePool, SqliteProvider};
+use support::*;
+use tempfile::TempDir;
+
+/// A file system of this size for the tests of root, who may write to every file.
+struct Mounted(TempDir);
+
+impl Mounted {
+    fn new(size: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let options = CString::new(format!("size={size},mode=0700")).unwrap();
+        mount("tmpfs", directory.path(), "tmpfs", MountFlags::empty(), &*options).ok()?;
+        Some(Self(directory))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = unmount(self.0.path(), UnmountFlags::DETACH);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_read_is_refused() {
+    let mounted = Mounted::new("4m");
+    let directory = tempfile::tempdir().unwrap();
+    let place = mounted.as_ref().map_or(directory.path(), |mounted| mounted.0.path()).to_owned();
+    let path = place.join("sessions.db");
+    let provider = SqliteProvider::connect(SqliteConfig::file(&path)).await.unwrap();
+    create(&provider, &id("a"), &record(1), MINUTE).await;
+    drop(provider);
+    // The driver's threads close their files by themselves.
+    for _ in 0..500 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let done = if mounted.is_some() {
+            mount_remount(&place, MountFlags::RDONLY, c"").is_ok()
+        } else {
+            fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+            fs::set_permissions(&place, Permissions::from_mode(0o500)).unwrap();
+            true
+        };
+        if done {
+            break;
+        }
+    }
+    let error = connect(&path.to_string_lossy()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.message().contains("cannot be written to"), "{error}");
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
+}
+
+/// On a disk of 1 MB where root runs the tests, else in a database that may have 200 pages.
+#[tokio::test]
+async fn a_full_disk_is_an_error_of_its_own_and_what_was_stored_stays() {
+    let mounted = Mounted::new("1m");
+    let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+    let provider = if let Some(mounted) = &mounted {
+        SqliteProvider::connect(SqliteConfig::file(file(&mounted.0))).await.unwrap()
+    } else {
+        let options = SqliteConnectOptions::new().filename(file(&directory));
+        let options = options.create_if_missing(true).pragma("max_page_count", "200");
+        let pool = SqlitePool::connect_with(options).await.unwrap();
+        let provider = SqliteProvider::with_pool(pool, "session").unwrap();
+        provider.migrate().await.unwrap();
+        provider
+    };
+    let provider = provider.clock(Arc::new(clock.clone()));
+    let mut stored = 0;
+    let error = loop {
+        let large = with_filling(&record(stored), 20_000);
+        match provider.write(&numbered(stored), &large, Condition::Absent, MINUTE).await {
+            Ok(outcome) => assert!(is_stored(&outcome)),
+            Err(error) => break error,
+        }
+        stored += 1;
+        assert!(stored < 1_000, "the disk is never full");
+    };
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert!(error.message().contains("full; nothing was changed"), "{error}");
+    assert!(stored > 5, "{stored}");
+    for number in 0..stored {
+        let found = provider.read(&numbered(number), MINUTE).await.unwrap().unwrap();
+        assert_eq!(value(&found), number);
+    }
+    assert!(provider.read(&numbered(stored), MINUTE).await.unwrap().is_none());
+    assert_eq!(provider.count().await.unwrap(), Some(stored));
+}
