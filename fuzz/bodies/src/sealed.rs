@@ -21,6 +21,6 @@ static PROVIDER: LazyLock<CookieProvider> = LazyLock::new(|| {
 pub fn sealed(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(id) = StorageId::plain(text) else { return };
-    let read = RUNTIME.block_on(PROVIDER.read(&id, Duration::from_secs(60)));
+    let read = RUNTIME.block_on(PROVIDER.read(&id, Duration::from_mins(1)));
     assert_eq!(read.expect("no error, only nothing"), None);
 }
