@@ -35,6 +35,8 @@ mod destroy;
 mod detach;
 mod find;
 mod merge;
+#[cfg(test)]
+mod model;
 mod next;
 mod release;
 mod reload;

@@ -1,0 +1,3 @@
+//! A model of the commit protocol.
+
+mod histories;
