@@ -73,9 +73,7 @@ impl Turn<'_> {
     /// What the one before stored, when it follows from `seen`.
     pub(crate) fn newer_than(&self, seen: &Record) -> Option<Record> {
         let last = self.last.as_ref()?.as_ref()?;
-        let follows =
-            last.header.version() != seen.header.version() && last.header.has_version(seen.header.version());
-        follows.then(|| last.clone())
+        follows(last, seen).then(|| last.clone())
     }
 
     /// Leaves what was stored to the next one.
@@ -85,6 +83,12 @@ impl Turn<'_> {
             **last = Some(record.clone());
         }
     }
+}
+
+/// Whether a record was written after the one that was seen, over it or over one that followed.
+pub(super) fn follows(last: &Record, seen: &Record) -> bool {
+    let version = seen.header.version();
+    last.header.version() != version && last.header.has_version(version)
 }
 
 impl Drop for Turn<'_> {

@@ -19,7 +19,7 @@ pub(super) enum Compare {
 }
 
 /// A record as the states of the search keep it: small, and with a hash.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Rec {
     pub moved: Option<Id>,
     pub versions: [u8; VERSIONS],
@@ -87,7 +87,7 @@ pub(super) fn storage_id(id: Id) -> StorageId {
 }
 
 /// What a conditional write compares, as `Stamp`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Over {
     pub version: u8,
     pub cas: u8,
@@ -115,7 +115,7 @@ pub(super) struct Slot {
     pub replaced: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Op {
     Write { id: Id, record: Rec, over: Option<Over> },
     Destroy { id: Id, stamp: Option<Over> },

@@ -1,9 +1,9 @@
 //! The states of the model and its steps: what is stored, what is on the way, and where every client is.
 
-use super::client::{Client, Phase};
+use super::client::{Client, Phase, UNHEARD};
 use super::rules::Flaw;
 use super::search::Model;
-use super::store::{CHANGES, Compare, Deadline, Id, Op, Rec, Slot};
+use super::store::{Answer, CHANGES, Compare, Deadline, Id, Op, Rec, Slot};
 
 /// What a client does with its session, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub(super) struct Scenario {
     pub faults: u8,
     /// How many deadlines pass.
     pub deadlines: u8,
+    /// The last compare token that the store of a new id has given out: tokens are unique for one id only, because the
+    /// servers of a cluster count for themselves.
+    pub tokens: u8,
 }
 
 /// One call on its way to the store.
@@ -62,9 +65,12 @@ pub(super) struct World {
     pub deadlines: u8,
     /// What a collection has listed and not yet removed.
     pub listed: Option<Id>,
-    /// What was acknowledged: changes, and the end of sessions.
-    pub acked: [bool; CHANGES],
+    /// What was acknowledged: changes, with their session, and the end of sessions.
+    pub acked: [Option<u8>; CHANGES],
     pub ended: Vec<bool>,
+    /// By session: whether anybody was told of it, whether a logout was applied, and whether its time was over.
+    pub known: Vec<bool>,
+    pub destroyed: Vec<bool>,
     pub expired: Vec<bool>,
     pub tombstone_expired: bool,
 }
@@ -101,8 +107,10 @@ impl Model for Scenario {
             faults: self.faults,
             deadlines: self.deadlines,
             listed: None,
-            acked: [false; CHANGES],
+            acked: [None; CHANGES],
             ended: vec![false; self.clients.len() + 1],
+            known: (0..=self.clients.len()).map(|session| session == 0).collect(),
+            destroyed: vec![false; self.clients.len() + 1],
             expired: vec![false; self.clients.len() + 1],
             tombstone_expired: false,
         }
@@ -166,7 +174,10 @@ impl Scenario {
             let request = request.clone();
             next.wire.remove(at);
             let (Op::Write { id, .. } | Op::Destroy { id, .. }) = request.op;
-            let answer = next.slots[usize::from(id)].apply(self.compare, &request.op, request.resent);
+            let slot = &mut next.slots[usize::from(id)];
+            let session = slot.record.as_ref().map_or(0, |record| usize::from(record.session));
+            let answer = slot.apply(self.compare, &request.op, request.resent);
+            next.destroyed[session] |= answer == Answer::Destroyed && request.call.0 != UNHEARD;
             if world.faults > 0 && world.is_awaited(&request, request.client) {
                 let mut lost = next.clone();
                 lost.faults -= 1;
@@ -231,7 +242,7 @@ impl Scenario {
 
 impl World {
     pub fn send(&mut self, request: Request) {
-        let at = self.wire.binary_search_by(|other| other.cmp_key().cmp(&request.cmp_key())).unwrap_or_else(|at| at);
+        let at = self.wire.binary_search(&request).unwrap_or_else(|at| at);
         self.wire.insert(at, request);
     }
 
@@ -252,8 +263,8 @@ impl World {
     }
 
     /// Draws an id that nobody else has.
-    pub fn new_id(&mut self) -> Id {
-        self.slots.push(Slot::new(0, false));
+    pub fn new_id(&mut self, tokens: u8) -> Id {
+        self.slots.push(Slot::new(tokens, false));
         Id::try_from(self.slots.len() - 1).unwrap_or(Id::MAX)
     }
 }

@@ -1,0 +1,399 @@
+//! What a client does between its calls: the steps of `replace`, `relocate`, `create`, `end`, `merge` and
+//! `rename::by_writes`, with the decisions of the code's own `classify`, `classify_move` and `follows`.
+
+use super::super::classify::{Ending, Meaning, classify, classify_move};
+use super::super::queue::follows;
+use super::rules::Flaw;
+use super::store::{Answer, Id, Op, Over, Rec, storage_id};
+use super::world::{Do, Request, Scenario, Turn, World};
+use crate::record::Version;
+
+/// The number of a call whose answer nobody waits for.
+pub(super) const UNHEARD: u8 = 0;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Client {
+    pub phase: Phase,
+    /// How many calls it has made.
+    pub calls: u8,
+    done: usize,
+    handle: Option<(Id, Rec)>,
+    drawn: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) enum Phase {
+    #[default]
+    New,
+    Calling(Calling),
+    /// It waits for its turn, with the newest record that it has seen.
+    Queued(Rec),
+    Done,
+}
+
+/// One call of an operation, with its two attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Calling {
+    what: What,
+    pub tries: u8,
+    /// Which write each attempt waits for; only a rename has more than one.
+    pub stages: [Option<u8>; 2],
+    /// Of a rename: the compare token of the new record, and whether an earlier attempt had stored it.
+    created: [(u8, bool); 2],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum What {
+    Write { id: Id, over: Option<Over>, record: Rec },
+    Create { ids: [Id; 2], record: Rec },
+    Move { old: Id, over: Over, ids: [Id; 2], record: Rec, tombstones: [Rec; 2] },
+    Destroy { id: Id, stamp: Option<Over> },
+}
+
+impl What {
+    fn op(&self, attempt: usize, stage: u8) -> Op {
+        match self {
+            Self::Write { id, over, record } => Op::Write { id: *id, record: record.clone(), over: *over },
+            Self::Create { ids, record } => Op::Write { id: ids[attempt], record: record.clone(), over: None },
+            Self::Move { ids, record, .. } if stage == 0 => {
+                Op::Write { id: ids[attempt], record: record.clone(), over: None }
+            }
+            Self::Move { old, over, tombstones, .. } => {
+                Op::Write { id: *old, record: tombstones[attempt].clone(), over: Some(*over) }
+            }
+            Self::Destroy { id, stamp } => Op::Destroy { id: *id, stamp: *stamp },
+        }
+    }
+}
+
+/// The beginning of work, and what silence leads to.
+impl Scenario {
+    /// Loads the session, where that is needed, and begins the first thing to do.
+    pub fn start_client(&self, world: &mut World, at: usize) {
+        if !matches!(self.clients[at].1[0], Do::Create | Do::Logout) {
+            let Some(record) = world.slots[0].live().cloned() else {
+                world.clients[at].phase = Phase::Done;
+                return;
+            };
+            world.clients[at].handle = Some((0, record));
+        }
+        self.begin(world, at);
+    }
+
+    fn begin(&self, world: &mut World, at: usize) {
+        let client = &world.clients[at];
+        let Some(next) = self.clients[at].1.get(client.done) else {
+            world.clients[at].phase = Phase::Done;
+            return;
+        };
+        match (next, client.handle.clone()) {
+            (Do::Change(_) | Do::Regenerate, Some((_, record))) => self.attempt(world, at, &record),
+            (Do::Destroy, Some((id, record))) => {
+                let stamp = Some(record.stamp());
+                self.call(world, at, What::Destroy { id, stamp });
+            }
+            (Do::Logout, _) => self.call(world, at, What::Destroy { id: 0, stamp: None }),
+            (Do::Create, _) => {
+                let session = u8::try_from(at + 1).unwrap_or(u8::MAX);
+                let record = Rec::first(world.draw(at), session);
+                let first = world.new_id(self.tokens);
+                let same = self.flaw == Some(Flaw::CreatesUnderTheSameId);
+                let second = if same { first } else { world.new_id(self.tokens) };
+                self.call(world, at, What::Create { ids: [first, second], record });
+            }
+            (Do::Change(_) | Do::Regenerate | Do::Destroy, None) => unreachable!("nothing was loaded"),
+        }
+    }
+
+    /// One attempt to commit over a record.
+    fn attempt(&self, world: &mut World, at: usize, base: &Rec) {
+        let client = &world.clients[at];
+        let id = client.handle.as_ref().map_or(0, |(id, _)| *id);
+        let change = self.clients[at].1[client.done];
+        let mut record = base.next(world.draw(at));
+        if let Do::Change(number) = change {
+            record.counts[number] += 1;
+            return self.call(world, at, What::Write { id, over: Some(base.stamp()), record });
+        }
+        let ids = [world.new_id(self.tokens), world.new_id(self.tokens)];
+        let tombstones = ids.map(|new| base.tombstone(new, world.draw(at)));
+        self.call(world, at, What::Move { old: id, over: base.stamp(), ids, record, tombstones });
+    }
+
+    fn call(&self, world: &mut World, at: usize, what: What) {
+        let client = &mut world.clients[at];
+        client.calls += 1;
+        let calling = Calling { what, tries: 0, stages: [None; 2], created: [(0, false); 2] };
+        client.phase = Phase::Calling(calling);
+        self.second_attempt(world, at);
+    }
+
+    /// Sends the next attempt; the one before it may still be under way.
+    pub fn second_attempt(&self, world: &mut World, at: usize) {
+        if let Phase::Calling(calling) = &mut world.clients[at].phase {
+            calling.tries += 1;
+            let attempt = usize::from(calling.tries - 1);
+            world.send_stage(at, attempt, 0);
+        }
+    }
+
+    /// Neither attempt was answered: the request fails.
+    pub fn give_up(&self, world: &mut World, at: usize) {
+        world.clients[at].phase = Phase::Done;
+        self.leave(world, at);
+    }
+}
+
+/// What answers lead to.
+impl Scenario {
+    pub fn hear(&self, world: &mut World, request: &Request, answer: Answer) {
+        let at = request.client;
+        if !world.is_awaited(request, at) {
+            return;
+        }
+        let (_, attempt, stage) = request.call;
+        let Phase::Calling(calling) = &mut world.clients[at].phase else { return };
+        let Calling { what, tries, .. } = calling.clone();
+        let resent = tries > 1;
+        match what {
+            What::Move { ref ids, ref record, .. } if stage == 0 => {
+                calling.created[attempt] = match &answer {
+                    Answer::Stored { cas } => (*cas, false),
+                    Answer::Refused { current: Some(current), .. } if current.has_version(record.version()) => {
+                        (if current.version() == record.version() { current.cas } else { 0 }, true)
+                    }
+                    _ => return self.moved(world, at, attempt, &Answer::Refused { current: None, resent: false }),
+                };
+                if self.flaw == Some(Flaw::TellsTooEarly) {
+                    world.slots[usize::from(ids[attempt])].told = true;
+                }
+                world.send_stage(at, attempt, 1);
+            }
+            What::Move { ids, tombstones, .. } => {
+                let (cas, repeated) = calling.created[attempt];
+                let outcome = match answer {
+                    Answer::Refused { current, resent } => {
+                        let version = tombstones[attempt].version();
+                        let is_ours = current.as_ref().is_some_and(|current| current.has_version(version));
+                        if is_ours && (repeated || resent) {
+                            Answer::Stored { cas }
+                        } else {
+                            world.withdraw(at, ids[attempt]);
+                            let current = current.filter(|_| !is_ours);
+                            Answer::Refused { current, resent: resent && !is_ours }
+                        }
+                    }
+                    _ => Answer::Stored { cas },
+                };
+                self.moved(world, at, attempt, &outcome);
+            }
+            What::Write { over, record, .. } => self.written(world, at, over, record, &answer, resent),
+            What::Create { ids, record } => self.created(world, at, (attempt, ids), record, &answer, resent),
+            What::Destroy { id, .. } => self.destroyed(world, at, id, &answer),
+        }
+    }
+
+    /// As `replace::store` and the loop around it.
+    fn written(
+        &self,
+        world: &mut World,
+        at: usize,
+        over: Option<Over>,
+        mut record: Rec,
+        answer: &Answer,
+        resent: bool,
+    ) {
+        let own = [Version(record.version().into())];
+        let base = over.map(|over| Version(over.version.into()));
+        match self.meaning(answer, classify(answer.real(), &own, base, resent)) {
+            Meaning::Applied { stored, .. } => {
+                record.cas = u8::try_from(stored.cas).unwrap_or(u8::MAX);
+                match current(answer) {
+                    Some(current) if current.moved.is_none() => {
+                        if self.flaw == Some(Flaw::MixesCas) {
+                            record.cas = current.cas;
+                        } else {
+                            record = current.clone();
+                        }
+                    }
+                    _ => {}
+                }
+                let id = world.clients[at].handle.as_ref().map_or(0, |(id, _)| *id);
+                self.stored(world, at, id, record);
+            }
+            Meaning::Ended(Ending::Gone) if self.flaw == Some(Flaw::ContinuesAfterDestroy) && over.is_some() => {
+                let id = world.clients[at].handle.as_ref().map_or(0, |(id, _)| *id);
+                self.call(world, at, What::Write { id, over: None, record });
+            }
+            Meaning::Superseded(_) => self.superseded(world, at, answer),
+            Meaning::Ended(_) | Meaning::Unknown => self.give_up(world, at),
+        }
+    }
+
+    /// As `relocate`.
+    fn moved(&self, world: &mut World, at: usize, attempt: usize, answer: &Answer) {
+        let Phase::Calling(Calling { what: What::Move { over, ids, mut record, .. }, tries, .. }) =
+            world.clients[at].phase.clone()
+        else {
+            return;
+        };
+        let (repeated, base) = (tries > 1, Version(over.version.into()));
+        let drawn = ids.map(storage_id);
+        let (moved_to, meaning) = classify_move(answer.real(), [&drawn[0], &drawn[1]], base, repeated);
+        let meaning = if moved_to.is_some() { meaning } else { self.meaning(answer, meaning) };
+        let index = moved_to.unwrap_or(attempt);
+        if repeated {
+            let keep = matches!(meaning, Meaning::Applied { .. });
+            for (other, id) in ids.into_iter().enumerate() {
+                if !keep || other != index {
+                    world.withdraw(at, id);
+                }
+            }
+        }
+        match meaning {
+            Meaning::Applied { stored, .. } => {
+                record.cas = u8::try_from(stored.cas).unwrap_or(u8::MAX);
+                self.stored(world, at, ids[index], record);
+            }
+            Meaning::Superseded(_) => self.superseded(world, at, answer),
+            Meaning::Ended(_) | Meaning::Unknown => self.give_up(world, at),
+        }
+    }
+
+    /// As `create`.
+    fn created(
+        &self,
+        world: &mut World,
+        at: usize,
+        (attempt, ids): (usize, [Id; 2]),
+        mut record: Rec,
+        answer: &Answer,
+        repeated: bool,
+    ) {
+        if repeated && ids[0] != ids[1] {
+            world.withdraw(at, ids[1 - attempt]);
+        }
+        let own = [Version(record.version().into())];
+        match classify(answer.real(), &own, None, false) {
+            Meaning::Applied { stored, .. } => {
+                record.cas = u8::try_from(stored.cas).unwrap_or(u8::MAX);
+                if let Some(current) = current(answer).filter(|current| current.moved.is_none()) {
+                    record = current.clone();
+                }
+                self.stored(world, at, ids[attempt], record);
+            }
+            _ => self.give_up(world, at),
+        }
+    }
+
+    /// As `end`.
+    fn destroyed(&self, world: &mut World, at: usize, id: Id, answer: &Answer) {
+        match answer {
+            Answer::Moved(to) if self.flaw != Some(Flaw::IgnoresTombstones) => {
+                self.call(world, at, What::Destroy { id: *to, stamp: None });
+            }
+            Answer::Refused { .. } => self.call(world, at, What::Destroy { id, stamp: None }),
+            // Such a destroy says that it is too late to know the session's present id.
+            Answer::Absent if world.tombstone_expired => self.give_up(world, at),
+            _ => {
+                let session = world.clients[at].handle.as_ref().map_or(0, |(_, record)| record.session);
+                world.ended[usize::from(session)] = true;
+                world.clients[at].handle = None;
+                self.go_on(world, at);
+            }
+        }
+    }
+
+    /// The mistake that takes every refusal that shows a session for a conflict.
+    fn meaning(&self, answer: &Answer, meaning: Meaning) -> Meaning {
+        match current(answer) {
+            Some(current) if self.flaw == Some(Flaw::ConflictAfterResend) && current.moved.is_none() => {
+                Meaning::Superseded(Box::new(current.real()))
+            }
+            _ => meaning,
+        }
+    }
+
+    /// A commit is acknowledged.
+    fn stored(&self, world: &mut World, at: usize, id: Id, record: Rec) {
+        let client = &mut world.clients[at];
+        if let Do::Change(number) = self.clients[at].1[client.done] {
+            world.acked[number] = Some(record.session);
+        }
+        client.handle = Some((id, record.clone()));
+        world.slots[usize::from(id)].told = true;
+        world.known[usize::from(record.session)] = true;
+        if let Some(turn) = world.turns.iter_mut().find(|turn| turn.holder == at) {
+            turn.last = Some(record);
+        }
+        self.leave(world, at);
+        self.go_on(world, at);
+    }
+
+    fn go_on(&self, world: &mut World, at: usize) {
+        world.clients[at].done += 1;
+        self.begin(world, at);
+    }
+
+    /// As `Merging::wait`: the first conflict queues, the next ones go on at once.
+    fn superseded(&self, world: &mut World, at: usize, answer: &Answer) {
+        let Some(found) = current(answer).cloned() else { return self.give_up(world, at) };
+        if world.turns.iter().any(|turn| turn.holder == at) {
+            return self.attempt(world, at, &found);
+        }
+        let id = world.clients[at].handle.as_ref().map_or(0, |(id, _)| *id);
+        let place = (self.clients[at].0, id);
+        if let Some(turn) = world.turns.iter_mut().find(|turn| turn.place == place) {
+            turn.waiting.push(at);
+            world.clients[at].phase = Phase::Queued(found);
+        } else {
+            world.turns.push(Turn { place, holder: at, waiting: Vec::new(), last: None });
+            self.attempt(world, at, &found);
+        }
+    }
+
+    /// Ends a turn; the next in the queue begins with what was stored in it.
+    fn leave(&self, world: &mut World, at: usize) {
+        let Some(number) = world.turns.iter().position(|turn| turn.holder == at) else { return };
+        let turn = &mut world.turns[number];
+        if turn.waiting.is_empty() {
+            world.turns.remove(number);
+            return;
+        }
+        let next = turn.waiting.remove(0);
+        turn.holder = next;
+        let last = turn.last.clone();
+        let Phase::Queued(found) = world.clients[next].phase.clone() else { return };
+        let newer = last.filter(|last| follows(&last.real(), &found.real()));
+        self.attempt(world, next, &newer.unwrap_or(found));
+    }
+}
+
+fn current(answer: &Answer) -> Option<&Rec> {
+    if let Answer::Refused { current, .. } = answer { current.as_ref() } else { None }
+}
+
+impl World {
+    /// A version that nobody else draws.
+    fn draw(&mut self, at: usize) -> u8 {
+        let client = &mut self.clients[at];
+        client.drawn += 1;
+        u8::try_from(at + 1).unwrap_or(u8::MAX) * 64 + client.drawn
+    }
+
+    fn send_stage(&mut self, at: usize, attempt: usize, stage: u8) {
+        let client = &mut self.clients[at];
+        if let Phase::Calling(calling) = &mut client.phase {
+            calling.stages[attempt] = Some(stage);
+            let op = calling.what.op(attempt, stage);
+            let call = (client.calls, attempt, stage);
+            self.send(Request { client: at, call, resent: false, op });
+        }
+    }
+
+    /// Removes what may be under an id that nobody was told. It is not waited for, which allows every order of what follows.
+    fn withdraw(&mut self, at: usize, id: Id) {
+        let op = Op::Destroy { id, stamp: None };
+        self.send(Request { client: at, call: (UNHEARD, 0, 0), resent: false, op });
+    }
+}
