@@ -324,7 +324,8 @@ impl Scenario {
         world.slots[usize::from(id)].told = true;
         world.known[usize::from(record.session)] = true;
         if let Some(turn) = world.turns.iter_mut().find(|turn| turn.holder == at) {
-            turn.last = Some(record);
+            let is_of_this_id = turn.place.1 == id || self.flaw == Some(Flaw::QueuesAnotherId);
+            turn.last = is_of_this_id.then_some(record);
         }
         self.leave(world, at);
         self.go_on(world, at);

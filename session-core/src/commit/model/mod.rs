@@ -51,6 +51,18 @@ fn explore() {
 }
 
 #[test]
+fn tokens() {
+    use Do::{Change, Create, Destroy, Logout, Regenerate};
+    for tokens in 0..4 {
+        let clients = vec![(0, vec![Change(0)]), (0, vec![Regenerate]), (1, vec![Change(2)])];
+        let scenario = Scenario { name: "tokens", clients, compare: Compare::Cas, flaw: None, faults: 0, deadlines: 0, tokens };
+        let found = search(&scenario);
+        println!("{tokens}: {} states {:?}", found.states, found.broken.as_ref().map(|b| b.0));
+        if let Some((p, path)) = found.broken { println!("{path}"); }
+    }
+}
+
+#[test]
 fn flaws() {
     use Flaw::*;
     for flaw in [MixesCas, ConflictAfterResend, CreatesUnderTheSameId, TellsTooEarly, IgnoresTombstones, ContinuesAfterDestroy, CollectsLiveSessions, CollectsWithoutCondition] {

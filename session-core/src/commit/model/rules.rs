@@ -4,6 +4,8 @@
 pub(super) enum Flaw {
     /// After a lost answer: the version of our write with the compare token of somebody else's newer record.
     MixesCas,
+    /// A rename leaves its record, with the token of another id, to those that queue for the old one.
+    QueuesAnotherId,
     /// A refusal is a conflict, also when the write may have been sent twice.
     ConflictAfterResend,
     /// The second attempt of a create takes the id of the first.

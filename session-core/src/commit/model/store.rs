@@ -1,5 +1,7 @@
 //! The store of the model: records by id, written under a condition.
 
+use std::hash::{Hash, Hasher};
+
 use crate::provider::WriteOutcome;
 use crate::record::{Body, Header, Record, State, VERSIONS, Version};
 use crate::{StorageId, Timestamp, rename};
@@ -19,7 +21,7 @@ pub(super) enum Compare {
 }
 
 /// A record as the states of the search keep it: small, and with a hash.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rec {
     pub moved: Option<Id>,
     pub versions: [u8; VERSIONS],
@@ -28,6 +30,16 @@ pub(super) struct Rec {
     pub counts: [u8; CHANGES],
     /// Which session it is.
     pub session: u8,
+}
+
+/// In three words instead of fifteen bytes: most of the time of a search is spent here.
+impl Hash for Rec {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self { moved, versions, cas, counts, session } = self;
+        hasher.write_u64(u64::from_ne_bytes(*versions));
+        hasher.write_u32(u32::from_ne_bytes(*counts));
+        hasher.write_u32(u32::from_ne_bytes([*cas, *session, u8::from(moved.is_some()), moved.unwrap_or(0)]));
+    }
 }
 
 impl Rec {
