@@ -3,7 +3,7 @@
 
 use super::super::classify::{Ending, Meaning, classify, classify_move};
 use super::super::queue::follows;
-use super::rules::Flaw;
+use super::flaws::Flaw;
 use super::store::{Answer, Id, Op, Over, Rec, storage_id};
 use super::world::{Do, Request, Scenario, Turn, World};
 use crate::record::Version;
@@ -54,7 +54,9 @@ impl What {
     fn op(&self, attempt: usize, stage: u8) -> Op {
         match self {
             Self::Write { id, over, record } => Op::Write { id: *id, record: record.clone(), over: *over },
-            Self::Create { ids, record } => Op::Write { id: ids[attempt], record: record.clone(), over: None },
+            Self::Create { ids, record } => {
+                Op::Write { id: ids[attempt], record: record.clone(), over: None }
+            }
             Self::Move { ids, record, .. } if stage == 0 => {
                 Op::Write { id: ids[attempt], record: record.clone(), over: None }
             }
@@ -159,10 +161,19 @@ impl Scenario {
             What::Move { ref ids, ref record, .. } if stage == 0 => {
                 calling.created[attempt] = match &answer {
                     Answer::Stored { cas } => (*cas, false),
-                    Answer::Refused { current: Some(current), .. } if current.has_version(record.version()) => {
+                    Answer::Refused { current: Some(current), .. }
+                        if current.has_version(record.version()) =>
+                    {
                         (if current.version() == record.version() { current.cas } else { 0 }, true)
                     }
-                    _ => return self.moved(world, at, attempt, &Answer::Refused { current: None, resent: false }),
+                    _ => {
+                        return self.moved(
+                            world,
+                            at,
+                            attempt,
+                            &Answer::Refused { current: None, resent: false },
+                        );
+                    }
                 };
                 if self.flaw == Some(Flaw::TellsTooEarly) {
                     world.slots[usize::from(ids[attempt])].told = true;
@@ -221,7 +232,9 @@ impl Scenario {
                 let id = world.clients[at].handle.as_ref().map_or(0, |(id, _)| *id);
                 self.stored(world, at, id, record);
             }
-            Meaning::Ended(Ending::Gone) if self.flaw == Some(Flaw::ContinuesAfterDestroy) && over.is_some() => {
+            Meaning::Ended(Ending::Gone)
+                if self.flaw == Some(Flaw::ContinuesAfterDestroy) && over.is_some() =>
+            {
                 let id = world.clients[at].handle.as_ref().map_or(0, |(id, _)| *id);
                 self.call(world, at, What::Write { id, over: None, record });
             }

@@ -241,7 +241,8 @@ impl Search {
         let was_sent_once = history.sent == 1;
         let applied = history.applied.map(|copy| self.to(copy));
         for flags in FLAGS.into_iter().filter(|flags| (*flags == (false, false)) == was_sent_once) {
-            let case = self.cases.entry(Observation { kind: self.kind, flags, heard: heard(outcome) }).or_default();
+            let case =
+                self.cases.entry(Observation { kind: self.kind, flags, heard: heard(outcome) }).or_default();
             match applied {
                 Some(to) => case.applied[to] = true,
                 None => case.not_applied = true,

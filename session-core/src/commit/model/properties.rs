@@ -16,7 +16,10 @@ pub(super) fn broken(world: &World) -> Option<&'static str> {
     }
     let reachable = reachable(world);
     let live = |session: u8| {
-        reachable.iter().filter_map(|id| world.slots[usize::from(*id)].live()).filter(move |it| it.session == session)
+        reachable
+            .iter()
+            .filter_map(|id| world.slots[usize::from(*id)].live())
+            .filter(move |it| it.session == session)
     };
     for (number, ended) in world.ended.iter().enumerate() {
         let session = u8::try_from(number).unwrap_or(u8::MAX);
@@ -34,7 +37,8 @@ pub(super) fn broken(world: &World) -> Option<&'static str> {
             return Some(NOTHING_IS_LOST);
         }
         let acked = |record: &Rec| {
-            let applied = |(change, of): (usize, &Option<u8>)| *of != Some(session) || record.counts[change] == 1;
+            let applied =
+                |(change, of): (usize, &Option<u8>)| *of != Some(session) || record.counts[change] == 1;
             world.acked.iter().enumerate().all(applied)
         };
         if !*ended && !live(session).all(acked) {

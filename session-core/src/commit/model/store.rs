@@ -149,7 +149,11 @@ impl Answer {
             Self::Stored { cas } => WriteOutcome::stored_with_cas((*cas).into()),
             Self::Refused { current, resent } => {
                 let current = current.as_ref().map(Rec::real);
-                if *resent { WriteOutcome::refused_after_resend(current) } else { WriteOutcome::refused(current) }
+                if *resent {
+                    WriteOutcome::refused_after_resend(current)
+                } else {
+                    WriteOutcome::refused(current)
+                }
             }
             other => unreachable!("{other:?} is no answer to a write"),
         }

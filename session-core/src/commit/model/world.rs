@@ -1,7 +1,7 @@
 //! The states of the model and its steps: what is stored, what is on the way, and where every client is.
 
 use super::client::{Client, Phase, UNHEARD};
-use super::rules::Flaw;
+use super::flaws::Flaw;
 use super::search::Model;
 use super::store::{Answer, CHANGES, Compare, Deadline, Id, Op, Rec, Slot};
 
@@ -22,7 +22,6 @@ pub(super) enum Do {
 /// The three clients of a model, each with its process and what it does, and how much may go wrong.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
-    pub name: &'static str,
     pub clients: Vec<(u8, Vec<Do>)>,
     pub compare: Compare,
     pub flaw: Option<Flaw>,
@@ -76,6 +75,7 @@ pub(super) struct World {
 }
 
 #[derive(Debug, Clone)]
+#[expect(dead_code, reason = "what a step carries is read by those who read a counterexample")]
 pub(super) enum Step {
     /// The client loads its session, and sends the first call.
     Start(usize),
@@ -159,7 +159,8 @@ impl Scenario {
                                 self.give_up(next, at);
                             }
                         };
-                        let name = if calling.tries == 1 { Step::SecondAttempt(at) } else { Step::GivesUp(at) };
+                        let name =
+                            if calling.tries == 1 { Step::SecondAttempt(at) } else { Step::GivesUp(at) };
                         step(name, act);
                     }
                 }
@@ -226,7 +227,8 @@ impl Scenario {
                 next.listed = None;
                 let slot = &mut next.slots[usize::from(id)];
                 let is_due = slot.deadline != Deadline::Far;
-                let looks = !matches!(self.flaw, Some(Flaw::CollectsLiveSessions | Flaw::CollectsWithoutCondition));
+                let looks =
+                    !matches!(self.flaw, Some(Flaw::CollectsLiveSessions | Flaw::CollectsWithoutCondition));
                 if (is_due || !looks)
                     && let Some(record) = slot.record.take()
                 {
