@@ -92,16 +92,16 @@ impl Scenario {
             (Do::Change(_) | Do::Regenerate, Some((_, record))) => self.attempt(world, at, &record),
             (Do::Destroy, Some((id, record))) => {
                 let stamp = Some(record.stamp());
-                self.call(world, at, What::Destroy { id, stamp });
+                world.call(at, What::Destroy { id, stamp });
             }
-            (Do::Logout, _) => self.call(world, at, What::Destroy { id: 0, stamp: None }),
+            (Do::Logout, _) => world.call(at, What::Destroy { id: 0, stamp: None }),
             (Do::Create, _) => {
                 let session = u8::try_from(at + 1).unwrap_or(u8::MAX);
                 let record = Rec::first(world.draw(at), session);
                 let first = world.new_id(self.tokens);
                 let same = self.flaw == Some(Flaw::CreatesUnderTheSameId);
                 let second = if same { first } else { world.new_id(self.tokens) };
-                self.call(world, at, What::Create { ids: [first, second], record });
+                world.call(at, What::Create { ids: [first, second], record });
             }
             (Do::Change(_) | Do::Regenerate | Do::Destroy, None) => unreachable!("nothing was loaded"),
         }
@@ -115,28 +115,11 @@ impl Scenario {
         let mut record = base.next(world.draw(at));
         if let Do::Change(number) = change {
             record.counts[number] += 1;
-            return self.call(world, at, What::Write { id, over: Some(base.stamp()), record });
+            return world.call(at, What::Write { id, over: Some(base.stamp()), record });
         }
         let ids = [world.new_id(self.tokens), world.new_id(self.tokens)];
         let tombstones = ids.map(|new| base.tombstone(new, world.draw(at)));
-        self.call(world, at, What::Move { old: id, over: base.stamp(), ids, record, tombstones });
-    }
-
-    fn call(&self, world: &mut World, at: usize, what: What) {
-        let client = &mut world.clients[at];
-        client.calls += 1;
-        let calling = Calling { what, tries: 0, stages: [None; 2], created: [(0, false); 2] };
-        client.phase = Phase::Calling(calling);
-        self.second_attempt(world, at);
-    }
-
-    /// Sends the next attempt; the one before it may still be under way.
-    pub fn second_attempt(&self, world: &mut World, at: usize) {
-        if let Phase::Calling(calling) = &mut world.clients[at].phase {
-            calling.tries += 1;
-            let attempt = usize::from(calling.tries - 1);
-            world.send_stage(at, attempt, 0);
-        }
+        world.call(at, What::Move { old: id, over: base.stamp(), ids, record, tombstones });
     }
 
     /// Neither attempt was answered: the request fails.
@@ -236,7 +219,7 @@ impl Scenario {
                 if self.flaw == Some(Flaw::ContinuesAfterDestroy) && over.is_some() =>
             {
                 let id = world.clients[at].handle.as_ref().map_or(0, |(id, _)| *id);
-                self.call(world, at, What::Write { id, over: None, record });
+                world.call(at, What::Write { id, over: None, record });
             }
             Meaning::Superseded(_) => self.superseded(world, at, answer),
             Meaning::Ended(_) | Meaning::Unknown => self.give_up(world, at),
@@ -303,9 +286,9 @@ impl Scenario {
     fn destroyed(&self, world: &mut World, at: usize, id: Id, answer: &Answer) {
         match answer {
             Answer::Moved(to) if self.flaw != Some(Flaw::IgnoresTombstones) => {
-                self.call(world, at, What::Destroy { id: *to, stamp: None });
+                world.call(at, What::Destroy { id: *to, stamp: None });
             }
-            Answer::Refused { .. } => self.call(world, at, What::Destroy { id, stamp: None }),
+            Answer::Refused { .. } => world.call(at, What::Destroy { id, stamp: None }),
             // Such a destroy says that it is too late to know the session's present id.
             Answer::Absent if world.tombstone_expired => self.give_up(world, at),
             _ => {
@@ -393,6 +376,23 @@ impl World {
         let client = &mut self.clients[at];
         client.drawn += 1;
         u8::try_from(at + 1).unwrap_or(u8::MAX) * 64 + client.drawn
+    }
+
+    fn call(&mut self, at: usize, what: What) {
+        let client = &mut self.clients[at];
+        client.calls += 1;
+        let calling = Calling { what, tries: 0, stages: [None; 2], created: [(0, false); 2] };
+        client.phase = Phase::Calling(calling);
+        self.next_attempt(at);
+    }
+
+    /// Sends the next attempt; the one before it may still be under way.
+    pub fn next_attempt(&mut self, at: usize) {
+        if let Phase::Calling(calling) = &mut self.clients[at].phase {
+            calling.tries += 1;
+            let attempt = usize::from(calling.tries - 1);
+            self.send_stage(at, attempt, 0);
+        }
     }
 
     fn send_stage(&mut self, at: usize, attempt: usize, stage: u8) {

@@ -80,7 +80,9 @@ type Hashing = BuildHasherDefault<Words>;
 
 impl Hasher for Words {
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+        for byte in bytes {
+            self.write_u8(*byte);
+        }
     }
 
     fn write_u8(&mut self, number: u8) {

@@ -151,7 +151,7 @@ impl Scenario {
                         let act: &dyn Fn(&mut World) = if calling.tries == 1 {
                             &|next| {
                                 next.faults = faults;
-                                self.second_attempt(next, at);
+                                next.next_attempt(at);
                             }
                         } else {
                             &|next| {
