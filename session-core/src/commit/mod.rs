@@ -40,7 +40,7 @@
 //!   `commit::model::expiry_and_collection_end_nothing_that_is_live`.
 //! - **Every request ends.** All of `commit::model`: no search meets a dead end or a cycle.
 //! - **A request that only read is never failed by its end.** `outage::a_failed_touch_fails_no_request`,
-//!   `lifetimes::*`.
+//!   `classes::a_request_that_only_reads_is_not_failed_by_a_new_class`.
 //! - **Work that has begun is finished when its caller goes away.** `hanging_up::*`.
 
 mod classify;

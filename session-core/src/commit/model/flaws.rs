@@ -1,4 +1,5 @@
-//! The model's own strength: each flaw turns one rule of the protocol into a mistake, which the search must find.
+//! The model's own strength: each flaw turns one rule of the protocol into a mistake, which the
+//! search must find.
 
 use super::properties::{
     AT_MOST_ONCE, LOGOUT_IS_FINAL, NO_LOST_UPDATE, NOTHING_IS_LOST, ONE_ID, REPLACED_IDS_STAY_DEAD,
@@ -12,9 +13,11 @@ use super::{
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// After a lost answer: the version of our write with the compare token of somebody else's newer record.
+    /// After a lost answer: the version of our write with the compare token of somebody else's
+    /// newer record.
     MixesCas,
-    /// A rename leaves its record, with the token of another id, to those that queue for the old one.
+    /// A rename leaves its record, with the token of another id, to those that queue for the old
+    /// one.
     QueuesAnotherId,
     /// A refusal is a conflict, also when the write may have been sent twice.
     ConflictAfterResend,

@@ -1,9 +1,9 @@
 //! What `classify` says, compared with what is true, in every small history of one write.
 //!
-//! A history is a sequence of steps on the record under one id: the copies of our write arrive there, others write,
-//! rename, end or create. The writer hears the answer to one copy. Histories with the same observation are collected,
-//! so the truth that the observation leaves open is known: a verdict must hold in all of them, and `Unknown` is
-//! allowed only where they differ.
+//! A history is a sequence of steps on the record under one id: the copies of our write arrive
+//! there, others write, rename, end or create. The writer hears the answer to one copy. Histories
+//! with the same observation are collected, so the truth that the observation leaves open is known:
+//! a verdict must hold in all of them, and `Unknown` is allowed only where they differ.
 
 use std::collections::HashMap;
 
@@ -12,8 +12,8 @@ use crate::provider::WriteOutcome;
 use crate::record::{Body, Header, Record, State, VERSIONS, Version};
 use crate::{StorageId, Timestamp, rename};
 
-/// One copy that is applied, an end, a create and seven writes of others that leave none of the versions of before
-/// in the memory, the copy that is answered, and one step more.
+/// One copy that is applied, an end, a create and seven writes of others that leave none of the
+/// versions of before in the memory, the copy that is answered, and one step more.
 const STEPS: usize = 12;
 
 const BASE: Version = Version(1);
@@ -209,8 +209,9 @@ impl Search {
 
     /// Every step of others: a write, a rename, an end (a logout or an expiry), a create.
     ///
-    /// The id of a create is known to nobody before it is acknowledged. That another session has it takes a collision
-    /// of 256 random bits; that this session also ends while the create is under way is left out.
+    /// The id of a create is known to nobody before it is acknowledged. That another session has it
+    /// takes a collision of 256 random bits; that this session also ends while the create is under
+    /// way is left out.
     fn others(&mut self, history: &History, left: usize) {
         let may_end = self.kind != Kind::Create;
         let version = Version(history.drawn);

@@ -1,21 +1,27 @@
-//! A model of the commit protocol, searched completely within bounds, and the truth that `classify` is compared with.
+//! A model of the commit protocol, searched completely within bounds, and the truth that `classify`
+//! is compared with.
 //!
-//! Up to three clients in two processes work on one session, and one may create another. Every call is on its way for as long
-//! as the search likes: it is applied late, its answer is lost, the driver sends it once more, or the client takes it for
-//! lost, makes its second attempt and gives up. Deadlines pass, and a collection removes what it has listed. The store
-//! compares versions, or its own tokens.
+//! Up to three clients in two processes work on one session, and one may create another. Every call
+//! is on its way for as long as the search likes: it is applied late, its answer is lost, the
+//! driver sends it once more, or the client takes it for lost, makes its second attempt and gives
+//! up. Deadlines pass, and a collection removes what it has listed. The store compares versions, or
+//! its own tokens.
 //!
-//! The decisions are those of the code: `classify`, `classify_move`, `queue::follows`, `Header::next` and
-//! `rename::tombstone`. The order of the calls around them is written again in `client`, so a change of `replace`,
-//! `relocate`, `create`, `end`, `merge` or `rename::by_writes` has to be made there too.
+//! The decisions are those of the code: `classify`, `classify_move`, `queue::follows`,
+//! `Header::next` and `rename::tombstone`. The order of the calls around them is written again in
+//! `client`, so a change of `replace`, `relocate`, `create`, `end`, `merge` or `rename::by_writes`
+//! has to be made there too.
 //!
 //! What is assumed, and not searched:
 //!
 //! - An id that was drawn is drawn by nobody else.
-//! - A call that a driver sends again is not applied late: its connection was closed before. A create that is applied
-//!   once more after it was acknowledged could bring back a session that ended in between.
-//! - Ids are replaced because a request asks for it. The grace of a renewal is not part of the model.
+//! - A call that a driver sends again is not applied late: its connection was closed before. A
+//!   create that is applied once more after it was acknowledged could bring back a session that
+//!   ended in between.
+//! - Ids are replaced because a request asks for it. The grace of a renewal is not part of the
+//!   model.
 
+mod calling;
 mod client;
 mod flaws;
 mod histories;
@@ -30,9 +36,9 @@ use search::{Found, search};
 use store::Compare;
 use world::{Do, Scenario};
 
-/// How many faults a history has: the least for each scenario is what its test says.
-///
-/// A nightly job searches further: `SESSION_MODEL_DEPTH=2 cargo test --release -p session-core --lib commit::model`.
+/// How many faults a history may have, where that is more than its scenario says. Each one more makes the states
+/// of the larger scenarios about twenty times as many; a nightly job can afford that:
+/// `SESSION_MODEL_DEPTH=2 cargo test --release -p session-core --lib commit::model`.
 const DEPTH: &str = "SESSION_MODEL_DEPTH";
 
 const BOTH: [Compare; 2] = [Compare::Versions, Compare::Cas];
@@ -104,8 +110,8 @@ fn deadlines() -> Scenario {
     Scenario::of(&[(0, &[Change(0)]), (1, &[Regenerate]), (1, &[Logout])], 1, 1)
 }
 
-/// A commit queues behind a new id. The tokens of the new id are one behind those of the old one, so that by
-/// chance they will be equal.
+/// A commit queues behind a new id. The tokens of the new id are one behind those of the old one,
+/// so that by chance they will be equal.
 fn tokens_that_are_equal_by_chance() -> Scenario {
     let clients: [(u8, &[Do]); 3] = [(0, &[Change(0)]), (0, &[Regenerate]), (1, &[Change(2)])];
     Scenario { tokens: 2, ..Scenario::of(&clients, 1, 0) }

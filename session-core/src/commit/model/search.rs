@@ -1,10 +1,12 @@
-//! A breadth-first search through every state of a model, with the shortest way to one that is wrong.
+//! A breadth-first search through every state of a model, with the shortest way to one that is
+//! wrong.
 //!
-//! Written here instead of taken from `stateright` 0.31: that is the best-known checker for Rust, but its last release and
-//! last commit are of July 2025, it has no features to turn off, so that a web server, actors and a hash map of
-//! its own become part of every build of the tests, it identifies states by 64 bits of hash, and its `eventually`
-//! is known to miss counterexamples in states that are reached twice. What is needed of it is this file; here states
-//! are compared as a whole, and that every request ends is shown by the absence of dead ends and of cycles.
+//! Written here instead of taken from `stateright` 0.31: that is the best-known checker for Rust,
+//! but its last release and last commit are of July 2025, it has no features to turn off, so that a
+//! web server, actors and a hash map of its own become part of every build of the tests, it
+//! identifies states by 64 bits of hash, and its `eventually` is known to miss counterexamples in
+//! states that are reached twice. What is needed of it is this file; here states are compared as a
+//! whole, and that every request ends is shown by the absence of dead ends and of cycles.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -72,7 +74,8 @@ pub(super) fn search<M: Model>(model: &M) -> Found {
     found(states.len(), broken)
 }
 
-/// A hash of a multiplication for each word, which costs less than the standard one in a build without optimization.
+/// A hash of a multiplication for each word, which costs less than the standard one in a build
+/// without optimization.
 #[derive(Default)]
 struct Words(u64);
 
@@ -106,7 +109,8 @@ impl Hasher for Words {
     }
 }
 
-/// A state that is part of a cycle, or follows one: those that are left when all without a way to them are removed.
+/// A state that is part of a cycle, or follows one: those that are left when all without a way to
+/// them are removed.
 fn in_a_cycle(edges: &[Vec<usize>]) -> Option<usize> {
     let mut ways = vec![0_usize; edges.len()];
     edges.iter().flatten().for_each(|to| ways[*to] += 1);

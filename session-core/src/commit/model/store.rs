@@ -16,7 +16,8 @@ pub(super) type Id = u8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compare {
     Versions,
-    /// Its own token, which every write changes; the version only where the caller has no token, or an old one.
+    /// Its own token, which every write changes; the version only where the caller has no token, or
+    /// an old one.
     Cas,
 }
 
@@ -161,7 +162,8 @@ impl Answer {
 }
 
 impl Slot {
-    /// An empty one. Tokens are unique for one id only: the stores of a cluster count for themselves.
+    /// An empty one. Tokens are unique for one id only: the stores of a cluster count for
+    /// themselves.
     pub fn new(cas: u8, told: bool) -> Self {
         Self { record: None, deadline: Deadline::Far, cas, told, replaced: false }
     }

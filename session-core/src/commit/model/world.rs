@@ -1,6 +1,7 @@
-//! The states of the model and its steps: what is stored, what is on the way, and where every client is.
+//! The states of the model and its steps: what is stored, what is on the way, and where every
+//! client is.
 
-use super::client::{Client, Phase, UNHEARD};
+use super::calling::{Client, Phase, UNHEARD};
 use super::flaws::Flaw;
 use super::search::Model;
 use super::store::{Answer, CHANGES, Compare, Deadline, Id, Op, Rec, Slot};
@@ -29,8 +30,8 @@ pub(super) struct Scenario {
     pub faults: u8,
     /// How many deadlines pass.
     pub deadlines: u8,
-    /// The last compare token that the store of a new id has given out: tokens are unique for one id only, because the
-    /// servers of a cluster count for themselves.
+    /// The last compare token that the store of a new id has given out: tokens are unique for one
+    /// id only, because the servers of a cluster count for themselves.
     pub tokens: u8,
 }
 
@@ -38,7 +39,8 @@ pub(super) struct Scenario {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Request {
     pub client: usize,
-    /// The client's call that it belongs to, which of its two attempts, and which write of a rename.
+    /// The client's call that it belongs to, which of its two attempts, and which write of a
+    /// rename.
     pub call: (u8, usize, u8),
     /// The driver has sent it before.
     pub resent: bool,
@@ -67,7 +69,8 @@ pub(super) struct World {
     /// What was acknowledged: changes, with their session, and the end of sessions.
     pub acked: [Option<u8>; CHANGES],
     pub ended: Vec<bool>,
-    /// By session: whether anybody was told of it, whether a logout was applied, and whether its time was over.
+    /// By session: whether anybody was told of it, whether a logout was applied, and whether its
+    /// time was over.
     pub known: Vec<bool>,
     pub destroyed: Vec<bool>,
     pub expired: Vec<bool>,
