@@ -87,7 +87,7 @@ impl Turn<'_> {
 }
 
 /// Whether a record was written after the one that was seen, over it or over one that followed.
-pub(super) fn follows(last: &Record, seen: &Record) -> bool {
+pub(crate) fn follows(last: &Record, seen: &Record) -> bool {
     let version = seen.header.version();
     last.header.version() != version && last.header.has_version(version)
 }

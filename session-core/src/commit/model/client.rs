@@ -3,12 +3,12 @@
 //! `classify_move` and `follows`.
 
 use super::super::classify::{Ending, Meaning, classify, classify_move};
-use super::super::queue::follows;
 use super::calling::{Calling, Phase, What};
 use super::flaws::Flaw;
 use super::store::{Answer, Id, Over, Rec, storage_id};
 use super::world::{Do, Request, Scenario, Turn, World};
 use crate::record::Version;
+use crate::shared::follows;
 
 /// The beginning of work, and what silence leads to.
 impl Scenario {
