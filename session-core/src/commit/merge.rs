@@ -44,9 +44,9 @@ impl<'a> Merging<'a> {
     }
 
     /// Leaves what was stored to the next in the queue.
-    pub(super) fn stored(&mut self, record: &Record) {
+    pub(super) fn stored(&mut self, id: &StorageId, record: &Record) {
         if let Some(turn) = &mut self.turn {
-            turn.stored(record);
+            turn.stored(id, record);
         }
     }
 }

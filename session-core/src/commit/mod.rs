@@ -16,17 +16,32 @@
 //! ```
 //!
 //! Every write is conditional on the record that was read. [`classify`] decides what an outcome means, and nothing
-//! else does. The invariants, and what shows each (behaviours are those of the crate `session-conformance`):
+//! else does. The invariants, and what shows each (behaviours are those of the crate `session-conformance`;
+//! `commit::model` searches a model of this module completely within bounds):
 //!
-//! | invariant | behaviour |
-//! |---|---|
-//! | A write counts exactly once when it is acknowledged, at most once when it is not. | `lost_answers::checklist_32_*`, `commit::model` |
-//! | A compare token and a version always come from one record. | `commit::classify`, `commit::model` (`mixes_cas`) |
-//! | What was destroyed or moved is not written to under its old id. | `logout::*`, `regeneration::*`, `commit::model` |
-//! | A new id is told to nobody before the old one is dead. | `outage::a_regeneration_cut_between_its_writes_loses_nothing` |
-//! | A create is never sent twice under one id by the core. | `lost_answers::a_create_is_tried_again_under_another_id` |
-//! | A request that only read is never failed by its end. | `outage::a_failed_touch_fails_no_request`, `lifetimes::*` |
-//! | Work that has begun is finished when its caller goes away. | `hanging_up::*` |
+//! - **A write counts exactly once when it is acknowledged, at most once when it is not.**
+//!   `lost_answers::checklist_32_*`, `commit::model::histories::*`,
+//!   `commit::model::commits_that_queue_lose_and_repeat_nothing`,
+//!   `commit::model::saves_of_one_handle_lose_and_repeat_nothing`.
+//! - **A compare token and a version always come from one record, and are used for its id only.**
+//!   `commit::model::a_compare_token_is_good_for_its_own_id_only`, `commit::model::flaws::mixes_cas`,
+//!   `commit::model::flaws::queues_another_id`.
+//! - **What was destroyed or moved is not written to under its old id.** `logout::*`, `regeneration::*`,
+//!   `commit::model::a_logout_is_final`,
+//!   `commit::model::a_replaced_id_stays_dead_and_its_session_keeps_every_commit`,
+//!   `commit::model::of_regenerations_and_a_logout_one_wins_and_nothing_is_left`.
+//! - **A new id is told to nobody before the old one is dead.**
+//!   `outage::a_regeneration_cut_between_its_writes_loses_nothing`,
+//!   `commit::model::flaws::tells_the_new_id_before_the_old_one_is_dead`.
+//! - **A create is never sent twice under one id by the core.**
+//!   `lost_answers::a_create_is_tried_again_under_another_id`,
+//!   `commit::model::a_create_is_there_once_and_ends_once`.
+//! - **A collection removes nothing that is live.**
+//!   `commit::model::expiry_and_collection_end_nothing_that_is_live`.
+//! - **Every request ends.** All of `commit::model`: no search meets a dead end or a cycle.
+//! - **A request that only read is never failed by its end.** `outage::a_failed_touch_fails_no_request`,
+//!   `classes::a_request_that_only_reads_is_not_failed_by_a_new_class`.
+//! - **Work that has begun is finished when its caller goes away.** `hanging_up::*`.
 
 mod classify;
 mod collect;
@@ -35,6 +50,8 @@ mod destroy;
 mod detach;
 mod find;
 mod merge;
+#[cfg(test)]
+mod model;
 mod next;
 mod release;
 mod reload;

@@ -74,7 +74,7 @@ pub(super) async fn replace(
         };
         match attempt {
             Attempt::Stored { token, id } => {
-                merging.stored(&next.record);
+                merging.stored(&id, &next.record);
                 return Ok(Arc::new(Stored { token, id, class: next.class, record: next.record, seen: now }));
             }
             Attempt::Superseded(found) => {

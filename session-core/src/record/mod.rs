@@ -10,6 +10,8 @@ mod value;
 pub use body::Body;
 pub use codec::{HEADER_BYTES, NEWEST_FORMAT};
 pub(crate) use header::Renewed;
+#[cfg(test)]
+pub(crate) use header::VERSIONS;
 pub use header::{Header, Owner, State, Version};
 pub use value::Value;
 

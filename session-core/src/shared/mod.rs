@@ -15,6 +15,8 @@ pub(crate) use class::{Class, Classes};
 pub(crate) use collecting::Collecting;
 pub(crate) use limits::Limits;
 pub(crate) use operation::{Begun, FOREVER, Operation, jitter, with_deadline};
+#[cfg(test)]
+pub(crate) use queue::follows;
 pub(crate) use queue::{Queue, Turn};
 
 use crate::id::IdGenerator;

@@ -73,18 +73,23 @@ impl Turn<'_> {
     /// What the one before stored, when it follows from `seen`.
     pub(crate) fn newer_than(&self, seen: &Record) -> Option<Record> {
         let last = self.last.as_ref()?.as_ref()?;
-        let follows =
-            last.header.version() != seen.header.version() && last.header.has_version(seen.header.version());
-        follows.then(|| last.clone())
+        follows(last, seen).then(|| last.clone())
     }
 
-    /// Leaves what was stored to the next one.
-    pub(crate) fn stored(&mut self, record: &Record) {
+    /// Leaves what was stored to the next one, unless it was stored under another id: the engine's compare token of
+    /// that record may by chance be the one of the tombstone that is under this id.
+    pub(crate) fn stored(&mut self, id: &StorageId, record: &Record) {
         self.progress.fetch_add(1, Ordering::Relaxed);
         if let Some(last) = &mut self.last {
-            **last = Some(record.clone());
+            **last = (*id == self.id).then(|| record.clone());
         }
     }
+}
+
+/// Whether a record was written after the one that was seen, over it or over one that followed.
+pub(crate) fn follows(last: &Record, seen: &Record) -> bool {
+    let version = seen.header.version();
+    last.header.version() != version && last.header.has_version(version)
 }
 
 impl Drop for Turn<'_> {
@@ -103,6 +108,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::Timestamp;
+    use crate::record::{Body, Header};
 
     #[tokio::test(start_paused = true)]
     async fn turns_come_one_after_the_other_and_leave_nothing_behind() {
@@ -113,5 +120,21 @@ mod tests {
         drop(first);
         drop(queue.turn(&id).await);
         assert!(queue.slots().is_empty());
+    }
+
+    #[tokio::test]
+    async fn only_what_was_stored_under_the_same_id_is_left_to_the_next() {
+        let queue = Queue::default();
+        let (id, other) = (StorageId::from_hash([1; 32]), StorageId::from_hash([2; 32]));
+        let start = Timestamp::from_millis(0);
+        let seen = Record::new(Header::new(start, Timestamp::MAX, Timestamp::MAX), Body::default());
+        let stored = Record::new(seen.header.next(), Body::default());
+        for (under, left) in [(&id, true), (&other, false)] {
+            let mut turn = queue.turn(&id).await;
+            let progress = queue.progress(&id).unwrap();
+            turn.stored(under, &stored);
+            assert!(progress.is_made());
+            assert_eq!(turn.newer_than(&seen).is_some(), left);
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! A model of the commit protocol, searched completely within bounds, and the truth that `classify`
+//! is compared with.
+//!
+//! Up to three clients in two processes work on one session, and one may create another. Every call
+//! is on its way for as long as the search likes: it is applied late, its answer is lost, the
+//! driver sends it once more, or the client takes it for lost, makes its second attempt and gives
+//! up. Deadlines pass, and a collection removes what it has listed. The store compares versions, or
+//! its own tokens.
+//!
+//! The decisions are those of the code: `classify`, `classify_move`, `queue::follows`,
+//! `Header::next` and `rename::tombstone`. The order of the calls around them is written again in
+//! `client`, so a change of `replace`, `relocate`, `create`, `end`, `merge` or `rename::by_writes`
+//! has to be made there too.
+//!
+//! What is assumed, and not searched:
+//!
+//! - An id that was drawn is drawn by nobody else.
+//! - A call that a driver sends again is not applied late: its connection was closed before. A
+//!   create that is applied once more after it was acknowledged could bring back a session that
+//!   ended in between.
+//! - Ids are replaced because a request asks for it. The grace of a renewal is not part of the
+//!   model.
+
+mod calling;
+mod client;
+mod flaws;
+mod histories;
+mod properties;
+mod search;
+mod store;
+mod world;
+
+use Do::{Change, Create, Destroy, Logout, Regenerate};
+use flaws::Flaw;
+use search::{Found, search};
+use store::Compare;
+use world::{Do, Scenario};
+
+/// How many faults a history may have, where that is more than its scenario says. Each one more makes the states
+/// of the larger scenarios about twenty times as many; a nightly job can afford that:
+/// `SESSION_MODEL_DEPTH=2 cargo test --release -p session-core --lib commit::model`.
+const DEPTH: &str = "SESSION_MODEL_DEPTH";
+
+const BOTH: [Compare; 2] = [Compare::Versions, Compare::Cas];
+
+impl Scenario {
+    fn of(clients: &[(u8, &[Do])], faults: u8, deadlines: u8) -> Self {
+        let depth = std::env::var(DEPTH).ok().map_or(0, |depth| depth.parse().expect("a number of faults"));
+        Self {
+            clients: clients.iter().map(|(process, things)| (*process, things.to_vec())).collect(),
+            compare: Compare::Versions,
+            flaw: None,
+            faults: faults.max(depth),
+            deadlines,
+            tokens: 0,
+        }
+    }
+
+    /// Searches it on both kinds of store.
+    fn holds(&self) {
+        for compare in BOTH {
+            let Found { states, broken } = search(&Self { compare, ..self.clone() });
+            println!("{compare:?}: {states} states");
+            if let Some((property, steps)) = broken {
+                panic!("{compare:?}: broken: {property}\n{steps}");
+            }
+        }
+    }
+
+    /// Asserts that the search finds a mistake, by the property that it breaks.
+    fn finds(&self, compare: Compare, flaw: Flaw, expected: &str) {
+        let found = search(&Self { compare, flaw: Some(flaw), ..self.clone() });
+        let (property, steps) = found.broken.unwrap_or_else(|| panic!("{flaw:?} was not found"));
+        assert_eq!(property, expected, "{flaw:?}\n{steps}");
+    }
+}
+
+/// Two commits of one process and two of another one.
+fn commits_that_queue() -> Scenario {
+    Scenario::of(&[(0, &[Change(0)]), (0, &[Change(1)]), (1, &[Change(2), Change(3)])], 1, 0)
+}
+
+/// A handle that is saved twice beside another commit.
+fn saves() -> Scenario {
+    Scenario::of(&[(0, &[Change(0), Change(1)]), (1, &[Change(2)])], 2, 0)
+}
+
+/// A commit and a new id in one process, a commit and a logout in another one.
+fn a_regeneration_among_commits() -> Scenario {
+    Scenario::of(&[(0, &[Change(0)]), (0, &[Regenerate, Change(1)]), (1, &[Change(2), Destroy])], 1, 0)
+}
+
+/// Two new ids at once, and a logout by the old one.
+fn two_regenerations_and_a_logout() -> Scenario {
+    Scenario::of(&[(0, &[Regenerate]), (1, &[Regenerate]), (1, &[Logout])], 1, 0)
+}
+
+/// A commit and a logout.
+fn a_logout() -> Scenario {
+    Scenario::of(&[(0, &[Change(0)]), (1, &[Logout])], 2, 0)
+}
+
+/// A new session that is changed and ended, beside a commit of the other one.
+fn a_create() -> Scenario {
+    Scenario::of(&[(0, &[Create, Change(0), Destroy]), (1, &[Change(1)])], 2, 0)
+}
+
+/// A commit, a new id and a logout, while a deadline passes and expired records are collected.
+fn deadlines() -> Scenario {
+    Scenario::of(&[(0, &[Change(0)]), (1, &[Regenerate]), (1, &[Logout])], 1, 1)
+}
+
+/// A commit queues behind a new id. The tokens of the new id are one behind those of the old one,
+/// so that by chance they will be equal.
+fn tokens_that_are_equal_by_chance() -> Scenario {
+    let clients: [(u8, &[Do]); 3] = [(0, &[Change(0)]), (0, &[Regenerate]), (1, &[Change(2)])];
+    Scenario { tokens: 2, ..Scenario::of(&clients, 1, 0) }
+}
+
+#[test]
+fn commits_that_queue_lose_and_repeat_nothing() {
+    commits_that_queue().holds();
+}
+
+#[test]
+fn saves_of_one_handle_lose_and_repeat_nothing() {
+    saves().holds();
+}
+
+#[test]
+fn a_replaced_id_stays_dead_and_its_session_keeps_every_commit() {
+    a_regeneration_among_commits().holds();
+}
+
+#[test]
+fn of_regenerations_and_a_logout_one_wins_and_nothing_is_left() {
+    two_regenerations_and_a_logout().holds();
+}
+
+#[test]
+fn a_logout_is_final() {
+    a_logout().holds();
+}
+
+#[test]
+fn a_create_is_there_once_and_ends_once() {
+    a_create().holds();
+}
+
+#[test]
+fn expiry_and_collection_end_nothing_that_is_live() {
+    deadlines().holds();
+}
+
+#[test]
+fn a_compare_token_is_good_for_its_own_id_only() {
+    tokens_that_are_equal_by_chance().holds();
+}
