@@ -74,5 +74,5 @@ mod table;
 
 pub use async_trait::async_trait;
 pub use context::*;
-pub use harness::Harness;
+pub use harness::{CutOff, Harness};
 pub use run::run;

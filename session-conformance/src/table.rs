@@ -3,15 +3,16 @@
 /// Makes one `#[test]` of each behaviour, in a module for each group, so that a failure reads
 /// `regeneration::of_two_at_once_one_wins`.
 ///
-/// The expression makes a [`Harness`](crate::Harness); it is evaluated anew in every test. Attributes before it
-/// stand on every test:
+/// The expression makes a [`Harness`](crate::Harness); it is evaluated anew in every test.
+/// Attributes before it stand on every test:
 ///
 /// ```ignore
 /// session_conformance::suite!(#[ignore = "needs a server: cargo xtask test"] MyHarness::new());
 /// ```
 ///
-/// Several configurations of one engine are several modules, each with a `suite!` of its own. An engine that
-/// leaves the record with the client writes `suite!(client_side: …)` and is held to what such an engine can do.
+/// Several configurations of one engine are several modules, each with a `suite!` of its own. An
+/// engine that leaves the record with the client writes `suite!(client_side: …)` and is held to
+/// what such an engine can do.
 #[macro_export]
 macro_rules! suite {
     (client_side: $harness:expr) => {
@@ -265,11 +266,37 @@ macro_rules! __behaviours {
                 checklist_24_no_token_in_debug_output,
                 checklist_24_no_token_in_errors,
             }
+            lifetimes {
+                a_lifetime_beyond_all_numbers_is_long,
+                no_touch_outlives_the_absolute_deadline,
+                what_is_refused_moves_no_deadline,
+                a_rename_lengthens_a_lifetime,
+                a_tombstone_lasts_a_minute,
+            }
+            records {
+                what_a_rename_writes_is_read,
+                a_touch_brings_no_older_values_back,
+                a_create_over_a_tombstone_is_refused,
+                a_create_over_what_cannot_be_read_is_not_stored,
+            }
+            leftovers {
+                tombstones_are_collected_too,
+                a_collection_takes_any_limit,
+                another_place_is_left_alone,
+            }
+            answers {
+                an_answer_that_was_cut_off_is_not_nothing_changed,
+                checklist_24_an_engines_errors_show_no_id_and_no_value,
+            }
+            workers {
+                no_call_sleeps_on_its_worker,
+            }
         }
     };
 }
 
-/// What engines do that leave the record with the client: what they share with the others, and their own.
+/// What engines do that leave the record with the client: what they share with the others, and
+/// their own.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __client_side_behaviours {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unused_async, reason = "they are all of one type")]
 
+pub mod answers;
 pub mod cancellation;
 pub mod classes;
 pub mod client_side;
@@ -12,6 +13,8 @@ pub mod ending;
 pub mod expiry;
 pub mod hanging_up;
 pub mod identity;
+pub mod leftovers;
+pub mod lifetimes;
 pub mod limits;
 pub mod logout;
 pub mod lost_answers;
@@ -20,7 +23,9 @@ pub mod nothing;
 pub mod orders;
 pub mod outage;
 pub mod privacy;
+pub mod records;
 pub mod regeneration;
 pub mod renaming;
 pub mod round_trips;
 pub mod unreadable;
+pub mod workers;

@@ -1,4 +1,5 @@
-//! The suite is tested as well: a provider that keeps the contract passes, and each broken one is caught.
+//! The suite is tested as well: a provider that keeps the contract passes, and each broken one is
+//! caught.
 
 mod broken;
 mod reference;
