@@ -33,6 +33,40 @@ macro_rules! suite {
     };
 }
 
+/// Makes one `#[test]`, in a module `histories`, that lets many clients use sessions on a bad line
+/// and checks all that they saw; see [`histories`](mod@crate::histories). Attributes and the
+/// harness are those of [`suite!`](crate::suite):
+///
+/// ```ignore
+/// session_conformance::histories!(#[ignore = "needs a server: cargo xtask test"] MyHarness::new());
+/// ```
+///
+/// For engines that keep records on a server. One that leaves them with the client promises less.
+#[macro_export]
+macro_rules! histories {
+    (#[$attribute:meta] $($rest:tt)*) => {
+        $crate::histories! { @[#[$attribute]] $($rest)* }
+    };
+    (@[$($attributes:tt)*] #[$attribute:meta] $($rest:tt)*) => {
+        $crate::histories! { @[$($attributes)* #[$attribute]] $($rest)* }
+    };
+    (@[$($attributes:tt)*] $harness:expr) => {
+        mod histories {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $($attributes)*
+            #[test]
+            fn everything_that_clients_saw_has_an_explanation() {
+                $crate::histories::run(|| $harness);
+            }
+        }
+    };
+    ($harness:expr) => {
+        $crate::histories! { @[] $harness }
+    };
+}
+
 /// Tests, or the list of names and functions.
 #[doc(hidden)]
 #[macro_export]

@@ -2,5 +2,6 @@
 //! caught.
 
 mod broken;
+mod histories;
 mod reference;
 mod support;
