@@ -302,6 +302,7 @@ macro_rules! __behaviours {
             }
             lifetimes {
                 a_lifetime_beyond_all_numbers_is_long,
+                no_write_outlives_the_absolute_deadline,
                 no_touch_outlives_the_absolute_deadline,
                 what_is_refused_moves_no_deadline,
                 a_rename_lengthens_a_lifetime,
@@ -312,6 +313,7 @@ macro_rules! __behaviours {
                 a_touch_brings_no_older_values_back,
                 a_create_over_a_tombstone_is_refused,
                 a_create_over_what_cannot_be_read_is_not_stored,
+                a_newer_record_is_not_removed,
             }
             leftovers {
                 tombstones_are_collected_too,

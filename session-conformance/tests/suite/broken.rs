@@ -110,10 +110,13 @@ caught! {
     a_collection_of_the_neighbours: CollectsNeighbours by "leftovers::another_place_is_left_alone";
     two_places_that_are_one: SharesPlaces by "leftovers::another_place_is_left_alone";
     a_limit_that_overflows: OverflowsLimits by "leftovers::a_collection_takes_any_limit";
+    a_destroy_of_a_newer_record: RemovesNewer by "records::a_newer_record_is_not_removed";
     a_create_over_a_corrupt_record: CreatesOverCorrupt by
         "records::a_create_over_what_cannot_be_read_is_not_stored";
     a_create_over_a_tombstone: CreatesOverTombstones by "records::a_create_over_a_tombstone_is_refused";
     a_lifetime_that_overflows: OverflowsLifetimes by "lifetimes::a_lifetime_beyond_all_numbers_is_long";
+    a_write_past_the_absolute_deadline: WritesPastTheEnd by
+        "lifetimes::no_write_outlives_the_absolute_deadline";
     a_touch_past_the_absolute_deadline: TouchesPastTheEnd by
         "lifetimes::no_touch_outlives_the_absolute_deadline";
     a_refusal_that_moves_the_deadline: RefusalsSlide by "lifetimes::what_is_refused_moves_no_deadline";

@@ -77,12 +77,16 @@ pub enum Flaw {
     SharesPlaces,
     /// A limit beyond 31 bits turns negative.
     OverflowsLimits,
+    /// A destroy removes a record of a newer format.
+    RemovesNewer,
     /// A create takes bytes that cannot be read for an empty place.
     CreatesOverCorrupt,
     /// A create takes a tombstone for an empty place.
     CreatesOverTombstones,
     /// A lifetime beyond 63 bits of milliseconds is a panic.
     OverflowsLifetimes,
+    /// A write may be given more time than the absolute deadline leaves.
+    WritesPastTheEnd,
     /// A touch may be given more time than the absolute deadline leaves.
     TouchesPastTheEnd,
     /// A refused write moves the deadline all the same.

@@ -236,6 +236,10 @@ impl Provider for Flawed {
                 self.inner.map().remove(id);
                 return Ok(DestroyOutcome::Destroyed);
             }
+            Flaw::RemovesNewer if self.inner.read(id, Duration::ZERO).await.is_err() => {
+                self.inner.map().remove(id);
+                return Ok(DestroyOutcome::Destroyed);
+            }
             Flaw::DestroysBlindly => return self.inner.destroy(id, None).await,
             Flaw::KeepsUnreadable => {
                 self.inner.read(id, Duration::from_secs(60)).await?;

@@ -50,6 +50,13 @@ impl Flawed {
             (Flaw::DropsSessions, Condition::Over(_)) if self.now_and_then() => {
                 self.inner.map().remove(id);
             }
+            (Flaw::WritesPastTheEnd, _) => {
+                let outcome = self.inner.write(id, record, condition, ttl).await?;
+                if matches!(outcome, WriteOutcome::Stored(_)) {
+                    self.end(id, self.inner.clock.now().after(ttl));
+                }
+                return Ok(Some(outcome));
+            }
             (Flaw::RefusalsSlide, _) => {
                 let outcome = self.inner.write(id, record, condition, ttl).await?;
                 if matches!(outcome, WriteOutcome::Refused(_)) {
