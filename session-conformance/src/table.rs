@@ -327,6 +327,11 @@ macro_rules! __behaviours {
             workers {
                 no_call_sleeps_on_its_worker,
             }
+            stamps {
+                a_write_of_another_process_survives_a_lost_answer,
+                a_replaced_id_stays_dead_after_a_lost_answer,
+                a_logout_after_an_unheard_release_ends_the_session,
+            }
         }
     };
 }

@@ -69,11 +69,19 @@ session_conformance::suite!(
     #[ignore = "needs a server: cargo xtask test"]
     Memcached(MEMCACHE)
 );
+session_conformance::histories!(
+    #[ignore = "needs a server: cargo xtask test"]
+    Memcached(MEMCACHE)
+);
 
 mod three_servers {
     use super::{MEMCACHE_THREE, Memcached};
 
     session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        Memcached(MEMCACHE_THREE)
+    );
+    session_conformance::histories!(
         #[ignore = "needs a server: cargo xtask test"]
         Memcached(MEMCACHE_THREE)
     );

@@ -27,5 +27,6 @@ pub mod records;
 pub mod regeneration;
 pub mod renaming;
 pub mod round_trips;
+pub mod stamps;
 pub mod unreadable;
 pub mod workers;

@@ -8,6 +8,7 @@ mod meddler;
 mod resent;
 mod slow;
 mod spy;
+mod unheard;
 mod writes;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use meddler::Meddler;
 pub use resent::Resent;
 pub use slow::Slow;
 pub use spy::Spy;
+pub use unheard::Unheard;
 pub use writes::ByWrites;
 
 /// Which method of a provider is called.

@@ -4,4 +4,5 @@
 mod broken;
 mod histories;
 mod reference;
+mod resent;
 mod support;

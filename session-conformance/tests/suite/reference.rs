@@ -17,4 +17,11 @@ mod on_a_clock_of_its_own_sliding {
 mod with_a_compare_token_that_every_read_changes {
     use super::*;
     session_conformance::suite!(Example::of(Kind { cas: true, ..Kind::default() }));
+    session_conformance::histories!(Example::of(Kind { cas: true, ..Kind::default() }));
+}
+
+mod with_a_compare_token_alone {
+    use super::*;
+    session_conformance::suite!(Example::of(Kind { cas_only: true, ..Kind::default() }));
+    session_conformance::histories!(Example::of(Kind { cas_only: true, ..Kind::default() }));
 }

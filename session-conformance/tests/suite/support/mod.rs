@@ -7,6 +7,7 @@ mod reference;
 
 use std::sync::{Arc, OnceLock};
 
+use session_conformance::layers::Resent;
 use session_conformance::{CutOff, Harness, LONG, async_trait};
 use session_core::{Clock, ErrorKind, ManualClock, Provider, StorageId, SystemClock};
 
@@ -15,10 +16,20 @@ pub use flaw::Flaw;
 pub use flawed::Flawed;
 pub use reference::{Kind, Reference};
 
+/// How often the driver sends what changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Once,
+    Twice,
+    /// A destroy once, and everything else twice.
+    WritesTwice,
+}
+
 /// The harness of the reference, flawed or not.
 pub struct Example {
     kind: Kind,
     flaw: Option<Flaw>,
+    sent: Sent,
     clock: ManualClock,
     reference: OnceLock<Arc<Reference>>,
     neighbour: OnceLock<Arc<Reference>>,
@@ -29,6 +40,7 @@ impl Example {
         Self {
             kind,
             flaw: None,
+            sent: Sent::Once,
             clock: ManualClock::default(),
             reference: OnceLock::new(),
             neighbour: OnceLock::new(),
@@ -37,6 +49,10 @@ impl Example {
 
     pub fn with(kind: Kind, flaw: Flaw) -> Self {
         Self { flaw: Some(flaw), ..Self::of(kind) }
+    }
+
+    pub fn sent(self, sent: Sent) -> Self {
+        Self { sent, ..self }
     }
 
     fn reference(&self) -> Arc<Reference> {
@@ -54,9 +70,14 @@ impl Example {
     }
 
     fn connect(&self) -> Arc<dyn Provider> {
-        match self.flaw {
+        let provider: Arc<dyn Provider> = match self.flaw {
             Some(flaw) => Arc::new(Flawed::new(self.reference(), self.other_place(), flaw)),
             None => self.reference(),
+        };
+        match self.sent {
+            Sent::Once => provider,
+            Sent::Twice => Resent::on(provider),
+            Sent::WritesTwice => Resent::writes_on(provider),
         }
     }
 }
