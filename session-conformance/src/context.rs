@@ -9,7 +9,7 @@ use session_core::{
     Record, Result, Session, StorageId, SystemClock, Timestamp, Token, Value, WriteOutcome,
 };
 
-use crate::Harness;
+use crate::{CutOff, Harness};
 
 /// A lifetime that no test sees the end of.
 pub const LONG: Duration = Duration::from_secs(3_600);
@@ -59,6 +59,21 @@ impl Context {
         self.harness.put_raw(id, bytes).await
     }
 
+    /// See [`Harness::neighbour`].
+    pub async fn neighbour(&self) -> Option<Arc<dyn Provider>> {
+        self.harness.neighbour().await
+    }
+
+    /// See [`Harness::cut_off`].
+    pub async fn cut_off(&self) -> Option<CutOff> {
+        self.harness.cut_off().await
+    }
+
+    /// The clock that the tests turn, where there is one.
+    pub fn clock(&self) -> Option<&ManualClock> {
+        self.clock.as_ref()
+    }
+
     // ---- time ----
 
     /// The present time, as the engine sees it.
@@ -80,8 +95,9 @@ impl Context {
         }
     }
 
-    /// Lets time pass until what was to live for `ttl` from now is over on any honest clock: lifetimes are rounded up
-    /// to the engine's granularity, and a clock that ticks so coarsely may be a tick behind.
+    /// Lets time pass until what was to live for `ttl` from now is over on any honest clock:
+    /// lifetimes are rounded up to the engine's granularity, and a clock that ticks so coarsely may
+    /// be a tick behind.
     pub async fn outlive(&self, ttl: Duration) {
         let tick = self.capabilities().expiry_granularity.as_nanos().max(1);
         let nanos = (ttl.as_nanos().div_ceil(tick) + 1) * tick;
@@ -89,10 +105,10 @@ impl Context {
         self.pass(rounded + Duration::from_millis(100)).await;
     }
 
-    /// How long an operation may take in tests that let calls hang: little, because they wait for it, and enough for
-    /// a server on a busy machine to answer the second try.
+    /// How long an operation may take in tests that let calls hang: little, because they wait for
+    /// it, and enough for a server on a busy machine to answer the second try.
     pub fn patience(&self) -> Duration {
-        Duration::from_millis(if self.clock.is_some() { 500 } else { 2_000 })
+        Duration::from_millis(if self.clock.is_some() { 1_500 } else { 2_000 })
     }
 
     // ---- records, for the provider by itself ----
@@ -119,7 +135,8 @@ impl Context {
         Record::new(header, body(value))
     }
 
-    /// Stores a new session, as the engine itself does it, and returns its id and the record as it is read.
+    /// Stores a new session, as the engine itself does it, and returns its id and the record as it
+    /// is read.
     pub async fn stored(&self, value: &str, ttl: Duration) -> (StorageId, Record) {
         let id = self.id();
         let outcome = self.provider.write(&id, &self.record(value, ttl), Condition::Absent, ttl).await;
@@ -157,10 +174,12 @@ impl Context {
         self.builder_over(self.provider())
     }
 
-    /// A manager over a provider of one's own, such as a [`Layer`](crate::layers::Layer) around the engine.
+    /// A manager over a provider of one's own, such as a [`Layer`](crate::layers::Layer) around the
+    /// engine.
     pub fn builder_over(&self, provider: Arc<dyn Provider>) -> ManagerBuilder {
         let builder = Manager::builder_shared(provider).idle_timeout(LONG).absolute_timeout(ABSOLUTE);
-        // So long that a machine with other work to do does not look like an engine that does not answer.
+        // So long that a machine with other work to do does not look like an engine that does not
+        // answer.
         let builder = builder.operation_timeout(Duration::from_secs(30));
         // What a behaviour does not ask for must not come between the calls that it counts.
         let builder = builder.gc_interval(None);

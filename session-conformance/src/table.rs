@@ -3,15 +3,16 @@
 /// Makes one `#[test]` of each behaviour, in a module for each group, so that a failure reads
 /// `regeneration::of_two_at_once_one_wins`.
 ///
-/// The expression makes a [`Harness`](crate::Harness); it is evaluated anew in every test. Attributes before it
-/// stand on every test:
+/// The expression makes a [`Harness`](crate::Harness); it is evaluated anew in every test.
+/// Attributes before it stand on every test:
 ///
 /// ```ignore
 /// session_conformance::suite!(#[ignore = "needs a server: cargo xtask test"] MyHarness::new());
 /// ```
 ///
-/// Several configurations of one engine are several modules, each with a `suite!` of its own. An engine that
-/// leaves the record with the client writes `suite!(client_side: …)` and is held to what such an engine can do.
+/// Several configurations of one engine are several modules, each with a `suite!` of its own. An
+/// engine that leaves the record with the client writes `suite!(client_side: …)` and is held to
+/// what such an engine can do.
 #[macro_export]
 macro_rules! suite {
     (client_side: $harness:expr) => {
@@ -29,6 +30,40 @@ macro_rules! suite {
     };
     ($harness:expr) => {
         $crate::__behaviours! { __tests [] [$harness] }
+    };
+}
+
+/// Makes one `#[test]`, in a module `histories`, that lets many clients use sessions on a bad line
+/// and checks all that they saw; see [`histories`](mod@crate::histories). Attributes and the
+/// harness are those of [`suite!`](crate::suite):
+///
+/// ```ignore
+/// session_conformance::histories!(#[ignore = "needs a server: cargo xtask test"] MyHarness::new());
+/// ```
+///
+/// For engines that keep records on a server. One that leaves them with the client promises less.
+#[macro_export]
+macro_rules! histories {
+    (#[$attribute:meta] $($rest:tt)*) => {
+        $crate::histories! { @[#[$attribute]] $($rest)* }
+    };
+    (@[$($attributes:tt)*] #[$attribute:meta] $($rest:tt)*) => {
+        $crate::histories! { @[$($attributes)* #[$attribute]] $($rest)* }
+    };
+    (@[$($attributes:tt)*] $harness:expr) => {
+        mod histories {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $($attributes)*
+            #[test]
+            fn everything_that_clients_saw_has_an_explanation() {
+                $crate::histories::run(|| $harness);
+            }
+        }
+    };
+    ($harness:expr) => {
+        $crate::histories! { @[] $harness }
     };
 }
 
@@ -293,11 +328,43 @@ macro_rules! __behaviours {
                 an_id_that_is_used_after_its_grace_is_dead,
                 a_sign_in_has_no_grace,
             }
+            lifetimes {
+                a_lifetime_beyond_all_numbers_is_long,
+                no_write_outlives_the_absolute_deadline,
+                no_touch_outlives_the_absolute_deadline,
+                what_is_refused_moves_no_deadline,
+                a_rename_lengthens_a_lifetime,
+                a_tombstone_lasts_a_minute,
+            }
+            records {
+                what_a_rename_writes_is_read,
+                a_touch_brings_no_older_values_back,
+                a_create_over_a_tombstone_is_refused,
+                a_create_over_what_cannot_be_read_is_not_stored,
+            }
+            leftovers {
+                tombstones_are_collected_too,
+                a_collection_takes_any_limit,
+                another_place_is_left_alone,
+            }
+            answers {
+                an_answer_that_was_cut_off_is_not_nothing_changed,
+                checklist_24_an_engines_errors_show_no_id_and_no_value,
+            }
+            workers {
+                no_call_sleeps_on_its_worker,
+            }
+            stamps {
+                a_write_of_another_process_survives_a_lost_answer,
+                a_replaced_id_stays_dead_after_a_lost_answer,
+                a_logout_after_an_unheard_release_ends_the_session,
+            }
         }
     };
 }
 
-/// What engines do that leave the record with the client: what they share with the others, and their own.
+/// What engines do that leave the record with the client: what they share with the others, and
+/// their own.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __client_side_behaviours {

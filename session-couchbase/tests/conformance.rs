@@ -74,3 +74,7 @@ session_conformance::suite!(
     #[ignore = "needs a server: cargo xtask test"]
     Couchbase
 );
+session_conformance::histories!(
+    #[ignore = "needs a server: cargo xtask test"]
+    Couchbase
+);

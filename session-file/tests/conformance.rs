@@ -51,3 +51,4 @@ impl Harness for Files {
 }
 
 session_conformance::suite!(Files::new());
+session_conformance::histories!(Files::new());

@@ -26,3 +26,4 @@ impl Harness for Memory {
 }
 
 session_conformance::suite!(Memory::default());
+session_conformance::histories!(Memory::default());

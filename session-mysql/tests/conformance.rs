@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use session_conformance::{Harness, async_trait};
+use session_conformance::{CutOff, Harness, async_trait};
 use session_core::{Provider, StorageId};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use support::{connect, empty};
@@ -37,6 +37,19 @@ impl Harness for OwnTable {
         Arc::new(connect(&support::place(&self.name)).await)
     }
 
+    async fn neighbour(&self) -> Option<Arc<dyn Provider>> {
+        let name = format!("{}_n", self.name);
+        empty(&name).await;
+        let sessions = connect(&support::place(&name)).await;
+        sessions.migrate().await.unwrap();
+        Some(Arc::new(sessions))
+    }
+
+    async fn cut_off(&self) -> Option<CutOff> {
+        let (proxy, url) = support::behind_proxy(&support::place(&self.name));
+        Some(CutOff::new(Arc::new(connect(&url).await), move || proxy.lose_answers(1, b"")))
+    }
+
     async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
         let put = format!(
             "REPLACE INTO {} (session_key, session_data, session_expiry) \
@@ -55,6 +68,10 @@ impl Harness for OwnTable {
 }
 
 session_conformance::suite!(
+    #[ignore = "needs a server: cargo xtask test"]
+    OwnTable::new()
+);
+session_conformance::histories!(
     #[ignore = "needs a server: cargo xtask test"]
     OwnTable::new()
 );

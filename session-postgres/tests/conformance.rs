@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use session_conformance::{Harness, async_trait};
+use session_conformance::{CutOff, Harness, async_trait};
 use session_core::{Provider, StorageId};
 use sqlx::{Connection, PgConnection};
 use support::{connect, empty};
@@ -41,6 +41,19 @@ impl Harness for OwnSchema {
         Arc::new(connect(&self.url()).await)
     }
 
+    async fn neighbour(&self) -> Option<Arc<dyn Provider>> {
+        let name = format!("{}_n", self.name);
+        empty(&name).await;
+        let sessions = connect(&support::place(&name)).await;
+        sessions.migrate().await.unwrap();
+        Some(Arc::new(sessions))
+    }
+
+    async fn cut_off(&self) -> Option<CutOff> {
+        let (proxy, url) = support::behind_proxy(&self.url());
+        Some(CutOff::new(Arc::new(connect(&url).await), move || proxy.lose_answers(1, b"")))
+    }
+
     async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
         let put = "INSERT INTO session (session_key, session_data, session_expiry) \
                    VALUES ($1, $2, now() + interval '1 hour') \
@@ -53,6 +66,10 @@ impl Harness for OwnSchema {
 }
 
 session_conformance::suite!(
+    #[ignore = "needs a server: cargo xtask test"]
+    OwnSchema::new()
+);
+session_conformance::histories!(
     #[ignore = "needs a server: cargo xtask test"]
     OwnSchema::new()
 );

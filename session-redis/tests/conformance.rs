@@ -2,15 +2,17 @@
 //! Valkey), over a pool, on a cluster, and on a master that sentinels watch.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
+use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 
 use redis::cluster::ClusterClient;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{Client, RedisConnectionInfo, cmd};
-use session_conformance::{Harness, async_trait};
+use session_conformance::{CutOff, Harness, async_trait};
 use session_core::{Provider, StorageId, Version};
 use session_redis::RedisConfig;
 use session_servers::compose::{self, Service};
+use session_servers::proxy::Proxy;
 
 /// A prefix of its own for each test, on a shared set-up.
 struct OwnPrefix {
@@ -45,6 +47,21 @@ impl Harness for OwnPrefix {
 
     async fn another(&self, _first: &Arc<dyn Provider>) -> Arc<dyn Provider> {
         self.connect().await
+    }
+
+    async fn neighbour(&self) -> Option<Arc<dyn Provider>> {
+        let config: RedisConfig = self.url.parse().unwrap();
+        Some(Arc::new(config.prefix(format!("neighbour-{}", self.prefix)).connect().await.unwrap()))
+    }
+
+    /// Through a proxy in front of the server, where there is one server.
+    async fn cut_off(&self) -> Option<CutOff> {
+        let (_, place) = self.url.strip_prefix("redis://")?.split_once('@')?;
+        let proxy = Proxy::start(place.to_socket_addrs().unwrap().next().unwrap()).unwrap();
+        let url = self.url.replace(place, &proxy.address().to_string());
+        let config: RedisConfig = url.parse().unwrap();
+        let provider = config.prefix(&self.prefix).connect().await.unwrap();
+        Some(CutOff::new(Arc::new(provider), move || proxy.lose_answers(1, b"")))
     }
 
     async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
@@ -85,6 +102,10 @@ mod standalone {
         #[ignore = "needs a server: cargo xtask test"]
         OwnPrefix::new(compose::REDIS)
     );
+    session_conformance::histories!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS)
+    );
 }
 
 mod redis_6_2 {
@@ -103,12 +124,20 @@ mod cluster {
         #[ignore = "needs a server: cargo xtask test"]
         OwnPrefix::new(compose::REDIS_CLUSTER)
     );
+    session_conformance::histories!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS_CLUSTER)
+    );
 }
 
 mod sentinel {
     use super::*;
 
     session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS_SENTINEL)
+    );
+    session_conformance::histories!(
         #[ignore = "needs a server: cargo xtask test"]
         OwnPrefix::new(compose::REDIS_SENTINEL)
     );
@@ -155,6 +184,10 @@ mod valkey {
     use super::*;
 
     session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::VALKEY)
+    );
+    session_conformance::histories!(
         #[ignore = "needs a server: cargo xtask test"]
         OwnPrefix::new(compose::VALKEY)
     );

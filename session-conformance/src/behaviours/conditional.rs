@@ -35,7 +35,9 @@ pub async fn what_is_written_is_read(context: Context) {
     );
 }
 
-fn same_content(read: &Record, written: &Record) {
+/// Panics unless the record that was read is the one that was written.
+#[track_caller]
+pub(super) fn same_content(read: &Record, written: &Record) {
     assert_eq!(read.body, written.body);
     let (read, written) = (&read.header, &written.header);
     assert_eq!(

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unused_async, reason = "they are all of one type")]
 
+pub mod answers;
 pub mod cancellation;
 pub mod classes;
 pub mod client_side;
@@ -13,6 +14,8 @@ pub mod expiry;
 pub mod handles;
 pub mod hanging_up;
 pub mod identity;
+pub mod leftovers;
+pub mod lifetimes;
 pub mod limits;
 pub mod logout;
 pub mod lost_answers;
@@ -21,8 +24,11 @@ pub mod nothing;
 pub mod orders;
 pub mod outage;
 pub mod privacy;
+pub mod records;
 pub mod regeneration;
 pub mod renaming;
 pub mod renewal;
 pub mod round_trips;
+pub mod stamps;
 pub mod unreadable;
+pub mod workers;

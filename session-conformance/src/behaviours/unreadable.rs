@@ -9,7 +9,7 @@ use crate::layers::Garbled;
 use crate::{Context, LONG, begin, fails, number};
 
 /// Bytes that are no record, each in another way.
-fn damaged(whole: &Record) -> Vec<Vec<u8>> {
+pub(super) fn damaged(whole: &Record) -> Vec<Vec<u8>> {
     let bytes = whole.encode().expect("it is encoded");
     let mut flipped = bytes.clone();
     *flipped.last_mut().expect("bytes") ^= 1;
@@ -28,7 +28,8 @@ fn damaged(whole: &Record) -> Vec<Vec<u8>> {
     ]
 }
 
-fn newer(whole: &Record) -> Vec<u8> {
+/// A record as a later version of this library may write it.
+pub(super) fn newer(whole: &Record) -> Vec<u8> {
     let mut bytes = whole.encode().expect("it is encoded");
     bytes[3] = 200;
     bytes.extend_from_slice(b"and what a later version needs");

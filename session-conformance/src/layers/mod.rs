@@ -5,8 +5,10 @@ mod faulty;
 mod garbled;
 mod gates;
 mod meddler;
+mod resent;
 mod slow;
 mod spy;
+mod unheard;
 mod writes;
 
 use std::fmt;
@@ -22,8 +24,10 @@ pub use faulty::{Fault, Faulty};
 pub use garbled::Garbled;
 pub use gates::{Gates, Orders};
 pub use meddler::Meddler;
+pub use resent::Resent;
 pub use slow::Slow;
 pub use spy::Spy;
+pub use unheard::Unheard;
 pub use writes::ByWrites;
 
 /// Which method of a provider is called.

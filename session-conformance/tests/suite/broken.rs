@@ -1,12 +1,13 @@
-//! The suite is worth what it catches: each of these providers is broken in one way, and behaviours say so by name.
+//! The suite is worth what it catches: each of these providers is broken in one way, and behaviours
+//! say so by name.
 
 use std::collections::HashSet;
 
 use crate::support::{Example, Flaw, Kind};
 
-type Behaviour = (&'static str, fn(Example));
+pub type Behaviour = (&'static str, fn(Example));
 
-const BEHAVIOURS: &[Behaviour] = session_conformance::__behaviours!(__list[Example]);
+pub const BEHAVIOURS: &[Behaviour] = session_conformance::__behaviours!(__list[Example]);
 
 /// Whether a provider fails this behaviour.
 fn fails(behaviour: &str, flaw: Flaw) -> bool {
@@ -105,6 +106,36 @@ caught! {
     a_dropped_write_that_leaves_half_a_record: WritesHalf by
         "cancellation::checklist_31_a_dropped_write_is_done_or_not";
     an_id_that_is_shown: ShowsIds by "privacy::checklist_24_no_token_in_debug_output";
+    a_collection_that_keeps_tombstones: KeepsTombstones by "leftovers::tombstones_are_collected_too";
+    a_collection_of_the_neighbours: CollectsNeighbours by "leftovers::another_place_is_left_alone";
+    two_places_that_are_one: SharesPlaces by "leftovers::another_place_is_left_alone";
+    a_limit_that_overflows: OverflowsLimits by "leftovers::a_collection_takes_any_limit";
+    a_create_over_a_corrupt_record: CreatesOverCorrupt by
+        "records::a_create_over_what_cannot_be_read_is_not_stored";
+    a_create_over_a_tombstone: CreatesOverTombstones by "records::a_create_over_a_tombstone_is_refused";
+    a_lifetime_that_overflows: OverflowsLifetimes by "lifetimes::a_lifetime_beyond_all_numbers_is_long";
+    a_write_past_the_absolute_deadline: WritesPastTheEnd by
+        "lifetimes::no_write_outlives_the_absolute_deadline";
+    a_touch_past_the_absolute_deadline: TouchesPastTheEnd by
+        "lifetimes::no_touch_outlives_the_absolute_deadline";
+    a_refusal_that_moves_the_deadline: RefusalsSlide by "lifetimes::what_is_refused_moves_no_deadline";
+    a_rename_that_keeps_the_deadline: RenameKeepsDeadline by
+        "expiry::every_write_carries_its_lifetime",
+        "lifetimes::a_rename_lengthens_a_lifetime";
+    a_rename_that_keeps_the_owner: RenameKeepsOwner by "records::what_a_rename_writes_is_read";
+    a_tombstone_that_never_ends: TombstonesForEver by "lifetimes::a_tombstone_lasts_a_minute";
+    a_tombstone_that_ends_at_once: TombstonesEndAtOnce by
+        "lifetimes::a_tombstone_lasts_a_minute",
+        "renaming::a_destroy_of_the_old_id_names_the_new_one";
+    a_tombstone_that_exists: FindsTombstones by "renaming::a_rename_moves_a_session";
+    a_tombstone_that_is_touched: TouchesTombstones by "renaming::a_rename_moves_a_session";
+    a_touch_that_writes_back: TouchWritesBack by "records::a_touch_brings_no_older_values_back";
+    a_call_that_blocks: Blocks by "workers::no_call_sleeps_on_its_worker";
+    a_lost_answer_that_is_no_change: ClaimsNothingChanged by
+        "answers::an_answer_that_was_cut_off_is_not_nothing_changed";
+    an_id_in_an_error: ErrorsShowIds by "answers::checklist_24_an_engines_errors_show_no_id_and_no_value";
+    a_record_in_an_error: ErrorsShowRecords by
+        "answers::checklist_24_an_engines_errors_show_no_id_and_no_value";
 }
 
 #[test]

@@ -7,19 +7,24 @@ use std::time::Duration;
 
 use session_conformance::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Provider, Record, Result, Stamp, State, StorageId,
-    TimeSource, Timestamp, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, ErrorKind, Header, Provider, Record, Result, Stamp,
+    State, StorageId, TimeSource, Timestamp, WriteOutcome,
 };
 
 /// What kind of engine it plays.
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Kind {
     /// Reads move the idle deadline.
     pub slides: bool,
     /// It keeps time by the machine's clock.
     pub real_clock: bool,
-    /// It compares by a token of its own, which every read changes.
+    /// It compares by a token of its own, which every read changes, and where that is stale by the
+    /// version.
     pub cas: bool,
+    /// It compares by a token of its own alone, as memcached does, and by the version only where it
+    /// is given no token.
+    pub cas_only: bool,
 }
 
 #[derive(Debug)]
@@ -65,12 +70,20 @@ impl Reference {
     }
 
     fn next_token(&self) -> u64 {
-        if self.kind.cas { self.tokens.fetch_add(1, Ordering::Relaxed) } else { 0 }
+        if self.kind.cas || self.kind.cas_only { self.tokens.fetch_add(1, Ordering::Relaxed) } else { 0 }
     }
 
-    /// An engine's own token counts when there is one, and when it is stale, the version.
-    fn matches(current: &Record, stamp: Stamp) -> bool {
-        (stamp.cas != 0 && stamp.cas == current.cas) || stamp.version == current.header.version()
+    /// Whether a stamp is that of this record, as this kind of engine compares it.
+    fn matches(&self, current: &Record, stamp: Stamp) -> bool {
+        let same_token = stamp.cas != 0 && stamp.cas == current.cas;
+        let same_version = stamp.version == current.header.version();
+        if self.kind.cas_only && stamp.cas != 0 { same_token } else { same_token || same_version }
+    }
+
+    /// The time that a record has when it is to live for `ttl`: not more than its absolute deadline
+    /// leaves.
+    fn capped(&self, header: &Header, ttl: Duration) -> Duration {
+        ttl.min(header.absolute.since(self.clock.now()))
     }
 }
 
@@ -93,8 +106,10 @@ impl Provider for Reference {
             entry.ends = self.clock.now().after(idle).min(record.header.absolute);
             record.header.deadline = entry.ends;
         }
-        entry.cas = self.next_token();
-        record.cas = entry.cas;
+        if self.kind.cas {
+            entry.cas = self.next_token();
+            record.cas = entry.cas;
+        }
         Ok(Some(record))
     }
 
@@ -110,34 +125,41 @@ impl Provider for Reference {
         let holds = match (condition, &current) {
             (Condition::Absent, current) => current.is_none(),
             (Condition::Over(_), None) => false,
-            (Condition::Over(stamp), Some(current)) => Self::matches(current, stamp),
+            (Condition::Over(stamp), Some(current)) => self.matches(current, stamp),
         };
         if !holds {
             return Ok(WriteOutcome::refused(current));
         }
-        let cas = self.put(&mut map, id, record.encode()?, ttl);
+        let cas = self.put(&mut map, id, record.encode()?, self.capped(&record.header, ttl));
         Ok(WriteOutcome::stored_with_cas(cas))
     }
 
     async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
         let _ = seen;
         let mut map = self.map();
-        let live = self.current(&map, id)?.is_some_and(|record| record.is_live());
-        if let Some(entry) = map.get_mut(id).filter(|_| live) {
-            entry.ends = self.clock.now().after(ttl);
+        let Some(current) = self.current(&map, id)?.filter(Record::is_live) else { return Ok(false) };
+        if let Some(entry) = map.get_mut(id) {
+            entry.ends = self.clock.now().after(self.capped(&current.header, ttl));
         }
-        Ok(live)
+        Ok(true)
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let mut map = self.map();
         match (self.current(&map, id), expected) {
             (Ok(None), _) => return Ok(DestroyOutcome::Absent),
-            (Ok(Some(Record { header: session_core::Header { state: State::Moved(new), .. }, .. })), _) => {
+            // Such an engine compares its token and does not look at the record.
+            (Ok(Some(current)), Some(stamp))
+                if self.kind.cas_only && stamp.cas != 0 && stamp.cas == current.cas => {}
+            (Ok(Some(Record { header: Header { state: State::Moved(new), .. }, .. })), _) => {
                 return Ok(DestroyOutcome::Moved(new));
             }
-            (Ok(Some(current)), Some(stamp)) if !Self::matches(&current, stamp) => {
+            (Ok(Some(current)), Some(stamp)) if !self.matches(&current, stamp) => {
                 return Ok(DestroyOutcome::Refused(Box::new(current)));
+            }
+            // A record of a newer format may be a tombstone, and its stamp cannot be compared.
+            (Err(error), expected) if expected.is_some() || error.kind() == ErrorKind::Unsupported => {
+                return Err(error);
             }
             _ => {}
         }

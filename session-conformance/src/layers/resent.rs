@@ -1,0 +1,116 @@
+//! A driver that sends everything twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::{
+    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result, Stamp,
+    StorageId, WriteOutcome,
+};
+
+/// Sends every call that changes something twice and answers what the second one was answered, as a
+/// driver does that loses the first answer and tries again by itself. A refusal says that it may
+/// follow a resend.
+#[derive(Debug)]
+pub struct Resent {
+    inner: Arc<dyn Provider>,
+    ends: bool,
+}
+
+impl Resent {
+    /// The engine behind such a driver.
+    pub fn on(inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
+        Arc::new(Self { inner, ends: true })
+    }
+
+    /// The same, but a destroy is sent once. The second of two destroys finds nothing, so that a
+    /// logout through [`on`](Self::on) ends the session and cannot say whether there was one.
+    pub fn writes_on(inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
+        Arc::new(Self { inner, ends: false })
+    }
+}
+
+/// What the caller hears of the second call: it may follow a first one that was applied.
+fn heard<T>(first: Result<T>, second: Result<T>) -> Result<T> {
+    match second {
+        Err(error) if error.kind() == ErrorKind::Unavailable && !is_refused(&first) => {
+            Err(Error::new(ErrorKind::OutcomeUnknown, "a test resends a call"))
+        }
+        second => second,
+    }
+}
+
+/// Whether a call is known to have changed nothing.
+fn is_refused<T>(answer: &Result<T>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind() != ErrorKind::OutcomeUnknown)
+}
+
+/// What the caller hears of a write that was sent twice.
+fn resent(first: Result<WriteOutcome>, second: Result<WriteOutcome>) -> Result<WriteOutcome> {
+    Ok(match heard(first, second)? {
+        WriteOutcome::Refused(refusal) => {
+            WriteOutcome::refused_after_resend(refusal.current.map(|current| *current))
+        }
+        stored @ WriteOutcome::Stored(_) => stored,
+    })
+}
+
+#[crate::async_trait]
+impl Provider for Resent {
+    fn engine(&self) -> &'static str {
+        self.inner.engine()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn bind(&self, scope: &str) -> Result<()> {
+        self.inner.bind(scope)
+    }
+
+    async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.inner.read(id, idle).await
+    }
+
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        let first = self.inner.write(id, record, condition, ttl).await;
+        resent(first, self.inner.write(id, record, condition, ttl).await)
+    }
+
+    async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
+        let first = self.inner.touch(id, seen, ttl).await;
+        heard(first, self.inner.touch(id, seen, ttl).await)
+    }
+
+    async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
+        let first = self.inner.rename(rename).await;
+        resent(first, self.inner.rename(rename).await)
+    }
+
+    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
+        if !self.ends {
+            return self.inner.destroy(id, expected).await;
+        }
+        let first = self.inner.destroy(id, expected).await;
+        heard(first, self.inner.destroy(id, expected).await)
+    }
+
+    async fn exists(&self, id: &StorageId) -> Result<bool> {
+        self.inner.exists(id).await
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        self.inner.count().await
+    }
+
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        self.inner.gc(limit).await
+    }
+}
