@@ -9,13 +9,11 @@ use session_memcache::MemcacheConfig;
 use session_mysql::MySqlConfig;
 use session_postgres::PostgresConfig;
 use session_redis::RedisConfig;
-use session_sqlite::SqliteConfig;
 
 fuzz_target!(|text: &str| {
     let _ = text.parse::<MySqlConfig>();
     let _ = text.parse::<PostgresConfig>();
     let _ = text.parse::<RedisConfig>();
-    let _ = text.parse::<SqliteConfig>();
     let _ = text.parse::<MemcacheConfig>();
     let _ = text.parse::<CouchbaseConfig>();
     let _ = session_memory::Builder::parse(text);
