@@ -32,6 +32,7 @@
 //! `count` reads the index on the deadline; `gc` removes 50 rows per statement, with a pause of 5 ms in between.
 
 mod config;
+mod connect;
 mod dsn;
 mod failure;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use session_core::{ConnectOptions, Provider, Result};
 
 pub use config::MySqlConfig;
 pub use provider::MySqlProvider;
+pub use session_sql::{Credential, Credentials, Migrate, PoolStatus};
 pub use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlSslMode};
 
 session_core::register_engine!(["mysql"], connect);

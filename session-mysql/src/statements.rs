@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use session_sql::{LONGEST_STEP, TableName};
+use session_sql::{LONGEST_STEP, MOST, TableName};
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySql, MySqlArguments};
 use sqlx::query::Query;
@@ -35,8 +35,14 @@ pub(crate) struct Statements {
     pub(crate) destroy_version: Statement,
     pub(crate) exists: Statement,
     pub(crate) count: Statement,
-    pub(crate) collect: Statement,
+    /// The keys and marks of rows that have expired, from a mark on.
+    pub(crate) ended: Statement,
+    /// For [`FEW`] keys and for as many as are removed at once; places that are left over repeat a key.
+    pub(crate) collect: [Statement; 2],
 }
+
+/// How many keys the smaller statement that collects takes.
+pub(crate) const FEW: usize = 50;
 
 /// The server's clock in Unix milliseconds, whatever time zone the connection is set to.
 const NOW: &str = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
@@ -114,10 +120,17 @@ impl Statements {
                  AND session_expiry > {now} AND NOT moved)",
             ),
             // A row that something else has written may be marked too early.
-            collect: fill(
-                "DELETE FROM {table} WHERE collect_after <= {now} AND session_expiry <= {now} \
+            ended: fill(
+                "SELECT CAST(session_key AS CHAR), CAST(collect_after AS SIGNED) FROM {table} \
+                 WHERE collect_after >= ? AND collect_after <= {now} AND session_expiry <= {now} \
                  ORDER BY collect_after LIMIT ?",
             ),
+            collect: [FEW, MOST].map(|keys| {
+                let keys = vec!["?"; keys].join(",");
+                fill(&format!(
+                    "DELETE FROM {{table}} WHERE session_key IN ({keys}) AND session_expiry <= {{now}}"
+                ))
+            }),
         }
     }
 }
@@ -132,9 +145,10 @@ mod tests {
     fn no_name_is_a_word_that_mysql_reserves() {
         let reserved: Vec<&str> = include_str!("reserved_words.txt").split_whitespace().collect();
         let s = Statements::new(&"sessions".parse().unwrap());
-        let reading = [s.read, s.exists, s.count];
+        let reading = [s.read, s.exists, s.count, s.ended];
+        let [few, many] = s.collect;
         let writing =
-            [s.create, s.revive, s.replace, s.touch, s.rename, s.destroy, s.destroy_version, s.collect];
+            [s.create, s.revive, s.replace, s.touch, s.rename, s.destroy, s.destroy_version, few, many];
         for statement in reading.iter().chain(&writing) {
             let mut names = statement.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let wrong = names.find(|name| reserved.contains(name));

@@ -32,10 +32,12 @@
 //! `count` reads the index on the deadline; `gc` removes 50 rows per statement, with a pause of 5 ms in between.
 
 mod config;
+mod connect;
 mod failure;
 #[cfg(test)]
 mod plans;
 mod provider;
+mod request;
 mod schema;
 mod statements;
 
@@ -45,6 +47,7 @@ use session_core::{ConnectOptions, Provider, Result};
 
 pub use config::PostgresConfig;
 pub use provider::PostgresProvider;
+pub use session_sql::{Credential, Credentials, Migrate, PoolStatus};
 pub use sqlx::postgres::{PgConnectOptions, PgPool, PgSslMode};
 
 session_core::register_engine!(["postgresql", "postgres"], connect);

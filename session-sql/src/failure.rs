@@ -7,6 +7,9 @@ use std::fmt;
 use session_core::ErrorKind;
 use sqlx::Error;
 
+/// How often a statement that did nothing, and may succeed when it is sent again, is sent all in all.
+pub(crate) const ATTEMPTS: u32 = 5;
+
 /// What an error of the driver means for the statement and its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -17,6 +20,8 @@ pub enum Failure {
     /// The statement lost against others (deadlock, serialization failure) and was rolled back: it can be
     /// sent again.
     Again,
+    /// The statement waited too long for a row that another holds, and nothing was done: it is sent once more.
+    Locked(Cow<'static, str>),
     /// Nothing was done, and on a new connection it may succeed (prepared for a table that was altered since).
     Renew,
     /// Nothing was done, and this connection, like all others of its time, leads to a server that can do
@@ -29,10 +34,13 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether the same statement may pass when it is sent again, and one of the attempts is left for that.
-    pub(crate) const fn may_pass(&self, attempts: &mut usize) -> bool {
-        *attempts = attempts.saturating_sub(1);
-        *attempts > 0 && matches!(self, Self::Again | Self::Renew)
+    /// Whether the same statement may pass when it is sent again, after it was sent that often.
+    pub(crate) const fn may_pass(&self, sent: u32) -> bool {
+        match self {
+            Self::Again | Self::Renew => sent < ATTEMPTS,
+            Self::Locked(_) => sent < 2,
+            _ => false,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What `session-mysql` and `session-postgres` share. Applications use those crates, not this one.
 //!
-//! - [`Pool`]: connections kept ready without the ping that `sqlx::Pool` sends after every use, which doubles
-//!   the round trips of a session store. An application's own `sqlx::Pool` works as well, with its pings.
+//! - [`Pool`]: connections kept ready by `deadpool`, without the ping that `sqlx::Pool` sends after every use, which
+//!   doubles the round trips of a session store. An application's own `sqlx::Pool` works as well, with its pings.
+//! - [`Connect`]: opens a connection, with the session settings of the engine and the user's [`Credentials`].
 //! - [`Client`]: runs one statement and says honestly what became of it, following the engine's [`Driver`].
-//! - [`collect()`]: removes expired rows in small batches.
+//! - [`Collector`]: removes expired rows in small batches.
 //! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes seldom move it.
 //! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a password.
 //!
@@ -11,8 +12,10 @@
 
 mod client;
 mod collect;
+mod connect;
 mod failure;
 mod key;
+mod migration;
 mod pool;
 mod settings;
 mod step;
@@ -20,11 +23,13 @@ mod table;
 mod target;
 
 pub use client::{Client, Driver, Effect, Executed};
-pub use collect::collect;
+pub use collect::{Collector, MOST};
+pub use connect::{Connect, Credential, Credentials, unfit};
 pub use failure::{Failure, cause};
 pub use key::key;
-pub use pool::{Lease, Pool};
-pub use settings::{Settings, duration, file, number};
+pub use migration::statements_of;
+pub use pool::{Lease, Pool, PoolStatus};
+pub use settings::{Migrate, Settings, duration, file, number};
 pub use step::{LONGEST_STEP, step};
 pub use table::TableName;
 pub use target::{Place, Target, is_host, percent_decode};
