@@ -119,7 +119,10 @@ async fn examined(connection: &mut MySqlConnection) -> Result<(), Error> {
         ));
     }
     if !matches!(read_only.as_str(), "0" | "OFF") {
-        return Err(unfit(ErrorKind::Unavailable, "the server is read-only: a replica, or being switched over"));
+        return Err(unfit(
+            ErrorKind::Unavailable,
+            "the server is read-only: a replica, or being switched over",
+        ));
     }
     Ok(())
 }
@@ -153,16 +156,18 @@ impl Connect<MySql> for Connector {
     async fn examine(&self, pool: &MySqlPool) -> Result<(), Error> {
         examined(&mut *pool.acquire().await?).await
     }
+
+    async fn echo(&self, connection: &mut MySqlConnection, number: i64) -> Result<i64, Error> {
+        let question = AssertSqlSafe(format!("SELECT CAST({number} AS SIGNED)"));
+        sqlx::raw_sql(question).fetch_one(connection).await?.try_get(0)
+    }
 }
 
 /// How long a statement waits for a row, in seconds; and how long it may take, which only MariaDB can be told.
 fn limits(settings: &Settings) -> [String; 2] {
     let lock = seconds(settings.lock_timeout, 1_000_000);
     let statement = settings.statement_timeout.min(Duration::from_secs(31_536_000)).as_secs_f64().max(0.001);
-    [
-        format!("innodb_lock_wait_timeout = {lock}"),
-        format!("max_statement_time = {statement:.3}"),
-    ]
+    [format!("innodb_lock_wait_timeout = {lock}"), format!("max_statement_time = {statement:.3}")]
 }
 
 /// Rounded up: zero would mean not to wait at all.

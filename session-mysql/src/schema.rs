@@ -42,7 +42,7 @@ const LOCK: &str = "session-kit migration";
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How many rows are written at once when a column is filled.
-const BATCH: u64 = 500;
+const BATCH: u64 = 100;
 
 /// Runs the migrations that the table has not seen.
 pub(crate) async fn migrate(client: &Client<MySql>, table: &TableName) -> Result<()> {

@@ -281,8 +281,7 @@ async fn sessions_are_read_while_a_migration_waits_for_an_idle_transaction() {
     sqlx::raw_sql("COMMIT").execute(&mut idle).await.unwrap();
     migrating.await.unwrap().unwrap();
     sessions.check().await.unwrap();
-    let filled =
-        "SELECT CAST(COUNT(*) AS CHAR) FROM idle_transaction WHERE collect_after = session_expiry";
+    let filled = "SELECT CAST(COUNT(*) AS CHAR) FROM idle_transaction WHERE collect_after = session_expiry";
     assert_eq!(ask(&url, filled).await, ["20000"]);
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use session_core::ErrorKind;
 use session_sql::{Connect, Credentials, Place, Settings, unfit};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, Postgres};
-use sqlx::{ConnectOptions, Connection, Error, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, Row};
 
 use crate::PostgresConfig;
 use crate::failure::code;
@@ -19,7 +19,8 @@ use crate::failure::code;
 const MARK: &str = "session_kit.direct";
 
 /// What a new connection is asked: whether the mark arrived, and whether the server is a standby.
-const QUESTION: &str = "SELECT coalesce(current_setting('session_kit.direct', true), ''), pg_is_in_recovery()::text";
+const QUESTION: &str =
+    "SELECT coalesce(current_setting('session_kit.direct', true), ''), pg_is_in_recovery()::text";
 
 /// How to open connections to one place, or to the first of several that takes writes.
 pub(crate) struct Connector {
@@ -158,6 +159,11 @@ impl Connect<Postgres> for Connector {
         let connection = self.open().await?;
         let _ = connection.close().await;
         Ok(())
+    }
+
+    async fn echo(&self, connection: &mut PgConnection, number: i64) -> Result<i64, Error> {
+        let question = AssertSqlSafe(format!("SELECT ({number})::bigint"));
+        sqlx::raw_sql(question).fetch_one(connection).await?.try_get(0)
     }
 }
 

@@ -74,13 +74,7 @@ async fn every_statement_uses_an_index() {
             String::new(),
             &["Index Only Scan using session_by_ending"],
         ),
-        (
-            "ended",
-            &statements.ended,
-            "(bigint)".to_owned(),
-            "(500)".to_owned(),
-            &["session_by_ending"],
-        ),
+        ("ended", &statements.ended, "(bigint)".to_owned(), "(500)".to_owned(), &["session_by_ending"]),
         (
             "ended_from",
             &statements.ended_from,

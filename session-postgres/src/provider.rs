@@ -8,9 +8,7 @@ use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{
-    Client, Collector, Effect, Executed, Migrate, Pool, PoolStatus, TableName, key, step,
-};
+use session_sql::{Client, Collector, Effect, Executed, Migrate, Pool, PoolStatus, TableName, key, step};
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgPool, PgRow, Postgres};
 use sqlx::{Row, TypeInfo, ValueRef};
@@ -301,7 +299,8 @@ impl Provider for PostgresProvider {
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
         let key = key(id);
-        let rows = self.client.fetch("exists", || self.request(&self.statements.exists, &[Arg::Text(&key)])).await?;
+        let rows =
+            self.client.fetch("exists", || self.request(&self.statements.exists, &[Arg::Text(&key)])).await?;
         Ok(!rows.is_empty())
     }
 

@@ -63,7 +63,8 @@ impl Statement {
         for part in parts {
             let digits = part.len() - part.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
             let (number, rest) = part.split_at(digits);
-            let argument = number.parse().ok().and_then(|number: usize| arguments.get(number.checked_sub(1)?));
+            let argument =
+                number.parse().ok().and_then(|number: usize| arguments.get(number.checked_sub(1)?));
             if let Some(argument) = argument {
                 argument.write(&mut text);
             }

@@ -65,8 +65,11 @@ async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) 
         return Ok(());
     }
     // Steps are limited by themselves where they make others wait, and otherwise take the time that they need.
-    let settings = Statement("SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false), \
-                              set_config('TimeZone', $1, false)".into());
+    let settings = Statement(
+        "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false), \
+                              set_config('TimeZone', $1, false)"
+            .into(),
+    );
     sqlx::query(AssertSqlSafe(settings.text(&[Arg::Text(time_zone)]))).fetch_one(&mut *connection).await?;
     let begun = Instant::now();
     let mut pause = Duration::from_millis(100);
@@ -88,7 +91,8 @@ async fn migrate_once(connection: &mut PgConnection, table: &TableName, name: &s
     let done = version(connection, name).await?;
     for migration in MIGRATIONS.iter().skip(done) {
         // Nothing but the checked name is put into the file.
-        let sql = migration.replace("\"session\"", name).replace("session_by_", &format!("{}_by_", table.table()));
+        let sql =
+            migration.replace("\"session\"", name).replace("session_by_", &format!("{}_by_", table.table()));
         for statement in statements_of(&sql) {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
         }

@@ -26,7 +26,10 @@ impl Pooled {
     }
 
     async fn through(&self) -> Arc<dyn Provider> {
-        Arc::new(connect(&format!("{}?table={}.session&max_connections=4", self.pooler.address(), self.name)).await)
+        Arc::new(
+            connect(&format!("{}?table={}.session&max_connections=4", self.pooler.address(), self.name))
+                .await,
+        )
     }
 }
 

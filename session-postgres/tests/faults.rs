@@ -269,7 +269,10 @@ async fn when_all_connections_are_in_use_callers_wait_and_end_at_their_deadline(
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_statement_timeout_is_unavailable_and_the_connection_serves_on() {
     let (url, _) = start("statement_timeout").await;
-    let sessions = connect(&format!("{url}%20-c%20statement_timeout%3D200ms%20-c%20lock_timeout%3D0&application_name=timed")).await;
+    let sessions = connect(&format!(
+        "{url}%20-c%20statement_timeout%3D200ms%20-c%20lock_timeout%3D0&application_name=timed"
+    ))
+    .await;
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
     let mut lock = PgConnection::connect(&url).await.unwrap();

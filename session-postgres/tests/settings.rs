@@ -29,7 +29,10 @@ const SETTINGS: [&str; 14] = [
 ];
 
 async fn with(server: &Server, setting: &str) -> String {
-    let admin = format!("{}?options=-c%20default_transaction_read_only%3Doff%20-c%20statement_timeout%3D0", server.url());
+    let admin = format!(
+        "{}?options=-c%20default_transaction_read_only%3Doff%20-c%20statement_timeout%3D0",
+        server.url()
+    );
     sql(&admin, &format!("ALTER ROLE session RESET ALL; ALTER ROLE session SET {setting}")).await;
     server.url()
 }

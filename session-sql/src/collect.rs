@@ -66,10 +66,11 @@ impl Collector {
         let (mut keys, mut removed) = (found.iter(), 0);
         loop {
             let batch = self.state().batch;
-            let (keys, last) = keys.by_ref().take(batch).fold((Vec::new(), None), |(mut keys, _), (key, mark)| {
-                keys.push(key.clone());
-                (keys, Some(*mark))
-            });
+            let (keys, last) =
+                keys.by_ref().take(batch).fold((Vec::new(), None), |(mut keys, _), (key, mark)| {
+                    keys.push(key.clone());
+                    (keys, Some(*mark))
+                });
             let Some(last) = last else { return Ok(removed) };
             let sent = Instant::now();
             removed += remove(keys).await?;

@@ -18,6 +18,10 @@ pub trait Connect<DB: Database>: Send + Sync + 'static {
     /// Looks at an application's pool, once before its first use. The settings of its connections are the
     /// application's: those that would lose writes are refused here.
     async fn examine(&self, pool: &sqlx::Pool<DB>) -> Result<(), Error>;
+
+    /// Asks the server for this number, as a constant, and says what came back. Answers come in the order of the
+    /// questions: one that brings the number proves that no earlier one is left unread.
+    async fn echo(&self, connection: &mut DB::Connection, number: i64) -> Result<i64, Error>;
 }
 
 /// Gives user and password for each new connection: tokens that expire, secrets that are rotated.

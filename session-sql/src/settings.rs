@@ -44,7 +44,8 @@ impl From<bool> for Migrate {
 }
 
 /// Other names of `max_connections`, from other clients' pools.
-const LIMITS: [&str; 5] = ["connection_limit", "pool_size", "max_pool_size", "pool_max_conns", "maximumPoolSize"];
+const LIMITS: [&str; 5] =
+    ["connection_limit", "pool_size", "max_pool_size", "pool_max_conns", "maximumPoolSize"];
 
 /// Settings of other clients' pools that mean nothing here, and why.
 const POOLS: [&str; 12] = [
@@ -64,7 +65,8 @@ const POOLS: [&str; 12] = [
 
 impl Settings {
     /// Their names, for messages.
-    pub const NAMES: &str = "table, max_connections, connect_timeout, lock_timeout, statement_timeout, migrate";
+    pub const NAMES: &str =
+        "table, max_connections, connect_timeout, lock_timeout, statement_timeout, migrate";
 
     /// Sets one from a config string. `false` when it is none of ours.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool> {

@@ -46,7 +46,8 @@ impl Target {
         let (user, place) =
             authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-        let places = place.split(',').filter(|place| !place.is_empty()).map(place_of).collect::<Result<_>>()?;
+        let places =
+            place.split(',').filter(|place| !place.is_empty()).map(place_of).collect::<Result<_>>()?;
         let mut target = Self { places, ..Self::parameters(query)? };
         if let Some(user) = user {
             let (user, password) =

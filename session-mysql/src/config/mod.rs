@@ -140,7 +140,9 @@ impl FromStr for MySqlConfig {
         let text = text.trim();
         let text = text.strip_prefix("jdbc:").unwrap_or(text);
         let target = match text.split_once("://") {
-            Some((scheme, rest)) if matches!(scheme.split('+').next(), Some("mysql" | "mariadb" | "mysql2")) => {
+            Some((scheme, rest))
+                if matches!(scheme.split('+').next(), Some("mysql" | "mariadb" | "mysql2")) =>
+            {
                 Target::parse(rest)
             }
             Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {

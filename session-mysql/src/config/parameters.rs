@@ -6,7 +6,8 @@ use sqlx::mysql::MySqlSslMode;
 
 use super::MySqlConfig;
 
-const NAMES: &str = "tls, ssl-mode, ssl-ca, ssl-cert, ssl-key, sslaccept, charset, collation, timeout, socket";
+const NAMES: &str =
+    "tls, ssl-mode, ssl-ca, ssl-cert, ssl-key, sslaccept, charset, collation, timeout, socket";
 
 /// What other clients can be told about themselves, or is what happens here anyway.
 const WITHOUT_EFFECT: [&str; 35] = [
@@ -119,7 +120,9 @@ impl Parameters {
                 return Err(Error::config(format!("`{name}` is not supported: use TLS, as in tls=true")));
             }
             "sslidentity" | "sslpassword" => {
-                return Err(Error::config(format!("`{name}` is not supported: set ssl-cert and ssl-key to PEM files")));
+                return Err(Error::config(format!(
+                    "`{name}` is not supported: set ssl-cert and ssl-key to PEM files"
+                )));
             }
             _ if WITHOUT_EFFECT.contains(&name) || OURS.contains(&name) => {}
             _ if config.settings.set(name, value)? => {}
@@ -195,7 +198,9 @@ fn ssl(value: &str) -> Result<MySqlSslMode> {
         "true" | "1" | "{}" | r#"{"rejectUnauthorized":true}"# => Ok(MySqlSslMode::VerifyIdentity),
         r#"{"rejectUnauthorized":false}"# => Ok(MySqlSslMode::Required),
         "false" | "0" => Ok(MySqlSslMode::Disabled),
-        _ => Err(Error::config("`ssl` must be true, false or {\"rejectUnauthorized\":true}; else use ssl-mode")),
+        _ => Err(Error::config(
+            "`ssl` must be true, false or {\"rejectUnauthorized\":true}; else use ssl-mode",
+        )),
     }
 }
 

@@ -163,7 +163,10 @@ fn what_is_not_supported_is_named_with_what_to_do() {
         ("u:hunter2@tcp(db)/web?serverPubKey=name", "`serverPubKey` is not supported: use TLS"),
         ("u:hunter2@tcp(db)/web?wait_timeout=hunter2", "`wait_timeout` must be a whole number"),
         ("u:hunter2@tcp(db)/web?timeout=-1s", "`timeout` must be a length of time"),
-        ("u:hunter2@tcp(db)/web?innodb_lock_wait_timeout=0", "`innodb_lock_wait_timeout` must be a length of time"),
+        (
+            "u:hunter2@tcp(db)/web?innodb_lock_wait_timeout=0",
+            "`innodb_lock_wait_timeout` must be a length of time",
+        ),
         ("mysql://u:hunter2@db/web?sslaccept=maybe", "`sslaccept` must be strict"),
         ("mysql://u:hunter2@db/web?sslidentity=web.p12&sslpassword=hunter2", "set ssl-cert and ssl-key"),
         ("mysql://u:hunter2@db/web?connection_limit=0", "`max_connections` must be at least 1"),

@@ -79,24 +79,31 @@ impl Parameters {
             "sslkey" => config.options = options.ssl_client_key(file("sslkey", value)?),
             // The driver cannot bind the login to the channel. What that protects from, a server in between, is
             // kept out by checking the certificate.
-            "channel_binding" => self.verify |= one_of("channel_binding", value, &["require"], &["prefer", "disable"])?,
+            "channel_binding" => {
+                self.verify |= one_of("channel_binding", value, &["require"], &["prefer", "disable"])?
+            }
             "sslnegotiation" => only("sslnegotiation", value, &["postgres"])?,
             "gssencmode" => only("gssencmode", value, &["disable", "prefer"])?,
-            "client_encoding" => only("client_encoding", &value.to_ascii_lowercase(), &["utf8", "utf-8", "auto"])?,
+            "client_encoding" => {
+                only("client_encoding", &value.to_ascii_lowercase(), &["utf8", "utf-8", "auto"])?
+            }
             "load_balance_hosts" => only("load_balance_hosts", value, &["disable"])?,
             // A server that takes no writes is left in any case.
-            "target_session_attrs" | "targetServerType" => only(
-                "target_session_attrs",
-                value,
-                &["any", "read-write", "primary", "master"],
-            )?,
+            "target_session_attrs" | "targetServerType" => {
+                only("target_session_attrs", value, &["any", "read-write", "primary", "master"])?
+            }
             "application_name" => config.options = options.application_name(value),
             "options" => self.server_options(value)?,
             "search_path" | "schema" | "currentSchema" => {
                 config.server_options.push(("search_path".into(), value.to_owned()));
             }
-            "pgbouncer" | "prepared_statements" | "prepareThreshold" | "statement_cache_capacity"
-            | "statement_cache_size" | "statement-cache-capacity" | "statement_cache_mode"
+            "pgbouncer"
+            | "prepared_statements"
+            | "prepareThreshold"
+            | "statement_cache_capacity"
+            | "statement_cache_size"
+            | "statement-cache-capacity"
+            | "statement_cache_mode"
             | "default_query_exec_mode" => config.unprepared |= unprepared(name, value),
             _ if WITHOUT_EFFECT.contains(&name) => {}
             _ if config.settings.set(name, value)? => {}

@@ -20,13 +20,13 @@ use crate::{Driver, Failure};
 /// the way, may have closed it meanwhile.
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// How long such a ping, or a goodbye, may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// No connection gets older, so that a changed address, password or server setting reaches all of them.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
 
 /// Opens connections, and keeps what they have in common.
 pub(super) struct Shared<DB: Database> {
-    connect: Arc<dyn Connect<DB>>,
+    pub(super) connect: Arc<dyn Connect<DB>>,
     connect_timeout: Duration,
     driver: &'static Driver<DB>,
     backoff: Backoff,

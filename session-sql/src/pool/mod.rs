@@ -3,8 +3,9 @@
 //! `deadpool` keeps them, in last-in-first-out order. What it is told here:
 //!
 //! - A connection that answered a moment ago is not pinged, which `sqlx::Pool` does after every use.
-//! - A [`Lease`] that is dropped without [`Lease::keep`] was cancelled, and its answer is unread. The connection is
-//!   never used again, and counts as in use until the server has answered, so that the limit holds on the server too.
+//! - A [`Lease`] that is dropped without [`Lease::keep`] was cancelled, and its answer is unread. The connection counts
+//!   as in use until the server has answered, so that the limit holds on the server too. It is used again only when
+//!   it is proven that nothing is left unread.
 //! - A connection that fails takes all idle ones with it: one error tells that the server has gone.
 //! - A connection is opened on a task of its own, so that callers with little patience get one in the end.
 
@@ -26,7 +27,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::Driver;
 use crate::connect::Connect;
-use manager::{Connections, Shared};
+use manager::{Connections, PATIENCE, Shared};
 
 /// Connections beyond what the load needs are closed after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
@@ -87,7 +88,7 @@ impl<DB: Database> Pool<DB> {
         let shared = Shared::new(connect, connect_timeout, driver);
         let max = usize::try_from(max_connections.clamp(1, MOST)).unwrap_or(1);
         let pool = Kept::builder(Connections(Arc::new(shared))).max_size(max).queue_mode(QueueMode::Lifo);
-        #[expect(clippy::expect_used, reason = "it fails only for a pool with timeouts and no runtime")]
+        // It fails only for a pool with timeouts and no runtime.
         Self(Source::Own(pool.build().expect("a pool without timeouts")))
     }
 
@@ -102,7 +103,7 @@ impl<DB: Database> Pool<DB> {
         // Apart: they are large, and every statement would carry the room for them.
         let held = match &self.0 {
             Source::Own(own) => Held::Own(Box::pin(own.get()).await.map_err(closed)?),
-            Source::Given(given) => Held::Given(Box::pin(given.lease()).await?),
+            Source::Given(given) => Held::Given(Box::pin(given.lease()).await?, Arc::clone(&given.connect)),
         };
         Ok(Lease { held: Some(held) })
     }
@@ -165,8 +166,7 @@ impl<DB: Database> Given<DB> {
     }
 }
 
-/// A connection in use. Dropping it means that its answer may be unread: it is closed as soon as the server has
-/// answered.
+/// A connection in use. Dropping it means that its answer may be unread: it stays in use until the server has answered.
 pub struct Lease<DB: Database> {
     /// Taken when it is given back or closed.
     held: Option<Held<DB>>,
@@ -174,7 +174,7 @@ pub struct Lease<DB: Database> {
 
 enum Held<DB: Database> {
     Own(Object<Connections<DB>>),
-    Given(PoolConnection<DB>),
+    Given(PoolConnection<DB>, Arc<dyn Connect<DB>>),
 }
 
 impl<DB: Database> Lease<DB> {
@@ -182,7 +182,7 @@ impl<DB: Database> Lease<DB> {
     pub fn connection(&mut self) -> Result<&mut DB::Connection, Error> {
         match &mut self.held {
             Some(Held::Own(entry)) => entry.connection(),
-            Some(Held::Given(connection)) => Ok(connection),
+            Some(Held::Given(connection, _)) => Ok(connection),
             None => Err(Error::PoolClosed), // only what consumes the lease takes it
         }
     }
@@ -191,7 +191,7 @@ impl<DB: Database> Lease<DB> {
     pub fn keep(mut self) {
         match self.held.take() {
             Some(Held::Own(entry)) => give_back(entry),
-            Some(Held::Given(connection)) => drop(connection),
+            Some(Held::Given(connection, _)) => drop(connection),
             None => {}
         }
     }
@@ -208,7 +208,7 @@ impl<DB: Database> Lease<DB> {
                 }
                 drop(Object::take(entry));
             }
-            Some(Held::Given(connection)) => drop(connection.detach()),
+            Some(Held::Given(connection, _)) => drop(connection.detach()),
             None => {}
         }
     }
@@ -248,24 +248,42 @@ impl<DB: Database> Held<DB> {
                 entry.close().await;
                 drop(Object::take(entry));
             }
-            Self::Given(connection) => drop(connection.close().await),
+            Self::Given(connection, _) => drop(connection.close().await),
         }
     }
 
-    /// Waits until the server has answered what was asked last, and closes.
+    /// Waits until the server has answered what was asked last.
     async fn drain(mut self) {
-        let connection: &mut DB::Connection = match &mut self {
-            Self::Own(entry) => match entry.connection() {
-                Ok(connection) => connection,
-                Err(_) => return,
+        match timeout(DRAIN_TIMEOUT, self.is_in_step()).await {
+            Ok(true) => match self {
+                Self::Own(entry) => give_back(entry),
+                Self::Given(connection, _) => drop(connection),
             },
-            Self::Given(connection) => connection,
-        };
-        match timeout(DRAIN_TIMEOUT, connection.ping()).await {
-            Ok(_) => self.close().await,
+            Ok(false) => self.close().await,
             // Nothing more is heard of it; to say goodbye might take as long.
             Err(_) => self.cut(),
         }
+    }
+
+    /// Whether every answer was read, as far as the driver knows and then by an answer that can be no other's.
+    async fn is_in_step(&mut self) -> bool {
+        let (connection, connect) = match self {
+            Self::Own(entry) => {
+                let Some(pool) = Object::pool(entry) else { return false };
+                let connect = Arc::clone(&pool.manager().0.connect);
+                match entry.connection() {
+                    Ok(connection) => (connection, connect),
+                    Err(_) => return false,
+                }
+            }
+            Self::Given(connection, connect) => (&mut **connection, Arc::clone(connect)),
+        };
+        // What was asked last may have failed: the server has answered all the same.
+        if !matches!(connection.ping().await, Ok(()) | Err(Error::Database(_))) {
+            return false;
+        }
+        let number = i64::from(rand::random::<u32>());
+        matches!(timeout(PATIENCE, connect.echo(connection, number)).await, Ok(Ok(same)) if same == number)
     }
 
     fn cut(self) {
@@ -274,7 +292,7 @@ impl<DB: Database> Held<DB> {
                 entry.connection = None;
                 drop(Object::take(entry));
             }
-            Self::Given(connection) => drop(connection.detach()),
+            Self::Given(connection, _) => drop(connection.detach()),
         }
     }
 }
