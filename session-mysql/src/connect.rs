@@ -166,7 +166,7 @@ impl Connect<MySql> for Connector {
 /// How long a statement waits for a row, in seconds; and how long it may take, which only MariaDB can be told.
 fn limits(settings: &Settings) -> [String; 2] {
     let lock = seconds(settings.lock_timeout, 1_000_000);
-    let statement = settings.statement_timeout.min(Duration::from_secs(31_536_000)).as_secs_f64().max(0.001);
+    let statement = settings.statement_timeout.min(Duration::from_hours(8_760)).as_secs_f64().max(0.001);
     [format!("innodb_lock_wait_timeout = {lock}"), format!("max_statement_time = {statement:.3}")]
 }
 

@@ -356,7 +356,7 @@ impl Provider for MySqlProvider {
             let (statement, places) = if keys.len() <= FEW { (few, FEW) } else { (many, MOST) };
             let statement = || {
                 let places = keys.iter().chain(std::iter::repeat(&keys[0])).take(places);
-                places.fold(statement.query(), |query, key| query.bind(key))
+                places.fold(statement.query(), Query::bind)
             };
             match self.client.execute("gc", statement).await? {
                 Executed::Rows(rows) => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),

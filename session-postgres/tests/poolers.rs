@@ -1,4 +1,4 @@
-//! Behind PgBouncer, in each of its modes and set up as Debian does it.
+//! Behind `PgBouncer`, in each of its modes and set up as Debian does it.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -78,14 +78,14 @@ async fn a_logout_never_runs_the_statement_of_another_program() {
     create(&sessions, &id("a"), &record("a")).await;
     let statements = "SELECT name || ' ' || statement FROM pg_prepared_statements";
     let options = pooler.url().parse::<sqlx::postgres::PgConnectOptions>().unwrap().extra_float_digits(None);
-    let mut pooled = PgConnection::connect_with(&options).await.unwrap();
-    let ours = sqlx::raw_sql(statements).fetch_all(&mut pooled).await.unwrap();
+    let mut other = PgConnection::connect_with(&options).await.unwrap();
+    let ours = sqlx::raw_sql(statements).fetch_all(&mut other).await.unwrap();
     let ours: Vec<String> = ours.iter().map(|row| row.get(0)).collect();
     assert_eq!(ours, [""; 0], "nothing that another program could run by mistake");
 
     // Names and argument types that ours would have: a read, a destroy.
     let names = (1..20).map(|n| format!("PREPARE sqlx_s_{n} (text) AS DELETE FROM other WHERE n <> $1;"));
-    sqlx::raw_sql(sqlx::AssertSqlSafe(names.collect::<String>())).execute(&mut pooled).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(names.collect::<String>())).execute(&mut other).await.unwrap();
     for _ in 0..3 {
         assert_eq!(value(&sessions.read(&id("a"), MINUTE).await.unwrap().unwrap()), "a");
     }

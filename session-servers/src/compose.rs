@@ -29,11 +29,11 @@ const fn service(variable: &'static str, default: &'static str) -> Service {
 pub const POSTGRES: Service =
     service("SESSION_TEST_POSTGRES", "postgres://session:session@127.0.0.1:13432/session");
 
-/// The same server through PgBouncer, which pools whole sessions.
+/// The same server through `PgBouncer`, which pools whole sessions.
 pub const PGBOUNCER_SESSION: Service =
     service("SESSION_TEST_PGBOUNCER_SESSION", "postgres://session:session@127.0.0.1:13433/session");
 
-/// The same server through PgBouncer, which pools transactions.
+/// The same server through `PgBouncer`, which pools transactions.
 pub const PGBOUNCER_TRANSACTION: Service =
     service("SESSION_TEST_PGBOUNCER_TRANSACTION", "postgres://session:session@127.0.0.1:13434/session");
 

@@ -1,4 +1,4 @@
-//! A private PgBouncer in front of a PostgreSQL server, set up as Debian's package is.
+//! A private `PgBouncer` in front of a PostgreSQL server, set up as Debian's package is.
 
 use crate::packages::{Package, require};
 use crate::postgres;
@@ -11,7 +11,7 @@ pub const PACKAGES: &[Package] = &[
     Package { name: "postgresql-client", binary: "psql" },
 ];
 
-/// A PgBouncer of one test.
+/// A `PgBouncer` of one test.
 #[derive(Debug)]
 pub struct PgBouncer {
     process: Process,

@@ -80,17 +80,17 @@ impl Parameters {
             // The driver cannot bind the login to the channel. What that protects from, a server in between, is
             // kept out by checking the certificate.
             "channel_binding" => {
-                self.verify |= one_of("channel_binding", value, &["require"], &["prefer", "disable"])?
+                self.verify |= one_of("channel_binding", value, &["require"], &["prefer", "disable"])?;
             }
             "sslnegotiation" => only("sslnegotiation", value, &["postgres"])?,
             "gssencmode" => only("gssencmode", value, &["disable", "prefer"])?,
             "client_encoding" => {
-                only("client_encoding", &value.to_ascii_lowercase(), &["utf8", "utf-8", "auto"])?
+                only("client_encoding", &value.to_ascii_lowercase(), &["utf8", "utf-8", "auto"])?;
             }
             "load_balance_hosts" => only("load_balance_hosts", value, &["disable"])?,
             // A server that takes no writes is left in any case.
             "target_session_attrs" | "targetServerType" => {
-                only("target_session_attrs", value, &["any", "read-write", "primary", "master"])?
+                only("target_session_attrs", value, &["any", "read-write", "primary", "master"])?;
             }
             "application_name" => config.options = options.application_name(value),
             "options" => self.server_options(value)?,

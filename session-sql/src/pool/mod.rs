@@ -74,6 +74,7 @@ pub struct PoolStatus {
 
 impl<DB: Database> Pool<DB> {
     /// A pool of its own; opens nothing yet.
+    #[allow(clippy::missing_panics_doc)] // it cannot, see below
     pub fn new(
         connect: Arc<dyn Connect<DB>>,
         driver: &'static Driver<DB>,
