@@ -1,5 +1,5 @@
-//! Opens connections: the hosts in turn, the login of the moment, and session settings that do not depend on how the
-//! server is set up.
+//! Opens connections: the hosts in turn, the login of the moment, and session settings that do not
+//! depend on how the server is set up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,12 +20,13 @@ const AUTOCOMMIT: &str = "SET autocommit = 1";
 /// Whether it is set, and whether the server takes writes.
 const QUESTION: &str = "SELECT CAST(@@autocommit AS SIGNED), CAST(@@read_only AS CHAR)";
 
-/// What the statements need. They use no names in double quotes and no backslashes, and the time that they ask for is
-/// UTC in every time zone; in a mode without strictness the server would cut what is too long.
+/// What the statements need. They use no names in double quotes and no backslashes, and the time
+/// that they ask for is UTC in every time zone; in a mode without strictness the server would cut
+/// what is too long.
 const MODES: &str = "sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'";
 
-/// Every statement is a transaction of its own. This level writes with every format of the binary log. The names are
-/// MariaDB's and MySQL's, which leave out what is meant for the other.
+/// Every statement is a transaction of its own. This level writes with every format of the binary
+/// log. The names are MariaDB's and MySQL's, which leave out what is meant for the other.
 const TRANSACTIONS: &str = "/*M! , tx_isolation = 'REPEATABLE-READ', tx_read_only = 0 */ \
                             /*!80000 , transaction_isolation = 'REPEATABLE-READ', transaction_read_only = 0 */";
 
@@ -163,7 +164,8 @@ impl Connect<MySql> for Connector {
     }
 }
 
-/// How long a statement waits for a row, in seconds; and how long it may take, which only MariaDB can be told.
+/// How long a statement waits for a row, in seconds; and how long it may take, which only MariaDB
+/// can be told.
 fn limits(settings: &Settings) -> [String; 2] {
     let lock = seconds(settings.lock_timeout, 1_000_000);
     let statement = settings.statement_timeout.min(Duration::from_hours(8_760)).as_secs_f64().max(0.001);

@@ -1,7 +1,9 @@
-//! The form of Go's MySQL driver: `user:password@tcp(host:3306)/database?name=value`, `user@unix(/path)/database`.
+//! The form of Go's MySQL driver: `user:password@tcp(host:3306)/database?name=value`,
+//! `user@unix(/path)/database`.
 //!
-//! As there, the database follows the last `/`, the address the last `@` before it, the password the first `:`,
-//! and user and password are not encoded. See <https://github.com/go-sql-driver/mysql#dsn-data-source-name>.
+//! As there, the database follows the last `/`, the address the last `@` before it, the password
+//! the first `:`, and user and password are not encoded. See
+//! <https://github.com/go-sql-driver/mysql#dsn-data-source-name>.
 
 use session_core::{Error, Result, Secret};
 use session_sql::{Place, Target, is_host, percent_decode};

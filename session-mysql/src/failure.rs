@@ -49,8 +49,8 @@ fn by_number(number: u16) -> Failure {
         1062 | 1586 | 1690 => Failure::Duplicate,
         // A deadlock; or, in MariaDB, a row that changed under a snapshot.
         1213 | 1020 => Failure::Again,
-        // Prepared for a table that was altered since, or forgotten by the server; or the server had closed the
-        // connection for having been idle.
+        // Prepared for a table that was altered since, or forgotten by the server; or the server
+        // had closed the connection for having been idle.
         1615 | 1243 | 4031 => Failure::Renew,
         1290 | 1792 | 1836 | 3100 => {
             Failure::Moved("the server is read-only: a replica, or a primary that has become one".into())

@@ -48,7 +48,9 @@ async fn every_statement_uses_an_index() {
         // A key that is there: without a row behind it the server explains nothing.
         let mut sql = statement.0.replace("LIMIT ?", "LIMIT 500");
         sql = sql.replace("session_key = ?", "session_key = SHA2(601, 256)");
-        sql = sql.replacen("IN (?", "IN (SHA2(601, 256)", 1);
+        if name == "collect" {
+            sql = sql.replace('?', "SHA2(601, 256)");
+        }
         let sql = format!("EXPLAIN FORMAT=TRADITIONAL {}", sql.replace('?', "601"));
         let plan = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
         let mut used = Vec::new();

@@ -22,7 +22,8 @@ use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
 use crate::statements::{FEW, Statement, Statements};
 
-/// A record up to this size is sent without asking how much the server takes; none is set to take less.
+/// A record up to this size is sent without asking how much the server takes; none is set to take
+/// less.
 const SURELY_FITS: usize = 16 * 1024;
 
 /// What is sent with a record, at most.
@@ -41,10 +42,12 @@ pub struct MySqlProvider {
 }
 
 impl MySqlProvider {
-    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also makes the table.
+    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also
+    /// makes the table.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database or TLS,
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached within `connect_timeout`.
+    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database
+    /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached
+    /// within `connect_timeout`.
     pub async fn connect(config: MySqlConfig) -> Result<Self> {
         let migrate = config.settings.migrate;
         let provider = Self::connect_lazy(config);
@@ -57,19 +60,21 @@ impl MySqlProvider {
         Ok(provider)
     }
 
-    /// Connects when the first session is asked for, so that the service starts also while the server is down.
+    /// Connects when the first session is asked for, so that the service starts also while the
+    /// server is down.
     pub fn connect_lazy(config: MySqlConfig) -> Self {
         let (table, settings) = (config.settings.table.clone(), &config.settings);
         let (most, timeout) = (settings.max_connections, settings.connect_timeout);
         Self::on(Pool::new(Arc::new(Connector::new(config)), &DRIVER, most, timeout), table)
     }
 
-    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and, unless
-    /// `test_before_acquire(false)` is set, when it is taken: up to three round trips instead of one.
+    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and,
+    /// unless `test_before_acquire(false)` is set, when it is taken: up to three round trips
+    /// instead of one.
     ///
-    /// Session settings are the application's: set `innodb_lock_wait_timeout` on its connections. Before the first
-    /// statement one of them is asked whether `autocommit` is on; where it is not, nothing is stored, and the error
-    /// says so.
+    /// Session settings are the application's: set `innodb_lock_wait_timeout` on its connections.
+    /// Before the first statement one of them is asked whether `autocommit` is on; where it is not,
+    /// nothing is stored, and the error says so.
     pub fn with_pool(pool: MySqlPool, table: &str) -> Result<Self> {
         let connector = Arc::new(Connector::of_a_pool(&pool));
         Ok(Self::on(Pool::given(pool, connector), table.parse()?))
@@ -81,14 +86,16 @@ impl MySqlProvider {
         Self { client, collector, statements, table, clock: Arc::new(SystemClock), limit: OnceCell::new() }
     }
 
-    /// How many connections there are in use and idle, how many statements wait for one, and how many were opened.
+    /// How many connections there are in use and idle, how many statements wait for one, and how
+    /// many were opened.
     pub fn pool_status(&self) -> PoolStatus {
         self.client.pool().status()
     }
 
-    /// Closes the connections in good order, those in use when their statement has ended: the server counts no
-    /// `Aborted_clients`. Sessions are [`Unavailable`](session_core::ErrorKind::Unavailable) from then on. An
-    /// application's own pool stays open.
+    /// Closes the connections in good order, those in use when their statement has ended: the
+    /// server counts no `Aborted_clients`. Sessions are
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable) from then on. An application's own
+    /// pool stays open.
     pub async fn close(&self) {
         self.client.pool().close().await;
     }
@@ -168,7 +175,8 @@ impl MySqlProvider {
         Err(contended("write"))
     }
 
-    /// The record of a row that begins with the data and the time that is left; none when that has run out.
+    /// The record of a row that begins with the data and the time that is left; none when that has
+    /// run out.
     fn record(&self, operation: &'static str, row: &MySqlRow) -> Result<Option<Record>> {
         let left: i64 = self.column(operation, row, 1)?;
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return Ok(None) };
@@ -304,7 +312,8 @@ impl Provider for MySqlProvider {
         match self.current("rename", new).await? {
             // An earlier call with these arguments did it, and only its answer was lost.
             Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw another id.
+            // Somebody else's record under an id of 256 random bits: leave it alone, and draw
+            // another id.
             Some(_) => Ok(WriteOutcome::refused(None)),
             None => self.refused("rename", old).await,
         }

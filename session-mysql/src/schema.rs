@@ -1,4 +1,5 @@
-//! The table: made and brought up to date by `migrations/mysql/*.sql`, and looked at when something is wrong.
+//! The table: made and brought up to date by `migrations/mysql/*.sql`, and looked at when something
+//! is wrong.
 
 use std::time::Duration;
 
@@ -108,8 +109,8 @@ async fn migrate_once(connection: &mut MySqlConnection, table: &TableName) -> sq
     Ok(())
 }
 
-/// Fails when some transaction has the table open, before a change is tried for which everybody would wait behind
-/// that transaction. MariaDB does not wait at all here, MySQL for a second.
+/// Fails when some transaction has the table open, before a change is tried for which everybody
+/// would wait behind that transaction. MariaDB does not wait at all here, MySQL for a second.
 async fn nobody_holds(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<()> {
     let Some(comment) = comment(connection, table).await? else { return Ok(()) };
     let comment = comment.replace('\'', "''").replace('\\', "");
@@ -134,8 +135,8 @@ async fn execute(connection: &mut MySqlConnection, statement: &str) -> sqlx::Res
     Ok(done.rows_affected())
 }
 
-/// Waits without a statement under way. Clusters that refuse such a lock do without: the steps of several processes
-/// then meet in errors that may pass.
+/// Waits without a statement under way. Clusters that refuse such a lock do without: the steps of
+/// several processes then meet in errors that may pass.
 async fn one_at_a_time(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     let begun = Instant::now();
     loop {
@@ -164,7 +165,8 @@ async fn version(connection: &mut MySqlConnection, table: &TableName) -> sqlx::R
     Ok(comment.and_then(|comment| comment.strip_prefix(MARK)?.parse().ok()).unwrap_or(0))
 }
 
-/// A lock that was not to be had in time, a deadlock, or another process that did the same at the same time.
+/// A lock that was not to be had in time, a deadlock, or another process that did the same at the
+/// same time.
 const fn may_pass(number: u16) -> bool {
     matches!(number, 1205 | 1213 | 1020 | 1050 | 1060 | 1061 | 1091 | 1412 | 1969)
 }

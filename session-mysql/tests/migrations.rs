@@ -1,4 +1,5 @@
-//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one is told.
+//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one
+//! is told.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;

@@ -19,8 +19,8 @@ use tokio::time::{sleep, timeout};
 const CONNECTIONS: &str =
     "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.processlist WHERE user = 'session'";
 
-/// Twenty users whose calls are given up after a moment, while one row is locked. The most connections that the
-/// server had meanwhile.
+/// Twenty users whose calls are given up after a moment, while one row is locked. The most
+/// connections that the server had meanwhile.
 async fn most_connections(server: &MariaDb, sessions: Arc<MySqlProvider>) -> usize {
     let first = record("a");
     create(&*sessions, &id("a"), &first).await;

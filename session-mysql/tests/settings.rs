@@ -1,5 +1,5 @@
-//! How the server is set up does not decide whether sessions are kept: what matters is set on every connection, and
-//! the rest is harmless.
+//! How the server is set up does not decide whether sessions are kept: what matters is set on every
+//! connection, and the rest is harmless.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;

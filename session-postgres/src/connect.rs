@@ -1,5 +1,5 @@
-//! Opens connections: the hosts in turn, the login of the moment, and session settings that do not depend on how the
-//! server is set up.
+//! Opens connections: the hosts in turn, the login of the moment, and session settings that do not
+//! depend on how the server is set up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub(crate) struct Connector {
     /// What we ask of it, less what the user has decided.
     ours: Vec<(&'static str, String)>,
     credentials: Option<Arc<dyn Credentials>>,
-    /// A pooler is between us and the server, which may run each statement on another connection. From then on
-    /// nothing is prepared and no setting is changed.
+    /// A pooler is between us and the server, which may run each statement on another connection.
+    /// From then on nothing is prepared and no setting is changed.
     pooled: AtomicBool,
 }
 

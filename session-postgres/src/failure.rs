@@ -55,7 +55,8 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
 
         "23505" => Failure::Duplicate,
         "40001" | "40P01" => Failure::Again,
-        // "cached plan must not change result type": the table was altered since the statement was prepared.
+        // "cached plan must not change result type": the table was altered since the statement was
+        // prepared.
         "0A000" => Failure::Renew,
         "25006" => {
             Failure::Moved("the server is read-only: a standby, or a primary that has become one".into())

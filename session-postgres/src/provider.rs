@@ -32,10 +32,12 @@ pub struct PostgresProvider {
 }
 
 impl PostgresProvider {
-    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also makes the table.
+    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also
+    /// makes the table.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database or TLS,
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached within `connect_timeout`.
+    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database
+    /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached
+    /// within `connect_timeout`.
     pub async fn connect(config: PostgresConfig) -> Result<Self> {
         let migrate = config.settings.migrate;
         let provider = Self::connect_lazy(config);
@@ -49,7 +51,8 @@ impl PostgresProvider {
         Ok(provider)
     }
 
-    /// Connects when the first session is asked for, so that the service starts also while the server is down.
+    /// Connects when the first session is asked for, so that the service starts also while the
+    /// server is down.
     pub fn connect_lazy(config: PostgresConfig) -> Self {
         let (table, settings) = (config.settings.table.clone(), &config.settings);
         let (most, timeout) = (settings.max_connections, settings.connect_timeout);
@@ -58,12 +61,13 @@ impl PostgresProvider {
         Self::on(pool, connector, table)
     }
 
-    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and, unless
-    /// `test_before_acquire(false)` is set, when it is taken: up to three round trips instead of one.
+    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and,
+    /// unless `test_before_acquire(false)` is set, when it is taken: up to three round trips
+    /// instead of one.
     ///
-    /// Session settings are the application's: set `lock_timeout` and `statement_timeout` on its connections. Before
-    /// the first statement one connection beside the pool's is opened and closed, to see whether a pooler is in
-    /// front of the server.
+    /// Session settings are the application's: set `lock_timeout` and `statement_timeout` on its
+    /// connections. Before the first statement one connection beside the pool's is opened and
+    /// closed, to see whether a pooler is in front of the server.
     pub fn with_pool(pool: PgPool, table: &str) -> Result<Self> {
         let connector = Arc::new(Connector::of_a_pool(&pool));
         Ok(Self::on(Pool::given(pool, Arc::clone(&connector) as _), connector, table.parse()?))
@@ -75,13 +79,15 @@ impl PostgresProvider {
         Self { client, connector, collector, statements, table, clock: Arc::new(SystemClock) }
     }
 
-    /// How many connections there are in use and idle, how many statements wait for one, and how many were opened.
+    /// How many connections there are in use and idle, how many statements wait for one, and how
+    /// many were opened.
     pub fn pool_status(&self) -> PoolStatus {
         self.client.pool().status()
     }
 
-    /// Closes the connections in good order, those in use when their statement has ended. Sessions are
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) from then on. An application's own pool stays open.
+    /// Closes the connections in good order, those in use when their statement has ended. Sessions
+    /// are [`Unavailable`](session_core::ErrorKind::Unavailable) from then on. An application's own
+    /// pool stays open.
     pub async fn close(&self) {
         self.client.pool().close().await;
     }
@@ -101,8 +107,8 @@ impl PostgresProvider {
         self.migrate_from("UTC").await
     }
 
-    /// The same for a table whose `timestamp` without a time zone holds the local time of this zone,
-    /// as in `Europe/Berlin`.
+    /// The same for a table whose `timestamp` without a time zone holds the local time of this
+    /// zone, as in `Europe/Berlin`.
     pub async fn migrate_from(&self, time_zone: &str) -> Result<()> {
         schema::migrate(&self.client, &self.table, time_zone).await
     }
@@ -265,7 +271,8 @@ impl Provider for PostgresProvider {
         match self.current("rename", new).await? {
             // An earlier call with these arguments did it, and only its answer was lost.
             Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw another id.
+            // Somebody else's record under an id of 256 random bits: leave it alone, and draw
+            // another id.
             Some(_) => Ok(WriteOutcome::refused(None)),
             None => self.refused("rename", old).await,
         }

@@ -1,8 +1,9 @@
 //! A statement with its arguments, prepared or as one piece of text.
 //!
-//! Prepared statements have names, and the driver numbers them per connection. Behind a pooler that gives out another
-//! connection for each transaction, the same name may be another statement of somebody else. There every statement is
-//! sent as text, with its arguments in it, which is right whatever the pooler does.
+//! Prepared statements have names, and the driver numbers them per connection. Behind a pooler that
+//! gives out another connection for each transaction, the same name may be another statement of
+//! somebody else. There every statement is sent as text, with its arguments in it, which is right
+//! whatever the pooler does.
 
 use std::fmt::Write;
 use std::sync::Arc;

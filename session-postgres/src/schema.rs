@@ -1,4 +1,5 @@
-//! The table: made and brought up to date by `migrations/postgres/*.sql`, and looked at when something is wrong.
+//! The table: made and brought up to date by `migrations/postgres/*.sql`, and looked at when
+//! something is wrong.
 
 use std::time::Duration;
 
@@ -64,7 +65,8 @@ async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) 
     if version(connection, &name).await? >= MIGRATIONS.len() {
         return Ok(());
     }
-    // Steps are limited by themselves where they make others wait, and otherwise take the time that they need.
+    // Steps are limited by themselves where they make others wait, and otherwise take the time that
+    // they need.
     let settings = Statement(
         "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false), \
                               set_config('TimeZone', $1, false)"
@@ -100,8 +102,9 @@ async fn migrate_once(connection: &mut PgConnection, table: &TableName, name: &s
     Ok(())
 }
 
-/// Waits without a statement under way, since an index that is built waits for all of them. Servers that know no
-/// such lock, and poolers, do without: the steps of several processes then meet in errors that may pass.
+/// Waits without a statement under way, since an index that is built waits for all of them. Servers
+/// that know no such lock, and poolers, do without: the steps of several processes then meet in
+/// errors that may pass.
 async fn one_at_a_time(connection: &mut PgConnection) -> sqlx::Result<()> {
     let lock = format!("SELECT pg_try_advisory_lock({LOCK})::text");
     let begun = Instant::now();
@@ -126,7 +129,8 @@ async fn version(connection: &mut PgConnection, name: &str) -> sqlx::Result<usiz
     Ok(comment.and_then(|comment| comment.strip_prefix(MARK)?.parse().ok()).unwrap_or(0))
 }
 
-/// A lock that was not to be had in time, a deadlock, or another process that did the same at the same time.
+/// A lock that was not to be had in time, a deadlock, or another process that did the same at the
+/// same time.
 fn may_pass(code: &str) -> bool {
     matches!(code, "55P03" | "40P01" | "40001" | "23505" | "42P07" | "42701" | "42710" | "42P06" | "XX000")
 }

@@ -4,10 +4,10 @@ use session_sql::{LONGEST_STEP, TableName};
 
 use crate::request::Statement;
 
-/// `$1` is always the storage id. It comes as `text` and is cast, because a `char(64)` column that is compared
-/// with `text` is cast itself, and then no index is used. What stores a record goes on with data, idle and absolute
-/// time to live, version, owner, whether it is a tombstone, and a step. All times are the server's own: `now()` is the
-/// time at which the statement arrived.
+/// `$1` is always the storage id. It comes as `text` and is cast, because a `char(64)` column that
+/// is compared with `text` is cast itself, and then no index is used. What stores a record goes on
+/// with data, idle and absolute time to live, version, owner, whether it is a tombstone, and a
+/// step. All times are the server's own: `now()` is the time at which the statement arrived.
 ///
 /// `collect_after` is `session_expiry` rounded up to the step: `date_bin` rounds down.
 #[derive(Debug)]
@@ -83,7 +83,8 @@ impl Statements {
             exists: fill(
                 "SELECT 1 FROM {table} WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved",
             ),
-            // The index knows of most that they live; only where it is not sure their rows are looked at.
+            // The index knows of most that they live; only where it is not sure their rows are
+            // looked at.
             count: fill(
                 "SELECT (SELECT count(*) FROM {table} WHERE collect_after > now() + {step} AND NOT moved) + \
                  (SELECT count(*) FROM {table} WHERE collect_after <= now() + {step} \

@@ -1,4 +1,5 @@
-//! What every engine must show, through `PgBouncer`: sessions pooled whole, and transaction by transaction.
+//! What every engine must show, through `PgBouncer`: sessions pooled whole, and transaction by
+//! transaction.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;

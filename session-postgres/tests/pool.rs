@@ -15,8 +15,8 @@ use sqlx::{Connection, PgConnection};
 use support::*;
 use tokio::time::{sleep, timeout};
 
-/// Twenty users whose calls are given up after a moment, while one row is locked. The most connections that the
-/// server had meanwhile.
+/// Twenty users whose calls are given up after a moment, while one row is locked. The most
+/// connections that the server had meanwhile.
 async fn most_connections(url: &str, name: &str, sessions: Arc<PostgresProvider>) -> usize {
     let first = record("a");
     create(&*sessions, &id("a"), &first).await;

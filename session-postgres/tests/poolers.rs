@@ -67,8 +67,8 @@ async fn an_applications_pool_works_behind_a_pooler() {
     }
 }
 
-/// In transaction mode the pooler gives the same connection to another program, whose driver numbers its statements
-/// in the same way.
+/// In transaction mode the pooler gives the same connection to another program, whose driver
+/// numbers its statements in the same way.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_logout_never_runs_the_statement_of_another_program() {

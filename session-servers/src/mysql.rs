@@ -1,5 +1,5 @@
-//! A private MySQL, where the machine has one: Debian packages only MariaDB. User, password and database are all
-//! `session`.
+//! A private MySQL, where the machine has one: Debian packages only MariaDB. User, password and
+//! database are all `session`.
 
 use crate::process::{Launch, Process};
 use std::env;
@@ -13,7 +13,8 @@ const SET_UP: &str = "\
     CREATE USER IF NOT EXISTS session@'%' IDENTIFIED BY 'session';\n\
     GRANT ALL ON session.* TO session@'%';\n";
 
-/// The path of a `mysqld` that is MySQL's own: what `SESSION_TEST_MYSQLD` says, or one in the usual places.
+/// The path of a `mysqld` that is MySQL's own: what `SESSION_TEST_MYSQLD` says, or one in the usual
+/// places.
 pub fn find() -> Option<PathBuf> {
     let usual = ["/usr/sbin/mysqld", "/usr/local/mysql/bin/mysqld", "/usr/local/bin/mysqld"];
     let named = env::var_os("SESSION_TEST_MYSQLD").map(PathBuf::from);

@@ -18,10 +18,11 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts a pooler in front of the server on this port of the loopback; user and password are `session`.
+    /// Starts a pooler in front of the server on this port of the loopback; user and password are
+    /// `session`.
     ///
-    /// Settings are added to those of Debian's package, as in `&["pool_mode=transaction"]`. Without any it pools
-    /// whole sessions and lets no startup parameters pass but those that it knows.
+    /// Settings are added to those of Debian's package, as in `&["pool_mode=transaction"]`. Without
+    /// any it pools whole sessions and lets no startup parameters pass but those that it knows.
     pub fn start(server: u16, settings: &[&str]) -> io::Result<Self> {
         let [pgbouncer, psql] = [require(PACKAGES[0])?, require(PACKAGES[1])?];
         let settings = settings.join("\n");

@@ -12,23 +12,26 @@ const LEAST: usize = 10;
 /// More is not worth it: the pause between two statements is short already.
 pub const MOST: usize = 200;
 
-/// A statement that takes less may remove more, and one that takes more than twice as long removes less.
+/// A statement that takes less may remove more, and one that takes more than twice as long removes
+/// less.
 const AIM: Duration = Duration::from_millis(5);
 
-/// How long the server is left alone between two statements, at least. Without it they keep a core and the log of a
-/// small server busy, and the requests meanwhile were seen to take up to four times as long (p99).
+/// How long the server is left alone between two statements, at least. Without it they keep a core
+/// and the log of a small server busy, and the requests meanwhile were seen to take up to four
+/// times as long (p99).
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long one call goes on. The next one continues where it has ended.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How often a collection starts from the oldest row again, for rows that were locked when it came by.
+/// How often a collection starts from the oldest row again, for rows that were locked when it came
+/// by.
 const FROM_THE_START: Duration = Duration::from_mins(10);
 
 /// Remembers how far the last collection came and how much a statement may remove.
 ///
-/// While some transaction keeps an old snapshot the server cannot forget removed rows, and a search that began at the
-/// oldest would pass all of them, each time.
+/// While some transaction keeps an old snapshot the server cannot forget removed rows, and a search
+/// that began at the oldest would pass all of them, each time.
 #[derive(Debug, Default)]
 pub struct Collector(Mutex<State>);
 
@@ -49,8 +52,9 @@ impl Default for State {
 impl Collector {
     /// Removes up to `limit` rows, and says how many it were.
     ///
-    /// `find` searches from a mark on (`None`: from the oldest row) for so many expired rows, and returns their keys
-    /// and marks in order. `remove` removes rows by their keys, at most [`MOST`] at once.
+    /// `find` searches from a mark on (`None`: from the oldest row) for so many expired rows, and
+    /// returns their keys and marks in order. `remove` removes rows by their keys, at most [`MOST`]
+    /// at once.
     pub async fn collect<F, R>(
         &self,
         limit: usize,

@@ -15,19 +15,20 @@ pub trait Connect<DB: Database>: Send + Sync + 'static {
     /// A server that cannot be used, such as a replica, is an [`unfit`] error.
     async fn open(&self) -> Result<DB::Connection, Error>;
 
-    /// Looks at an application's pool, once before its first use. The settings of its connections are the
-    /// application's: those that would lose writes are refused here.
+    /// Looks at an application's pool, once before its first use. The settings of its connections
+    /// are the application's: those that would lose writes are refused here.
     async fn examine(&self, pool: &sqlx::Pool<DB>) -> Result<(), Error>;
 
-    /// Asks the server for this number, as a constant, and says what came back. Answers come in the order of the
-    /// questions: one that brings the number proves that no earlier one is left unread.
+    /// Asks the server for this number, as a constant, and says what came back. Answers come in the
+    /// order of the questions: one that brings the number proves that no earlier one is left
+    /// unread.
     async fn echo(&self, connection: &mut DB::Connection, number: i64) -> Result<i64, Error>;
 }
 
 /// Gives user and password for each new connection: tokens that expire, secrets that are rotated.
 ///
-/// Asked once per new connection, within the time that opening a connection may take. Connections that are open
-/// stay open. An async closure is one:
+/// Asked once per new connection, within the time that opening a connection may take. Connections
+/// that are open stay open. An async closure is one:
 ///
 /// ```
 /// use session_core::Secret;

@@ -1,12 +1,17 @@
 //! What `session-mysql` and `session-postgres` share. Applications use those crates, not this one.
 //!
-//! - [`Pool`]: connections kept ready by `deadpool`, without the ping that `sqlx::Pool` sends after every use, which
-//!   doubles the round trips of a session store. An application's own `sqlx::Pool` works as well, with its pings.
-//! - [`Connect`]: opens a connection, with the session settings of the engine and the user's [`Credentials`].
-//! - [`Client`]: runs one statement and says honestly what became of it, following the engine's [`Driver`].
+//! - [`Pool`]: connections kept ready by `deadpool`, without the ping that `sqlx::Pool` sends after
+//!   every use, which doubles the round trips of a session store. An application's own `sqlx::Pool`
+//!   works as well, with its pings.
+//! - [`Connect`]: opens a connection, with the session settings of the engine and the user's
+//!   [`Credentials`].
+//! - [`Client`]: runs one statement and says honestly what became of it, following the engine's
+//!   [`Driver`].
 //! - [`Collector`]: removes expired rows in small batches.
-//! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes seldom move it.
-//! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a password.
+//! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes
+//!   seldom move it.
+//! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a
+//!   password.
 //!
 //! What is SQL stays in the engines: the two dialects have hardly a statement in common.
 

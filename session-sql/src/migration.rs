@@ -1,7 +1,7 @@
 //! A file of SQL as the statements of which it is made, which are sent one by one.
 
-/// The statements of a file. Each ends with a `;` at the end of a line, outside of `$$ … $$`; lines that begin with
-/// `--` are left out.
+/// The statements of a file. Each ends with a `;` at the end of a line, outside of `$$ … $$`; lines
+/// that begin with `--` are left out.
 pub fn statements_of(file: &str) -> Vec<String> {
     let (mut statements, mut current, mut quoted) = (Vec::new(), String::new(), false);
     for line in file.lines().filter(|line| !line.trim_start().starts_with("--")) {

@@ -16,10 +16,12 @@ pub struct Settings {
     pub max_connections: u32,
     /// `connect_timeout`: how long opening a connection may take; 5 s by default.
     pub connect_timeout: Duration,
-    /// `lock_timeout`: how long a statement waits for a row that another holds, before it is sent once more; 2 s by
-    /// default. Set on every connection, so that also a call that was given up ends on the server.
+    /// `lock_timeout`: how long a statement waits for a row that another holds, before it is sent
+    /// once more; 2 s by default. Set on every connection, so that also a call that was given up
+    /// ends on the server.
     pub lock_timeout: Duration,
-    /// `statement_timeout`: how long a statement may take; 10 s by default. Set on every connection.
+    /// `statement_timeout`: how long a statement may take; 10 s by default. Set on every
+    /// connection.
     pub statement_timeout: Duration,
     /// `migrate`: what connecting does about the table.
     pub migrate: Migrate,

@@ -1,7 +1,7 @@
 //! A URL taken apart: `scheme://user:password@host:port/database?name=value&…`.
 //!
-//! By hand, because what is wrong with it has to be said without repeating any of it: in a malformed URL the
-//! password may lie anywhere.
+//! By hand, because what is wrong with it has to be said without repeating any of it: in a
+//! malformed URL the password may lie anywhere.
 
 use std::fmt;
 
@@ -123,7 +123,8 @@ pub fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(allowed)
 }
 
-/// `%41` is `A`; what is not followed by two hexadecimal digits, is no UTF-8 or a control character, is an error.
+/// `%41` is `A`; what is not followed by two hexadecimal digits, is no UTF-8 or a control
+/// character, is an error.
 pub fn percent_decode(text: &str) -> Result<String> {
     let bad =
         || Error::config("a `%` must be followed by two hexadecimal digits, and make UTF-8 (`%25` is a `%`)");

@@ -1,4 +1,5 @@
-//! The config string: a URL, or the form of Go's driver. Both name the server and say how it is used.
+//! The config string: a URL, or the form of Go's driver. Both name the server and say how it is
+//! used.
 
 mod parameters;
 #[cfg(test)]
@@ -19,7 +20,8 @@ use crate::failure::ENGINE;
 const EXPECTED: &str = "expected user:***@tcp(host:3306)/database?tls=true, user:***@unix(/path)/database or \
                         mysql://user:***@host:3306/database?ssl-mode=VERIFY_IDENTITY";
 
-/// How to reach the server, and how to use it. Read from a string, or built from [`MySqlConnectOptions`].
+/// How to reach the server, and how to use it. Read from a string, or built from
+/// [`MySqlConnectOptions`].
 ///
 /// ```
 /// use session_mysql::MySqlConfig;
@@ -61,7 +63,8 @@ impl MySqlConfig {
         Ok(self)
     }
 
-    /// How many connections there may be; 16 by default. More statements at once wait for their turn.
+    /// How many connections there may be; 16 by default. More statements at once wait for their
+    /// turn.
     #[must_use]
     pub fn max_connections(mut self, count: u32) -> Self {
         self.settings.max_connections = count.max(1);
@@ -75,31 +78,34 @@ impl MySqlConfig {
         self
     }
 
-    /// How long a statement waits for a row that another holds, before it is sent once more; 2 s by default, rounded
-    /// up to seconds. Keep it below the manager's operation timeout, so that a locked row ends with an answer.
+    /// How long a statement waits for a row that another holds, before it is sent once more; 2 s by
+    /// default, rounded up to seconds. Keep it below the manager's operation timeout, so that a
+    /// locked row ends with an answer.
     #[must_use]
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.settings.lock_timeout = timeout;
         self
     }
 
-    /// How long a statement may take on the server; 10 s by default. Only MariaDB has such a limit for all statements.
+    /// How long a statement may take on the server; 10 s by default. Only MariaDB has such a limit
+    /// for all statements.
     #[must_use]
     pub const fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.settings.statement_timeout = timeout;
         self
     }
 
-    /// What connecting does about the table; nothing by default. `true` creates it or brings it up to date.
+    /// What connecting does about the table; nothing by default. `true` creates it or brings it up
+    /// to date.
     #[must_use]
     pub fn migrate(mut self, migrate: impl Into<Migrate>) -> Self {
         self.settings.migrate = migrate.into();
         self
     }
 
-    /// Where user and password come from for each new connection: for tokens that expire and passwords that are
-    /// rotated. A closure that returns a future is enough. Tokens that are sent in clear text need
-    /// `MySqlConnectOptions::enable_cleartext_plugin` and TLS.
+    /// Where user and password come from for each new connection: for tokens that expire and
+    /// passwords that are rotated. A closure that returns a future is enough. Tokens that are sent
+    /// in clear text need `MySqlConnectOptions::enable_cleartext_plugin` and TLS.
     #[must_use]
     pub fn credentials(mut self, credentials: impl Credentials) -> Self {
         self.credentials = Some(Arc::new(credentials));

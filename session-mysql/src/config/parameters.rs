@@ -1,4 +1,5 @@
-//! The parameters of a URL or of Go's form: MySQL's, those of other clients that providers print, and our own.
+//! The parameters of a URL or of Go's form: MySQL's, those of other clients that providers print,
+//! and our own.
 
 use session_core::{Error, Result};
 use session_sql::{Settings, duration, file, number};
@@ -50,7 +51,8 @@ const WITHOUT_EFFECT: [&str; 35] = [
     "zeroDateTimeBehavior",
 ];
 
-/// System variables that Go's form sets, whose effect here comes from elsewhere: the engine sets them itself.
+/// System variables that Go's form sets, whose effect here comes from elsewhere: the engine sets
+/// them itself.
 const OURS: [&str; 7] = [
     "sql_mode",
     "time_zone",

@@ -1,4 +1,5 @@
-//! The config string: a URL, or libpq's `name=value` list. Both name the server and say how it is used.
+//! The config string: a URL, or libpq's `name=value` list. Both name the server and say how it is
+//! used.
 
 mod parameters;
 #[cfg(test)]
@@ -18,7 +19,8 @@ use crate::failure::ENGINE;
 const EXPECTED: &str = "expected postgres://user:***@host:5432/database?sslmode=verify-full or \
                         host=… port=5432 user=… password=*** dbname=… sslmode=verify-full";
 
-/// How to reach the server, and how to use it. Read from a string, or built from [`PgConnectOptions`].
+/// How to reach the server, and how to use it. Read from a string, or built from
+/// [`PgConnectOptions`].
 ///
 /// ```
 /// use session_postgres::PostgresConfig;
@@ -31,8 +33,8 @@ const EXPECTED: &str = "expected postgres://user:***@host:5432/database?sslmode=
 /// # }
 /// ```
 ///
-/// What the string leaves out comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`,
-/// `PGSSLROOTCERT`, `PGAPPNAME` and `PGOPTIONS`, as in every client of PostgreSQL.
+/// What the string leaves out comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`,
+/// `PGSSLMODE`, `PGSSLROOTCERT`, `PGAPPNAME` and `PGOPTIONS`, as in every client of PostgreSQL.
 #[derive(Clone)]
 pub struct PostgresConfig {
     pub(crate) options: PgConnectOptions,
@@ -65,7 +67,8 @@ impl PostgresConfig {
         Ok(self)
     }
 
-    /// How many connections there may be; 16 by default. More statements at once wait for their turn.
+    /// How many connections there may be; 16 by default. More statements at once wait for their
+    /// turn.
     #[must_use]
     pub fn max_connections(mut self, count: u32) -> Self {
         self.settings.max_connections = count.max(1);
@@ -79,8 +82,9 @@ impl PostgresConfig {
         self
     }
 
-    /// How long a statement waits for a row that another holds, before it is sent once more; 2 s by default.
-    /// Keep it below the manager's operation timeout, so that a locked row ends with an answer.
+    /// How long a statement waits for a row that another holds, before it is sent once more; 2 s by
+    /// default. Keep it below the manager's operation timeout, so that a locked row ends with an
+    /// answer.
     #[must_use]
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.settings.lock_timeout = timeout;
@@ -94,15 +98,16 @@ impl PostgresConfig {
         self
     }
 
-    /// What connecting does about the table; nothing by default. `true` creates it or brings it up to date.
+    /// What connecting does about the table; nothing by default. `true` creates it or brings it up
+    /// to date.
     #[must_use]
     pub fn migrate(mut self, migrate: impl Into<Migrate>) -> Self {
         self.settings.migrate = migrate.into();
         self
     }
 
-    /// Where user and password come from for each new connection: for tokens that expire and passwords that are
-    /// rotated. A closure that returns a future is enough.
+    /// Where user and password come from for each new connection: for tokens that expire and
+    /// passwords that are rotated. A closure that returns a future is enough.
     #[must_use]
     pub fn credentials(mut self, credentials: impl Credentials) -> Self {
         self.credentials = Some(Arc::new(credentials));
@@ -184,8 +189,8 @@ impl fmt::Debug for PostgresConfig {
     }
 }
 
-/// The value at the beginning of `text`, and what follows: bare up to a blank, or in `'…'`; `\` takes the next
-/// character as it is.
+/// The value at the beginning of `text`, and what follows: bare up to a blank, or in `'…'`; `\`
+/// takes the next character as it is.
 fn list_value(text: &str) -> Result<(String, &str)> {
     let (quoted, text) = text.strip_prefix('\'').map_or((false, text), |rest| (true, rest));
     let mut value = String::new();

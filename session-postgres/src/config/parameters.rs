@@ -1,4 +1,5 @@
-//! The parameters of a URL or list: libpq's, those of other clients that providers print, and our own.
+//! The parameters of a URL or list: libpq's, those of other clients that providers print, and our
+//! own.
 
 use session_core::{Error, Result};
 use session_sql::{Place, Settings, file, is_host, number};
@@ -77,8 +78,8 @@ impl Parameters {
             "sslrootcert" => config.options = options.ssl_root_cert(file("sslrootcert", value)?),
             "sslcert" => config.options = options.ssl_client_cert(file("sslcert", value)?),
             "sslkey" => config.options = options.ssl_client_key(file("sslkey", value)?),
-            // The driver cannot bind the login to the channel. What that protects from, a server in between, is
-            // kept out by checking the certificate.
+            // The driver cannot bind the login to the channel. What that protects from, a server in
+            // between, is kept out by checking the certificate.
             "channel_binding" => {
                 self.verify |= one_of("channel_binding", value, &["require"], &["prefer", "disable"])?;
             }

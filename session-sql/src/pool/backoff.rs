@@ -1,4 +1,5 @@
-//! Pauses between attempts to reach a server that cannot be reached, and one attempt at a time meanwhile.
+//! Pauses between attempts to reach a server that cannot be reached, and one attempt at a time
+//! meanwhile.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,8 +44,8 @@ impl Backoff {
         Self { state: Mutex::default(), ended: watch::Sender::new(0) }
     }
 
-    /// Waits for one's turn. While the server fails, one caller tries after each pause, and those who wait for it
-    /// fail with the error that it met.
+    /// Waits for one's turn. While the server fails, one caller tries after each pause, and those
+    /// who wait for it fail with the error that it met.
     pub(super) async fn turn(&self) -> Result<Attempt<'_>, Unfit> {
         let mut ended = self.ended.subscribe();
         loop {

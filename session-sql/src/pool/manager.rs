@@ -1,4 +1,5 @@
-//! What `deadpool` has to know of connections: how they are opened, and when a kept one may be used again.
+//! What `deadpool` has to know of connections: how they are opened, and when a kept one may be used
+//! again.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,12 +17,13 @@ use super::backoff::Backoff;
 use crate::connect::{Connect, Unfit, unfit};
 use crate::{Driver, Failure};
 
-/// A connection that has not answered for this long is pinged before it is used: the server, or a firewall on
-/// the way, may have closed it meanwhile.
+/// A connection that has not answered for this long is pinged before it is used: the server, or a
+/// firewall on the way, may have closed it meanwhile.
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// How long such a ping, or a goodbye, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// No connection gets older, so that a changed address, password or server setting reaches all of them.
+/// No connection gets older, so that a changed address, password or server setting reaches all of
+/// them.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
 
 /// Opens connections, and keeps what they have in common.
@@ -30,13 +32,14 @@ pub(super) struct Shared<DB: Database> {
     connect_timeout: Duration,
     driver: &'static Driver<DB>,
     backoff: Backoff,
-    /// Connections whose caller went away while they were opened: the next ones take them. The connections of the
-    /// pool and these are together never more than the pool's limit, since each was counted when it was begun.
+    /// Connections whose caller went away while they were opened: the next ones take them. The
+    /// connections of the pool and these are together never more than the pool's limit, since each
+    /// was counted when it was begun.
     parked: Mutex<VecDeque<Opened<DB>>>,
     /// Grows when a connection is found broken: those of an older generation are not used again.
     generation: AtomicU64,
-    /// When a call was last given up while it waited for an answer: a connection that has not answered since is
-    /// asked again.
+    /// When a call was last given up while it waited for an answer: a connection that has not
+    /// answered since is asked again.
     doubt: Mutex<Option<Instant>>,
     /// When unused connections were last looked for, in seconds after the beginning.
     pruned: AtomicU64,
@@ -189,8 +192,8 @@ impl<DB: Database> Manager for Connections<DB> {
     type Type = Entry<DB>;
     type Error = Error;
 
-    /// Opens on a task of its own: when the caller gives up, the connection is there for the next one, and a
-    /// server that is slow to connect to is reached in the end.
+    /// Opens on a task of its own: when the caller gives up, the connection is there for the next
+    /// one, and a server that is slow to connect to is reached in the end.
     async fn create(&self) -> Result<Entry<DB>, Error> {
         let shared = &self.0;
         loop {
@@ -229,7 +232,8 @@ impl<DB: Database> Manager for Connections<DB> {
         if shared.is_proven(entry) {
             return Ok(());
         }
-        // A caller who drops us here has seen no answer: then nobody pings the others one after another.
+        // A caller who drops us here has seen no answer: then nobody pings the others one after
+        // another.
         let mut unproven = Unproven { shared, generation: Some(entry.generation) };
         if entry.answers().await {
             unproven.generation = None;

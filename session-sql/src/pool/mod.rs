@@ -2,12 +2,14 @@
 //!
 //! `deadpool` keeps them, in last-in-first-out order. What it is told here:
 //!
-//! - A connection that answered a moment ago is not pinged, which `sqlx::Pool` does after every use.
-//! - A [`Lease`] that is dropped without [`Lease::keep`] was cancelled, and its answer is unread. The connection counts
-//!   as in use until the server has answered, so that the limit holds on the server too. It is used again only when
-//!   it is proven that nothing is left unread.
+//! - A connection that answered a moment ago is not pinged, which `sqlx::Pool` does after every
+//!   use.
+//! - A [`Lease`] that is dropped without [`Lease::keep`] was cancelled, and its answer is unread.
+//!   The connection counts as in use until the server has answered, so that the limit holds on the
+//!   server too. It is used again only when it is proven that nothing is left unread.
 //! - A connection that fails takes all idle ones with it: one error tells that the server has gone.
-//! - A connection is opened on a task of its own, so that callers with little patience get one in the end.
+//! - A connection is opened on a task of its own, so that callers with little patience get one in
+//!   the end.
 
 mod backoff;
 mod manager;
@@ -31,8 +33,8 @@ use manager::{Connections, PATIENCE, Shared};
 
 /// Connections beyond what the load needs are closed after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
-/// How long the server may take to answer a call that was given up. Longer than the limits on statements that the
-/// engines set, so that it passes only when the server or the network hangs.
+/// How long the server may take to answer a call that was given up. Longer than the limits on
+/// statements that the engines set, so that it passes only when the server or the network hangs.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// More connections than this are not opened, whatever is configured.
 pub(crate) const MOST: u32 = 4096;
@@ -64,7 +66,8 @@ pub struct PoolStatus {
     pub in_use: usize,
     /// How many wait for a statement.
     pub idle: usize,
-    /// How many statements wait for a connection. Zero for an application's own pool, which does not tell.
+    /// How many statements wait for a connection. Zero for an application's own pool, which does
+    /// not tell.
     pub waiting: usize,
     /// How many were opened so far. Zero for an application's own pool.
     pub opened: u64,
@@ -81,8 +84,9 @@ impl<DB: Database> Pool<DB> {
         max_connections: u32,
         connect_timeout: Duration,
     ) -> Self {
-        // For the check of a certificate without its name, sqlx takes the process' provider of cryptography,
-        // and panics when there is none and another crate of the application has brought a second one.
+        // For the check of a certificate without its name, sqlx takes the process' provider of
+        // cryptography, and panics when there is none and another crate of the application has
+        // brought a second one.
         if CryptoProvider::get_default().is_none() {
             let _ = ring::default_provider().install_default();
         }
@@ -93,8 +97,9 @@ impl<DB: Database> Pool<DB> {
         Self(Source::Own(pool.build().expect("a pool without timeouts")))
     }
 
-    /// The application's pool. It pings the server when a connection is taken (unless `test_before_acquire` is
-    /// off) and when it is given back (always), which costs up to two more round trips per operation.
+    /// The application's pool. It pings the server when a connection is taken (unless
+    /// `test_before_acquire` is off) and when it is given back (always), which costs up to two more
+    /// round trips per operation.
     pub fn given(pool: sqlx::Pool<DB>, connect: Arc<dyn Connect<DB>>) -> Self {
         Self(Source::Given(Arc::new(Given { pool, connect, examined: OnceCell::new() })))
     }
@@ -132,8 +137,8 @@ impl<DB: Database> Pool<DB> {
         }
     }
 
-    /// Closes the connections as the server likes it, those in use when their statement has ended. From now on no
-    /// statement gets one. An application's own pool stays open.
+    /// Closes the connections as the server likes it, those in use when their statement has ended.
+    /// From now on no statement gets one. An application's own pool stays open.
     pub async fn close(&self) {
         let Source::Own(own) = &self.0 else { return };
         let shared = &own.manager().0;
@@ -167,7 +172,8 @@ impl<DB: Database> Given<DB> {
     }
 }
 
-/// A connection in use. Dropping it means that its answer may be unread: it stays in use until the server has answered.
+/// A connection in use. Dropping it means that its answer may be unread: it stays in use until the
+/// server has answered.
 pub struct Lease<DB: Database> {
     /// Taken when it is given back or closed.
     held: Option<Held<DB>>,
@@ -197,8 +203,8 @@ impl<DB: Database> Lease<DB> {
         }
     }
 
-    /// Closes the connection, which has failed, and all others that are not in use: when a server restarts,
-    /// one error is enough to know.
+    /// Closes the connection, which has failed, and all others that are not in use: when a server
+    /// restarts, one error is enough to know.
     pub fn broken(mut self) {
         match self.held.take() {
             Some(Held::Own(entry)) => {
@@ -266,7 +272,8 @@ impl<DB: Database> Held<DB> {
         }
     }
 
-    /// Whether every answer was read, as far as the driver knows and then by an answer that can be no other's.
+    /// Whether every answer was read, as far as the driver knows and then by an answer that can be
+    /// no other's.
     async fn is_in_step(&mut self) -> bool {
         let (connection, connect) = match self {
             Self::Own(entry) => {
