@@ -3,12 +3,13 @@
 --     mysql --host=… --user=… --password database < 0001_session.sql
 --
 -- Creates the table, or brings one with the columns session_key, session_data and session_expiry (Unix seconds)
--- up to date with its rows in place. May be run again, and by several at once. For another name of the table,
--- replace `session` in backticks and 'session' in quotes throughout, and DATABASE() by the name of the database
--- when the table lies in another one; the application is told by its setting `table`.
+-- up to date with its rows in place. May be run again, but not by two at once; when it ends with "Lock wait timeout",
+-- another transaction held the table, and it has to be run again. For another name of the table, replace `session` in
+-- backticks and 'session' in quotes throughout, and DATABASE() by the name of the database when the table is in
+-- another one; the application is told by its setting `table`.
 
--- One at a time; the others wait here, and then find everything done.
-SELECT GET_LOCK('session-kit migration', 3600);
+-- While a change waits for the table, everybody waits behind it: no longer than this many seconds.
+SET SESSION lock_wait_timeout = 1;
 
 CREATE TABLE IF NOT EXISTS `session` (
     session_key      char(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
@@ -17,14 +18,14 @@ CREATE TABLE IF NOT EXISTS `session` (
     session_expiry   bigint unsigned NOT NULL COMMENT 'when the session ends unless it is used, Unix milliseconds',
     session_absolute bigint unsigned NOT NULL DEFAULT 18446744073709551615 COMMENT 'when it ends in any case',
     version          bigint unsigned NOT NULL DEFAULT 0 COMMENT 'token of the last write',
-    moved            boolean NOT NULL DEFAULT FALSE COMMENT 'lies under another key now',
+    moved            boolean NOT NULL DEFAULT FALSE COMMENT 'stored under another key now',
     owner            binary(32) COMMENT 'hash of the id of the user',
     PRIMARY KEY (session_key),
     KEY by_expiry (session_expiry, moved),
     KEY by_owner (owner)
 ) ENGINE = InnoDB;
 
--- A table that was there before, and has no versions yet, gets all that is new in one step.
+-- A table that was there before, and has no versions yet, gets all that is new in one step, which writes it anew.
 SET @upgrade = (
     SELECT IF(COUNT(*) > 0, 'DO 0', 'ALTER TABLE `session`
         ENGINE = InnoDB,
@@ -45,8 +46,6 @@ EXECUTE upgrade;
 DEALLOCATE PREPARE upgrade;
 
 -- Seconds become milliseconds; what is larger than this (the year 5138, or 1973) is in milliseconds already.
-UPDATE `session` SET session_expiry = session_expiry * 1000 WHERE session_expiry < 100000000000;
+UPDATE `session` SET session_expiry = session_expiry * 1000 WHERE session_expiry BETWEEN 1 AND 99999999999;
 
 ALTER TABLE `session` COMMENT = 'session-kit schema 1';
-
-DO RELEASE_LOCK('session-kit migration');

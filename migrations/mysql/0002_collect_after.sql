@@ -4,10 +4,15 @@
 --
 -- What has expired is found by collect_after, the expiry rounded up, instead of by the expiry itself: a write moves the
 -- expiry every time and this column only now and then, so that most writes leave the index alone. To be run after
--- 0001_session.sql, with the table's name replaced in the same way. May be run again, and by several at once.
+-- 0001_session.sql, with the table's name replaced in the same way. May be run again, but not by two at once; when it
+-- ends with "Lock wait timeout", another transaction held the table, and it has to be run again.
+--
+-- Column and index are added beside the work. The UPDATE is one transaction here, which holds every row until it ends:
+-- for more than some ten thousand rows let MySqlProvider::migrate() do it, which runs it in batches, or add LIMIT 500
+-- and repeat it until it changes nothing.
 
--- One at a time; the others wait here, and then find everything done.
-SELECT GET_LOCK('session-kit migration', 3600);
+-- While a change waits for the table, everybody waits behind it: no longer than this many seconds.
+SET SESSION lock_wait_timeout = 1;
 
 SET @upgrade = (
     SELECT IF(COUNT(*) > 0, 'DO 0', 'ALTER TABLE `session`
@@ -19,12 +24,8 @@ PREPARE upgrade FROM @upgrade;
 EXECUTE upgrade;
 DEALLOCATE PREPARE upgrade;
 
-UPDATE `session` SET collect_after = session_expiry WHERE collect_after = 0;
-
 SET @upgrade = (
-    SELECT IF(COUNT(*) > 0, 'DO 0', 'ALTER TABLE `session`
-        ADD KEY by_ending (collect_after, moved),
-        DROP KEY by_expiry')
+    SELECT IF(COUNT(*) > 0, 'DO 0', 'ALTER TABLE `session` ADD KEY by_ending (collect_after, moved), LOCK = NONE')
     FROM information_schema.statistics
     WHERE table_schema = DATABASE() AND table_name = 'session' AND index_name = 'by_ending'
 );
@@ -32,6 +33,15 @@ PREPARE upgrade FROM @upgrade;
 EXECUTE upgrade;
 DEALLOCATE PREPARE upgrade;
 
-ALTER TABLE `session` COMMENT = 'session-kit schema 2';
+UPDATE `session` SET collect_after = session_expiry WHERE collect_after = 0 AND session_expiry > 0;
 
-DO RELEASE_LOCK('session-kit migration');
+SET @upgrade = (
+    SELECT IF(COUNT(*) > 0, 'ALTER TABLE `session` DROP KEY by_expiry, LOCK = NONE', 'DO 0')
+    FROM information_schema.statistics
+    WHERE table_schema = DATABASE() AND table_name = 'session' AND index_name = 'by_expiry'
+);
+PREPARE upgrade FROM @upgrade;
+EXECUTE upgrade;
+DEALLOCATE PREPARE upgrade;
+
+ALTER TABLE `session` COMMENT = 'session-kit schema 2';

@@ -3,36 +3,57 @@
 --     psql -v ON_ERROR_STOP=1 -f 0001_session.sql "postgres://…"
 --
 -- Creates the table, or brings one with the columns session_key, session_data and session_expiry up to date
--- with its rows in place. May be run again, and by several at once. For another name of the table, replace
--- "session" (with its quotes) throughout; the application is told by its setting `table`.
+-- with its rows in place. May be run again; when it ends with "lock timeout", another transaction held the table, and
+-- it has to be run again. For another name of the table, replace "session" (with its quotes) throughout; the
+-- application is told by its setting `table`.
 --
 -- A session_expiry without a time zone holds the local time of whoever wrote it. It is read in the time zone
 -- of this connection: PGTZ=Europe/Berlin psql …
 
-BEGIN;
-
--- One at a time; the others wait here, and then find everything done.
-SELECT pg_advisory_xact_lock(7094703411062235961);
-
 CREATE TABLE IF NOT EXISTS "session" (
-    session_key    char(64) COLLATE "C" PRIMARY KEY, -- SHA-256 of the client's token in hexadecimal
-    session_data   bytea,                            -- the encoded record
-    session_expiry timestamptz NOT NULL              -- when the session ends unless it is used
+    session_key      char(64) COLLATE "C" PRIMARY KEY, -- SHA-256 of the client's token in hexadecimal
+    session_data     bytea,                            -- the encoded record
+    session_expiry   timestamptz NOT NULL,             -- when the session ends unless it is used
+    session_absolute timestamptz NOT NULL DEFAULT 'infinity', -- when it ends in any case
+    version          bigint      NOT NULL DEFAULT 0,          -- token of the last write
+    moved            boolean     NOT NULL DEFAULT false,      -- stored under another key now
+    owner            bytea                                    -- hash of the user's id
 );
 
-ALTER TABLE "session"
-    ALTER COLUMN session_key    TYPE char(64) COLLATE "C",
-    ALTER COLUMN session_data   TYPE bytea,
-    ALTER COLUMN session_expiry TYPE timestamptz,
-    ADD COLUMN IF NOT EXISTS session_absolute timestamptz NOT NULL DEFAULT 'infinity', -- when it ends in any case
-    ADD COLUMN IF NOT EXISTS version          bigint      NOT NULL DEFAULT 0,          -- token of the last write
-    ADD COLUMN IF NOT EXISTS moved            boolean     NOT NULL DEFAULT false,      -- lies under another key now
-    ADD COLUMN IF NOT EXISTS owner            bytea;                                   -- hash of the user's id
+-- A table that was there before, and has no versions yet, gets what it lacks. It is written anew when types change.
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = '"session"'::regclass AND attname = 'version' AND NOT attisdropped
+    ) THEN
+        PERFORM set_config('lock_timeout', '50ms', true);
+        ALTER TABLE "session"
+            ALTER COLUMN session_key    TYPE char(64) COLLATE "C",
+            ALTER COLUMN session_data   TYPE bytea,
+            ALTER COLUMN session_expiry TYPE timestamptz,
+            ADD COLUMN session_absolute timestamptz NOT NULL DEFAULT 'infinity',
+            ADD COLUMN version          bigint      NOT NULL DEFAULT 0,
+            ADD COLUMN moved            boolean     NOT NULL DEFAULT false,
+            ADD COLUMN owner            bytea;
+    END IF;
+END $$;
 
--- For collecting what has expired, for counting the rest, and for finding the sessions of a user.
-CREATE INDEX IF NOT EXISTS "session_by_expiry" ON "session" (session_expiry, moved);
-CREATE INDEX IF NOT EXISTS "session_by_owner" ON "session" (owner) WHERE owner IS NOT NULL;
+-- An index that was not built to its end is built anew.
+DO $$
+DECLARE
+    half regclass := (
+        SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE indrelid = '"session"'::regclass AND relname = 'session_by_owner' AND NOT indisvalid
+    );
+BEGIN
+    IF half IS NOT NULL THEN
+        PERFORM set_config('lock_timeout', '50ms', true);
+        EXECUTE format('DROP INDEX %s', half);
+    END IF;
+END $$;
+
+-- For finding the sessions of a user. Built while the table is in use.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "session_by_owner" ON "session" (owner) WHERE owner IS NOT NULL;
 
 COMMENT ON TABLE "session" IS 'session-kit schema 1';
-
-COMMIT;

@@ -3,23 +3,65 @@
 --     psql -v ON_ERROR_STOP=1 -f 0002_collect_after.sql "postgres://…"
 --
 -- What has expired is found by collect_after, the expiry rounded up, instead of by the expiry itself: a write moves the
--- expiry every time and this column only now and then, so that most writes leave the indexes alone (HOT updates). To
--- be run after 0001_session.sql, with the table's name replaced in the same way. May be run again, and by several at
--- once.
+-- expiry every time and this column only now and then, so that most writes leave the indexes alone (HOT updates).
+--
+-- Nothing here makes the application wait: the table is locked for a moment only, rows are written in small batches,
+-- and indexes are built and dropped beside the work. To be run after 0001_session.sql, with the table's name replaced
+-- in the same way. May be run again; when it ends with "lock timeout", another transaction held the table, and it has
+-- to be run again.
 
-BEGIN;
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = '"session"'::regclass AND attname = 'collect_after' AND NOT attisdropped
+    ) THEN
+        PERFORM set_config('lock_timeout', '50ms', true);
+        ALTER TABLE "session" ADD COLUMN collect_after timestamptz NOT NULL DEFAULT '-infinity';
+    END IF;
+END $$;
 
--- One at a time; the others wait here, and then find everything done.
-SELECT pg_advisory_xact_lock(7094703411062235961);
+-- Five hundred rows at a time, each a transaction of its own. A row that is locked is left out: who writes it sets the
+-- column, and without it the row is only found later.
+DO $$
+DECLARE
+    reached char(64) := '';
+    upto    char(64);
+BEGIN
+    LOOP
+        SELECT max(next.session_key) INTO upto FROM (
+            SELECT session_key FROM "session" WHERE session_key > reached ORDER BY session_key LIMIT 500
+        ) AS next;
+        EXIT WHEN upto IS NULL;
+        UPDATE "session" SET collect_after = session_expiry
+        WHERE session_key = ANY (ARRAY(
+            SELECT session_key FROM "session"
+            WHERE session_key > reached AND session_key <= upto AND collect_after = '-infinity'
+            FOR UPDATE SKIP LOCKED
+        ));
+        COMMIT;
+        PERFORM pg_sleep(0.002);
+        reached := upto;
+    END LOOP;
+END $$;
 
-ALTER TABLE "session"
-    ADD COLUMN IF NOT EXISTS collect_after timestamptz NOT NULL DEFAULT '-infinity'; -- session_expiry, rounded up
+-- An index that was not built to its end is built anew.
+DO $$
+DECLARE
+    half regclass := (
+        SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE indrelid = '"session"'::regclass AND relname = 'session_by_ending' AND NOT indisvalid
+    );
+BEGIN
+    IF half IS NOT NULL THEN
+        PERFORM set_config('lock_timeout', '50ms', true);
+        EXECUTE format('DROP INDEX %s', half);
+    END IF;
+END $$;
 
-UPDATE "session" SET collect_after = session_expiry WHERE collect_after = '-infinity';
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "session_by_ending" ON "session" (collect_after, moved);
 
-CREATE INDEX IF NOT EXISTS "session_by_ending" ON "session" (collect_after, moved);
-
--- The index that is not needed any more, in whatever schema the table lies.
+-- The index that is not needed any more, in whatever schema the table is.
 DO $$
 DECLARE
     old regclass := (
@@ -28,10 +70,9 @@ DECLARE
     );
 BEGIN
     IF old IS NOT NULL THEN
+        PERFORM set_config('lock_timeout', '50ms', true);
         EXECUTE format('DROP INDEX %s', old);
     END IF;
 END $$;
 
 COMMENT ON TABLE "session" IS 'session-kit schema 2';
-
-COMMIT;

@@ -1,7 +1,9 @@
-//! The form of Go's MySQL driver: `user:password@tcp(host:3306)/database?name=value`, `user@unix(/path)/database`.
+//! The form of Go's MySQL driver: `user:password@tcp(host:3306)/database?name=value`,
+//! `user@unix(/path)/database`.
 //!
-//! As there, the database follows the last `/`, the address the last `@` before it, the password the first `:`,
-//! and user and password are not encoded. See <https://github.com/go-sql-driver/mysql#dsn-data-source-name>.
+//! As there, the database follows the last `/`, the address the last `@` before it, the password
+//! the first `:`, and user and password are not encoded. See
+//! <https://github.com/go-sql-driver/mysql#dsn-data-source-name>.
 
 use session_core::{Error, Result, Secret};
 use session_sql::{Place, Target, is_host, percent_decode};
@@ -14,7 +16,7 @@ pub(crate) fn parse(text: &str) -> Result<Target> {
         return Err(Error::config("there is nothing in it"));
     }
     let (user, address) = left.rsplit_once('@').map_or((None, left), |(user, address)| (Some(user), address));
-    let mut target = Target { place: place(address)?, ..Target::parameters(query)? };
+    let mut target = Target { places: place(address)?.into_iter().collect(), ..Target::parameters(query)? };
     if let Some(user) = user {
         let (user, password) = user.split_once(':').map_or((user, None), |(user, word)| (user, Some(word)));
         target.user = Some(user.to_owned()).filter(|user| !user.is_empty());
@@ -64,10 +66,10 @@ mod tests {
             parse("user:p:a@s/s#%@tcp(db.example:3307)/web%20db?charset=utf8mb4&parseTime=true").unwrap();
         assert_eq!(target.user.as_deref(), Some("user"));
         assert_eq!(target.password, Some(Secret::new("p:a@s/s#%")));
-        assert_eq!(target.place, Some(Place::Host("db.example".into(), Some(3307))));
+        assert_eq!(target.places, [Place::Host("db.example".into(), Some(3307))]);
         assert_eq!(target.database.as_deref(), Some("web db"));
         assert_eq!(target.parameters.len(), 2);
-        let place = |text| parse(text).unwrap().place;
+        let place = |text| parse(text).unwrap().places.pop();
         assert_eq!(
             place("ada@unix(/run/mysqld/mysqld.sock)/web"),
             Some(Place::Socket("/run/mysqld/mysqld.sock".into()))

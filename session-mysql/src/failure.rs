@@ -49,11 +49,14 @@ fn by_number(number: u16) -> Failure {
         1062 | 1586 | 1690 => Failure::Duplicate,
         // A deadlock; or, in MariaDB, a row that changed under a snapshot.
         1213 | 1020 => Failure::Again,
-        // Prepared for a table that was altered since, or forgotten by the server.
-        1615 | 1243 => Failure::Renew,
+        // Prepared for a table that was altered since, or forgotten by the server; or the server
+        // had closed the connection for having been idle.
+        1615 | 1243 | 4031 => Failure::Renew,
         1290 | 1792 | 1836 | 3100 => {
             Failure::Moved("the server is read-only: a replica, or a primary that has become one".into())
         }
+        // Galera: a node that has lost the others or is being filled.
+        1047 => Failure::Moved("the node is not ready for statements".into()),
         1044 | 1045 | 1698 | 1820 | 1862 | 3118 => {
             config("the server does not accept this user and password")
         }
@@ -64,7 +67,7 @@ fn by_number(number: u16) -> Failure {
         1054 | 1146 | 1048 | 1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1932 => Failure::Schema,
         1153 => Failure::Refused(ErrorKind::TooLarge, "more than the server's max_allowed_packet".into()),
         1040 | 1203 | 1226 => unavailable("the server has no connection left"),
-        1205 => unavailable("another statement holds the row: innodb_lock_wait_timeout"),
+        1205 => Failure::Locked("another transaction holds the row: innodb_lock_wait_timeout".into()),
         1317 | 1969 | 3024 => unavailable("the server gave up: a limit on statements, or cancelled"),
         1021 | 1037 | 1038 | 1041 | 1114 => unavailable("the server has not enough memory or disk"),
         1461 => unavailable("the server's max_prepared_stmt_count is reached"),
@@ -74,7 +77,8 @@ fn by_number(number: u16) -> Failure {
     }
 }
 
-fn number(error: &Error) -> Option<u16> {
+/// The server's number for what went wrong.
+pub(crate) fn number(error: &Error) -> Option<u16> {
     match error {
         Error::Database(answer) => {
             answer.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)

@@ -41,12 +41,16 @@ async fn every_statement_uses_an_index() {
         ("destroy_version", &statements.destroy_version, &["PRIMARY"]),
         ("exists", &statements.exists, &["PRIMARY"]),
         ("count", &statements.count, &["by_ending", "by_ending"]),
-        ("collect", &statements.collect, &["by_ending"]),
+        ("ended", &statements.ended, &["by_ending"]),
+        ("collect", &statements.collect[0], &["PRIMARY"]),
     ];
     for (name, statement, indexes) in cases {
         // A key that is there: without a row behind it the server explains nothing.
         let mut sql = statement.0.replace("LIMIT ?", "LIMIT 500");
         sql = sql.replace("session_key = ?", "session_key = SHA2(601, 256)");
+        if name == "collect" {
+            sql = sql.replace('?', "SHA2(601, 256)");
+        }
         let sql = format!("EXPLAIN FORMAT=TRADITIONAL {}", sql.replace('?', "601"));
         let plan = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
         let mut used = Vec::new();

@@ -8,18 +8,22 @@ use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{Client, Effect, Executed, Pool, TableName, collect, key, step};
+use session_sql::{
+    Client, Collector, Effect, Executed, MOST, Migrate, Pool, PoolStatus, TableName, key, step,
+};
 use sqlx::Row;
 use sqlx::mysql::{MySql, MySqlArguments, MySqlPool, MySqlRow};
 use sqlx::query::Query;
 use tokio::sync::OnceCell;
 
 use crate::MySqlConfig;
+use crate::connect::Connector;
 use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
-use crate::statements::{Statement, Statements};
+use crate::statements::{FEW, Statement, Statements};
 
-/// A record up to this size is sent without asking how much the server takes; none is set to take less.
+/// A record up to this size is sent without asking how much the server takes; none is set to take
+/// less.
 const SURELY_FITS: usize = 16 * 1024;
 
 /// What is sent with a record, at most.
@@ -29,6 +33,7 @@ const OVERHEAD: usize = 1024;
 #[derive(Debug)]
 pub struct MySqlProvider {
     client: Client<MySql>,
+    collector: Collector,
     statements: Statements,
     table: TableName,
     clock: Arc<dyn Clock>,
@@ -37,37 +42,62 @@ pub struct MySqlProvider {
 }
 
 impl MySqlProvider {
-    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also makes the table.
+    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also
+    /// makes the table.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database or TLS,
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached within `connect_timeout`.
+    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database
+    /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached
+    /// within `connect_timeout`.
     pub async fn connect(config: MySqlConfig) -> Result<Self> {
         let migrate = config.settings.migrate;
         let provider = Self::connect_lazy(config);
         provider.limit("connect").await?;
-        if migrate {
-            provider.migrate().await?;
+        match migrate {
+            Migrate::No => {}
+            Migrate::Check => provider.check().await?,
+            Migrate::Yes => provider.migrate().await?,
         }
         Ok(provider)
     }
 
-    /// Connects when the first session is asked for, so that the service starts also while the server is down.
+    /// Connects when the first session is asked for, so that the service starts also while the
+    /// server is down.
     pub fn connect_lazy(config: MySqlConfig) -> Self {
-        let MySqlConfig { options, settings } = config;
-        let pool = Pool::new(options, settings.max_connections, settings.connect_timeout);
-        Self::on(pool, settings.table)
+        let (table, settings) = (config.settings.table.clone(), &config.settings);
+        let (most, timeout) = (settings.max_connections, settings.connect_timeout);
+        Self::on(Pool::new(Arc::new(Connector::new(config)), &DRIVER, most, timeout), table)
     }
 
-    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and, unless
-    /// `test_before_acquire(false)` is set, when it is taken: up to three round trips instead of one.
+    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and,
+    /// unless `test_before_acquire(false)` is set, when it is taken: up to three round trips
+    /// instead of one.
+    ///
+    /// Session settings are the application's: set `innodb_lock_wait_timeout` on its connections.
+    /// Before the first statement one of them is asked whether `autocommit` is on; where it is not,
+    /// nothing is stored, and the error says so.
     pub fn with_pool(pool: MySqlPool, table: &str) -> Result<Self> {
-        Ok(Self::on(Pool::given(pool), table.parse()?))
+        let connector = Arc::new(Connector::of_a_pool(&pool));
+        Ok(Self::on(Pool::given(pool, connector), table.parse()?))
     }
 
     fn on(pool: Pool<MySql>, table: TableName) -> Self {
         let client = Client::new(pool, &DRIVER, REMEDY.to_owned());
-        let statements = Statements::new(&table);
-        Self { client, statements, table, clock: Arc::new(SystemClock), limit: OnceCell::new() }
+        let (statements, collector) = (Statements::new(&table), Collector::default());
+        Self { client, collector, statements, table, clock: Arc::new(SystemClock), limit: OnceCell::new() }
+    }
+
+    /// How many connections there are in use and idle, how many statements wait for one, and how
+    /// many were opened.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.client.pool().status()
+    }
+
+    /// Closes the connections in good order, those in use when their statement has ended: the
+    /// server counts no `Aborted_clients`. Sessions are
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable) from then on. An application's own
+    /// pool stays open.
+    pub async fn close(&self) {
+        self.client.pool().close().await;
     }
 
     /// By which clock times are told to the caller; the server's own decides what has expired.
@@ -145,7 +175,8 @@ impl MySqlProvider {
         Err(contended("write"))
     }
 
-    /// The record of a row that begins with the data and the time that is left; none when that has run out.
+    /// The record of a row that begins with the data and the time that is left; none when that has
+    /// run out.
     fn record(&self, operation: &'static str, row: &MySqlRow) -> Result<Option<Record>> {
         let left: i64 = self.column(operation, row, 1)?;
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return Ok(None) };
@@ -281,7 +312,8 @@ impl Provider for MySqlProvider {
         match self.current("rename", new).await? {
             // An earlier call with these arguments did it, and only its answer was lost.
             Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw another id.
+            // Somebody else's record under an id of 256 random bits: leave it alone, and draw
+            // another id.
             Some(_) => Ok(WriteOutcome::refused(None)),
             None => self.refused("rename", old).await,
         }
@@ -322,14 +354,25 @@ impl Provider for MySqlProvider {
     }
 
     async fn gc(&self, limit: usize) -> Result<usize> {
-        collect(limit, |batch| async move {
-            let statement = || self.statements.collect.query().bind(batch as u64);
+        let find = |from: Option<i64>, limit: usize| async move {
+            let statement = || self.statements.ended.query().bind(from.unwrap_or(0)).bind(limit as u64);
+            let rows = self.client.fetch("gc", statement).await?;
+            let row = |row: &MySqlRow| Ok((self.column("gc", row, 0)?, self.column("gc", row, 1)?));
+            rows.iter().map(row).collect::<Result<Vec<(String, i64)>>>()
+        };
+        let remove = |keys: Vec<String>| async move {
+            let [few, many] = &self.statements.collect;
+            let (statement, places) = if keys.len() <= FEW { (few, FEW) } else { (many, MOST) };
+            let statement = || {
+                let places = keys.iter().chain(std::iter::repeat(&keys[0])).take(places);
+                places.fold(statement.query(), Query::bind)
+            };
             match self.client.execute("gc", statement).await? {
                 Executed::Rows(rows) => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
                 Executed::Duplicate => Ok(0),
             }
-        })
-        .await
+        };
+        self.collector.collect(limit, find, remove).await
     }
 }
 

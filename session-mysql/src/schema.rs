@@ -1,11 +1,15 @@
-//! The table: made and brought up to date by `migrations/mysql/*.sql`, and looked at when something is wrong.
+//! The table: made and brought up to date by `migrations/mysql/*.sql`, and looked at when something
+//! is wrong.
+
+use std::time::Duration;
 
 use session_core::{Error, ErrorKind, Result};
-use session_sql::{Client, Effect, TableName};
+use session_sql::{Client, Effect, TableName, statements_of};
 use sqlx::mysql::{MySql, MySqlConnection};
 use sqlx::{AssertSqlSafe, Row};
+use tokio::time::{Instant, sleep};
 
-use crate::failure::ENGINE;
+use crate::failure::{ENGINE, number};
 
 /// Each brings the table from the version before to its own: the first one to version 1.
 pub(crate) const MIGRATIONS: [&str; 2] = [
@@ -32,33 +36,139 @@ const COLUMNS: [(&str, &str); 8] = [
     ("owner", "binary(32)"),
 ];
 
+/// One process migrates, the others wait: the name of a lock.
+const LOCK: &str = "session-kit migration";
+
+/// How long a step is tried again while other transactions hold the table.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How many rows are written at once when a column is filled.
+const BATCH: u64 = 100;
+
 /// Runs the migrations that the table has not seen.
 pub(crate) async fn migrate(client: &Client<MySql>, table: &TableName) -> Result<()> {
-    let pool = client.pool();
-    let mut connection = pool.dedicated().await.map_err(|error| client.not_connected("migrate", error))?;
-    run(&mut connection, table).await.map_err(|error| client.failed("migrate", Effect::Write, error))
+    let not_connected = |error| client.not_connected("migrate", error);
+    let mut lease = client.pool().lease().await.map_err(not_connected)?;
+    let connection = lease.connection().map_err(not_connected)?;
+    let done = run(connection, table).await;
+    // Its settings have changed, and it may hold the lock.
+    lease.close();
+    done.map_err(|error| client.failed("migrate", Effect::Write, error))
 }
 
 async fn run(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<()> {
-    let comment = "SELECT CAST(table_comment AS CHAR) FROM information_schema.tables \
-                   WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?";
-    let row = sqlx::query(comment)
-        .bind(table.schema())
-        .bind(table.table())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let comment: String = row.map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
-    let version = comment.strip_prefix(MARK).and_then(|version| version.parse::<usize>().ok()).unwrap_or(0);
-    for migration in MIGRATIONS.iter().skip(version) {
+    if version(connection, table).await? >= MIGRATIONS.len() {
+        return Ok(());
+    }
+    // An index takes the time that it needs. The variable is MariaDB's.
+    if let Err(error) = execute(connection, "SET SESSION max_statement_time = 0").await
+        && number(&error).is_none()
+    {
+        return Err(error);
+    }
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match migrate_once(connection, table).await {
+            Err(error) if number(&error).is_some_and(may_pass) && begun.elapsed() < PATIENCE => {
+                tracing::debug!("a migration waits for others: {error}");
+                sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+                pause = (pause * 3 / 2).min(Duration::from_secs(2));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Every step can be repeated: after an error it begins again with the first that is not done.
+async fn migrate_once(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<()> {
+    one_at_a_time(connection).await?;
+    let done = version(connection, table).await?;
+    if done >= MIGRATIONS.len() {
+        return Ok(());
+    }
+    let name = table.quoted('`');
+    for migration in MIGRATIONS.iter().skip(done) {
         // Nothing but the checked name is put into the file.
-        let mut sql = migration.replace("`session`", &table.quoted('`'));
+        let mut sql = migration.replace("`session`", &name);
         sql = sql.replace("'session'", &format!("'{}'", table.table()));
         if let Some(schema) = table.schema() {
             sql = sql.replace("DATABASE()", &format!("'{schema}'"));
         }
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        for statement in statements_of(&sql) {
+            if statement.starts_with("UPDATE") {
+                in_batches(connection, &statement).await?;
+            } else {
+                if statement.starts_with("EXECUTE") || statement.starts_with("ALTER") {
+                    nobody_holds(connection, table).await?;
+                }
+                execute(connection, &statement).await?;
+            }
+        }
     }
     Ok(())
+}
+
+/// Fails when some transaction has the table open, before a change is tried for which everybody
+/// would wait behind that transaction. MariaDB does not wait at all here, MySQL for a second.
+async fn nobody_holds(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<()> {
+    let Some(comment) = comment(connection, table).await? else { return Ok(()) };
+    let comment = comment.replace('\'', "''").replace('\\', "");
+    execute(connection, "SET SESSION lock_wait_timeout = 0").await?;
+    let same = format!("ALTER TABLE {} COMMENT = '{comment}'", table.quoted('`'));
+    let done = execute(connection, &same).await;
+    execute(connection, "SET SESSION lock_wait_timeout = 1").await?;
+    done.map(drop)
+}
+
+/// Each batch is a transaction of its own.
+async fn in_batches(connection: &mut MySqlConnection, update: &str) -> sqlx::Result<()> {
+    let batch = format!("{update} LIMIT {BATCH}");
+    while execute(connection, &batch).await? >= BATCH {
+        sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
+}
+
+async fn execute(connection: &mut MySqlConnection, statement: &str) -> sqlx::Result<u64> {
+    let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+    Ok(done.rows_affected())
+}
+
+/// Waits without a statement under way. Clusters that refuse such a lock do without: the steps of
+/// several processes then meet in errors that may pass.
+async fn one_at_a_time(connection: &mut MySqlConnection) -> sqlx::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let lock = format!("SELECT CAST(GET_LOCK('{LOCK}', 0) AS SIGNED)");
+        let row = match sqlx::raw_sql(AssertSqlSafe(lock)).fetch_one(&mut *connection).await {
+            Err(error) if number(&error).is_some() => return Ok(()),
+            row => row?,
+        };
+        // No answer but a NULL: the server could not say.
+        if row.try_get::<Option<i64>, _>(0)? != Some(0) || begun.elapsed() > PATIENCE {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn comment(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<Option<String>> {
+    let comment = "SELECT CAST(table_comment AS CHAR) FROM information_schema.tables \
+                   WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?";
+    let query = sqlx::query(comment).bind(table.schema()).bind(table.table());
+    query.fetch_optional(&mut *connection).await?.map(|row| row.try_get(0)).transpose()
+}
+
+async fn version(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<usize> {
+    let comment = comment(connection, table).await?;
+    Ok(comment.and_then(|comment| comment.strip_prefix(MARK)?.parse().ok()).unwrap_or(0))
+}
+
+/// A lock that was not to be had in time, a deadlock, or another process that did the same at the
+/// same time.
+const fn may_pass(number: u16) -> bool {
+    matches!(number, 1205 | 1213 | 1020 | 1050 | 1060 | 1061 | 1091 | 1412 | 1969)
 }
 
 /// Compares the table with what the statements expect.

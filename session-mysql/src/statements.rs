@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use session_sql::{LONGEST_STEP, TableName};
+use session_sql::{LONGEST_STEP, MOST, TableName};
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySql, MySqlArguments};
 use sqlx::query::Query;
@@ -18,11 +18,12 @@ impl Statement {
     }
 }
 
-/// What stores a record begins with data, idle time to live in milliseconds, the same again with what it is rounded up
-/// by, absolute time to live, version, owner and whether it is a tombstone; then comes its key. All times are the
-/// server's own.
+/// What stores a record begins with data, idle time to live in milliseconds, the same again with
+/// what it is rounded up by, absolute time to live, version, owner and whether it is a tombstone;
+/// then comes its key. All times are the server's own.
 ///
-/// `collect_after` is `session_expiry` rounded up to a step, a power of two: all bits below it are set.
+/// `collect_after` is `session_expiry` rounded up to a step, a power of two: all bits below it are
+/// set.
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) read: Statement,
@@ -35,8 +36,15 @@ pub(crate) struct Statements {
     pub(crate) destroy_version: Statement,
     pub(crate) exists: Statement,
     pub(crate) count: Statement,
-    pub(crate) collect: Statement,
+    /// The keys and marks of rows that have expired, from a mark on.
+    pub(crate) ended: Statement,
+    /// For [`FEW`] keys and for as many as are removed at once; places that are left over repeat a
+    /// key.
+    pub(crate) collect: [Statement; 2],
 }
+
+/// How many keys the smaller statement that collects takes.
+pub(crate) const FEW: usize = 50;
 
 /// The server's clock in Unix milliseconds, whatever time zone the connection is set to.
 const NOW: &str = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
@@ -50,7 +58,8 @@ impl Statements {
             Statement(text.into())
         };
         Self {
-            // Whether it has expired is seen by the time that is left: a condition would cost a tenth more.
+            // Whether it has expired is seen by the time that is left: a condition would cost a
+            // tenth more.
             read: fill(
                 "SELECT session_data, CAST(session_expiry AS SIGNED) - {now} FROM {table} WHERE session_key = ?",
             ),
@@ -76,11 +85,12 @@ impl Statements {
                  collect_after = LEAST({now} + ?, session_absolute) | ? \
                  WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
             ),
-            // One statement that stores two rows, if the old one is as it was: the new one (part 1), and the
-            // tombstone (part 2), which is there under its key and so is updated. That the new one is there too
-            // (somebody else's: ids are random) must not pass: the sum is too large for its type, which undoes the
-            // statement in every sql_mode. To look first would lock the gap between two rows, and as many renames at
-            // once as there are would wait for each other.
+            // One statement that stores two rows, if the old one is as it was: the new one (part
+            // 1), and the tombstone (part 2), which is there under its key and so is updated. That
+            // the new one is there too (somebody else's: ids are random) must not pass: the sum is
+            // too large for its type, which undoes the statement in every sql_mode. To look first
+            // would lock the gap between two rows, and as many renames at once as there are would
+            // wait for each other.
             rename: fill(
                 "INSERT INTO {table} \
                  (session_data, session_expiry, collect_after, session_absolute, version, owner, moved, \
@@ -107,17 +117,25 @@ impl Statements {
             exists: fill(
                 "SELECT 1 FROM {table} WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
             ),
-            // The index knows of most that they live; only where it is not sure their rows are looked at.
+            // The index knows of most that they live; only where it is not sure their rows are
+            // looked at.
             count: fill(
                 "SELECT (SELECT COUNT(*) FROM {table} WHERE collect_after > {now} + {step} AND NOT moved) + \
                  (SELECT COUNT(*) FROM {table} WHERE collect_after <= {now} + {step} \
                  AND session_expiry > {now} AND NOT moved)",
             ),
             // A row that something else has written may be marked too early.
-            collect: fill(
-                "DELETE FROM {table} WHERE collect_after <= {now} AND session_expiry <= {now} \
+            ended: fill(
+                "SELECT CAST(session_key AS CHAR), CAST(collect_after AS SIGNED) FROM {table} \
+                 WHERE collect_after >= ? AND collect_after <= {now} AND session_expiry <= {now} \
                  ORDER BY collect_after LIMIT ?",
             ),
+            collect: [FEW, MOST].map(|keys| {
+                let keys = vec!["?"; keys].join(",");
+                fill(&format!(
+                    "DELETE FROM {{table}} WHERE session_key IN ({keys}) AND session_expiry <= {{now}}"
+                ))
+            }),
         }
     }
 }
@@ -126,15 +144,17 @@ impl Statements {
 mod tests {
     use super::*;
 
-    /// MySQL reserves words that MariaDB does not, `stored` for one. Here names are in lower case, and what SQL
-    /// means by itself is not. The list is what MySQL 9.7 says of itself: `information_schema.keywords`.
+    /// MySQL reserves words that MariaDB does not, `stored` for one. Here names are in lower case,
+    /// and what SQL means by itself is not. The list is what MySQL 9.7 says of itself:
+    /// `information_schema.keywords`.
     #[test]
     fn no_name_is_a_word_that_mysql_reserves() {
         let reserved: Vec<&str> = include_str!("reserved_words.txt").split_whitespace().collect();
         let s = Statements::new(&"sessions".parse().unwrap());
-        let reading = [s.read, s.exists, s.count];
+        let reading = [s.read, s.exists, s.count, s.ended];
+        let [few, many] = s.collect;
         let writing =
-            [s.create, s.revive, s.replace, s.touch, s.rename, s.destroy, s.destroy_version, s.collect];
+            [s.create, s.revive, s.replace, s.touch, s.rename, s.destroy, s.destroy_version, few, many];
         for statement in reading.iter().chain(&writing) {
             let mut names = statement.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let wrong = names.find(|name| reserved.contains(name));

@@ -1,15 +1,19 @@
-//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one is told.
+//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one
+//! is told.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use session_core::{Condition, ConnectOptions, ErrorKind, Provider};
 use session_servers::compose;
 use session_servers::mariadb::MariaDb;
 use session_servers::packages::find;
+use sqlx::{Connection, MySqlConnection};
 use support::*;
 
 /// What a person pipes into the client, in this order.
@@ -246,4 +250,52 @@ async fn at_run_time_no_right_to_change_the_table_is_needed() {
 async fn empty_table(admin: &str) -> String {
     sql(admin, "CREATE TABLE IF NOT EXISTS session.entrance (n int)").await;
     admin.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn sessions_are_read_while_a_migration_waits_for_an_idle_transaction() {
+    let url = empty("idle_transaction").await;
+    let own = |file: &str| {
+        file.replace("`session`", "`idle_transaction`").replace("'session'", "'idle_transaction'")
+    };
+    sql(&url, &own(FILES[0])).await;
+    let rows = "INSERT INTO idle_transaction (session_key, session_data, session_expiry) \
+                SELECT CONCAT('k', seq), '', 4000000000000 + seq FROM seq_1_to_20000";
+    sql(&url, rows).await;
+    let mut idle = MySqlConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT COUNT(*) FROM idle_transaction").execute(&mut idle).await.unwrap();
+    let sessions = Arc::new(connect(&url).await);
+    let migrating = {
+        let sessions = Arc::clone(&sessions);
+        tokio::spawn(async move { sessions.migrate().await })
+    };
+    let until = tokio::time::Instant::now() + Duration::from_secs(3);
+    let mut read = 0;
+    while tokio::time::Instant::now() < until {
+        let found = tokio::time::timeout(Duration::from_secs(4), sessions.exists(&id("k1"))).await;
+        assert!(found.is_ok_and(|found| found.unwrap()), "a load waits for the migration, after {read}");
+        read += 1;
+    }
+    assert!(read > 20, "{read} loads were answered");
+    assert!(!migrating.is_finished(), "the table is still held");
+    sqlx::raw_sql("COMMIT").execute(&mut idle).await.unwrap();
+    migrating.await.unwrap().unwrap();
+    sessions.check().await.unwrap();
+    let filled = "SELECT CAST(COUNT(*) AS CHAR) FROM idle_transaction WHERE collect_after = session_expiry";
+    assert_eq!(ask(&url, filled).await, ["20000"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn connecting_can_check_the_table_and_change_nothing() {
+    let url = empty("check_only").await;
+    let checked = || async { connect_result(&format!("{url}&migrate=check")).await.map(drop) };
+    let error = checked().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("there is no table"), "{error}");
+    sql(&url, &FILES[0].replace("`session`", "`check_only`").replace("'session'", "'check_only'")).await;
+    assert!(checked().await.unwrap_err().to_string().contains("collect_after"));
+    connect(&url).await.migrate().await.unwrap();
+    checked().await.unwrap();
 }

@@ -55,14 +55,15 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
 
         "23505" => Failure::Duplicate,
         "40001" | "40P01" => Failure::Again,
-        // "cached plan must not change result type": the table was altered since the statement was prepared.
+        // "cached plan must not change result type": the table was altered since the statement was
+        // prepared.
         "0A000" => Failure::Renew,
         "25006" => {
             Failure::Moved("the server is read-only: a standby, or a primary that has become one".into())
         }
         "26000" | "42P05" => config(
-            "prepared statements do not survive on the way to the server: a pooler in transaction mode must pass \
-             them on (PgBouncer from 1.21, max_prepared_statements), or be in session mode",
+            "prepared statements do not survive on the way to the server, and no pooler was recognized: set \
+             prepared_statements=false",
         ),
         "42501" => {
             config("the user needs SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema")
@@ -70,7 +71,10 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
         "42P01" | "42703" | "42804" | "42846" | "42883" | "42P10" | "3F000" | "22001" | "22P03" | "23502" => {
             Failure::Schema
         }
-        "55P03" | "57014" => unavailable("the server gave up: statement_timeout, lock_timeout, or cancelled"),
+        "55P03" => Failure::Locked("another transaction holds the row: lock_timeout".into()),
+        "57014" => unavailable("the server gave up: statement_timeout, or cancelled"),
+        // Connection exceptions: a pooler tells in this way that its server has gone.
+        _ if class(code) == "08" => Failure::Lost,
         _ if class(code) == "54" => {
             Failure::Refused(ErrorKind::TooLarge, "the server cannot store it".into())
         }
@@ -79,7 +83,8 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
     }
 }
 
-fn code(error: &Error) -> Option<&str> {
+/// The server's five letters for what went wrong.
+pub(crate) fn code(error: &Error) -> Option<&str> {
     match error {
         Error::Database(answer) => answer.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code),
         _ => None,

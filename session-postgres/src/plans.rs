@@ -3,8 +3,11 @@
 use session_servers::compose;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
+use session_sql::statements_of;
+
+use crate::request::Statement;
 use crate::schema::MIGRATIONS;
-use crate::statements::{Statement, Statements};
+use crate::statements::Statements;
 
 /// A table of 20,000 live and 500 expired sessions, of which some are tombstones.
 const TABLE: &str = "
@@ -31,7 +34,11 @@ async fn plan(connection: &mut PgConnection, statement: &Statement, types: &str,
 #[ignore = "needs a server: cargo xtask test"]
 async fn every_statement_uses_an_index() {
     let mut connection = PgConnection::connect(&compose::POSTGRES.address()).await.unwrap();
-    for sql in [TABLE, MIGRATIONS[0], MIGRATIONS[1], ROWS, "VACUUM ANALYZE session"] {
+    sqlx::raw_sql(TABLE).execute(&mut connection).await.unwrap();
+    for sql in statements_of(&MIGRATIONS.concat()) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
+    for sql in [ROWS, "VACUUM ANALYZE session"] {
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
     let statements = Statements::new(&"session".parse().unwrap());
@@ -67,12 +74,20 @@ async fn every_statement_uses_an_index() {
             String::new(),
             &["Index Only Scan using session_by_ending"],
         ),
+        ("ended", &statements.ended, "(bigint)".to_owned(), "(500)".to_owned(), &["session_by_ending"]),
+        (
+            "ended_from",
+            &statements.ended_from,
+            "(bigint, interval)".to_owned(),
+            "(500, '1 s')".to_owned(),
+            &["session_by_ending"],
+        ),
         (
             "collect",
             &statements.collect,
-            "(bigint)".to_owned(),
-            "(500)".to_owned(),
-            &["session_by_ending", "session_pkey"],
+            "(text[])".to_owned(),
+            "(ARRAY['k', 'l'])".to_owned(),
+            &["session_pkey"],
         ),
     ];
     for (name, statement, types, arguments, indexes) in cases {

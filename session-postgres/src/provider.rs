@@ -8,58 +8,88 @@ use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
     Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
-use session_sql::{Client, Effect, Executed, Pool, TableName, collect, key, step};
-use sqlx::Row;
+use session_sql::{Client, Collector, Effect, Executed, Migrate, Pool, PoolStatus, TableName, key, step};
 use sqlx::postgres::types::PgInterval;
-use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
-use sqlx::query::Query;
+use sqlx::postgres::{PgPool, PgRow, Postgres};
+use sqlx::{Row, TypeInfo, ValueRef};
 
 use crate::PostgresConfig;
+use crate::connect::Connector;
 use crate::failure::{DRIVER, ENGINE};
+use crate::request::{Arg, Request, Statement};
 use crate::schema::{self, REMEDY};
-use crate::statements::{Statement, Statements};
+use crate::statements::Statements;
 
 /// Sessions in a table of PostgreSQL.
 #[derive(Debug)]
 pub struct PostgresProvider {
     client: Client<Postgres>,
+    connector: Arc<Connector>,
+    collector: Collector,
     statements: Statements,
     table: TableName,
     clock: Arc<dyn Clock>,
 }
 
 impl PostgresProvider {
-    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also makes the table.
+    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also
+    /// makes the table.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database or TLS,
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached within `connect_timeout`.
+    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database
+    /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached
+    /// within `connect_timeout`.
     pub async fn connect(config: PostgresConfig) -> Result<Self> {
         let migrate = config.settings.migrate;
         let provider = Self::connect_lazy(config);
         let lease = provider.client.pool().lease().await;
         lease.map_err(|error| provider.client.not_connected("connect", error))?.keep();
-        if migrate {
-            provider.migrate().await?;
+        match migrate {
+            Migrate::No => {}
+            Migrate::Check => provider.check().await?,
+            Migrate::Yes => provider.migrate().await?,
         }
         Ok(provider)
     }
 
-    /// Connects when the first session is asked for, so that the service starts also while the server is down.
+    /// Connects when the first session is asked for, so that the service starts also while the
+    /// server is down.
     pub fn connect_lazy(config: PostgresConfig) -> Self {
-        let PostgresConfig { options, settings } = config;
-        let pool = Pool::new(options, settings.max_connections, settings.connect_timeout);
-        Self::on(pool, settings.table)
+        let (table, settings) = (config.settings.table.clone(), &config.settings);
+        let (most, timeout) = (settings.max_connections, settings.connect_timeout);
+        let connector = Arc::new(Connector::new(config));
+        let pool = Pool::new(Arc::clone(&connector) as _, &DRIVER, most, timeout);
+        Self::on(pool, connector, table)
     }
 
-    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and, unless
-    /// `test_before_acquire(false)` is set, when it is taken: up to three round trips instead of one.
+    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and,
+    /// unless `test_before_acquire(false)` is set, when it is taken: up to three round trips
+    /// instead of one.
+    ///
+    /// Session settings are the application's: set `lock_timeout` and `statement_timeout` on its
+    /// connections. Before the first statement one connection beside the pool's is opened and
+    /// closed, to see whether a pooler is in front of the server.
     pub fn with_pool(pool: PgPool, table: &str) -> Result<Self> {
-        Ok(Self::on(Pool::given(pool), table.parse()?))
+        let connector = Arc::new(Connector::of_a_pool(&pool));
+        Ok(Self::on(Pool::given(pool, Arc::clone(&connector) as _), connector, table.parse()?))
     }
 
-    fn on(pool: Pool<Postgres>, table: TableName) -> Self {
+    fn on(pool: Pool<Postgres>, connector: Arc<Connector>, table: TableName) -> Self {
         let client = Client::new(pool, &DRIVER, REMEDY.to_owned());
-        Self { client, statements: Statements::new(&table), table, clock: Arc::new(SystemClock) }
+        let (statements, collector) = (Statements::new(&table), Collector::default());
+        Self { client, connector, collector, statements, table, clock: Arc::new(SystemClock) }
+    }
+
+    /// How many connections there are in use and idle, how many statements wait for one, and how
+    /// many were opened.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.client.pool().status()
+    }
+
+    /// Closes the connections in good order, those in use when their statement has ended. Sessions
+    /// are [`Unavailable`](session_core::ErrorKind::Unavailable) from then on. An application's own
+    /// pool stays open.
+    pub async fn close(&self) {
+        self.client.pool().close().await;
     }
 
     /// By which clock times are told to the caller; the server's own decides what has expired.
@@ -77,21 +107,25 @@ impl PostgresProvider {
         self.migrate_from("UTC").await
     }
 
-    /// The same for a table whose `timestamp` without a time zone holds the local time of this zone,
-    /// as in `Europe/Berlin`.
+    /// The same for a table whose `timestamp` without a time zone holds the local time of this
+    /// zone, as in `Europe/Berlin`.
     pub async fn migrate_from(&self, time_zone: &str) -> Result<()> {
         schema::migrate(&self.client, &self.table, time_zone).await
     }
 
     /// Compares the table with what is expected, and says what is different; one round trip.
     pub async fn check(&self) -> Result<()> {
-        schema::check(&self.client, &self.table).await
+        schema::check(&self.client, &self.table, self.connector.is_pooled()).await
     }
 
     /// What is stored under an id now, tombstones included.
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
         let key = key(id);
-        let statement = || self.statements.read.query().bind(&key);
+        let statement = || {
+            let as_text = self.connector.is_pooled();
+            let read = if as_text { &self.statements.read_text } else { &self.statements.read };
+            read.with(&[Arg::Text(&key)], as_text)
+        };
         let rows = self.client.fetch(operation, statement).await?;
         rows.first().map(|row| self.record(operation, row)).transpose()
     }
@@ -102,13 +136,29 @@ impl PostgresProvider {
 
     /// The record of a row that begins with the data and the time that is left.
     fn record(&self, operation: &'static str, row: &PgRow) -> Result<Record> {
-        let data: Option<Vec<u8>> = self.column(operation, row, 0)?;
-        let left: PgInterval = self.column(operation, row, 1)?;
+        let left: i64 = self.column(operation, row, 1)?;
+        let data = self.data(operation, row)?;
         let mut record = Record::decode(data.unwrap_or_default())
             .map_err(|error| error.in_engine(ENGINE).during(operation))?;
-        let deadline = self.clock.now().after(duration(left));
+        let deadline = self.clock.now().after(Duration::from_micros(u64::try_from(left).unwrap_or(0)));
         record.header.deadline = deadline.min(record.header.absolute);
         Ok(record)
+    }
+
+    fn data(&self, operation: &'static str, row: &PgRow) -> Result<Option<Vec<u8>>> {
+        let is_text = row.try_get_raw(0).is_ok_and(|data| data.type_info().name() == "TEXT");
+        if !is_text || !self.connector.is_pooled() {
+            return self.column(operation, row, 0);
+        }
+        let digits: Option<String> = self.column(operation, row, 0)?;
+        Ok(digits.map(|digits| {
+            let digits = digits.as_bytes().chunks_exact(2).filter_map(|pair| std::str::from_utf8(pair).ok());
+            digits.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
+        }))
+    }
+
+    fn request(&self, statement: &Statement, arguments: &[Arg<'_>]) -> Request {
+        statement.with(arguments, self.connector.is_pooled())
     }
 
     fn column<'r, T>(&self, operation: &'static str, row: &'r PgRow, index: usize) -> Result<T>
@@ -118,8 +168,6 @@ impl PostgresProvider {
         row.try_get(index).map_err(|error| self.client.failed(operation, Effect::Read, error))
     }
 }
-
-type Bound = Query<'static, Postgres, PgArguments>;
 
 /// A record with everything that is stored of it: eight arguments, in the order of the statements.
 struct Stored {
@@ -150,20 +198,17 @@ impl Stored {
         })
     }
 
-    fn bind(&self, statement: &Statement) -> Bound {
-        self.bind_to(statement.query())
-    }
-
-    fn bind_to(&self, query: Bound) -> Bound {
-        query
-            .bind(&self.key)
-            .bind(&self.data)
-            .bind(self.idle)
-            .bind(self.absolute)
-            .bind(self.version)
-            .bind(self.owner)
-            .bind(self.moved)
-            .bind(self.step)
+    fn arguments(&self) -> [Arg<'_>; 8] {
+        [
+            Arg::Text(&self.key),
+            Arg::Bytes(&self.data),
+            Arg::Time(self.idle),
+            Arg::Time(self.absolute),
+            Arg::Number(self.version),
+            self.owner.as_ref().map_or(Arg::NoBytes, |owner| Arg::Bytes(owner)),
+            Arg::Flag(self.moved),
+            Arg::Time(self.step),
+        ]
     }
 }
 
@@ -190,8 +235,12 @@ impl Provider for PostgresProvider {
     ) -> Result<WriteOutcome> {
         let stored = Stored::new(id, record, ttl, &*self.clock)?;
         let statement = || match condition {
-            Condition::Absent => stored.bind(&self.statements.create),
-            Condition::Over(stamp) => stored.bind(&self.statements.replace).bind(version(stamp)),
+            Condition::Absent => self.request(&self.statements.create, &stored.arguments()),
+            Condition::Over(stamp) => {
+                let [a, b, c, d, e, f, g, h] = stored.arguments();
+                let over = Arg::Number(version(stamp));
+                self.request(&self.statements.replace, &[a, b, c, d, e, f, g, h, over])
+            }
         };
         match self.client.execute("write", statement).await? {
             Executed::Rows(1..) => Ok(WriteOutcome::stored()),
@@ -202,7 +251,8 @@ impl Provider for PostgresProvider {
     async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
         let key = key(id);
         let step = interval(step(ttl));
-        let statement = || self.statements.touch.query().bind(&key).bind(interval(ttl)).bind(step);
+        let arguments = [Arg::Text(&key), Arg::Time(interval(ttl)), Arg::Time(step)];
+        let statement = || self.request(&self.statements.touch, &arguments);
         Ok(self.client.execute("touch", statement).await? != Executed::Rows(0))
     }
 
@@ -210,14 +260,19 @@ impl Provider for PostgresProvider {
         let Rename { old, over, new, record, ttl, tombstone, .. } = rename;
         let tombstone = Stored::new(old, tombstone, TOMBSTONE_TTL, &*self.clock)?;
         let moved = Stored::new(new, record, *ttl, &*self.clock)?;
-        let statement = || moved.bind_to(tombstone.bind(&self.statements.rename).bind(version(*over)));
+        let statement = || {
+            let (old, new) = (tombstone.arguments(), moved.arguments());
+            let arguments = [&old[..], &[Arg::Number(version(*over))], &new].concat();
+            self.request(&self.statements.rename, &arguments)
+        };
         if matches!(self.client.execute("rename", statement).await?, Executed::Rows(1..)) {
             return Ok(WriteOutcome::stored());
         }
         match self.current("rename", new).await? {
             // An earlier call with these arguments did it, and only its answer was lost.
             Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw another id.
+            // Somebody else's record under an id of 256 random bits: leave it alone, and draw
+            // another id.
             Some(_) => Ok(WriteOutcome::refused(None)),
             None => self.refused("rename", old).await,
         }
@@ -228,8 +283,11 @@ impl Provider for PostgresProvider {
         // Again when what is there was stored after the removal had found nothing.
         for _ in 0..3 {
             let statement = || match expected {
-                None => self.statements.destroy.query().bind(&key),
-                Some(stamp) => self.statements.destroy_version.query().bind(&key).bind(version(stamp)),
+                None => self.request(&self.statements.destroy, &[Arg::Text(&key)]),
+                Some(stamp) => {
+                    let arguments = [Arg::Text(&key), Arg::Number(version(stamp))];
+                    self.request(&self.statements.destroy_version, &arguments)
+                }
             };
             if self.client.execute("destroy", statement).await? != Executed::Rows(0) {
                 return Ok(DestroyOutcome::Destroyed);
@@ -248,25 +306,39 @@ impl Provider for PostgresProvider {
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
         let key = key(id);
-        let rows = self.client.fetch("exists", || self.statements.exists.query().bind(&key)).await?;
+        let rows =
+            self.client.fetch("exists", || self.request(&self.statements.exists, &[Arg::Text(&key)])).await?;
         Ok(!rows.is_empty())
     }
 
     async fn count(&self) -> Result<Option<u64>> {
-        let rows = self.client.fetch("count", || self.statements.count.query()).await?;
+        let rows = self.client.fetch("count", || self.request(&self.statements.count, &[])).await?;
         let count = rows.first().map(|row| self.column::<i64>("count", row, 0)).transpose()?;
         Ok(count.map(i64::cast_unsigned))
     }
 
     async fn gc(&self, limit: usize) -> Result<usize> {
-        collect(limit, |batch| async move {
-            let statement = || self.statements.collect.query().bind(i64::try_from(batch).unwrap_or(i64::MAX));
+        let find = |from: Option<i64>, limit: usize| async move {
+            let limit = Arg::Number(i64::try_from(limit).unwrap_or(i64::MAX));
+            let statement = || match from {
+                None => self.request(&self.statements.ended, &[limit]),
+                Some(microseconds) => {
+                    let from = PgInterval { months: 0, days: 0, microseconds };
+                    self.request(&self.statements.ended_from, &[limit, Arg::Time(from)])
+                }
+            };
+            let rows = self.client.fetch("gc", statement).await?;
+            let row = |row: &PgRow| Ok((self.column("gc", row, 0)?, self.column("gc", row, 1)?));
+            rows.iter().map(row).collect::<Result<Vec<(String, i64)>>>()
+        };
+        let remove = |keys: Vec<String>| async move {
+            let statement = || self.request(&self.statements.collect, &[Arg::Texts(&keys)]);
             match self.client.execute("gc", statement).await? {
                 Executed::Rows(rows) => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
                 Executed::Duplicate => Ok(0),
             }
-        })
-        .await
+        };
+        self.collector.collect(limit, find, remove).await
     }
 }
 
@@ -280,12 +352,6 @@ const LONGEST: i64 = 100 * 365 * 86_400 * 1_000_000;
 fn interval(time: Duration) -> PgInterval {
     let microseconds = i64::try_from(time.as_nanos().div_ceil(1_000)).unwrap_or(LONGEST).min(LONGEST);
     PgInterval { months: 0, days: 0, microseconds }
-}
-
-/// What is left, as the server subtracts two times: days and microseconds.
-fn duration(left: PgInterval) -> Duration {
-    let microseconds = i64::from(left.days).saturating_mul(86_400_000_000).saturating_add(left.microseconds);
-    Duration::from_micros(u64::try_from(microseconds).unwrap_or(0))
 }
 
 #[cfg(test)]

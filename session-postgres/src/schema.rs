@@ -1,11 +1,16 @@
-//! The table: made and brought up to date by `migrations/postgres/*.sql`, and looked at when something is wrong.
+//! The table: made and brought up to date by `migrations/postgres/*.sql`, and looked at when
+//! something is wrong.
+
+use std::time::Duration;
 
 use session_core::{Error, ErrorKind, Result};
-use session_sql::{Client, Effect, TableName};
+use session_sql::{Client, Effect, TableName, statements_of};
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{AssertSqlSafe, Row};
+use tokio::time::{Instant, sleep};
 
-use crate::failure::ENGINE;
+use crate::failure::{ENGINE, code};
+use crate::request::{Arg, Statement};
 
 /// Each brings the table from the version before to its own: the first one to version 1.
 pub(crate) const MIGRATIONS: [&str; 2] = [
@@ -18,6 +23,12 @@ const MARK: &str = "session-kit schema ";
 
 /// The longest table name after which indexes can be named, in at most 63 characters.
 const LONGEST: usize = 63 - "_by_expiry".len();
+
+/// One process migrates, the others wait: the key of an advisory lock.
+const LOCK: i64 = 7_094_703_411_062_235_961;
+
+/// How long a step is tried again while other transactions hold the table.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What is said when a statement finds the table missing or different.
 pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or PostgresProvider::migrate(); PostgresProvider::check() \
@@ -40,40 +51,99 @@ pub(crate) async fn migrate(client: &Client<Postgres>, table: &TableName, time_z
         let message = format!("indexes are named after the table: its name may have {LONGEST} characters");
         return Err(Error::config(message).in_engine(ENGINE).during("migrate"));
     }
-    let pool = client.pool();
-    let mut connection = pool.dedicated().await.map_err(|error| client.not_connected("migrate", error))?;
-    run(&mut connection, table, time_zone)
-        .await
-        .map_err(|error| client.failed("migrate", Effect::Write, error))
+    let not_connected = |error| client.not_connected("migrate", error);
+    let mut lease = client.pool().lease().await.map_err(not_connected)?;
+    let connection = lease.connection().map_err(not_connected)?;
+    let done = run(connection, table, time_zone).await;
+    // Its settings have changed, and it may hold the lock.
+    lease.close();
+    done.map_err(|error| client.failed("migrate", Effect::Write, error))
 }
 
 async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) -> sqlx::Result<()> {
     let name = table.quoted('"');
-    let comment = "SELECT obj_description(to_regclass($1), 'pg_class')";
-    let row = sqlx::query(comment).bind(&name).fetch_one(&mut *connection).await?;
-    let comment: Option<String> = row.try_get(0)?;
-    let version = comment.and_then(|comment| comment.strip_prefix(MARK)?.parse::<usize>().ok()).unwrap_or(0);
-    sqlx::query("SELECT set_config('TimeZone', $1, false)").bind(time_zone).execute(&mut *connection).await?;
-    for migration in MIGRATIONS.iter().skip(version) {
-        // Nothing but the checked name is put into the file, which is a transaction of its own.
+    if version(connection, &name).await? >= MIGRATIONS.len() {
+        return Ok(());
+    }
+    // Steps are limited by themselves where they make others wait, and otherwise take the time that
+    // they need.
+    let settings = Statement(
+        "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false), \
+                              set_config('TimeZone', $1, false)"
+            .into(),
+    );
+    sqlx::query(AssertSqlSafe(settings.text(&[Arg::Text(time_zone)]))).fetch_one(&mut *connection).await?;
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match migrate_once(connection, table, &name).await {
+            Err(error) if code(&error).is_some_and(may_pass) && begun.elapsed() < PATIENCE => {
+                tracing::debug!("a migration waits for others: {error}");
+                sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+                pause = (pause * 3 / 2).min(Duration::from_secs(2));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Every step can be repeated: after an error it begins again with the first that is not done.
+async fn migrate_once(connection: &mut PgConnection, table: &TableName, name: &str) -> sqlx::Result<()> {
+    one_at_a_time(connection).await?;
+    let done = version(connection, name).await?;
+    for migration in MIGRATIONS.iter().skip(done) {
+        // Nothing but the checked name is put into the file.
         let sql =
-            migration.replace("\"session\"", &name).replace("session_by_", &format!("{}_by_", table.table()));
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+            migration.replace("\"session\"", name).replace("session_by_", &format!("{}_by_", table.table()));
+        for statement in statements_of(&sql) {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+        }
     }
     Ok(())
 }
 
+/// Waits without a statement under way, since an index that is built waits for all of them. Servers
+/// that know no such lock, and poolers, do without: the steps of several processes then meet in
+/// errors that may pass.
+async fn one_at_a_time(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let lock = format!("SELECT pg_try_advisory_lock({LOCK})::text");
+    let begun = Instant::now();
+    loop {
+        let row = match sqlx::raw_sql(AssertSqlSafe(lock.clone())).fetch_one(&mut *connection).await {
+            Err(error) if code(&error).is_some_and(|code| matches!(code, "0A000" | "42883" | "42501")) => {
+                return Ok(());
+            }
+            row => row?,
+        };
+        if row.try_get::<String, _>(0)? == "true" || begun.elapsed() > PATIENCE {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn version(connection: &mut PgConnection, name: &str) -> sqlx::Result<usize> {
+    let comment = Statement("SELECT obj_description(to_regclass($1), 'pg_class')".into());
+    let comment = sqlx::raw_sql(AssertSqlSafe(comment.text(&[Arg::Text(name)])));
+    let comment: Option<String> = comment.fetch_one(&mut *connection).await?.try_get(0)?;
+    Ok(comment.and_then(|comment| comment.strip_prefix(MARK)?.parse().ok()).unwrap_or(0))
+}
+
+/// A lock that was not to be had in time, a deadlock, or another process that did the same at the
+/// same time.
+fn may_pass(code: &str) -> bool {
+    matches!(code, "55P03" | "40P01" | "40001" | "23505" | "42P07" | "42701" | "42710" | "42P06" | "XX000")
+}
+
 /// Compares the table with what the statements expect.
-pub(crate) async fn check(client: &Client<Postgres>, table: &TableName) -> Result<()> {
+pub(crate) async fn check(client: &Client<Postgres>, table: &TableName, as_text: bool) -> Result<()> {
     let name = table.quoted('"');
-    let columns = || {
-        sqlx::query(
-            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute \
-             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-        )
-        .bind(name.clone())
-    };
-    let rows = client.fetch("check", columns).await?;
+    let columns = Statement(
+        "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute \
+         WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
+            .into(),
+    );
+    let rows = client.fetch("check", || columns.with(&[Arg::Text(&name)], as_text)).await?;
     let found = rows
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))

@@ -1,32 +1,20 @@
 //! The statements, with the table's name filled in once.
 
-use std::sync::Arc;
-
 use session_sql::{LONGEST_STEP, TableName};
-use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgArguments, Postgres};
-use sqlx::query::Query;
 
-/// A statement that is prepared once per connection.
-#[derive(Debug)]
-pub(crate) struct Statement(pub(crate) Arc<str>);
+use crate::request::Statement;
 
-impl Statement {
-    /// The statement, to bind arguments to. Its text holds nothing but a checked table name.
-    pub(crate) fn query(&self) -> Query<'static, Postgres, PgArguments> {
-        sqlx::query(AssertSqlSafe(Arc::clone(&self.0)))
-    }
-}
-
-/// `$1` is always the storage id. It comes as `text` and is cast, because a `char(64)` column that is compared
-/// with `text` is cast itself, and then no index is used. What stores a record goes on with data, idle and absolute
-/// time to live, version, owner, whether it is a tombstone, and a step. All times are the server's own: `now()` is the
-/// time at which the statement arrived.
+/// `$1` is always the storage id. It comes as `text` and is cast, because a `char(64)` column that
+/// is compared with `text` is cast itself, and then no index is used. What stores a record goes on
+/// with data, idle and absolute time to live, version, owner, whether it is a tombstone, and a
+/// step. All times are the server's own: `now()` is the time at which the statement arrived.
 ///
 /// `collect_after` is `session_expiry` rounded up to the step: `date_bin` rounds down.
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) read: Statement,
+    /// The same for an answer that is text.
+    pub(crate) read_text: Statement,
     pub(crate) create: Statement,
     pub(crate) replace: Statement,
     pub(crate) touch: Statement,
@@ -35,6 +23,9 @@ pub(crate) struct Statements {
     pub(crate) destroy_version: Statement,
     pub(crate) exists: Statement,
     pub(crate) count: Statement,
+    /// The keys and marks of rows that have expired; and the same from a mark on.
+    pub(crate) ended: Statement,
+    pub(crate) ended_from: Statement,
     pub(crate) collect: Statement,
 }
 
@@ -44,10 +35,8 @@ impl Statements {
         let step = format!("interval '{} ms'", LONGEST_STEP.as_millis());
         let fill = |text: &str| Statement(text.replace("{table}", &table).replace("{step}", &step).into());
         Self {
-            read: fill(
-                "SELECT session_data, session_expiry - now() FROM {table} \
-                 WHERE session_key = $1::bpchar AND session_expiry > now()",
-            ),
+            read: fill(&READ.replace("{data}", "session_data")),
+            read_text: fill(&READ.replace("{data}", "encode(session_data, 'hex')")),
             // A row that has expired is in nobody's way.
             create: fill(
                 "INSERT INTO {table} AS stored \
@@ -94,18 +83,30 @@ impl Statements {
             exists: fill(
                 "SELECT 1 FROM {table} WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved",
             ),
-            // The index knows of most that they live; only where it is not sure their rows are looked at.
+            // The index knows of most that they live; only where it is not sure their rows are
+            // looked at.
             count: fill(
                 "SELECT (SELECT count(*) FROM {table} WHERE collect_after > now() + {step} AND NOT moved) + \
                  (SELECT count(*) FROM {table} WHERE collect_after <= now() + {step} \
                  AND session_expiry > now() AND NOT moved)",
             ),
-            // A row that something else has written may be marked too early.
+            ended: fill(&ENDED.replace("{from}", "")),
+            ended_from: fill(&ENDED.replace("{from}", "collect_after >= 'epoch'::timestamptz + $2 AND ")),
+            // Cast as keys are, but not to `char(64)`: the array would be padded.
             collect: fill(
                 "DELETE FROM {table} WHERE session_key = ANY (ARRAY( \
-                 SELECT session_key FROM {table} WHERE collect_after <= now() AND session_expiry <= now() \
-                 ORDER BY collect_after LIMIT $1 FOR UPDATE SKIP LOCKED))",
+                 SELECT session_key FROM {table} WHERE session_key = ANY ($1::text[]::bpchar[]) \
+                 AND session_expiry <= now() FOR UPDATE SKIP LOCKED))",
             ),
         }
     }
 }
+
+const READ: &str = "SELECT {data}, (extract(epoch FROM session_expiry - now()) * 1000000)::bigint FROM {table} \
+                    WHERE session_key = $1::bpchar AND session_expiry > now()";
+
+/// A row that something else has written may be marked too early, so that its own end counts too.
+const ENDED: &str = "SELECT session_key::text, \
+                     (extract(epoch FROM greatest(collect_after, 'epoch')) * 1000000)::bigint FROM {table} \
+                     WHERE {from}collect_after <= now() AND session_expiry <= now() \
+                     ORDER BY collect_after LIMIT $1";

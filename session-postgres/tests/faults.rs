@@ -1,4 +1,5 @@
-//! A server that dies, hangs, restarts or loses answers: honest errors, nothing half done, recovery by itself.
+//! A server that dies, hangs, restarts or loses answers: honest errors, nothing half done, recovery
+//! by itself.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -105,7 +106,8 @@ async fn a_lost_answer_to_a_write_is_unknown_and_the_second_try_finds_its_own_ve
     assert_eq!(error.kind(), ErrorKind::Unavailable, "a lost read changed nothing");
 }
 
-/// Checklist row 31: a call that was given up at any moment never leaves its answer to the next caller.
+/// Checklist row 31: a call that was given up at any moment never leaves its answer to the next
+/// caller.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
 async fn checklist_31_a_cancelled_call_never_gives_its_answer_to_the_next_one() {
@@ -137,7 +139,8 @@ async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wak
     server.process().pause().unwrap();
     let patience = Duration::from_millis(300);
     assert!(timeout(patience, sessions.read(&id("a"), MINUTE)).await.is_err(), "the caller decides how long");
-    // The kept ones are asked whether they are alive, once; then all are closed, and a new one does not open.
+    // The kept ones are asked whether they are alive, once; then all are closed, and a new one does
+    // not open.
     let begun = Instant::now();
     let error = sessions.read(&id("a"), MINUTE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -156,7 +159,8 @@ async fn a_server_that_is_slow_to_connect_to_is_reached_by_callers_who_do_not_wa
     let (url, _) = start("slow_connect").await;
     let (proxy, url) = behind_proxy(&url);
     let sessions = PostgresProvider::connect_lazy(format!("{url}&sslmode=disable").parse().unwrap());
-    // A handshake takes three answers and more, a first statement two: too long for one call, but not for two.
+    // A handshake takes three answers and more, a first statement two: too long for one call, but
+    // not for two.
     proxy.delay_answers(Duration::from_millis(200));
     let begun = Instant::now();
     while timeout(Duration::from_millis(550), sessions.exists(&id("a"))).await.is_err() {
@@ -269,7 +273,10 @@ async fn when_all_connections_are_in_use_callers_wait_and_end_at_their_deadline(
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_statement_timeout_is_unavailable_and_the_connection_serves_on() {
     let (url, _) = start("statement_timeout").await;
-    let sessions = connect(&format!("{url}%20-c%20statement_timeout%3D200ms&application_name=timed")).await;
+    let sessions = connect(&format!(
+        "{url}%20-c%20statement_timeout%3D200ms%20-c%20lock_timeout%3D0&application_name=timed"
+    ))
+    .await;
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
     let mut lock = PgConnection::connect(&url).await.unwrap();
@@ -299,8 +306,8 @@ async fn a_deadlock_is_tried_again_inside() {
     let url = server.url();
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
-    // The other makes a row `b` and then locks a; our rename of `a` to `b` locks a, waits for what becomes of b, and
-    // finds the deadlock first.
+    // The other makes a row `b` and then locks a; our rename of `a` to `b` locks a, waits for what
+    // becomes of b, and finds the deadlock first.
     let mut other = PgConnection::connect(&url).await.unwrap();
     let make_b = "SET deadlock_timeout = '1min'; BEGIN; \
                   INSERT INTO session (session_key, session_expiry) VALUES ('b', now())";

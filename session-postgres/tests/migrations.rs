@@ -1,13 +1,17 @@
-//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one is told.
+//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one
+//! is told.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use session_core::{Condition, ConnectOptions, ErrorKind, Provider};
 use session_servers::packages::find;
+use sqlx::{Connection, PgConnection};
 use support::*;
 
 /// What a person pipes into `psql`, in this order.
@@ -27,6 +31,21 @@ const SEED: &str = "
     INSERT INTO session VALUES
         ('xsnkjklkjjkh27hjh78908', '\\x0dff8104', '2030-07-01 12:00:00'),
         ('empty', '', '2020-01-01 00:00:00');";
+
+/// The table as version 1 made it.
+const FIRST: &str = "
+    CREATE TABLE session (
+        session_key char(64) COLLATE \"C\" PRIMARY KEY,
+        session_data bytea,
+        session_expiry timestamptz NOT NULL,
+        session_absolute timestamptz NOT NULL DEFAULT 'infinity',
+        version bigint NOT NULL DEFAULT 0,
+        moved boolean NOT NULL DEFAULT false,
+        owner bytea
+    );
+    CREATE INDEX session_by_expiry ON session (session_expiry, moved);
+    CREATE INDEX session_by_owner ON session (owner) WHERE owner IS NOT NULL;
+    COMMENT ON TABLE session IS 'session-kit schema 1';";
 
 const ROWS: &str = "SELECT session_key::text || ' ' || coalesce(encode(session_data, 'hex'), '-') || ' ' || \
                     session_expiry::text || ' ' || version || ' ' || (owner IS NULL) FROM session ORDER BY 1";
@@ -68,7 +87,7 @@ async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
     let url = empty("first_version").await;
-    sql(&url, FILES[0]).await;
+    sql(&url, FIRST).await;
     let insert = "INSERT INTO session (session_key, session_expiry) \
                   VALUES ('old', '2020-01-01Z'), ('live', '2100-01-01Z')";
     sql(&url, insert).await;
@@ -84,7 +103,7 @@ async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
     assert_eq!(sessions.count().await.unwrap(), Some(1));
     assert_eq!(sessions.gc(10).await.unwrap(), 1);
     // The first file again, and all that follow it.
-    sql(&url, FILES[0]).await;
+    pipe(&url, FILES[0]);
     sessions.migrate().await.unwrap();
     assert_eq!(ask(&url, rounded).await, ["live"]);
 }
@@ -110,21 +129,26 @@ async fn ten_may_migrate_at_once() {
     }
 }
 
+/// As a person does.
+fn pipe(url: &str, file: &str) {
+    let psql = find("psql").unwrap();
+    let mut psql = Command::new(psql)
+        .args(["-q", "-v", "ON_ERROR_STOP=1", url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    psql.stdin.take().unwrap().write_all(file.as_bytes()).unwrap();
+    assert!(psql.wait().unwrap().success());
+}
+
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn the_files_can_be_piped_into_psql_and_again() {
     let url = empty("piped").await;
     for _ in 0..2 {
-        let psql = find("psql").unwrap();
-        let mut psql = Command::new(psql)
-            .args(["-q", "-v", "ON_ERROR_STOP=1", &url])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        psql.stdin.take().unwrap().write_all(FILES.concat().as_bytes()).unwrap();
-        assert!(psql.wait().unwrap().success());
+        pipe(&url, &FILES.concat());
     }
     let sessions = connect(&url).await;
     sessions.check().await.unwrap();
@@ -239,4 +263,66 @@ async fn at_run_time_no_right_to_change_the_table_is_needed() {
     assert_eq!(sessions.count().await.unwrap(), Some(1));
     assert_eq!(web.migrate().await.unwrap(), (), "nothing to do needs no right");
     web.destroy(&id("b"), None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn sessions_are_read_while_a_migration_waits_for_an_idle_transaction() {
+    let url = empty("idle_transaction").await;
+    sql(&url, FIRST).await;
+    let rows = "INSERT INTO session (session_key, session_data, session_expiry) \
+                SELECT 'k' || n, '\\x00', now() + interval '1 hour' FROM generate_series(1, 20000) n";
+    sql(&url, rows).await;
+    let mut idle = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM session").execute(&mut idle).await.unwrap();
+    let sessions = Arc::new(connect(&format!("{url}&lock_timeout=10s")).await);
+    let migrating = {
+        let sessions = Arc::clone(&sessions);
+        tokio::spawn(async move { sessions.migrate().await })
+    };
+    let until = tokio::time::Instant::now() + Duration::from_secs(3);
+    let mut read = 0;
+    while tokio::time::Instant::now() < until {
+        let found = tokio::time::timeout(Duration::from_secs(2), sessions.exists(&id("k1"))).await;
+        assert!(found.is_ok(), "a load waits for the migration, after {read}");
+        read += 1;
+    }
+    assert!(read > 20, "{read} loads were answered");
+    assert!(!migrating.is_finished(), "the table is still held");
+    sqlx::raw_sql("COMMIT").execute(&mut idle).await.unwrap();
+    migrating.await.unwrap().unwrap();
+    sessions.check().await.unwrap();
+    let filled = "SELECT count(*)::text FROM session WHERE collect_after = session_expiry";
+    assert_eq!(ask(&url, filled).await, ["20000"]);
+    let valid = "SELECT count(*)::text FROM pg_index WHERE indrelid = 'session'::regclass AND indisvalid";
+    assert_eq!(ask(&url, valid).await, ["3"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn an_index_that_was_not_built_to_its_end_is_built_anew() {
+    let url = empty("half_an_index").await;
+    sql(&url, FIRST).await;
+    // As a build that was cancelled leaves it.
+    let half = "ALTER TABLE session ADD COLUMN collect_after timestamptz NOT NULL DEFAULT '-infinity';
+                CREATE INDEX session_by_ending ON session (collect_after, moved);
+                UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'session_by_ending'::regclass";
+    sql(&url, half).await;
+    connect(&url).await.migrate().await.unwrap();
+    let valid = "SELECT count(*)::text FROM pg_index WHERE indrelid = 'session'::regclass AND indisvalid";
+    assert_eq!(ask(&url, valid).await, ["3"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn connecting_can_check_the_table_and_change_nothing() {
+    let url = empty("check_only").await;
+    let checked = || async { connect_result(&format!("{url}&migrate=check")).await.map(drop) };
+    let error = checked().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("there is no table"), "{error}");
+    sql(&url, FIRST).await;
+    assert!(checked().await.unwrap_err().to_string().contains("collect_after"));
+    connect(&url).await.migrate().await.unwrap();
+    checked().await.unwrap();
 }

@@ -221,7 +221,8 @@ impl Provider for RedisProvider {
         ttl: Duration,
     ) -> Result<WriteOutcome> {
         let key = self.key(id);
-        let (value, ttl) = (record.encode()?, millis(ttl));
+        let left = record.header.absolute.since(self.clock.now());
+        let (value, ttl) = (record.encode()?, millis(ttl.min(left)));
         let answer = match condition {
             Condition::Absent => self.create(&key, &value, ttl).await.map_err(Failure::of_write)?,
             Condition::Over(stamp) => {

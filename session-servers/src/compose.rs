@@ -29,10 +29,23 @@ const fn service(variable: &'static str, default: &'static str) -> Service {
 pub const POSTGRES: Service =
     service("SESSION_TEST_POSTGRES", "postgres://session:session@127.0.0.1:13432/session");
 
+/// The same server through `PgBouncer`, which pools whole sessions.
+pub const PGBOUNCER_SESSION: Service =
+    service("SESSION_TEST_PGBOUNCER_SESSION", "postgres://session:session@127.0.0.1:13433/session");
+
+/// The same server through `PgBouncer`, which pools transactions.
+pub const PGBOUNCER_TRANSACTION: Service =
+    service("SESSION_TEST_PGBOUNCER_TRANSACTION", "postgres://session:session@127.0.0.1:13434/session");
+
 /// MariaDB; the user owns the database.
 pub const MYSQL: Service = service("SESSION_TEST_MYSQL", "mysql://session:session@127.0.0.1:13306/session");
 
-/// The same server as `root`, who may read its counters and kill connections.
+/// MySQL itself, where it can be had: as a container, or as a `mysqld` that is not MariaDB's. Elsewhere MariaDB takes
+/// its place.
+pub const MYSQL_ITSELF: Service =
+    service("SESSION_TEST_MYSQL_ITSELF", "mysql://session:session@127.0.0.1:13307/session");
+
+/// The MariaDB server as `root`, who may read its counters and kill connections.
 pub const MYSQL_ADMIN: Service =
     service("SESSION_TEST_MYSQL_ADMIN", "mysql://root:session@127.0.0.1:13306/session");
 
@@ -70,8 +83,11 @@ pub const COUCHBASE: Service = service("SESSION_TEST_COUCHBASE", "http://session
 /// All of them.
 pub const ALL: &[Service] = &[
     POSTGRES,
+    PGBOUNCER_SESSION,
+    PGBOUNCER_TRANSACTION,
     MYSQL,
     MYSQL_ADMIN,
+    MYSQL_ITSELF,
     REDIS,
     REDIS_6_2,
     VALKEY,

@@ -74,6 +74,7 @@ impl Postgres {
     }
 }
 
-fn url(port: u16) -> String {
+/// How to connect to a server, or a pooler, of that port.
+pub(crate) fn url(port: u16) -> String {
     format!("postgres://session:session@127.0.0.1:{port}/session")
 }

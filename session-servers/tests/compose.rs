@@ -64,8 +64,11 @@ fn leads_to(service: Service, names: &[&str]) {
 #[test]
 fn every_address_leads_to_its_service() {
     leads_to(compose::POSTGRES, &["postgres"]);
+    leads_to(compose::PGBOUNCER_SESSION, &["pgbouncer-session"]);
+    leads_to(compose::PGBOUNCER_TRANSACTION, &["pgbouncer-transaction"]);
     leads_to(compose::MYSQL, &["mariadb"]);
     leads_to(compose::MYSQL_ADMIN, &["mariadb"]);
+    leads_to(compose::MYSQL_ITSELF, &["mysql"]);
     leads_to(compose::REDIS, &["redis"]);
     leads_to(compose::REDIS_6_2, &["redis-6-2"]);
     leads_to(compose::VALKEY, &["valkey"]);
@@ -88,6 +91,16 @@ fn users_and_passwords_are_those_of_the_file() {
         (variable(postgres, "POSTGRES_USER"), variable(postgres, "POSTGRES_PASSWORD"))
     );
     assert!(compose::POSTGRES.default.ends_with(&format!("/{}", variable(postgres, "POSTGRES_DB"))));
+
+    let mysql = &all["mysql"];
+    assert_eq!(
+        login(compose::MYSQL_ITSELF),
+        (variable(mysql, "MYSQL_USER"), variable(mysql, "MYSQL_PASSWORD"))
+    );
+    for pooler in [compose::PGBOUNCER_SESSION, compose::PGBOUNCER_TRANSACTION] {
+        let behind = format!("postgres://{}:{}@postgres:5432/session", login(pooler).0, login(pooler).1);
+        assert_eq!(variable(&all["pgbouncer-session"], "DATABASE_URL"), behind);
+    }
 
     let mariadb = &all["mariadb"];
     assert_eq!(

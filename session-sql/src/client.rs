@@ -1,16 +1,14 @@
 //! One statement, one round trip: runs it and says honestly what became of it.
 
 use std::fmt;
-use std::io;
+use std::time::Duration;
 
 use session_core::{Error, ErrorKind, Result};
-use sqlx::query::Query;
-use sqlx::{Database, Executor, IntoArguments};
+use sqlx::{Database, Execute, Executor};
 
+use crate::connect::Unfit;
+use crate::failure::ATTEMPTS;
 use crate::{Failure, Lease, Pool, cause};
-
-/// How often a statement that did nothing, and may succeed when it is sent again, is sent all in all.
-const ATTEMPTS: usize = 5;
 
 /// What an engine knows of its driver.
 pub struct Driver<DB: Database> {
@@ -63,18 +61,8 @@ impl<DB: Database> Client<DB> {
 
     /// The error for a connection that could not be had; nothing was sent on it.
     pub fn not_connected(&self, operation: &'static str, error: sqlx::Error) -> Error {
-        let failure = match ((self.driver.classify)(&error), &error) {
-            // So the driver tells of a certificate that it does not trust.
-            (_, sqlx::Error::Io(io)) if io.kind() == io::ErrorKind::InvalidData => {
-                let message = format!("the server's certificate is not accepted: {io}");
-                Failure::Refused(ErrorKind::Config, message.into())
-            }
-            (Failure::Lost, _) => {
-                Failure::Refused(ErrorKind::Unavailable, "no connection to the server".into())
-            }
-            (failure, _) => failure,
-        };
-        self.error(operation, failure, error)
+        let (kind, message) = self.driver.not_connected(&error);
+        self.error(operation, Failure::Refused(kind, message), error)
     }
 
     /// The error for a statement that failed, or for a row that could not be read.
@@ -90,10 +78,12 @@ impl<DB: Database> Client<DB> {
 
     fn error(&self, operation: &'static str, failure: Failure, error: sqlx::Error) -> Error {
         let quotes_values = (self.driver.quotes_values)(&error);
+        // What the engine found itself is said in the message.
+        let is_ours = Unfit::of(&error).is_some();
         let cause = cause(error, quotes_values);
         let (kind, message) = match failure {
             Failure::Refused(kind, message) => (kind, message),
-            Failure::Moved(message) => (ErrorKind::Unavailable, message),
+            Failure::Moved(message) | Failure::Locked(message) => (ErrorKind::Unavailable, message),
             Failure::Again | Failure::Renew => {
                 (ErrorKind::Unavailable, format!("undone by the server {ATTEMPTS} times in a row").into())
             }
@@ -101,60 +91,66 @@ impl<DB: Database> Client<DB> {
             Failure::Lost => (ErrorKind::OutcomeUnknown, "the connection was lost before the answer".into()),
             Failure::Schema => (ErrorKind::Config, format!("{cause}; {}", self.remedy).into()),
         };
-        Error::new(kind, message).in_engine(self.driver.engine).during(operation).with_source(cause)
+        let error = Error::new(kind, message).in_engine(self.driver.engine).during(operation);
+        if is_ours { error } else { error.with_source(cause) }
     }
 }
 
 impl<DB: Database> Client<DB>
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
-    DB::Arguments: IntoArguments<DB>,
 {
-    /// The rows that a statement returns, which changes none. `statement` makes it anew for every attempt.
-    pub async fn fetch(
+    /// The rows that a statement returns. `statement` makes it anew for every attempt.
+    pub async fn fetch<E: Execute<'static, DB> + 'static>(
         &self,
         operation: &'static str,
-        statement: impl Fn() -> Query<'static, DB, DB::Arguments> + Send,
+        statement: impl Fn() -> E + Send,
     ) -> Result<Vec<DB::Row>> {
-        let mut attempts = ATTEMPTS;
+        let mut sent = 0;
         loop {
             let mut lease = self.lease(operation).await?;
             let connection = lease.connection().map_err(|error| self.not_connected(operation, error))?;
-            match statement().fetch_all(connection).await {
+            match connection.fetch_all(statement()).await {
                 Ok(rows) => {
                     lease.keep();
                     return Ok(rows);
                 }
                 Err(error) => {
                     let failure = self.settle(lease, &error);
-                    if !failure.may_pass(&mut attempts) {
+                    sent += 1;
+                    if !failure.may_pass(sent) {
                         return Err(self.failed(operation, Effect::Read, error));
                     }
+                    pause(sent).await;
                 }
             }
         }
     }
 
     /// Runs a statement that changes rows and returns none.
-    pub async fn execute(
+    pub async fn execute<E: Execute<'static, DB> + 'static>(
         &self,
         operation: &'static str,
-        statement: impl Fn() -> Query<'static, DB, DB::Arguments> + Send,
+        statement: impl Fn() -> E + Send,
     ) -> Result<Executed> {
-        let mut attempts = ATTEMPTS;
+        let mut sent = 0;
         loop {
             let mut lease = self.lease(operation).await?;
             let connection = lease.connection().map_err(|error| self.not_connected(operation, error))?;
-            match statement().execute(connection).await {
+            match connection.execute(statement()).await {
                 Ok(done) => {
                     lease.keep();
                     return Ok(Executed::Rows((self.driver.rows_affected)(&done)));
                 }
-                Err(error) => match self.settle(lease, &error) {
-                    Failure::Duplicate => return Ok(Executed::Duplicate),
-                    failure if failure.may_pass(&mut attempts) => {}
-                    _ => return Err(self.failed(operation, Effect::Write, error)),
-                },
+                Err(error) => {
+                    let failure = self.settle(lease, &error);
+                    sent += 1;
+                    match failure {
+                        Failure::Duplicate => return Ok(Executed::Duplicate),
+                        failure if failure.may_pass(sent) => pause(sent).await,
+                        _ => return Err(self.failed(operation, Effect::Write, error)),
+                    }
+                }
             }
         }
     }
@@ -173,6 +169,14 @@ where
             _ => lease.keep(),
         }
         failure
+    }
+}
+
+/// Lets the others, against whom a statement has lost, come to their end.
+async fn pause(sent: u32) {
+    if sent > 1 {
+        let most = Duration::from_millis(2 << sent.min(6));
+        Box::pin(tokio::time::sleep(most.mul_f64(rand::random_range(0.0..1.0)))).await;
     }
 }
 

@@ -1,35 +1,114 @@
 //! Removing what has expired a little at a time, so that requests hardly notice.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use session_core::Result;
+use tokio::time::{Instant, sleep};
 
-/// How many rows one statement removes: a millisecond or two.
-const BATCH: usize = 50;
+/// How many rows one statement removes at first, at least and at most.
+const FIRST: usize = 50;
+const LEAST: usize = 10;
+/// More is not worth it: the pause between two statements is short already.
+pub const MOST: usize = 200;
 
-/// How long the server is left alone between two statements. Without it they keep a core and the log of a small
-/// server busy, and the requests meanwhile were seen to take up to four times as long (p99).
+/// A statement that takes less may remove more, and one that takes more than twice as long removes
+/// less.
+const AIM: Duration = Duration::from_millis(5);
+
+/// How long the server is left alone between two statements, at least. Without it they keep a core
+/// and the log of a small server busy, and the requests meanwhile were seen to take up to four
+/// times as long (p99).
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Calls `remove` with the number of rows to remove until `limit` are gone, or fewer than that many were there to
-/// be removed; says how many it were. One round trip per fifty rows.
-pub async fn collect<F>(limit: usize, mut remove: impl FnMut(usize) -> F) -> Result<usize>
-where
-    F: Future<Output = Result<usize>>,
-{
-    let mut removed = 0;
-    while removed < limit {
-        if removed > 0 {
-            tokio::time::sleep(PAUSE).await;
-        }
-        let batch = BATCH.min(limit - removed);
-        let rows = remove(batch).await?;
-        removed += rows;
-        if rows < batch {
-            break;
+/// How long one call goes on. The next one continues where it has ended.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// How often a collection starts from the oldest row again, for rows that were locked when it came
+/// by.
+const FROM_THE_START: Duration = Duration::from_mins(10);
+
+/// Remembers how far the last collection came and how much a statement may remove.
+///
+/// While some transaction keeps an old snapshot the server cannot forget removed rows, and a search
+/// that began at the oldest would pass all of them, each time.
+#[derive(Debug, Default)]
+pub struct Collector(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// The mark of the last row that was found; the next search begins there.
+    from: Option<i64>,
+    started: Instant,
+    batch: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { from: None, started: Instant::now(), batch: FIRST }
+    }
+}
+
+impl Collector {
+    /// Removes up to `limit` rows, and says how many it were.
+    ///
+    /// `find` searches from a mark on (`None`: from the oldest row) for so many expired rows, and
+    /// returns their keys and marks in order. `remove` removes rows by their keys, at most [`MOST`]
+    /// at once.
+    pub async fn collect<F, R>(
+        &self,
+        limit: usize,
+        find: impl Fn(Option<i64>, usize) -> F,
+        remove: impl Fn(Vec<String>) -> R,
+    ) -> Result<usize>
+    where
+        F: Future<Output = Result<Vec<(String, i64)>>>,
+        R: Future<Output = Result<usize>>,
+    {
+        let begun = Instant::now();
+        let found = find(self.from(), limit).await?;
+        let (mut keys, mut removed) = (found.iter(), 0);
+        loop {
+            let batch = self.state().batch;
+            let (keys, last) =
+                keys.by_ref().take(batch).fold((Vec::new(), None), |(mut keys, _), (key, mark)| {
+                    keys.push(key.clone());
+                    (keys, Some(*mark))
+                });
+            let Some(last) = last else { return Ok(removed) };
+            let sent = Instant::now();
+            removed += remove(keys).await?;
+            let took = sent.elapsed();
+            self.learn(last, took);
+            if begun.elapsed() >= DEADLINE {
+                return Ok(removed);
+            }
+            sleep(PAUSE.max(took)).await;
         }
     }
-    Ok(removed)
+
+    fn from(&self) -> Option<i64> {
+        let mut state = self.state();
+        if state.started.elapsed() >= FROM_THE_START {
+            state.started = Instant::now();
+            state.from = None;
+        }
+        state.from
+    }
+
+    fn learn(&self, last: i64, took: Duration) {
+        let mut state = self.state();
+        state.from = Some(last);
+        if took > 2 * AIM {
+            state.batch = (state.batch / 2).max(LEAST);
+        } else if took < AIM {
+            state.batch = (state.batch + state.batch / 2).min(MOST);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
@@ -38,26 +117,70 @@ mod tests {
 
     use super::*;
 
-    async fn removed(stored: usize, limit: usize) -> (usize, Vec<usize>) {
-        let (left, batches) = (RefCell::new(stored), RefCell::new(Vec::new()));
-        let removed = collect(limit, |batch| {
-            batches.borrow_mut().push(batch);
-            let rows = batch.min(*left.borrow());
-            *left.borrow_mut() -= rows;
-            async move { Ok(rows) }
-        });
-        (removed.await.unwrap(), batches.into_inner())
+    /// A table of rows with their marks, and what each statement removed and searched from.
+    #[derive(Default)]
+    struct Table {
+        rows: RefCell<Vec<(String, i64)>>,
+        searches: RefCell<Vec<Option<i64>>>,
+        batches: RefCell<Vec<usize>>,
+    }
+
+    impl Table {
+        fn of(rows: i64) -> Self {
+            let rows = (0..rows).map(|row| (row.to_string(), row));
+            Self { rows: RefCell::new(rows.collect()), ..Self::default() }
+        }
+
+        async fn collect(&self, collector: &Collector, limit: usize, took: Duration) -> usize {
+            let find = |from: Option<i64>, limit| async move {
+                self.searches.borrow_mut().push(from);
+                let rows = self.rows.borrow();
+                let found = rows.iter().filter(|row| from.is_none_or(|from| row.1 >= from)).take(limit);
+                Ok(found.cloned().collect())
+            };
+            let remove = |keys: Vec<String>| async move {
+                sleep(took).await;
+                self.batches.borrow_mut().push(keys.len());
+                self.rows.borrow_mut().retain(|row| !keys.contains(&row.0));
+                Ok(keys.len())
+            };
+            collector.collect(limit, find, remove).await.unwrap()
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_statement_removes_more_than_a_batch_and_all_together_no_more_than_the_limit() {
-        assert_eq!(removed(1_000, 120).await, (120, vec![50, 50, 20]));
-        assert_eq!(removed(1_000, 7).await, (7, vec![7]));
+    async fn a_collection_continues_where_the_last_one_has_ended() {
+        let (table, collector) = (Table::of(1_000), Collector::default());
+        for _ in 0..3 {
+            assert_eq!(table.collect(&collector, 300, AIM).await, 300);
+        }
+        assert_eq!(table.collect(&collector, 300, AIM).await, 100);
+        assert_eq!(table.collect(&collector, 300, AIM).await, 0);
+        assert_eq!(*table.searches.borrow(), [None, Some(299), Some(599), Some(899), Some(999)]);
+        assert!(table.batches.borrow().iter().all(|batch| *batch == FIRST));
+        // A row that was locked when the collection came by.
+        table.rows.borrow_mut().push(("locked".into(), 5));
+        assert_eq!(table.collect(&collector, 300, AIM).await, 0);
+        tokio::time::advance(FROM_THE_START).await;
+        assert_eq!(table.collect(&collector, 300, AIM).await, 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_ends_when_there_is_no_more() {
-        assert_eq!(removed(80, 1_000).await, (80, vec![50, 50]));
-        assert_eq!(removed(0, 1_000).await, (0, vec![50]));
+    async fn a_batch_is_as_large_as_the_server_removes_quickly() {
+        let (table, collector) = (Table::of(3_000), Collector::default());
+        table.collect(&collector, 1_000, Duration::from_millis(1)).await;
+        assert_eq!(table.batches.borrow().iter().max(), Some(&MOST));
+        table.collect(&collector, 1_000, Duration::from_millis(40)).await;
+        assert_eq!(table.batches.borrow().last(), Some(&LEAST));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_at_its_deadline_with_what_it_has_removed() {
+        let (table, collector) = (Table::of(1_000), Collector::default());
+        let begun = Instant::now();
+        let removed = table.collect(&collector, 1_000, Duration::from_millis(300)).await;
+        assert!((50..300).contains(&removed), "{removed}");
+        assert!(begun.elapsed() < DEADLINE + Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert_eq!(table.rows.borrow().len(), 1_000 - removed);
     }
 }

@@ -7,6 +7,10 @@ use std::fmt;
 use session_core::ErrorKind;
 use sqlx::Error;
 
+/// How often a statement that did nothing, and may succeed when it is sent again, is sent all in
+/// all.
+pub(crate) const ATTEMPTS: u32 = 5;
+
 /// What an error of the driver means for the statement and its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -14,13 +18,17 @@ pub enum Failure {
     Refused(ErrorKind, Cow<'static, str>),
     /// There is a row with that key already; nothing was done and the connection is sound.
     Duplicate,
-    /// The statement lost against others (deadlock, serialization failure) and was rolled back: it can be
-    /// sent again.
+    /// The statement lost against others (deadlock, serialization failure) and was rolled back: it
+    /// can be sent again.
     Again,
-    /// Nothing was done, and on a new connection it may succeed (prepared for a table that was altered since).
+    /// The statement waited too long for a row that another holds, and nothing was done: it is sent
+    /// once more.
+    Locked(Cow<'static, str>),
+    /// Nothing was done, and on a new connection it may succeed (prepared for a table that was
+    /// altered since).
     Renew,
-    /// Nothing was done, and this connection, like all others of its time, leads to a server that can do
-    /// nothing for us (a primary that has become a replica).
+    /// Nothing was done, and this connection, like all others of its time, leads to a server that
+    /// can do nothing for us (a primary that has become a replica).
     Moved(Cow<'static, str>),
     /// The table is missing or not as it has to be; nothing was done.
     Schema,
@@ -29,17 +37,21 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether the same statement may pass when it is sent again, and one of the attempts is left for that.
-    pub(crate) const fn may_pass(&self, attempts: &mut usize) -> bool {
-        *attempts = attempts.saturating_sub(1);
-        *attempts > 0 && matches!(self, Self::Again | Self::Renew)
+    /// Whether the same statement may pass when it is sent again, after it was sent that often.
+    pub(crate) const fn may_pass(&self, sent: u32) -> bool {
+        match self {
+            Self::Again | Self::Renew => sent < ATTEMPTS,
+            Self::Locked(_) => sent < 2,
+            _ => false,
+        }
     }
 }
 
-/// The driver's error as it may be shown: the server's code, and its message unless that may quote values.
+/// The driver's error as it may be shown: the server's code, and its message unless that may quote
+/// values.
 ///
-/// `quotes_values` says whether the server's message for this error may repeat what was stored, such as
-/// "Duplicate entry '…'". Details, hints and statements are never kept.
+/// `quotes_values` says whether the server's message for this error may repeat what was stored,
+/// such as "Duplicate entry '…'". Details, hints and statements are never kept.
 pub fn cause(error: Error, quotes_values: bool) -> Box<dyn StdError + Send + Sync> {
     let Error::Database(answer) = &error else { return error.into() };
     let code = answer.code().map_or_else(|| "no code".to_owned(), Cow::into_owned);

@@ -1,11 +1,17 @@
 //! What `session-mysql`, `session-postgres` and `session-sqlite` share. Applications use those crates, not this one.
 //!
-//! - [`Pool`]: connections kept ready without the ping that `sqlx::Pool` sends after every use, which doubles
-//!   the round trips of a session store. An application's own `sqlx::Pool` works as well, with its pings.
-//! - [`Client`]: runs one statement and says honestly what became of it, following the engine's [`Driver`].
-//! - [`collect()`]: removes expired rows in small batches.
-//! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes seldom move it.
-//! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a password.
+//! - [`Pool`]: connections kept ready by `deadpool`, without the ping that `sqlx::Pool` sends after
+//!   every use, which doubles the round trips of a session store. An application's own `sqlx::Pool`
+//!   works as well, with its pings.
+//! - [`Connect`]: opens a connection, with the session settings of the engine and the user's
+//!   [`Credentials`].
+//! - [`Client`]: runs one statement and says honestly what became of it, following the engine's
+//!   [`Driver`].
+//! - [`Collector`]: removes expired rows in small batches.
+//! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes
+//!   seldom move it.
+//! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a
+//!   password.
 //!
 //! What belongs to connections to a server comes with the feature `server`.
 //!
@@ -13,10 +19,14 @@
 
 #[cfg(feature = "server")]
 mod client;
+#[cfg(feature = "server")]
 mod collect;
+#[cfg(feature = "server")]
+mod connect;
 #[cfg(feature = "server")]
 mod failure;
 mod key;
+mod migration;
 #[cfg(feature = "server")]
 mod pool;
 mod settings;
@@ -26,13 +36,17 @@ mod target;
 
 #[cfg(feature = "server")]
 pub use client::{Client, Driver, Effect, Executed};
-pub use collect::collect;
+#[cfg(feature = "server")]
+pub use collect::{Collector, MOST};
+#[cfg(feature = "server")]
+pub use connect::{Connect, Credential, Credentials, unfit};
 #[cfg(feature = "server")]
 pub use failure::{Failure, cause};
 pub use key::key;
+pub use migration::statements_of;
 #[cfg(feature = "server")]
-pub use pool::{Lease, Pool};
-pub use settings::{Settings, duration, file, number};
+pub use pool::{Lease, Pool, PoolStatus};
+pub use settings::{Migrate, Settings, duration, file, number};
 pub use step::{LONGEST_STEP, step};
 pub use table::TableName;
 pub use target::{Place, Target, is_host, percent_decode};

@@ -10,33 +10,89 @@ use crate::TableName;
 /// How an engine uses its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// `table`: where the sessions lie.
+    /// `table`: where the sessions are stored.
     pub table: TableName,
     /// `max_connections`: how many statements run at once; 16 by default.
     pub max_connections: u32,
     /// `connect_timeout`: how long opening a connection may take; 5 s by default.
     pub connect_timeout: Duration,
-    /// `migrate`: whether connecting creates the table or brings it up to date, which takes more rights than
-    /// running does.
-    pub migrate: bool,
+    /// `lock_timeout`: how long a statement waits for a row that another holds, before it is sent
+    /// once more; 2 s by default. Set on every connection, so that also a call that was given up
+    /// ends on the server.
+    pub lock_timeout: Duration,
+    /// `statement_timeout`: how long a statement may take; 10 s by default. Set on every
+    /// connection.
+    pub statement_timeout: Duration,
+    /// `migrate`: what connecting does about the table.
+    pub migrate: Migrate,
 }
+
+/// What connecting does about the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Migrate {
+    /// `false`: nothing.
+    #[default]
+    No,
+    /// `check`: compares it with what is expected, and fails when it differs.
+    Check,
+    /// `true`: creates it or brings it up to date, which takes more rights than running does.
+    Yes,
+}
+
+impl From<bool> for Migrate {
+    fn from(migrate: bool) -> Self {
+        if migrate { Self::Yes } else { Self::No }
+    }
+}
+
+/// Other names of `max_connections`, from other clients' pools.
+const LIMITS: [&str; 5] =
+    ["connection_limit", "pool_size", "max_pool_size", "pool_max_conns", "maximumPoolSize"];
+
+/// Settings of other clients' pools that mean nothing here, and why.
+const POOLS: [&str; 12] = [
+    "pool_min_conns",
+    "pool_max_conn_lifetime",
+    "pool_max_conn_idle_time",
+    "pool_timeout",
+    "pool_recycle",
+    "max_overflow",
+    "max_idle_connections",
+    "max_idle_conns",
+    "max_lifetime",
+    "idle_timeout",
+    "min_pool_size",
+    "minimumIdle",
+];
 
 impl Settings {
     /// Their names, for messages.
-    pub const NAMES: &str = "table, max_connections, connect_timeout, migrate";
+    pub const NAMES: &str =
+        "table, max_connections, connect_timeout, lock_timeout, statement_timeout, migrate";
 
     /// Sets one from a config string. `false` when it is none of ours.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool> {
         match name {
             "table" => self.table = value.parse()?,
-            "max_connections" => {
+            name if name == "max_connections" || LIMITS.contains(&name) => {
                 self.max_connections = number("max_connections", value)?;
                 if self.max_connections == 0 {
-                    return Err(Error::config("`max_connections` must be at least 1"));
+                    return Err(Error::config(
+                        "`max_connections` must be at least 1: there is no pool without a limit",
+                    ));
                 }
             }
             "connect_timeout" => self.connect_timeout = duration("connect_timeout", value)?,
-            "migrate" => self.migrate = number("migrate", value)?,
+            "lock_timeout" => self.lock_timeout = duration("lock_timeout", value)?,
+            "statement_timeout" => self.statement_timeout = duration("statement_timeout", value)?,
+            "migrate" if value == "check" => self.migrate = Migrate::Check,
+            "migrate" => self.migrate = boolean(value)?.into(),
+            name if POOLS.contains(&name) => {
+                return Err(Error::config(format!(
+                    "`{name}` is not supported, remove it: connections are opened when they are needed, closed \
+                     after 10 min without use and replaced after 30 min"
+                )));
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -49,18 +105,20 @@ impl Default for Settings {
             table: TableName::default(),
             max_connections: 16,
             connect_timeout: Duration::from_secs(5),
-            migrate: false,
+            lock_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(10),
+            migrate: Migrate::No,
         }
     }
 }
 
-/// A number, or `true` and `false`.
+/// A whole number.
 pub fn number<T: FromStr>(name: &'static str, value: &str) -> Result<T> {
-    value.parse().map_err(|_| {
-        let expected =
-            if std::any::type_name::<T>() == "bool" { "`true` or `false`" } else { "a whole number" };
-        Error::config(format!("`{name}` must be {expected}"))
-    })
+    value.parse().map_err(|_| Error::config(format!("`{name}` must be a whole number")))
+}
+
+fn boolean(value: &str) -> Result<bool> {
+    value.parse().map_err(|_| Error::config("`migrate` must be `true`, `false` or `check`"))
 }
 
 /// A file that is there.
@@ -108,7 +166,8 @@ mod tests {
         let wrong = |name, value| Settings::default().set(name, value).unwrap_err().message().to_owned();
         assert!(wrong("max_connections", "0").contains("at least 1"));
         assert!(wrong("max_connections", "many").contains("a whole number"));
-        assert!(wrong("migrate", "yes").contains("`true` or `false`"));
+        assert!(wrong("migrate", "yes").contains("`true`, `false` or `check`"));
+        assert!(wrong("max_idle_conns", "-1").contains("`max_idle_conns` is not supported"));
         assert!(!Settings::default().set("sslmode", "require").unwrap());
     }
 }

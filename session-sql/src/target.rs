@@ -1,7 +1,7 @@
 //! A URL taken apart: `scheme://user:password@host:port/database?name=value&…`.
 //!
-//! By hand, because what is wrong with it has to be said without repeating any of it: in a malformed URL the
-//! password may lie anywhere.
+//! By hand, because what is wrong with it has to be said without repeating any of it: in a
+//! malformed URL the password may lie anywhere.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ pub struct Target {
     pub user: Option<String>,
     /// With which password.
     pub password: Option<Secret>,
-    /// Where the server is.
-    pub place: Option<Place>,
+    /// Where the server is, or where to look for it in turn.
+    pub places: Vec<Place>,
     /// Which database.
     pub database: Option<String>,
     /// What stands behind the `?`, in its order.
@@ -46,7 +46,9 @@ impl Target {
         let (user, place) =
             authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
         let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-        let mut target = Self { place: place_of(place)?, ..Self::parameters(query)? };
+        let places =
+            place.split(',').filter(|place| !place.is_empty()).map(place_of).collect::<Result<_>>()?;
+        let mut target = Self { places, ..Self::parameters(query)? };
         if let Some(user) = user {
             let (user, password) =
                 user.split_once(':').map_or((user, None), |(user, word)| (user, Some(word)));
@@ -79,16 +81,13 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
             .field("user", &self.user)
-            .field("place", &self.place)
+            .field("places", &self.places)
             .field("database", &self.database)
             .finish_non_exhaustive()
     }
 }
 
-fn place_of(text: &str) -> Result<Option<Place>> {
-    if text.is_empty() {
-        return Ok(None);
-    }
+fn place_of(text: &str) -> Result<Place> {
     let bad = || {
         Error::config(
             "the host must be a name or address, a `[IPv6 address]`, or a percent-encoded socket path",
@@ -106,7 +105,7 @@ fn place_of(text: &str) -> Result<Option<Place>> {
         (percent_decode(host)?, port)
     };
     if host.starts_with('/') && port.is_none() {
-        return Ok(Some(Place::Socket(host)));
+        return Ok(Place::Socket(host));
     }
     if !is_host(&host) {
         return Err(bad());
@@ -115,7 +114,7 @@ fn place_of(text: &str) -> Result<Option<Place>> {
         let number = port.parse::<u16>().ok().filter(|number| *number > 0);
         number.ok_or_else(|| Error::config("the port must be a number from 1 to 65535"))
     });
-    Ok(Some(Place::Host(host, port.transpose()?)))
+    Ok(Place::Host(host, port.transpose()?))
 }
 
 /// Whether this can be the name or address of a host.
@@ -124,7 +123,8 @@ pub fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(allowed)
 }
 
-/// `%41` is `A`; what is not followed by two hexadecimal digits, is no UTF-8 or a control character, is an error.
+/// `%41` is `A`; what is not followed by two hexadecimal digits, is no UTF-8 or a control
+/// character, is an error.
 pub fn percent_decode(text: &str) -> Result<String> {
     let bad =
         || Error::config("a `%` must be followed by two hexadecimal digits, and make UTF-8 (`%25` is a `%`)");
@@ -158,12 +158,16 @@ mod tests {
         let target = Target::parse("ad%40a:p%3A:w@[::1]:5433/my%20db?a=1&b=%26").unwrap();
         assert_eq!(target.user.as_deref(), Some("ad@a"));
         assert_eq!(target.password, Some(Secret::new("p::w")));
-        assert_eq!(target.place, Some(Place::Host("::1".into(), Some(5433))));
+        assert_eq!(target.places, [Place::Host("::1".into(), Some(5433))]);
         assert_eq!(target.database.as_deref(), Some("my db"));
         assert_eq!(target.parameters, [("a".into(), "1".into()), ("b".into(), "&".into())]);
         assert!(!format!("{target:?}").contains("p::w"));
         let socket = Target::parse("ada@%2Fvar%2Frun/db").unwrap();
-        assert_eq!(socket.place, Some(Place::Socket("/var/run".into())));
+        assert_eq!(socket.places, [Place::Socket("/var/run".into())]);
+        let several = Target::parse("ada:p,w@one:1,[::1],two/db").unwrap();
+        let host = |host: &str, port| Place::Host(host.into(), port);
+        assert_eq!(several.places, [host("one", Some(1)), host("::1", None), host("two", None)]);
+        assert_eq!(several.password, Some(Secret::new("p,w")));
         assert_eq!(Target::parse("").unwrap(), Target::default());
     }
 

@@ -6,7 +6,9 @@ use session_servers::compose::{self, Service};
 use session_servers::couchbase::{self, CouchbaseMock};
 use session_servers::mariadb::{self, MariaDb};
 use session_servers::memcached::{self, Memcached};
+use session_servers::mysql::MySql;
 use session_servers::packages::Package;
+use session_servers::pgbouncer::{self, PgBouncer};
 use session_servers::postgres::{self, Postgres};
 use session_servers::redis::{self, Cluster, Redis, Sentinels};
 use std::io;
@@ -14,19 +16,42 @@ use std::process::{Command, ExitCode};
 use std::thread;
 
 /// What the servers (the shared ones here, and those that tests start for themselves) are made of.
-pub const PACKAGES: &[&[Package]] =
-    &[postgres::PACKAGES, mariadb::PACKAGES, memcached::PACKAGES, couchbase::PACKAGES, redis::PACKAGES];
+pub const PACKAGES: &[&[Package]] = &[
+    postgres::PACKAGES,
+    pgbouncer::PACKAGES,
+    mariadb::PACKAGES,
+    memcached::PACKAGES,
+    couchbase::PACKAGES,
+    redis::PACKAGES,
+];
 
 /// Starts one server and says where it is. A new kind of server is a line here and one in [`PACKAGES`].
 const LOCAL: &[fn() -> io::Result<Local>] = &[
     || {
         let server = Postgres::start_with(&["max_connections=300"])?;
-        Ok(Local { addresses: vec![(compose::POSTGRES, server.url())], _server: Box::new(server) })
+        let port = server.process().port();
+        let sessions = PgBouncer::start(port, &["default_pool_size=100"])?;
+        let transactions = PgBouncer::start(port, &["pool_mode=transaction", "default_pool_size=10"])?;
+        let addresses = vec![
+            (compose::POSTGRES, server.url()),
+            (compose::PGBOUNCER_SESSION, sessions.url()),
+            (compose::PGBOUNCER_TRANSACTION, transactions.url()),
+        ];
+        Ok(Local { addresses, _server: Box::new((sessions, transactions, server)) })
     },
     || {
         let server = MariaDb::start_with(&["--max-connections=300"])?;
-        let addresses = vec![(compose::MYSQL, server.url()), (compose::MYSQL_ADMIN, server.admin_url())];
-        Ok(Local { addresses, _server: Box::new(server) })
+        let mysql = MySql::start()?;
+        if mysql.is_none() {
+            eprintln!("no MySQL here: MariaDB takes its place; SESSION_TEST_MYSQLD may name a mysqld");
+        }
+        let itself = mysql.as_ref().map_or_else(|| server.url(), MySql::url);
+        let addresses = vec![
+            (compose::MYSQL, server.url()),
+            (compose::MYSQL_ADMIN, server.admin_url()),
+            (compose::MYSQL_ITSELF, itself),
+        ];
+        Ok(Local { addresses, _server: Box::new((mysql, server)) })
     },
     || {
         let servers = [Memcached::start()?, Memcached::start()?, Memcached::start()?];

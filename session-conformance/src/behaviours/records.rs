@@ -1,7 +1,7 @@
 //! Records stay as they were written: renames store all of them, touches change none, and
 //! unreadable ones are kept.
 
-use session_core::{Condition, ErrorKind, Owner, Provider, Rename, Value};
+use session_core::{Condition, ErrorKind, Owner, Rename, Value};
 
 use super::conditional::same_content;
 use super::renaming::{both, tombstone};

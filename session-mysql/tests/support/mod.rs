@@ -45,7 +45,35 @@ pub async fn start_private(options: &[&str]) -> (MariaDb, MySqlProvider) {
 }
 
 pub async fn connect(config: &str) -> MySqlProvider {
-    MySqlProvider::connect(config.parse::<MySqlConfig>().unwrap()).await.unwrap()
+    connect_result(config).await.unwrap()
+}
+
+pub async fn connect_result(config: &str) -> session_core::Result<MySqlProvider> {
+    MySqlProvider::connect(config.parse::<MySqlConfig>().unwrap()).await
+}
+
+/// All that is done with one session, checked step by step.
+pub async fn a_life(sessions: &impl Provider, number: u64) {
+    let (old, new) = (hashed(number), hashed(number + 1_000_000));
+    let first = record(&format!("it's \\ {number} ä"));
+    assert!(is_stored(&create(sessions, &old, &first).await));
+    assert!(!is_stored(&create(sessions, &old, &record("another")).await), "it is there");
+    let read = sessions.read(&old, MINUTE).await.unwrap().unwrap();
+    assert_eq!(read.body, first.body);
+    let second = changed(&read, "b");
+    assert!(is_stored(&replace(sessions, &old, &first, &second).await));
+    assert!(!is_stored(&replace(sessions, &old, &first, &changed(&first, "late")).await));
+    assert!(sessions.touch(&old, &second, MINUTE).await.unwrap());
+    assert!(sessions.exists(&old).await.unwrap());
+    let moved = Move::new(&old, &new, &second);
+    assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()));
+    assert!(!sessions.exists(&old).await.unwrap());
+    assert_eq!(value(&sessions.read(&new, MINUTE).await.unwrap().unwrap()), "b");
+    let destroyed = sessions.destroy(&new, None).await.unwrap();
+    assert!(matches!(destroyed, session_core::DestroyOutcome::Destroyed));
+    assert!(sessions.read(&new, MINUTE).await.unwrap().is_none());
+    sessions.gc(10).await.unwrap();
+    sessions.count().await.unwrap();
 }
 
 /// A proxy in front of the server of this URL, and the URL through it.
@@ -69,6 +97,7 @@ pub async fn sql(url: &str, statements: &str) {
 pub async fn ask(url: &str, question: &str) -> Vec<String> {
     let mut connection = MySqlConnection::connect(url).await.unwrap();
     let rows = sqlx::query(AssertSqlSafe(question)).fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
     rows.iter().map(|row| row.try_get::<String, _>(0).unwrap()).collect()
 }
 

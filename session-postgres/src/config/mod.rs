@@ -1,22 +1,26 @@
-//! The config string: a URL, or libpq's `name=value` list. Both name the server and say how it is used.
+//! The config string: a URL, or libpq's `name=value` list. Both name the server and say how it is
+//! used.
+
+mod parameters;
+#[cfg(test)]
+mod providers;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{Error, Result};
-use session_sql::{Place, Settings, Target, file, is_host, number};
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use session_sql::{Credentials, Migrate, Place, Settings, Target};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::failure::ENGINE;
 
 const EXPECTED: &str = "expected postgres://user:***@host:5432/database?sslmode=verify-full or \
                         host=… port=5432 user=… password=*** dbname=… sslmode=verify-full";
 
-const NAMES: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslrootcert, sslcert, sslkey, \
-                     application_name, options";
-
-/// How to reach the server, and how to use it. Read from a string, or built from [`PgConnectOptions`].
+/// How to reach the server, and how to use it. Read from a string, or built from
+/// [`PgConnectOptions`].
 ///
 /// ```
 /// use session_postgres::PostgresConfig;
@@ -29,27 +33,42 @@ const NAMES: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslr
 /// # }
 /// ```
 ///
-/// What the string leaves out comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`,
-/// `PGSSLROOTCERT`, `PGAPPNAME` and `PGOPTIONS`, as in every client of PostgreSQL.
+/// What the string leaves out comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`,
+/// `PGSSLMODE`, `PGSSLROOTCERT`, `PGAPPNAME` and `PGOPTIONS`, as in every client of PostgreSQL.
 #[derive(Clone)]
 pub struct PostgresConfig {
     pub(crate) options: PgConnectOptions,
+    /// Where to look for the server in turn; none for where `options` say.
+    pub(crate) places: Vec<Place>,
+    /// `-c name=value` of `options`, for the server.
+    pub(crate) server_options: Vec<(String, String)>,
+    /// Statements are never prepared, as a pooler may ask for.
+    pub(crate) unprepared: bool,
+    pub(crate) credentials: Option<Arc<dyn Credentials>>,
     pub(crate) settings: Settings,
 }
 
 impl PostgresConfig {
     /// With these connection options, the table `session` and 16 connections.
     pub fn new(options: PgConnectOptions) -> Self {
-        Self { options, settings: Settings::default() }
+        Self {
+            options,
+            places: Vec::new(),
+            server_options: Vec::new(),
+            unprepared: false,
+            credentials: None,
+            settings: Settings::default(),
+        }
     }
 
-    /// In which table the sessions lie: `name` or `schema.name`, exactly as it is spelled.
+    /// In which table the sessions are stored: `name` or `schema.name`, exactly as it is spelled.
     pub fn table(mut self, name: &str) -> Result<Self> {
         self.settings.table = name.parse()?;
         Ok(self)
     }
 
-    /// How many connections there may be; 16 by default. More statements at once wait for their turn.
+    /// How many connections there may be; 16 by default. More statements at once wait for their
+    /// turn.
     #[must_use]
     pub fn max_connections(mut self, count: u32) -> Self {
         self.settings.max_connections = count.max(1);
@@ -63,86 +82,74 @@ impl PostgresConfig {
         self
     }
 
-    /// Whether connecting creates the table, or brings it up to date; not by default.
+    /// How long a statement waits for a row that another holds, before it is sent once more; 2 s by
+    /// default. Keep it below the manager's operation timeout, so that a locked row ends with an
+    /// answer.
     #[must_use]
-    pub const fn migrate(mut self, migrate: bool) -> Self {
-        self.settings.migrate = migrate;
+    pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.lock_timeout = timeout;
         self
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let options = self.options.clone();
-        self.options = match name {
-            "host" if value.starts_with('/') => options.socket(value),
-            "host" | "hostaddr" if is_host(value) => options.host(value),
-            "host" | "hostaddr" => {
-                return Err(Error::config("the host must be one name, address or socket path"));
-            }
-            "port" => options.port(
-                number::<u16>("port", value)
-                    .ok()
-                    .filter(|port| *port > 0)
-                    .ok_or_else(|| Error::config("the port must be a number from 1 to 65535"))?,
-            ),
-            "user" => options.username(not_empty("user", value)?),
-            "password" => options.password(value),
-            "dbname" => options.database(not_empty("dbname", value)?),
-            "sslmode" => options.ssl_mode(value.parse::<PgSslMode>().map_err(|_| {
-                Error::config("`sslmode` must be disable, allow, prefer, require, verify-ca or verify-full")
-            })?),
-            "sslrootcert" => options.ssl_root_cert(file("sslrootcert", value)?),
-            "sslcert" => options.ssl_client_cert(file("sslcert", value)?),
-            "sslkey" => options.ssl_client_key(file("sslkey", value)?),
-            "application_name" => options.application_name(value),
-            "options" => {
-                let pairs = server_options(value)?;
-                options.options(pairs)
-            }
-            _ if self.settings.set(name, value)? => options,
-            _ => return Err(unknown(name)),
-        };
-        Ok(())
+    /// How long a statement may take on the server; 10 s by default.
+    #[must_use]
+    pub const fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.statement_timeout = timeout;
+        self
+    }
+
+    /// What connecting does about the table; nothing by default. `true` creates it or brings it up
+    /// to date.
+    #[must_use]
+    pub fn migrate(mut self, migrate: impl Into<Migrate>) -> Self {
+        self.settings.migrate = migrate.into();
+        self
+    }
+
+    /// Where user and password come from for each new connection: for tokens that expire and
+    /// passwords that are rotated. A closure that returns a future is enough.
+    #[must_use]
+    pub fn credentials(mut self, credentials: impl Credentials) -> Self {
+        self.credentials = Some(Arc::new(credentials));
+        self
+    }
+
+    fn empty() -> Self {
+        Self::new(PgConnectOptions::new_without_pgpass())
     }
 
     fn from_url(rest: &str) -> Result<Self> {
         let target = Target::parse(rest)?;
-        let mut config = Self::new(PgConnectOptions::new_without_pgpass());
-        let place = match &target.place {
-            Some(Place::Host(host, port)) => {
-                [Some(("host", host.clone())), port.map(|port| ("port", port.to_string()))]
-            }
-            Some(Place::Socket(path)) => [Some(("host", path.clone())), None],
-            None => [None, None],
-        };
-        for (name, value) in place.into_iter().flatten() {
-            config.set(name, &value)?;
-        }
+        let mut parameters = parameters::Parameters::new(Self::empty());
         for (name, value) in [("user", &target.user), ("dbname", &target.database)] {
             if let Some(value) = value {
-                config.set(name, value)?;
+                parameters.set(name, value)?;
             }
         }
         if let Some(password) = &target.password {
-            config.set("password", password.expose())?;
+            parameters.set("password", password.expose())?;
         }
         for (name, value) in &target.parameters {
-            config.set(name, value)?;
+            parameters.set(name, value)?;
         }
-        Ok(config)
+        parameters.finish(target.places)
     }
 
     fn from_list(text: &str) -> Result<Self> {
-        let mut config = Self::new(PgConnectOptions::new_without_pgpass());
+        let mut parameters = parameters::Parameters::new(Self::empty());
         let mut rest = text.trim_start();
         while !rest.is_empty() {
             let (name, value) = rest
                 .split_once('=')
                 .ok_or_else(|| Error::config("a list must be name=value, joined by blanks"))?;
+            if name.contains(';') || value.contains("; ") || value.ends_with(';') {
+                return Err(Error::config("name=value; … is the form of ADO.NET: write a URL instead"));
+            }
             let (value, after) = list_value(value.trim_start())?;
-            config.set(name.trim_end(), &value)?;
+            parameters.set(name.trim_end(), &value)?;
             rest = after.trim_start();
         }
-        Ok(config)
+        parameters.finish(Vec::new())
     }
 }
 
@@ -151,8 +158,14 @@ impl FromStr for PostgresConfig {
 
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
+        let text = text.strip_prefix("jdbc:").unwrap_or(text);
         let parsed = match text.split_once("://") {
-            Some(("postgres" | "postgresql", rest)) => Self::from_url(rest),
+            Some((scheme, rest))
+                if matches!(scheme.split('+').next(), Some("postgres" | "postgresql"))
+                    && !scheme.contains(['=', ' ']) =>
+            {
+                Self::from_url(rest)
+            }
             Some((scheme, _)) if !scheme.contains('=') => {
                 Err(Error::config("the scheme must be postgres://"))
             }
@@ -176,8 +189,8 @@ impl fmt::Debug for PostgresConfig {
     }
 }
 
-/// The value at the beginning of `text`, and what follows: bare up to a blank, or in `'…'`; `\` takes the next
-/// character as it is.
+/// The value at the beginning of `text`, and what follows: bare up to a blank, or in `'…'`; `\`
+/// takes the next character as it is.
 fn list_value(text: &str) -> Result<(String, &str)> {
     let (quoted, text) = text.strip_prefix('\'').map_or((false, text), |rest| (true, rest));
     let mut value = String::new();
@@ -193,41 +206,10 @@ fn list_value(text: &str) -> Result<(String, &str)> {
     if quoted { Err(Error::config("a value that begins with ' must end with '")) } else { Ok((value, "")) }
 }
 
-/// `-c name=value -c name=value`, as libpq's `options` are mostly used.
-fn server_options(text: &str) -> Result<Vec<(String, String)>> {
-    let bad = || Error::config("`options` must be `-c name=value`, repeated");
-    let mut words = text.split_whitespace();
-    let mut pairs = Vec::new();
-    while let Some(word) = words.next() {
-        let pair = match word.strip_prefix("-c") {
-            Some("") => words.next(),
-            Some(pair) => Some(pair),
-            None => word.strip_prefix("--"),
-        };
-        let (name, value) = pair.and_then(|pair| pair.split_once('=')).ok_or_else(bad)?;
-        pairs.push((name.to_owned(), value.to_owned()));
-    }
-    Ok(pairs)
-}
-
-fn not_empty<'a>(name: &'static str, value: &'a str) -> Result<&'a str> {
-    if value.is_empty() { Err(Error::config(format!("`{name}` is empty"))) } else { Ok(value) }
-}
-
-/// The name is repeated only when it cannot be a part of a password that was not encoded.
-fn unknown(name: &str) -> Error {
-    let known = ["sslcrl", "sslcompression", "sslnegotiation", "target_session_attrs", "passfile", "service"];
-    let which = if known.contains(&name) {
-        format!("`{name}` is not supported")
-    } else {
-        "a parameter is not known".into()
-    };
-    Error::config(format!("{which}: there are {NAMES}, {}", Settings::NAMES))
-}
-
 #[cfg(test)]
 mod tests {
     use session_core::ErrorKind;
+    use sqlx::postgres::PgSslMode;
 
     use super::*;
 
@@ -271,7 +253,8 @@ mod tests {
         }
         let timeout: PostgresConfig =
             "host=x options='-c statement_timeout=5s --lock_timeout=1s'".parse().unwrap();
-        assert_eq!(timeout.options.get_options(), Some("-c statement_timeout=5s -c lock_timeout=1s"));
+        let asked = timeout.server_options.iter().map(|(name, value)| format!("{name}={value}"));
+        assert_eq!(asked.collect::<Vec<_>>(), ["statement_timeout=5s", "lock_timeout=1s"]);
     }
 
     #[test]
@@ -293,7 +276,6 @@ mod tests {
             "postgres://ada:hunter2@db/web/more",
             "postgres://ada:hunter2@[::1/web",
             "postgres://ada:hunter2@d b/web",
-            "postgres://a:1,b:2@db,hunter2/web",
             "postgres://ada:hunter2@db/web?sslmode=on",
             "postgres://ada:hunter2@db/web?sslmode=hunter2",
             "postgres://ada:hunter2@db/web?hunter2=1",
@@ -304,8 +286,7 @@ mod tests {
             "postgres://ada:hunter2@db/web?max_connections=-1",
             "postgres://ada:hunter2@db/web?connect_timeout=soon",
             "postgres://ada:hunter2@db/web?migrate=maybe",
-            "postgres://ada:hunter2@db/web?statement-cache-capacity=0",
-            "postgres://ada:hunter2@db/web?target_session_attrs=read-write",
+            "postgres://ada:hunter2@db/web?target_session_attrs=standby",
             "postgres://ada:hunter2@db/web?options=hunter2",
             "postgres://ada:hunter2@db/web?sslrootcert=/nowhere/hunter2",
             "postgres://ada:hunter2@db/web?sslkey=",

@@ -1,12 +1,18 @@
-//! The config string: a URL, or the form of Go's driver. Both name the server and say how it is used.
+//! The config string: a URL, or the form of Go's driver. Both name the server and say how it is
+//! used.
+
+mod parameters;
+#[cfg(test)]
+mod providers;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{Error, Result};
-use session_sql::{Place, Settings, Target, duration, file};
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use session_sql::{Credentials, Migrate, Place, Settings, Target};
+use sqlx::mysql::MySqlConnectOptions;
 
 use crate::dsn;
 use crate::failure::ENGINE;
@@ -14,31 +20,8 @@ use crate::failure::ENGINE;
 const EXPECTED: &str = "expected user:***@tcp(host:3306)/database?tls=true, user:***@unix(/path)/database or \
                         mysql://user:***@host:3306/database?ssl-mode=VERIFY_IDENTITY";
 
-const NAMES: &str = "tls, ssl-mode, ssl-ca, ssl-cert, ssl-key, charset, collation, timeout, socket";
-
-/// What Go's driver can be told about itself, and means nothing here.
-const OF_GO: [&str; 18] = [
-    "allowAllFiles",
-    "allowCleartextPasswords",
-    "allowFallbackToPlaintext",
-    "allowNativePasswords",
-    "allowOldPasswords",
-    "checkConnLiveness",
-    "clientFoundRows",
-    "columnsWithAlias",
-    "compress",
-    "connectionAttributes",
-    "interpolateParams",
-    "loc",
-    "maxAllowedPacket",
-    "multiStatements",
-    "parseTime",
-    "readTimeout",
-    "rejectReadOnly",
-    "writeTimeout",
-];
-
-/// How to reach the server, and how to use it. Read from a string, or built from [`MySqlConnectOptions`].
+/// How to reach the server, and how to use it. Read from a string, or built from
+/// [`MySqlConnectOptions`].
 ///
 /// ```
 /// use session_mysql::MySqlConfig;
@@ -54,22 +37,34 @@ const OF_GO: [&str; 18] = [
 #[derive(Clone)]
 pub struct MySqlConfig {
     pub(crate) options: MySqlConnectOptions,
+    /// Where to look for the server in turn; none for where `options` say.
+    pub(crate) places: Vec<Place>,
+    /// Session variables, by name and value.
+    pub(crate) variables: Vec<(&'static str, u64)>,
+    pub(crate) credentials: Option<Arc<dyn Credentials>>,
     pub(crate) settings: Settings,
 }
 
 impl MySqlConfig {
     /// With these connection options, the table `session` and 16 connections.
     pub fn new(options: MySqlConnectOptions) -> Self {
-        Self { options, settings: Settings::default() }
+        Self {
+            options,
+            places: Vec::new(),
+            variables: Vec::new(),
+            credentials: None,
+            settings: Settings::default(),
+        }
     }
 
-    /// In which table the sessions lie: `name` or `database.name`, exactly as it is spelled.
+    /// In which table the sessions are stored: `name` or `database.name`, exactly as it is spelled.
     pub fn table(mut self, name: &str) -> Result<Self> {
         self.settings.table = name.parse()?;
         Ok(self)
     }
 
-    /// How many connections there may be; 16 by default. More statements at once wait for their turn.
+    /// How many connections there may be; 16 by default. More statements at once wait for their
+    /// turn.
     #[must_use]
     pub fn max_connections(mut self, count: u32) -> Self {
         self.settings.max_connections = count.max(1);
@@ -83,48 +78,43 @@ impl MySqlConfig {
         self
     }
 
-    /// Whether connecting creates the table, or brings it up to date; not by default.
+    /// How long a statement waits for a row that another holds, before it is sent once more; 2 s by
+    /// default, rounded up to seconds. Keep it below the manager's operation timeout, so that a
+    /// locked row ends with an answer.
     #[must_use]
-    pub const fn migrate(mut self, migrate: bool) -> Self {
-        self.settings.migrate = migrate;
+    pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.lock_timeout = timeout;
         self
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let options = self.options.clone();
-        self.options = match name {
-            "tls" => options.ssl_mode(tls(value)?),
-            "ssl-mode" | "sslmode" => options.ssl_mode(value.parse().map_err(|_| {
-                Error::config(
-                    "`ssl-mode` must be DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY",
-                )
-            })?),
-            "ssl-ca" | "sslca" => options.ssl_ca(file("ssl-ca", value)?),
-            "ssl-cert" | "sslcert" => options.ssl_client_cert(file("ssl-cert", value)?),
-            "ssl-key" | "sslkey" => options.ssl_client_key(file("ssl-key", value)?),
-            // Go's driver takes several, and tries one after the other.
-            "charset" => options.charset(word("charset", value.split(',').next().unwrap_or_default())?),
-            "collation" => options.collation(word("collation", value)?),
-            "socket" => options.socket(not_empty("socket", value)?),
-            "timeout" => {
-                self.settings.connect_timeout = duration("timeout", value)?;
-                options
-            }
-            _ if OF_GO.contains(&name) => options,
-            _ if self.settings.set(name, value)? => options,
-            _ => {
-                return Err(Error::config(format!(
-                    "a parameter is not known: there are {NAMES}, {} and those of Go's driver",
-                    Settings::NAMES
-                )));
-            }
-        };
-        Ok(())
+    /// How long a statement may take on the server; 10 s by default. Only MariaDB has such a limit
+    /// for all statements.
+    #[must_use]
+    pub const fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.statement_timeout = timeout;
+        self
     }
 
-    fn of(target: &Target) -> Result<Self> {
+    /// What connecting does about the table; nothing by default. `true` creates it or brings it up
+    /// to date.
+    #[must_use]
+    pub fn migrate(mut self, migrate: impl Into<Migrate>) -> Self {
+        self.settings.migrate = migrate.into();
+        self
+    }
+
+    /// Where user and password come from for each new connection: for tokens that expire and
+    /// passwords that are rotated. A closure that returns a future is enough. Tokens that are sent
+    /// in clear text need `MySqlConnectOptions::enable_cleartext_plugin` and TLS.
+    #[must_use]
+    pub fn credentials(mut self, credentials: impl Credentials) -> Self {
+        self.credentials = Some(Arc::new(credentials));
+        self
+    }
+
+    fn of(target: Target) -> Result<Self> {
         let mut options = MySqlConnectOptions::new();
-        options = match &target.place {
+        options = match target.places.first() {
             Some(Place::Host(host, port)) => options.host(host).port(port.unwrap_or(3306)),
             Some(Place::Socket(path)) => options.socket(path),
             None => options,
@@ -137,9 +127,13 @@ impl MySqlConfig {
         }
         let missing = || Error::config("the name of the database is missing");
         options = options.database(target.database.as_deref().ok_or_else(missing)?);
-        let mut config = Self::new(options);
+        let mut parameters = parameters::Parameters::new(Self::new(options));
         for (name, value) in &target.parameters {
-            config.set(name, value)?;
+            parameters.set(name, value)?;
+        }
+        let mut config = parameters.finish();
+        if target.places.len() > 1 {
+            config.places = target.places;
         }
         Ok(config)
     }
@@ -150,8 +144,13 @@ impl FromStr for MySqlConfig {
 
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
+        let text = text.strip_prefix("jdbc:").unwrap_or(text);
         let target = match text.split_once("://") {
-            Some(("mysql" | "mariadb", rest)) => Target::parse(rest),
+            Some((scheme, rest))
+                if matches!(scheme.split('+').next(), Some("mysql" | "mariadb" | "mysql2")) =>
+            {
+                Target::parse(rest)
+            }
             Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 Err(Error::config("the scheme must be mysql://"))
             }
@@ -159,7 +158,7 @@ impl FromStr for MySqlConfig {
             _ => dsn::parse(text),
         };
         target
-            .and_then(|target| Self::of(&target))
+            .and_then(Self::of)
             .map_err(|error| Error::config(format!("{}; {EXPECTED}", error.message())).in_engine(ENGINE))
     }
 }
@@ -177,33 +176,10 @@ impl fmt::Debug for MySqlConfig {
     }
 }
 
-/// `tls` as Go's driver spells it.
-fn tls(value: &str) -> Result<MySqlSslMode> {
-    match value {
-        "true" | "1" => Ok(MySqlSslMode::VerifyIdentity),
-        "false" | "0" => Ok(MySqlSslMode::Disabled),
-        "skip-verify" => Ok(MySqlSslMode::Required),
-        "preferred" => Ok(MySqlSslMode::Preferred),
-        _ => Err(Error::config("`tls` must be true, false, skip-verify or preferred")),
-    }
-}
-
-fn not_empty<'a>(name: &'static str, value: &'a str) -> Result<&'a str> {
-    if value.is_empty() { Err(Error::config(format!("`{name}` is empty"))) } else { Ok(value) }
-}
-
-/// A name that becomes part of the statement with which a connection begins.
-fn word<'a>(name: &'static str, value: &'a str) -> Result<&'a str> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if value.is_empty() || !value.bytes().all(allowed) {
-        return Err(Error::config(format!("`{name}` must be one word such as utf8mb4")));
-    }
-    Ok(value)
-}
-
 #[cfg(test)]
 mod tests {
     use session_core::ErrorKind;
+    use sqlx::mysql::MySqlSslMode;
 
     use super::*;
 

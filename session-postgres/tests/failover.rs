@@ -1,0 +1,96 @@
+//! Servers that cannot take writes are left: standbys, and primaries that have become one.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use session_core::{Condition, ErrorKind, Provider};
+use session_servers::postgres::Postgres as Server;
+use sqlx::{Connection, PgConnection};
+use support::*;
+use tokio::time::sleep;
+
+/// Restarts the server as a standby, which it is until it is promoted.
+fn demote(server: &Server) {
+    server.process().stop().unwrap();
+    fs::write(server.process().place().dir().join("data/standby.signal"), "").unwrap();
+    server.process().restart().unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_standby_is_unavailable_until_it_is_promoted() {
+    let (server, sessions) = start_private(&[]).await;
+    let first = record("a");
+    create(&sessions, &id("a"), &first).await;
+    demote(&server);
+    for _ in 0..3 {
+        let second = changed(&first, "b");
+        let over = Condition::Over(first.stamp());
+        let error = sessions.write(&id("a"), &second, over, MINUTE).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
+    }
+    let error = sessions.read(&id("a"), MINUTE).await.unwrap_err();
+    assert!(error.to_string().contains("standby"), "{error}");
+    sql(&server.url(), "SELECT pg_promote()").await;
+    session_conformance::eventually("it takes writes again", async || {
+        let (second, over) = (changed(&first, "b"), Condition::Over(first.stamp()));
+        let written = sessions.write(&id("a"), &second, over, MINUTE).await;
+        written.is_ok_and(|outcome| is_stored(&outcome))
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn of_several_servers_the_first_that_takes_writes_is_used() {
+    let ((one, _), (two, sessions)) = (start_private(&[]).await, start_private(&[]).await);
+    create(&sessions, &id("a"), &record("on two")).await;
+    demote(&one);
+    let (first, second) = (one.process().port(), two.process().port());
+    let places = format!("127.0.0.1:1,127.0.0.1:{first},127.0.0.1:{second}");
+    for attrs in ["read-write", "primary", "any"] {
+        let url = format!("postgres://session:session@{places}/session?target_session_attrs={attrs}");
+        let sessions = connect(&url).await;
+        assert_eq!(value(&sessions.read(&id("a"), MINUTE).await.unwrap().unwrap()), "on two");
+    }
+}
+
+/// As a server behind one address that decides by statement where it goes.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn connections_that_turn_read_only_are_replaced() {
+    let (server, _) = start_private(&[]).await;
+    let sessions = connect(&format!("{}?max_connections=2&application_name=turned", server.url())).await;
+    let first = record("a");
+    create(&sessions, &id("a"), &first).await;
+    let options = "?options=-c%20default_transaction_read_only%3Don";
+    let read_only = connect(&format!("{}{options}", server.url())).await;
+    let second = changed(&first, "b");
+    let over = Condition::Over(first.stamp());
+    let error = read_only.write(&id("a"), &second, over, MINUTE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("read-only"), "{error}");
+    assert_eq!(read_only.pool_status().idle, 0, "the connection is not kept");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_row_that_is_locked_for_a_moment_is_written_when_it_is_free() {
+    let (server, _) = start_private(&[]).await;
+    let sessions = connect(&format!("{}?lock_timeout=500ms", server.url())).await;
+    let first = record("a");
+    create(&sessions, &id("a"), &first).await;
+    let mut lock = PgConnection::connect(&server.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT FROM session FOR UPDATE").execute(&mut lock).await.unwrap();
+    let second = changed(&first, "b");
+    let unlock = async {
+        sleep(Duration::from_millis(700)).await;
+        sqlx::raw_sql("COMMIT").execute(&mut lock).await.unwrap();
+    };
+    let id = id("a");
+    let ((), written) = tokio::join!(unlock, replace(&sessions, &id, &first, &second));
+    assert!(is_stored(&written), "it was sent once more");
+}
