@@ -92,6 +92,10 @@ impl Document<'_> {
     }
 }
 
+/// The last date that every server takes: it has 32 bits, which the mock reads with a sign, so that a later one would
+/// be over at once.
+const LAST_DATE: u64 = i32::MAX as u64;
+
 /// The server's time to live: whole seconds, and one more because the present second of the server's clock has begun
 /// already, so that nothing ends early. The deadline in the header is exact, and decides what is read.
 fn expiry(ttl: Duration) -> Duration {
@@ -99,12 +103,12 @@ fn expiry(ttl: Duration) -> Duration {
 }
 
 fn expiry_at(ttl: Duration, now: u64) -> Duration {
-    /// From here on the SDK sends a date, which has 32 bits.
+    /// From here on the SDK sends a date.
     const DATES: u64 = 30 * 24 * 60 * 60;
     /// The SDK looks at the clock a moment later.
     const MOMENT: u64 = 60;
     let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0)).saturating_add(1);
-    let latest = u64::from(u32::MAX).saturating_sub(now).saturating_sub(MOMENT).max(DATES - 1);
+    let latest = LAST_DATE.saturating_sub(now).saturating_sub(MOMENT).max(DATES - 1);
     Duration::from_secs(seconds.min(latest))
 }
 
@@ -127,12 +131,12 @@ mod tests {
         assert_eq!(expiry(Duration::from_millis(1)), Duration::from_secs(2));
         assert_eq!(expiry(Duration::from_secs(60)), Duration::from_secs(61));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        assert!(u32::try_from(expiry(Duration::MAX).as_secs() + now).is_ok());
+        assert!(expiry(Duration::MAX).as_secs() + now <= LAST_DATE);
     }
 
     #[test]
     fn near_the_last_date_and_after_it_a_long_lifetime_is_thirty_days_and_not_over_at_once() {
-        let (last, year_9999) = (u64::from(u32::MAX), 253_402_300_799);
+        let (last, year_9999) = (LAST_DATE, 253_402_300_799);
         for now in [last - 60, last, last + 1, year_9999, u64::MAX] {
             assert_eq!(expiry_at(Duration::MAX, now), Duration::from_secs(30 * 86_400 - 1));
             assert_eq!(expiry_at(Duration::ZERO, now), Duration::from_secs(1));

@@ -24,15 +24,10 @@ pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
         None => builder.transport(default_transport(&engine, engine_config, loopback)),
     };
     let configured_idle = config.as_ref().map(ManagerConfig::idle);
-    if let Some(idle) = args.lifetime.map(Duration::from_secs) {
-        builder = builder.idle_timeout(idle);
-    }
-    let idle = args.lifetime.map(Duration::from_secs).or(configured_idle).unwrap_or_default();
-    match args.absolute_lifetime {
-        Some(seconds) => builder = builder.absolute_timeout(Duration::from_secs(seconds)),
-        None if idle > DEFAULT_ABSOLUTE => builder = builder.absolute_timeout(idle),
-        None => {}
-    }
+    let idle = args.lifetime.map(Duration::from_secs).or(configured_idle).unwrap_or(DEFAULT_IDLE);
+    // Where only one of the two lifetimes is named, the other one gives way.
+    let absolute = args.absolute_lifetime.map_or_else(|| DEFAULT_ABSOLUTE.max(idle), Duration::from_secs);
+    builder = builder.idle_timeout(idle.min(absolute)).absolute_timeout(absolute);
     builder.build()
 }
 
@@ -51,6 +46,7 @@ fn with_table(engine: &str, config: &str) -> String {
     format!("{config}{separator}migrate=true")
 }
 
+const DEFAULT_IDLE: Duration = Duration::from_hours(1);
 const DEFAULT_ABSOLUTE: Duration = Duration::from_hours(12);
 
 /// What `--manager-config` or `--app-conf` say, and the engine that the latter names.

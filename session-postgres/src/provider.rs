@@ -321,7 +321,8 @@ impl Provider for PostgresProvider {
         let find = |from: Option<i64>, limit: usize| async move {
             let limit = Arg::Number(i64::try_from(limit).unwrap_or(i64::MAX));
             let statement = || match from {
-                None => self.request(&self.statements.ended, &[limit]),
+                // Rows of a version that did not know the column have `-infinity` in it, and the mark zero.
+                None | Some(0) => self.request(&self.statements.ended, &[limit]),
                 Some(microseconds) => {
                     let from = PgInterval { months: 0, days: 0, microseconds };
                     self.request(&self.statements.ended_from, &[limit, Arg::Time(from)])

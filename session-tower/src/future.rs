@@ -13,7 +13,7 @@ use crate::answer::{OnError, RequestHead};
 use crate::error::Failed;
 use crate::reply;
 use crate::scope::Main;
-use crate::slot::Slot;
+use crate::slot::{Opened, Slot};
 
 pin_project! {
     /// The response of a [`SessionService`](crate::SessionService).
@@ -74,13 +74,14 @@ where
             return response.map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
         }
         let mut response = ready!(this.inner.poll(context))?;
-        if own.slot.is_poisoned() || !(own.slot.setup().stores)(response.status()) {
-            return Poll::Ready(Ok(own.unfinished(hook, response)));
-        }
-        let Some(mut release) = own.slot.finish() else {
+        let Some(opened) = own.slot.opened() else {
             own.guard(&mut response);
             return Poll::Ready(Ok(hook.pass(response)));
         };
+        if own.slot.is_poisoned() || !(own.slot.setup().stores)(response.status()) {
+            return Poll::Ready(Ok(own.unfinished(hook, opened.abandon(), response)));
+        }
+        let mut release = opened.finish();
         match Pin::new(&mut release).poll(context) {
             Poll::Ready(released) => Poll::Ready(Ok(own.answer(hook, released, response))),
             Poll::Pending => {
@@ -106,8 +107,12 @@ impl<M> Own<M> {
     }
 
     /// The handler did not finish, or failed: nothing that it changed is stored, and nobody is told that it was.
-    fn unfinished<B, H: OnError<B>>(&self, hook: &H, response: Response<B>) -> Response<H::Body> {
-        let owed = self.slot.abandon();
+    fn unfinished<B, H: OnError<B>>(
+        &self,
+        hook: &H,
+        owed: Result<Reply>,
+        response: Response<B>,
+    ) -> Response<H::Body> {
         if self.slot.is_poisoned() && !response.status().is_server_error() {
             // Code that held the session panicked, and something inside of this layer caught that.
             let message = "code that held the session panicked, its changes are not stored";
@@ -142,7 +147,7 @@ impl<M> Own<M> {
         let mut response = hook.answer(error, self.head.as_deref());
         reply::keep_cors(instead_of.headers(), response.headers_mut());
         // A new id that the handler has saved by itself is live, whatever failed after it.
-        let owed = self.slot.owed().and_then(|owed| {
+        let owed = self.slot.opened().map_or_else(|| Ok(Reply::default()), Opened::owed).and_then(|owed| {
             let owed = if owed.sets_token { owed } else { Reply::default() };
             reply::apply(owed, self.slot.setup(), response.headers_mut())
         });

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use http::{HeaderValue, Response, StatusCode};
-use session_core::{Error, Manager, stores_changes};
+use session_core::{Connection, CookieContext, Error, Manager, stores_changes};
 use tower_layer::Layer;
 
 use crate::SessionService;
@@ -156,6 +156,8 @@ pub(crate) struct Setup {
     pub manager: Manager,
     /// What a response that used the session adds to `Vary`.
     pub vary: Option<HeaderValue>,
+    /// What the cookie depends on, where that is the same for every request.
+    pub context: Option<CookieContext>,
     /// Whether a response of this status is one whose changes count.
     pub stores: fn(StatusCode) -> bool,
 }
@@ -164,7 +166,10 @@ impl Setup {
     pub(crate) fn new(manager: Manager) -> Self {
         let vary = Some(manager.transport().vary()).filter(|names| !names.is_empty());
         let vary = vary.and_then(|names| HeaderValue::try_from(names).ok());
-        Self { manager, vary, stores: |status| stores_changes(status.as_u16()) }
+        let transport = manager.transport();
+        let same = !transport.depends_on_connection();
+        let context = same.then(|| transport.context(Connection::default()));
+        Self { manager, vary, context, stores: |status| stores_changes(status.as_u16()) }
     }
 
     /// Whether these are sessions of the same manager.

@@ -1,6 +1,6 @@
 //! What a response says of the session: the token, and how far caches may keep it.
 
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, SET_COOKIE, VARY};
 use session_core::{Caching, Error, QUERY_MODE_HEADERS, Reply, Result, TARGETED_CACHE_HEADERS};
 
 use crate::layer::Setup;
@@ -19,16 +19,7 @@ pub(crate) fn apply(reply: Reply, setup: &Setup, headers: &mut HeaderMap) -> Res
             headers.insert(HeaderName::try_from(&*name).map_err(unfit)?, value);
         }
     }
-    let said = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
-    match Caching::of(said, reply.loaded, reply.sets_token) {
-        Caching::Replace(value) => {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
-        }
-        Caching::KeepAndWarn => tracing::warn!(
-            "public_session_response: a response that used the session says that shared caches may keep it"
-        ),
-        _ => {}
-    }
+    keep_from_caches(headers, reply.loaded, reply.sets_token);
     if reply.sets_token {
         for name in TARGETED_CACHE_HEADERS {
             headers.remove(name);
@@ -38,6 +29,41 @@ pub(crate) fn apply(reply: Reply, setup: &Setup, headers: &mut HeaderMap) -> Res
         vary(headers, setup.vary.as_ref());
     }
     Ok(())
+}
+
+/// Says how far caches may keep the response.
+fn keep_from_caches(headers: &mut HeaderMap, loaded: bool, sets_token: bool) {
+    let caching = |said: &[&[u8]]| Caching::of(said.iter().copied(), loaded, sets_token);
+    match headers.entry(CACHE_CONTROL) {
+        Entry::Vacant(entry) => {
+            if let Caching::Replace(value) = caching(&[]) {
+                entry.insert(constant(value));
+            }
+        }
+        Entry::Occupied(mut entry) => {
+            let said: Vec<_> = entry.iter().map(HeaderValue::as_bytes).collect();
+            match caching(&said) {
+                Caching::Replace(value) => {
+                    entry.insert(constant(value));
+                }
+                Caching::KeepAndWarn => tracing::warn!(
+                    "public_session_response: a response that used the session says that shared caches may keep it"
+                ),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The header's value; the usual ones are checked when this is compiled.
+fn constant(value: &'static str) -> HeaderValue {
+    const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+    const PRIVATE: HeaderValue = HeaderValue::from_static("private");
+    match value {
+        "private" => PRIVATE,
+        "no-store" => NO_STORE,
+        other => HeaderValue::from_static(other),
+    }
 }
 
 /// Keeps what an inner layer said of cross-origin requests, or a script could not read the error that takes the
@@ -81,13 +107,18 @@ fn cookie_name(value: &HeaderValue) -> &[u8] {
 
 fn vary(headers: &mut HeaderMap, names: Option<&HeaderValue>) {
     let Some(names) = names else { return };
-    let mut said = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok()).peekable();
-    if said.peek().is_some() {
-        let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim_ascii).collect();
-        let is_said = |name: &str| said.iter().any(|word| *word == "*" || word.eq_ignore_ascii_case(name));
-        if names.to_str().is_ok_and(|names| names.split(", ").all(is_said)) {
-            return;
+    match headers.entry(VARY) {
+        Entry::Vacant(entry) => {
+            entry.insert(names.clone());
+        }
+        Entry::Occupied(mut entry) => {
+            let said = entry.iter().filter_map(|value| value.to_str().ok());
+            let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim_ascii).collect();
+            let is_said =
+                |name: &str| said.iter().any(|word| *word == "*" || word.eq_ignore_ascii_case(name));
+            if !names.to_str().is_ok_and(|names| names.split(", ").all(is_said)) {
+                entry.append(names.clone());
+            }
         }
     }
-    headers.append(VARY, names.clone());
 }

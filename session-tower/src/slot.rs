@@ -21,9 +21,26 @@ struct Inner {
 }
 
 /// What is taken of the request's head when somebody asks for the session first.
-struct Opened {
+pub(crate) struct Opened {
     request: RequestSession,
     context: CookieContext,
+}
+
+impl Opened {
+    /// Releases the session.
+    pub(crate) fn finish(&self) -> Finish {
+        self.request.finish_in(self.context.clone())
+    }
+
+    /// Ends the request without storing what its handler changed.
+    pub(crate) fn abandon(&self) -> Result<Reply> {
+        self.request.abandon_in(&self.context)
+    }
+
+    /// What the response must carry as things are now.
+    pub(crate) fn owed(&self) -> Result<Reply> {
+        self.request.owed_in(&self.context)
+    }
 }
 
 impl<M> Clone for Slot<M> {
@@ -59,7 +76,11 @@ impl<M> Slot<M> {
                 header: header.map(HeaderValue::as_bytes),
                 query: uri.query(),
             });
-            let context = manager.transport().context(connection::of(headers, uri, extensions));
+            // How a client came that has its cookie already matters only where the cookie depends on it.
+            let context = match &self.0.setup.context {
+                Some(context) if !request.presents_nothing() => context.clone(),
+                _ => manager.transport().context(connection::of(headers, uri, extensions)),
+            };
             Opened { request, context }
         });
     }
@@ -73,22 +94,9 @@ impl<M> Slot<M> {
         &self.0.opened.get_or_init(nothing).request
     }
 
-    /// The release of the session, if anybody has asked for it.
-    pub(crate) fn finish(&self) -> Option<Finish> {
-        let Opened { request, context } = self.0.opened.get()?;
-        Some(request.finish_in(context.clone()))
-    }
-
-    /// Ends the request without storing what its handler changed.
-    pub(crate) fn abandon(&self) -> Result<Reply> {
-        let Some(Opened { request, context }) = self.0.opened.get() else { return Ok(Reply::default()) };
-        request.abandon_in(context)
-    }
-
-    /// What the response must carry as things are now.
-    pub(crate) fn owed(&self) -> Result<Reply> {
-        let Some(Opened { request, context }) = self.0.opened.get() else { return Ok(Reply::default()) };
-        request.owed_in(context)
+    /// The session, if anybody has asked for it.
+    pub(crate) fn opened(&self) -> Option<&Opened> {
+        self.0.opened.get()
     }
 
     /// Notes that code which held the session panicked: what it did to it is not stored.

@@ -12,7 +12,7 @@ pub(crate) enum Meaning {
     Applied { stored: Stored, current: Option<Box<Record>> },
     /// It was not applied and never will be: the session was changed by others, and this is the newest record.
     Superseded(Box<Record>),
-    /// It was not applied: the session is over, or has another id.
+    /// The session is over, or has another id. It was not applied, or nothing is left of it.
     Ended(Ending),
     /// Nothing proves whether it was applied.
     Unknown,
@@ -48,7 +48,7 @@ pub(crate) fn classify(
     let Refusal { current, resent: by_driver } = refusal;
     let sent_once = !(resent || by_driver);
     let Some(current) = current else {
-        return if sent_once { Meaning::Ended(Ending::Gone) } else { Meaning::Unknown };
+        return if sent_once || is_over(base, resent) { Meaning::Ended(Ending::Gone) } else { Meaning::Unknown };
     };
     if own.iter().any(|own| current.header.has_version(*own)) {
         return Meaning::Applied { stored: Stored::default(), current: Some(current) };
@@ -62,6 +62,13 @@ pub(crate) fn classify(
         State::Live => Meaning::Superseded(current),
         State::Moved(to) => Meaning::Ended(Ending::Moved(to.clone())),
     }
+}
+
+/// Whether an empty place says enough about a write that only the driver may have sent again. A driver that resends
+/// says so with every refusal: the session is over in any case, and what the write did before its end is seen by
+/// nobody. A create, and a write of which an attempt was not heard, are unknown.
+const fn is_over(base: Option<Version>, resent: bool) -> bool {
+    base.is_some() && !resent
 }
 
 /// Decides what an outcome means for a move of a session to one of the ids that were drawn for it, and says to which

@@ -61,7 +61,7 @@ async fn find_one(shared: &Arc<Shared>, operation: &Operation, token: &Token) ->
         }
         Err(error) => return Err(error),
     };
-    let Some(record) = record else { return Ok(Lookup::Nothing(LoadState::Expired)) };
+    let Some(mut record) = record else { return Ok(Lookup::Nothing(LoadState::Expired)) };
     if let State::Moved(to) = &record.header.state {
         let followed = Box::pin(follow(shared, operation, token, class, to)).await?;
         return Ok(followed.map_or_else(
@@ -74,18 +74,18 @@ async fn find_one(shared: &Arc<Shared>, operation: &Operation, token: &Token) ->
     }
     let now = shared.now();
     collect::start_if_due(shared, now);
-    let Some(record) = if_alive(shared, record, class.idle, now) else {
+    if !is_alive(shared, &mut record, class.idle, now) {
         return Ok(Lookup::Nothing(LoadState::Expired));
-    };
+    }
     Ok(Lookup::Live(Arc::new(Stored { token: token.clone(), id, class, record, seen: now })))
 }
 
-/// The record, when it is a session within both deadlines.
-fn if_alive(shared: &Shared, mut record: Record, idle: Duration, now: Timestamp) -> Option<Record> {
+/// Whether a record is a session within both deadlines; where a read slides, it shows the deadline that it has moved.
+fn is_alive(shared: &Shared, record: &mut Record, idle: Duration, now: Timestamp) -> bool {
     if shared.capabilities.slides_on_read {
         record.header.deadline = now.after(idle).min(record.header.absolute);
     }
-    (record.is_live() && record.is_alive_at(now)).then_some(record)
+    record.is_live() && record.is_alive_at(now)
 }
 
 /// The session that a tombstone leads to, when its id was renewed without being asked and the grace of that is not
@@ -102,11 +102,13 @@ pub(super) async fn follow(
     if !shared.renewal.possible {
         return Ok(None);
     }
-    let Some(record) = operation.call(|| shared.provider.read(to, class.idle)).await?.value else {
+    let Some(mut record) = operation.call(|| shared.provider.read(to, class.idle)).await?.value else {
         return Ok(None);
     };
     let now = shared.now();
-    let Some(record) = if_alive(shared, record, class.idle, now) else { return Ok(None) };
+    if !is_alive(shared, &mut record, class.idle, now) {
+        return Ok(None);
+    }
     let Some(renewed) = record.header.renewed().filter(|renewed| renewed.with_grace) else { return Ok(None) };
     if now < renewed.at.after(shared.renewal.grace) {
         let (token, id) = (token.clone(), to.clone());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Manager;
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
-use crate::shared::{Classes, Collecting, Lifetime, Limits, Queue, Renewal, Shared};
+use crate::shared::{Classes, Collecting, FOREVER, Lifetime, Limits, Queue, Renewal, Shared};
 use crate::transport::Transport;
 use crate::{Clock, Error, ManagerConfig, Provider, Result, SystemClock, TOMBSTONE_TTL};
 
@@ -281,10 +281,11 @@ impl ManagerBuilder {
             clock: self.clock,
             touch_after: self.touch_after,
             renewal,
-            operation_timeout: self.operation_timeout,
+            operation_timeout: self.operation_timeout.min(FOREVER),
             maintenance_timeout: self
                 .maintenance_timeout
-                .unwrap_or_else(|| self.operation_timeout.saturating_mul(12)),
+                .unwrap_or_else(|| self.operation_timeout.saturating_mul(12))
+                .min(FOREVER),
         };
         shared.renewal.possible = shared.renews_ids();
         Ok(Manager(Arc::new(shared)))

@@ -36,6 +36,11 @@ impl RequestSession {
         &self.manager
     }
 
+    /// Whether the client brought no text that could be a token of this manager.
+    pub const fn presents_nothing(&self) -> bool {
+        self.presented.is_empty()
+    }
+
     /// The session, loaded by the first who asks. One round trip, none without a well-formed token.
     ///
     /// A client without a session, or with one that has ended, gets a new one that is stored when it is written to;

@@ -71,8 +71,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
     }
     let format = bytes[3];
     let details = bytes.get(6..8).map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
-    // Format 2 is written only where there are details.
-    if format > NEWEST_FORMAT || (format == NEWEST_FORMAT && (bytes.len() < HEADER_BYTES || details == 0)) {
+    // Format 2 is written only where there are details, all of them.
+    let has_details = details > 0 && bytes.len() >= HEADER_BYTES + details;
+    if format > NEWEST_FORMAT || (format == NEWEST_FORMAT && !has_details) {
         return Err(newer(format));
     }
     if format == 0 || bytes.len() < HEADER_BYTES {

@@ -89,7 +89,7 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T + Send + 'static,
     {
-        self.change(key.name(), "update", Mismatch::Fails, move |old| Ok(function(old)))
+        self.change::<false, _, _, _>(key.name(), "update", move |old| Ok(function(old)))
     }
 
     /// As [`update`](Self::update), but a stored value that is not a `T` counts as none and is replaced.
@@ -98,7 +98,7 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> T + Send + 'static,
     {
-        self.change(key.name(), "update", Mismatch::IsNone, move |old| Ok(function(old)))
+        self.change::<true, _, _, _>(key.name(), "update", move |old| Ok(function(old)))
     }
 
     /// As [`update`](Self::update), with a function that can refuse: its error is returned and nothing is changed.
@@ -122,7 +122,7 @@ impl Session {
         E: From<Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
         F: FnMut(Option<T>) -> Result<T, E> + Send + 'static,
     {
-        self.change(key.name(), "try_update", Mismatch::Fails, function)
+        self.change::<false, _, _, _>(key.name(), "try_update", function)
     }
 
     /// Removes the value under a key and returns it. Of two requests that take one value at the same time only
@@ -211,12 +211,14 @@ impl Session {
         Ok(())
     }
 
-    /// Changes a value by a function, now, and notes it, so that it runs again on a newer record.
-    fn change<T, E, F>(
+    /// Changes a value by a function, now, and notes it, so that it runs again on a newer record. With `LENIENT`, a
+    /// value that is not a `T` counts as none.
+    ///
+    /// What is noted holds nothing but the function: one without a state needs no memory.
+    fn change<const LENIENT: bool, T, E, F>(
         &self,
         key: &str,
         operation: &'static str,
-        mismatch: Mismatch,
         mut function: F,
     ) -> Result<T, E>
     where
@@ -232,7 +234,7 @@ impl Session {
                 state.must_be_active(operation)?;
                 state.body.get(key).cloned()
             };
-            let decoded = mismatch.read(old.as_ref()).map_err(|error| failed(key, error))?;
+            let decoded = read::<LENIENT, T>(old.as_ref()).map_err(|error| failed(key, error))?;
             let new = function(decoded)?;
             let value = Value::encode(&new).map_err(|error| failed(key, error))?;
             let mut state = self.0.state();
@@ -248,7 +250,7 @@ impl Session {
                     let message = "the function of `try_update` refused the newer value";
                     Error::new(ErrorKind::Conflict, message).with_source(error)
                 };
-                Value::encode(&function(mismatch.read(old)?).map_err(refused)?)
+                Value::encode(&function(read::<LENIENT, T>(old)?).map_err(refused)?)
             };
             Change::Update(key.into(), Box::new(again))
         });
@@ -267,19 +269,10 @@ impl Session {
     }
 }
 
-/// What becomes of a stored value that is not of the type that is asked for.
-#[derive(Debug, Clone, Copy)]
-enum Mismatch {
-    Fails,
-    IsNone,
-}
-
-impl Mismatch {
-    fn read<T: DeserializeOwned>(self, value: Option<&Value>) -> Result<Option<T>> {
-        match (value.map(Value::decode), self) {
-            (Some(Err(_)), Self::IsNone) => Ok(None),
-            (decoded, _) => decoded.transpose(),
-        }
+fn read<const LENIENT: bool, T: DeserializeOwned>(value: Option<&Value>) -> Result<Option<T>> {
+    match value.map(Value::decode) {
+        Some(Err(_)) if LENIENT => Ok(None),
+        decoded => decoded.transpose(),
     }
 }
 

@@ -38,7 +38,11 @@ impl Caching {
         if !loaded && !sets_token {
             return Self::Keep;
         }
-        let said = said.into_iter().fold(Said::default(), Said::with);
+        let mut said = said.into_iter().peekable();
+        if said.peek().is_none() {
+            return Self::Replace(if sets_token { "no-store" } else { "private" });
+        }
+        let said = said.fold(Said::default(), Said::with);
         let is_shared = said.public || said.s_maxage;
         // With `must-understand`, a cache that knows the status may pass over `no-store` (RFC 9111 section 5.2.2.3).
         let is_never_stored = said.no_store && !said.must_understand;

@@ -226,6 +226,13 @@ impl Transport {
         found
     }
 
+    /// Whether the cookie depends on how a request came: on its connection, or on the host that it asked for.
+    pub fn depends_on_connection(&self) -> bool {
+        self.cookie.as_ref().is_some_and(|cookie| {
+            cookie.domains.is_some() || !matches!(cookie.secure, SecureMode::Always | SecureMode::Never)
+        })
+    }
+
     /// What a cookie of the response to this request depends on. It keeps nothing of the request, so that an
     /// adapter can ask for it while it has the request's head.
     pub fn context(&self, connection: Connection<'_>) -> CookieContext {

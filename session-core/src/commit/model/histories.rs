@@ -72,6 +72,8 @@ type Present = (Option<Seen>, usize, usize, Option<usize>, bool, Option<Heard>);
 enum Verdict {
     Applied(Option<usize>),
     NotApplied,
+    /// The session is over, which is all that a driver which may resend lets anybody know.
+    Over,
     Unknown,
 }
 
@@ -322,7 +324,7 @@ fn verdict(kind: Kind, (resent, by_driver): (bool, bool), heard: &WriteOutcome) 
         }
         Meaning::Ended(Ending::Gone) => {
             assert_eq!(newest, None, "{kind:?}");
-            Verdict::NotApplied
+            if by_driver { Verdict::Over } else { Verdict::NotApplied }
         }
         Meaning::Unknown => Verdict::Unknown,
     }
@@ -354,6 +356,7 @@ fn check(kind: Kind) -> [usize; 3] {
                 given[1] += 1;
                 assert!(!applied, "applied in some history: {observation:?}");
             }
+            Verdict::Over => {}
             Verdict::Unknown => {
                 given[2] += 1;
                 assert!(applied && case.not_applied, "the observation proves it: {observation:?}");
