@@ -47,6 +47,10 @@ impl Next {
         let ttl = class.idle.min(header.absolute.since(now));
         header.deadline = now.after(ttl);
         header.owner = owner;
+        if renew {
+            // How the session got the id that it had says nothing of the new one.
+            header.details = None;
+        }
         if renew && shared.renews(class).is_some() {
             header.set_renewed(Renewed {
                 at: now,
