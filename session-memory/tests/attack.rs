@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use requests::{DAY, MINUTE, SECOND, begin, builder, cookie, finish, memory, presenting, renew};
-use session_core::{ErrorKind, LoadState, Manager, ManagerBuilder, ManualClock, Token};
+use session_core::{ErrorKind, Lifetime, LoadState, Manager, ManagerBuilder, ManualClock, Token};
 use session_memory::MemoryProvider;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,4 +239,24 @@ async fn a_session_above_a_new_limit_can_be_made_smaller() {
     other.release().await.expect("less than before");
     let session = manager.load(&token).await.unwrap().unwrap();
     session.set("c", "s").expect("less than before");
+}
+
+#[tokio::test]
+async fn a_change_of_class_has_no_grace() {
+    let clock = ManualClock::default();
+    let years = Lifetime::idle(DAY * 3_000).absolute(DAY * 3_000).persistent(true);
+    let manager = builder(&clock).class("remember", years).build().unwrap();
+    let session = manager.create();
+    session.set_class("remember").unwrap();
+    session.set("n", &1).unwrap();
+    session.release().await.unwrap();
+    let first = session.token().unwrap();
+    clock.advance(DAY * 210);
+    let second = renew(&manager, &first).await;
+    clock.advance(SECOND);
+    let session = manager.load(&second).await.unwrap().unwrap();
+    session.set_class("default").unwrap();
+    session.sign_in("ada").unwrap();
+    session.release().await.unwrap();
+    assert!(manager.load(&second).await.unwrap().is_none(), "a sign-in has no grace");
 }

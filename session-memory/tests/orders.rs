@@ -6,7 +6,7 @@ mod requests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use requests::{Yields, begin, builder, cookie, finish, memory, presenting};
+use requests::{MINUTE, Yields, begin, builder, cookie, finish, memory, presenting};
 use session_conformance::layers::Layer;
 use session_core::{ErrorKind, Manager, ManualClock, Token};
 
@@ -247,5 +247,74 @@ async fn interleaved_requests_do_what_their_changes_say_in_the_order_of_their_co
         let stored = manager.load(&token).await.unwrap().unwrap();
         let stored: BTreeMap<_, _> = stored.entries::<u64>().unwrap().into_iter().collect();
         assert_eq!(stored, committed, "{story:#?}");
+    }
+}
+
+/// Requests of one client at the same time: every session that is live afterwards has an id that some response told,
+/// and what was acknowledged is in it, unless something ended it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_one_client_at_the_same_time_leave_no_session_that_nobody_knows() {
+    let clock = ManualClock::default();
+    for round in 0..90_u64 {
+        let manager = Manager::builder_shared(Layer::over(memory(&clock), &Arc::new(Yields)))
+            .clock(clock.clone())
+            .renew_id_every(MINUTE)
+            .build()
+            .unwrap();
+        let token = begin(&manager).await;
+        if round % 2 == 0 {
+            clock.advance(MINUTE);
+        }
+        let tasks: Vec<_> = (0..6_u64)
+            .map(|number| {
+                let (manager, token) = (manager.clone(), token.clone());
+                tokio::spawn(async move {
+                    let request = presenting(&manager, &[&token]);
+                    let session = request.session().await.unwrap();
+                    let mut ends = false;
+                    let mut adds = false;
+                    match (number * 7 + round) % 9 {
+                        0 => session.sign_in("ada").map_err(drop),
+                        1 => session.regenerate().map_err(drop),
+                        2 if round % 3 == 0 => {
+                            ends = true;
+                            session.destroy().await.map_err(drop)
+                        }
+                        3 => Ok(()),
+                        4 => {
+                            let _ = session.regenerate();
+                            session.save().await.map_err(drop)
+                        }
+                        _ => {
+                            adds = true;
+                            session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).map(drop).map_err(drop)
+                        }
+                    }
+                    .ok();
+                    let finished = finish(&request).await;
+                    let acknowledged = adds && finished.is_ok();
+                    let reply =
+                        finished.or_else(|_| request.owed(session_core::Connection::default())).unwrap();
+                    (cookie(&reply).and_then(|told| Token::new(&told)), acknowledged, ends)
+                })
+            })
+            .collect();
+        let (mut told, mut count, mut ended) = (vec![token], 0, false);
+        for task in tasks {
+            let (cookie, acknowledged, ends) = task.await.unwrap();
+            told.extend(cookie);
+            count += u64::from(acknowledged);
+            ended |= ends;
+        }
+        let (mut live, mut sum) = (0, 0);
+        for token in &told {
+            if manager.exists(token).await.unwrap() {
+                live += 1;
+                let session = manager.load(token).await.unwrap().unwrap();
+                sum += session.get::<u64>("n").unwrap().unwrap_or(0);
+            }
+        }
+        assert_eq!(manager.active().await.unwrap(), Some(live), "round {round}");
+        assert!(ended || (live == 1 && sum == count), "round {round}: {live} sessions, {sum} of {count}");
     }
 }
