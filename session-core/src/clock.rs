@@ -43,7 +43,12 @@ impl From<SystemTime> for Timestamp {
     /// In whole milliseconds; a time before the epoch becomes the epoch.
     fn from(time: SystemTime) -> Self {
         let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(since_epoch.as_secs().saturating_mul(1_000).saturating_add(u64::from(since_epoch.subsec_millis())))
+        Self(
+            since_epoch
+                .as_secs()
+                .saturating_mul(1_000)
+                .saturating_add(u64::from(since_epoch.subsec_millis())),
+        )
     }
 }
 

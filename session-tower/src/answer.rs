@@ -6,7 +6,7 @@ use session_core::Error;
 use crate::error::status;
 
 /// What an [`OnError`] hook may know of the request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct RequestHead {
     /// The method.
@@ -24,6 +24,17 @@ impl RequestHead {
             uri: request.uri().clone(),
             headers: request.headers().clone(),
         }
+    }
+}
+
+/// Prints no cookie and no query, which may hold a token.
+impl std::fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("headers", &self.headers.len())
+            .finish()
     }
 }
 

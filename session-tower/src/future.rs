@@ -78,7 +78,9 @@ where
             own.guard(&mut response);
             return Poll::Ready(Ok(hook.pass(response)));
         };
-        if own.slot.is_poisoned() || !(own.slot.setup().stores)(response.status()) {
+        // An answer made of a session's error is one of a handler that did not come to its end.
+        let failed = response.extensions().get::<Failed>().is_some();
+        if own.slot.is_poisoned() || failed || !(own.slot.setup().stores)(response.status()) {
             return Poll::Ready(Ok(own.unfinished(hook, opened.abandon(), response)));
         }
         let mut release = opened.finish();
@@ -88,6 +90,16 @@ where
                 *this.releasing = Some(Box::new(Releasing { response: Some(response), release }));
                 Poll::Pending
             }
+        }
+    }
+}
+
+/// A request that is dropped before it has answered ends as well: a handle that somebody kept takes no change that
+/// nobody would store. One that is being released goes on.
+impl<M> Drop for Own<M> {
+    fn drop(&mut self) {
+        if let Some(opened) = self.slot.opened() {
+            opened.close();
         }
     }
 }

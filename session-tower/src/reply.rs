@@ -1,6 +1,8 @@
 //! What a response says of the session: the token, and how far caches may keep it.
 
-use http::header::{CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, SET_COOKIE, VARY};
+use http::header::{
+    CACHE_CONTROL, Entry, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, SET_COOKIE, VARY,
+};
 use session_core::{Caching, Error, QUERY_MODE_HEADERS, Reply, Result, TARGETED_CACHE_HEADERS};
 
 use crate::layer::Setup;
@@ -67,11 +69,12 @@ fn constant(value: &'static str) -> HeaderValue {
 }
 
 /// Keeps what an inner layer said of cross-origin requests, or a script could not read the error that takes the
-/// response's place.
+/// response's place; and the tokens of an inner layer of another manager, whose sessions are stored.
 pub(crate) fn keep_cors(from: &HeaderMap, to: &mut HeaderMap) {
     let is_cors = |name: &HeaderName| name.as_str().starts_with("access-control-") || name == VARY;
-    for (name, value) in from.iter().filter(|(name, _)| is_cors(name)) {
-        if name == VARY || !to.contains_key(name) {
+    let is_token = |name: &HeaderName, value: &HeaderValue| name == SET_COOKIE && value.is_sensitive();
+    for (name, value) in from.iter().filter(|(name, value)| is_cors(name) || is_token(name, value)) {
+        if name == VARY || name == SET_COOKIE || !to.contains_key(name) {
             to.append(name, value.clone());
         }
     }

@@ -37,6 +37,11 @@ impl Opened {
         self.request.abandon_in(&self.context)
     }
 
+    /// Ends the request without an answer.
+    pub(crate) fn close(&self) {
+        self.request.close();
+    }
+
     /// What the response must carry as things are now.
     pub(crate) fn owed(&self) -> Result<Reply> {
         self.request.owed_in(&self.context)

@@ -48,7 +48,11 @@ pub(crate) fn classify(
     let Refusal { current, resent: by_driver } = refusal;
     let sent_once = !(resent || by_driver);
     let Some(current) = current else {
-        return if sent_once || is_over(base, resent) { Meaning::Ended(Ending::Gone) } else { Meaning::Unknown };
+        return if sent_once || is_over(base, resent) {
+            Meaning::Ended(Ending::Gone)
+        } else {
+            Meaning::Unknown
+        };
     };
     if own.iter().any(|own| current.header.has_version(*own)) {
         return Meaning::Applied { stored: Stored::default(), current: Some(current) };

@@ -67,6 +67,7 @@ fn spawn(shared: &Arc<Shared>, interval: Duration, runtime: &Handle) -> AbortHan
 /// Stops the collection for good.
 pub(crate) fn stop(shared: &Shared) {
     shared.collecting.plan_never();
+    *shared.collecting.task.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 async fn run(shared: Weak<Shared>, interval: Duration, wake: Arc<Notify>, mut closed: watch::Receiver<()>) {

@@ -9,6 +9,15 @@ use crate::record::{Record, State};
 use crate::shared::{Class, Operation, Shared};
 use crate::{ErrorKind, Result, StorageId, Timestamp, Token, observe};
 
+/// Who asks with an id that was renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// A client, for which an old id is good as long as its grace.
+    Client,
+    /// A handle of this process that had the session before: it follows as long as the tombstone is there.
+    Handle,
+}
+
 /// What one token leads to.
 enum Lookup {
     Live(Arc<Stored>),
@@ -17,11 +26,21 @@ enum Lookup {
 }
 
 /// Looks up the tokens that a client presents (normally one, at most four). One round trip each.
-pub(crate) async fn find(shared: &Arc<Shared>, tokens: impl Iterator<Item = &Token>) -> Result<Found> {
+pub(crate) async fn find(
+    shared: &Arc<Shared>,
+    tokens: impl Iterator<Item = &Token>,
+    trust: Trust,
+) -> Result<Found> {
     let mut found = Found::default();
     let operation = shared.operation("load", false);
     for token in tokens {
-        match find_one(shared, &operation, token).await? {
+        match find_one(shared, &operation, token, trust).await? {
+            // An id that was renewed and the new one, in two cookies, are one session.
+            Lookup::Live(stored) if found.session.as_ref().is_some_and(|other| other.id == stored.id) => {
+                if shared.storage_id(&stored.token) == stored.id {
+                    found.session = Some(stored);
+                }
+            }
             Lookup::Live(stored) => {
                 let earlier = found.session.replace(stored);
                 found.others.extend(earlier.map(|stored| Other { id: stored.id.clone(), moved: false }));
@@ -46,7 +65,12 @@ pub(crate) async fn find(shared: &Arc<Shared>, tokens: impl Iterator<Item = &Tok
     Ok(found)
 }
 
-async fn find_one(shared: &Arc<Shared>, operation: &Operation, token: &Token) -> Result<Lookup> {
+async fn find_one(
+    shared: &Arc<Shared>,
+    operation: &Operation,
+    token: &Token,
+    trust: Trust,
+) -> Result<Lookup> {
     let Some(class) = shared.class_of(token.expose()) else { return Ok(Lookup::Nothing(LoadState::None)) };
     let id = shared.storage_id(token);
     let record = match operation.call(|| shared.provider.read(&id, class.idle)).await {
@@ -61,9 +85,12 @@ async fn find_one(shared: &Arc<Shared>, operation: &Operation, token: &Token) ->
         }
         Err(error) => return Err(error),
     };
-    let Some(mut record) = record else { return Ok(Lookup::Nothing(LoadState::Expired)) };
+    let Some(mut record) = record else {
+        collect::start_if_due(shared, shared.now());
+        return Ok(Lookup::Nothing(LoadState::Expired));
+    };
     if let State::Moved(to) = &record.header.state {
-        let followed = Box::pin(follow(shared, operation, token, class, to)).await?;
+        let followed = Box::pin(follow(shared, operation, token, class, to, trust)).await?;
         return Ok(followed.map_or_else(
             || {
                 observe::replaced_id_used(&id);
@@ -98,6 +125,7 @@ pub(super) async fn follow(
     token: &Token,
     class: Class,
     to: &StorageId,
+    trust: Trust,
 ) -> Result<Option<Arc<Stored>>> {
     if !shared.renewal.possible {
         return Ok(None);
@@ -110,7 +138,7 @@ pub(super) async fn follow(
         return Ok(None);
     }
     let Some(renewed) = record.header.renewed().filter(|renewed| renewed.with_grace) else { return Ok(None) };
-    if now < renewed.at.after(shared.renewal.grace) {
+    if trust == Trust::Handle || now < renewed.at.after(shared.renewal.grace) {
         let (token, id) = (token.clone(), to.clone());
         return Ok(Some(Arc::new(Stored { token, id, class, record, seen: now })));
     }

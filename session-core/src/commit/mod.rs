@@ -62,7 +62,7 @@ mod slide;
 pub(crate) use collect::{collect, ensure as ensure_collecting, stop as stop_collecting};
 pub(crate) use destroy::end;
 pub(crate) use detach::detached;
-pub(crate) use find::find;
+pub(crate) use find::{Trust, find};
 pub(crate) use release::{Create, Releasing, Then, destroy, release};
 pub(crate) use reload::reload;
 

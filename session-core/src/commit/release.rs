@@ -125,7 +125,8 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
     let mut state = live.state();
     match outcome {
         Ok(stored) => {
-            state.phase = if then == Then::Close { Phase::Released } else { Phase::Active };
+            let goes_on = then == Then::GoOn && !state.closed;
+            state.phase = if goes_on { Phase::Active } else { Phase::Released };
             state.show(Some(stored));
             Ok(())
         }
@@ -198,9 +199,10 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
         return Err(error);
     }
     // A request that has logged its client out may begin a new session: a message for the next page.
-    state.phase = if before == Phase::Active { Phase::Active } else { Phase::Released };
+    let goes_on = matches!(before, Phase::Active | Phase::Failed(_)) && !state.closed;
+    state.phase = if goes_on { Phase::Active } else { Phase::Released };
     // A session that this very request created is unknown to the client: there is no cookie to remove.
-    state.ended |= ended && (state.held.is_some() || !others.is_empty());
+    state.ended |= ended && state.presented;
     state.others.clear();
     state.found = LoadState::None;
     state.show(None);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::find::find;
+use super::find::{Trust, find};
 use crate::live::{Live, LoadState, Phase};
 use crate::{Error, ErrorKind, Result};
 
@@ -11,7 +11,7 @@ pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
     let _turn = live.gate.lock().await;
     let token = live.state().stored.as_ref().map(|stored| stored.token.clone());
     let found = match &token {
-        Some(token) => Some(find(&live.shared, std::iter::once(token)).await?),
+        Some(token) => Some(find(&live.shared, std::iter::once(token), Trust::Handle).await?),
         None => None,
     };
     let mut state = live.state();
@@ -24,6 +24,7 @@ pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
         return Err(Error::new(kind, message).during("reload"));
     }
     state.show(session);
+    state.closed = false;
     state.phase = Phase::Active;
     Ok(())
 }

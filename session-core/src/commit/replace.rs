@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::classify::{Ending, Meaning, classify};
+use super::find::Trust;
 use super::merge::{Merging, merged};
 use super::next::Next;
 use super::{find, relocate, slide};
@@ -97,7 +98,9 @@ async fn follow(
     ending: &Ending,
 ) -> Result<Option<Arc<Stored>>> {
     match ending {
-        Ending::Moved(to) => find::follow(shared, operation, &stored.token, stored.class, to).await,
+        Ending::Moved(to) => {
+            find::follow(shared, operation, &stored.token, stored.class, to, Trust::Handle).await
+        }
         Ending::Gone => Ok(None),
     }
 }

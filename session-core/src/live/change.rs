@@ -13,8 +13,10 @@ type Updating = Box<dyn FnMut(Option<&Value>) -> Result<Value> + Send>;
 pub(crate) enum Change {
     Set(SmolStr, Value),
     Delete(SmolStr),
-    /// Delete, if the value is still the one that was handed out.
+    /// Delete, if the value is still the one that was handed out; a conflict if it is not.
     Take(SmolStr, Value),
+    /// Delete, if the value is still the one that could not be read.
+    Discard(SmolStr, Value),
     Update(SmolStr, Updating),
     Flush,
 }
@@ -33,7 +35,7 @@ impl Change {
             }
             Self::Set(key, _) | Self::Delete(key) => Self::drop_overwritten(list, key),
             Self::Flush => Self::drop_flushed(list),
-            Self::Take(..) | Self::Update(..) => {}
+            Self::Take(..) | Self::Discard(..) | Self::Update(..) => {}
         }
         list.push(change);
     }
@@ -68,7 +70,11 @@ impl Change {
 
     fn key(&self) -> Option<&str> {
         match self {
-            Self::Set(key, _) | Self::Delete(key) | Self::Take(key, _) | Self::Update(key, _) => Some(key),
+            Self::Set(key, _)
+            | Self::Delete(key)
+            | Self::Take(key, _)
+            | Self::Discard(key, _)
+            | Self::Update(key, _) => Some(key),
             Self::Flush => None,
         }
     }
@@ -87,6 +93,11 @@ impl Change {
                 }
                 body.remove(key);
             }
+            Self::Discard(key, unreadable) => {
+                if body.get(key) == Some(unreadable) {
+                    body.remove(key);
+                }
+            }
             Self::Update(key, function) => {
                 let value = function(body.get(key))?;
                 body.insert(key, value);
@@ -99,8 +110,8 @@ impl Change {
 
 /// Whether the value under the key was set in this list, so that it does not depend on what is stored.
 fn is_set_here(list: &[Change], key: &str) -> bool {
-    let last = list.iter().rev().find(|change| change.key().is_none_or(|other| other == key));
-    matches!(last, Some(Change::Set(..)))
+    let newest = list.iter().rev().find(|change| change.key().is_none_or(|other| other == key));
+    matches!(newest, Some(Change::Set(..)))
 }
 
 impl fmt::Debug for Change {
@@ -109,6 +120,7 @@ impl fmt::Debug for Change {
             Self::Set(key, _) => write!(f, "Set({key:?})"),
             Self::Delete(key) => write!(f, "Delete({key:?})"),
             Self::Take(key, _) => write!(f, "Take({key:?})"),
+            Self::Discard(key, _) => write!(f, "Discard({key:?})"),
             Self::Update(key, _) => write!(f, "Update({key:?})"),
             Self::Flush => f.write_str("Flush"),
         }

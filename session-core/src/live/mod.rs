@@ -60,7 +60,9 @@ impl Live {
 
     /// Ends the handle's life in its request: from now on it takes no change.
     pub(crate) fn close(&self) {
+        self.in_request.store(false, Ordering::Relaxed);
         let mut state = self.state();
+        state.closed = true;
         if state.phase == Phase::Active {
             state.phase = Phase::Released;
             state.forget_changes();

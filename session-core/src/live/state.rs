@@ -47,6 +47,12 @@ pub(crate) struct State {
     pub others: Vec<Other>,
     /// What the client holds: the token of the one live session that it presented.
     pub held: Option<Token>,
+    /// When that session ends whatever its user does, as the client's cookie knows it.
+    pub held_until: Timestamp,
+    /// Whether the client brought a session that is live, in use or not.
+    pub presented: bool,
+    /// Its request has ended: what is under way is finished, and then nothing more is taken.
+    pub closed: bool,
     /// A session that the client holds was ended in this request.
     pub ended: bool,
 }
@@ -81,6 +87,8 @@ impl State {
         let Found { state: found, session: stored, others } = found;
         let body = stored.as_ref().map(|stored| stored.record.body.clone()).unwrap_or_default();
         let held = stored.as_ref().map(|stored| stored.token.clone());
+        let held_until = stored.as_ref().map_or(Timestamp::MAX, |stored| stored.record.header.absolute);
+        let presented = held.is_some() || !others.is_empty();
         Self {
             phase: Phase::Active,
             stored,
@@ -90,6 +98,9 @@ impl State {
             found,
             others,
             held,
+            held_until,
+            presented,
+            closed: false,
             ended: false,
         }
     }

@@ -111,9 +111,7 @@ impl ManagerBuilder {
     /// Another idle time with the ordinary absolute one; see [`class`](Self::class). A class that may be idle for
     /// longer than the default one outlives the browser.
     pub fn idle_class(self, name: impl Into<String>, idle: Duration) -> Self {
-        let lifetime = Lifetime::idle(idle);
-        let lifetime = if idle > self.idle { lifetime.persistent(true) } else { lifetime };
-        self.class(name, lifetime)
+        self.class(name, Lifetime::idle(idle).persistent_if_longer())
     }
 
     /// The idle time of sessions without an owner, shorter than the ordinary one, so that floods of visitors end soon.
@@ -212,6 +210,13 @@ impl ManagerBuilder {
     pub fn build(self) -> Result<Manager> {
         self.transport.check()?;
         let default = Lifetime::idle(self.idle);
+        let told = self.transport.tells_new_tokens();
+        if self.renew_every.is_some() && !told {
+            return Err(Error::config(
+                "renew_id_every needs clients that learn of a new id: tokens in the URL, and a cookie that is not sent, \
+                 do not; remove it, or use the cookie or a header",
+            ));
+        }
         let classes = Classes::new(default, self.classes, self.anonymous, self.absolute)?;
         let capabilities = self.provider.capabilities();
         for (name, time) in [

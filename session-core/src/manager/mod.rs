@@ -14,7 +14,7 @@ pub use gc::GcTask;
 pub use reply::Reply;
 pub use request::{Finish, RequestSession, stores_changes};
 
-use crate::commit;
+use crate::commit::{self, Trust};
 use crate::live::Found;
 use crate::session::Session;
 use crate::shared::Shared;
@@ -88,7 +88,7 @@ impl Manager {
         if !self.0.accepts(token.expose()) {
             return Ok(None);
         }
-        let found = commit::find(&self.0, std::iter::once(token)).await?;
+        let found = commit::find(&self.0, std::iter::once(token), Trust::Client).await?;
         Ok(found.session.is_some().then(|| Session::new(Arc::clone(&self.0), found)))
     }
 

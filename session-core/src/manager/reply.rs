@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::Result;
-use crate::live::State;
+use crate::live::{State, Stored};
 use crate::session::Session;
 use crate::transport::{CookieContext, SET_COOKIE, TokenHeaders};
 
@@ -37,9 +37,13 @@ impl Reply {
     pub(super) fn of(session: &Session, by_url: bool, context: &CookieContext) -> Result<Self> {
         let shared = &session.0.shared;
         let state = session.0.state();
-        let State { stored, held, ended, .. } = &*state;
+        let State { stored, held, held_until, ended, .. } = &*state;
+        // A cookie that outlives the browser knows when the session ends, and must learn of a longer life.
+        let is_longer = |stored: &Stored| {
+            stored.record.header.absolute > *held_until && shared.is_persistent(stored.class)
+        };
         match stored {
-            Some(stored) if held.as_ref() == Some(&stored.token) => Ok(Self::loaded()),
+            Some(stored) if held.as_ref() == Some(&stored.token) && !is_longer(stored) => Ok(Self::loaded()),
             // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
             Some(_) if by_url => Ok(Self { sets_token: true, ..Self::loaded() }),
             Some(stored) => {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::OnceCell;
 
 use super::{Manager, Reply};
-use crate::commit::{self, Create, Releasing, Then};
+use crate::commit::{self, Create, Releasing, Then, Trust};
 use crate::live::Phase;
 use crate::session::Session;
 use crate::transport::{Candidates, Connection, CookieContext, Source};
@@ -59,7 +59,7 @@ impl RequestSession {
         self.must_be_open("load")?;
         let load = async || {
             let shared = &self.manager.0;
-            let found = commit::find(shared, self.presented.iter()).await?;
+            let found = commit::find(shared, self.presented.iter(), Trust::Client).await?;
             Ok(Session::of_request(Arc::clone(shared), found))
         };
         let session = self.session.get_or_try_init(load).await?;
@@ -112,6 +112,9 @@ impl RequestSession {
     /// while it had the request's head.
     pub fn finish_in(&self, context: CookieContext) -> Finish {
         self.over.store(true, Ordering::Release);
+        if let Some(session) = self.session.get() {
+            session.0.in_request.store(false, Ordering::Relaxed);
+        }
         Finish { session: self.session.get().cloned(), by_url: self.by_url(), context, release: None }
     }
 
@@ -125,10 +128,7 @@ impl RequestSession {
 
     /// As [`abandon`](Self::abandon), with the context that an adapter kept.
     pub fn abandon_in(&self, context: &CookieContext) -> Result<Reply> {
-        self.over.store(true, Ordering::Release);
-        if let Some(session) = self.session.get() {
-            session.0.close();
-        }
+        self.close();
         self.owed_in(context)
     }
 
@@ -146,6 +146,16 @@ impl RequestSession {
 
     fn context(&self, connection: Connection<'_>) -> CookieContext {
         self.manager.0.transport.context(connection)
+    }
+
+    /// Ends the request of a handler that was dropped before it answered: nothing more is taken, and nothing stored.
+    pub fn close(&self) {
+        // A request that has ended already is left alone: its handle may have been loaded anew.
+        if !self.over.swap(true, Ordering::AcqRel)
+            && let Some(session) = self.session.get()
+        {
+            session.0.close();
+        }
     }
 
     fn by_url(&self) -> bool {

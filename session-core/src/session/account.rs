@@ -64,7 +64,8 @@ impl Session {
     }
 
     /// Gives the session one of the classes that the manager was configured with, by name (`"remember"`);
-    /// `"default"` is the ordinary one. The id is regenerated, and a new absolute time begins.
+    /// `"default"` is the ordinary one. The id is regenerated, and a new absolute time begins; a session that has the
+    /// class already is left as it is.
     ///
     /// [`Config`](crate::ErrorKind::Config) when there is no such class.
     pub fn set_class(&self, name: &str) -> Result<()> {

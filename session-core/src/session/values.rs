@@ -37,9 +37,16 @@ impl Session {
     ///
     /// [`Released`](ErrorKind::Released) when it must be deleted and the session was released.
     pub fn get_or_remove<T: DeserializeOwned>(&self, key: impl ReadKey<T>) -> Result<Option<T>> {
+        let Some(value) = self.value(key.name()) else { return Ok(None) };
         let found = self.readable(key.name());
-        if found.is_none() && self.value(key.name()).is_some() {
-            self.delete_key(key.name())?;
+        if found.is_none() {
+            let mut state = self.0.state();
+            state.must_be_active("get_or_remove")?;
+            // Another request may have stored a value that can be read: that one stays.
+            if state.body.get(key.name()) == Some(&value) {
+                state.body.remove(key.name());
+                state.note(|| Change::Discard(key.name().into(), value));
+            }
         }
         Ok(found)
     }

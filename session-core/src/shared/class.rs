@@ -24,18 +24,25 @@ pub struct Lifetime {
     idle: Duration,
     absolute: Option<Duration>,
     persistent: Option<bool>,
+    /// Persistent when it is longer than the default, which is known when the manager is built.
+    if_longer: bool,
 }
 
 impl Lifetime {
     /// A session ends after this time without being used.
     pub const fn idle(idle: Duration) -> Self {
-        Self { idle, absolute: None, persistent: None }
+        Self { idle, absolute: None, persistent: None, if_longer: false }
     }
 
     /// A session ends after this time whatever its user does. Default: the manager's
     /// [`absolute_timeout`](crate::ManagerBuilder::absolute_timeout).
     pub const fn absolute(mut self, absolute: Duration) -> Self {
         self.absolute = Some(absolute);
+        self
+    }
+
+    pub(crate) const fn persistent_if_longer(mut self) -> Self {
+        self.if_longer = true;
         self
     }
 
@@ -82,7 +89,9 @@ impl Classes {
             name,
             idle: lifetime.idle,
             absolute: lifetime.absolute.unwrap_or(absolute),
-            persistent: lifetime.persistent,
+            persistent: lifetime
+                .persistent
+                .or((lifetime.if_longer && lifetime.idle > default.idle).then_some(true)),
         };
         let mut all = vec![resolve(DEFAULT.to_owned(), default)];
         for (name, lifetime) in named {

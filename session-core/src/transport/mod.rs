@@ -226,6 +226,11 @@ impl Transport {
         found
     }
 
+    /// Whether every client learns of a new token from the response.
+    pub(crate) fn tells_new_tokens(&self) -> bool {
+        self.query.is_none() && self.cookie.as_ref().is_none_or(|cookie| cookie.send)
+    }
+
     /// Whether the cookie depends on how a request came: on its connection, or on the host that it asked for.
     pub fn depends_on_connection(&self) -> bool {
         self.cookie.as_ref().is_some_and(|cookie| {
