@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use requests::{
-    DAY, Lazy, MINUTE, SECOND, begin, builder, cookie, finish, hanging, memory, presenting, renew, renewed,
-    timed,
+    DAY, Lazy, MINUTE, SECOND, begin, builder, cookie, finish, memory, presenting, renew, renewed,
 };
-use session_conformance::layers::{Layer, Method};
+use session_conformance::layers::Layer;
 use session_core::{
     Connection, ErrorKind, Incoming, Lifetime, LoadState, Manager, ManagerBuilder, ManualClock,
 };

@@ -5,23 +5,16 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get as on_get;
 use http::{Request, StatusCode};
-use session_core::{
-    Capabilities, Condition, CookieSettings, DestroyOutcome, ErrorKind, Manager, Provider, Record,
-    Session as Core, Stamp, StorageId, Transport, WriteOutcome,
-};
-use session_memory::MemoryProvider;
+use session_core::{CookieSettings, ErrorKind, Session as Core};
 use session_tower::{LazySession, RequestHead, Session, SessionError, SessionLayer};
 use support::{Shelf, cookie_of, get, manager, send, set_cookies, text};
 use tokio::sync::Notify;
 use tower::ServiceExt;
-use tower_http::timeout::TimeoutLayer;
 
 type Answer = Result<String, SessionError>;
 
@@ -30,66 +23,6 @@ async fn count(session: Session) -> Answer {
 }
 async fn read(session: Session) -> Answer {
     Ok(format!("{:?}", session.get::<u64>("n")?))
-}
-
-/// Writes take a while, and fail when told to.
-#[derive(Debug, Clone)]
-struct Slow {
-    inner: Arc<MemoryProvider>,
-    fails: Arc<AtomicUsize>,
-    delay: Arc<AtomicUsize>,
-}
-
-impl Slow {
-    fn new() -> Self {
-        Self { inner: Arc::new(MemoryProvider::new()), fails: Arc::default(), delay: Arc::default() }
-    }
-    async fn wait(&self) -> session_core::Result<()> {
-        let delay = self.delay.load(Ordering::SeqCst);
-        if delay > 0 {
-            tokio::time::sleep(Duration::from_millis(delay as u64)).await;
-        }
-        match self.fails.load(Ordering::SeqCst) {
-            0 => Ok(()),
-            _ => Err(session_core::Error::new(ErrorKind::Unavailable, "down")),
-        }
-    }
-}
-
-#[async_trait]
-impl Provider for Slow {
-    fn engine(&self) -> &'static str {
-        "slow"
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    async fn read(&self, id: &StorageId, idle: Duration) -> session_core::Result<Option<Record>> {
-        self.inner.read(id, idle).await
-    }
-    async fn write(
-        &self,
-        id: &StorageId,
-        record: &Record,
-        condition: Condition,
-        ttl: Duration,
-    ) -> session_core::Result<WriteOutcome> {
-        self.wait().await?;
-        self.inner.write(id, record, condition, ttl).await
-    }
-    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> session_core::Result<DestroyOutcome> {
-        self.wait().await?;
-        self.inner.destroy(id, expected).await
-    }
-    async fn exists(&self, id: &StorageId) -> session_core::Result<bool> {
-        self.inner.exists(id).await
-    }
-    async fn count(&self) -> session_core::Result<Option<u64>> {
-        self.inner.count().await
-    }
-    async fn gc(&self, limit: usize) -> session_core::Result<usize> {
-        self.inner.gc(limit).await
-    }
 }
 
 /// Counts the warnings that say that changes were dropped.

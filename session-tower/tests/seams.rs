@@ -205,13 +205,13 @@ async fn a_request_that_only_reads_is_not_failed_by_a_change_of_class() {
 /// A session that was loaded, regenerated, released and destroyed in one request: no removal.
 #[tokio::test]
 async fn a_logout_after_a_regeneration_removes_the_cookie() {
-    let shelf = Shelf::default();
     async fn logout(session: Session) -> Answer {
         session.regenerate()?;
         session.release().await?;
         session.destroy().await?;
         Ok("bye".into())
     }
+    let shelf = Shelf::default();
     let app = Router::new()
         .route("/visit", on_get(visit))
         .route("/logout", on_get(logout))

@@ -49,7 +49,9 @@ fn every_target_has_a_corpus_and_a_program() {
 fn run(name: &str) {
     let (_, target) = TARGETS.into_iter().find(|(other, _)| *other == name).unwrap();
     let corpus = corpus(name);
-    corpus.iter().for_each(|input| check(name, target, input));
+    for input in &corpus {
+        check(name, target, input);
+    }
     let seconds = env::var("FUZZ_SECONDS").ok().map_or(2, |seconds| seconds.parse().expect("a number"));
     let seed = env::var("FUZZ_SEED").ok().map_or_else(rand::random, |seed| seed.parse().expect("a number"));
     let mut random = StdRng::seed_from_u64(seed);
@@ -59,7 +61,8 @@ fn run(name: &str) {
         check(name, target, &mutated(&corpus, &mut random));
         inputs += 1;
     }
-    println!("{name}: {inputs} inputs, FUZZ_SEED={seed}");
+    // Shown with `--nocapture`.
+    eprintln!("{name}: {inputs} inputs, FUZZ_SEED={seed}");
 }
 
 fn check(name: &str, target: Target, input: &[u8]) {

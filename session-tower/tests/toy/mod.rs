@@ -98,7 +98,7 @@ impl Provider for Toy {
             // What a driver does that sends again after a lost answer: the second answer is what is heard.
             return Ok(match self.try_write(id, record, when, ttl) {
                 WriteOutcome::Refused(r) => WriteOutcome::refused_after_resend(r.current.map(|r| *r)),
-                stored => stored,
+                stored @ WriteOutcome::Stored(_) => stored,
             });
         }
         Ok(outcome)
