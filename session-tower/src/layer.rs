@@ -106,7 +106,9 @@ impl<H, M> SessionLayer<H, M> {
     }
 
     /// Names the scope of the layer, for an application with several managers: extractors then say whose session
-    /// they want.
+    /// they want. Each manager needs a cookie name of its own
+    /// ([`CookieSettings::host_prefixed`](session_core::CookieSettings::host_prefixed)), or the sessions take each
+    /// other's place.
     ///
     /// ```
     /// use axum::{Router, routing::get};
