@@ -4,7 +4,7 @@
 /// `regeneration::of_two_at_once_one_wins`.
 ///
 /// The expression makes a [`Harness`](crate::Harness); it is evaluated anew in every test.
-/// Attributes before it stand on every test:
+/// Attributes before it are put on every test:
 ///
 /// ```ignore
 /// session_conformance::suite!(#[ignore = "needs a server: cargo xtask test"] MyHarness::new());

@@ -56,7 +56,7 @@ pub async fn a_create_over_a_tombstone_is_refused(context: Context) {
     }
 }
 
-/// Bytes that cannot be read are nobody's empty place: a create neither replaces them nor says that
+/// Bytes that cannot be read still occupy their place: a create neither replaces them nor says that
 /// it did. A destroy removes them first.
 pub async fn a_create_over_what_cannot_be_read_is_not_stored(context: Context) {
     let provider = context.provider();

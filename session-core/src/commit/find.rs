@@ -9,7 +9,7 @@ use crate::record::{Record, State};
 use crate::shared::{Class, Operation, Shared};
 use crate::{ErrorKind, Result, StorageId, Timestamp, Token, observe};
 
-/// Who asks with an id that was renewed.
+/// The origin of an id that was renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {
     /// A client, for which an old id is good as long as its grace.

@@ -82,7 +82,7 @@ pub(super) struct World {
 pub(super) enum Step {
     /// The client loads its session, and sends the first call.
     Start(usize),
-    /// A call is applied, and its answer heard by who waits for it.
+    /// A call is applied, and its caller hears the answer.
     Applied(Request),
     AppliedAnswerLost(Request),
     /// The driver will send it once more.
