@@ -359,6 +359,31 @@ macro_rules! __behaviours {
                 a_replaced_id_stays_dead_after_a_lost_answer,
                 a_logout_after_an_unheard_release_ends_the_session,
             }
+            owners {
+                an_engine_has_the_index_that_it_declares,
+                a_list_has_each_session_of_its_owner_once,
+                a_write_moves_a_session_to_its_owner,
+                a_rename_moves_the_entry,
+                a_list_has_only_what_lives,
+                the_sessions_of_an_owner_end_together,
+                an_index_loses_nothing_under_load,
+                a_walk_meets_every_record,
+            }
+            accounts {
+                without_an_index_the_user_is_told,
+                a_user_sees_where_they_are_signed_in,
+                a_handle_outlives_the_id,
+                one_device_is_signed_out,
+                a_change_of_password_ends_the_others,
+                a_user_is_signed_out_everywhere,
+                a_sign_in_beside_end_all_is_ended_or_listed,
+                a_regeneration_beside_end_all_leaves_nothing,
+                a_lost_answer_hides_no_session,
+                an_end_that_failed_half_way_goes_on,
+                a_limit_ends_the_oldest,
+                a_limit_refuses_the_next,
+                a_proof_of_identity_is_fresh_for_a_while,
+            }
         }
     };
 }

@@ -28,6 +28,20 @@ pub enum Durability {
     Client,
 }
 
+/// What an engine knows of the sessions of an owner; see [`Indexed`](crate::Indexed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnerIndex {
+    /// Nothing.
+    None,
+    /// It can end all of them, and not list them.
+    EndsAll,
+    /// A full store may forget some of them until they are used again.
+    BestEffort,
+    /// Each of them.
+    Exact,
+}
+
 /// What an engine can do. Start from [`Capabilities::new`] and say what is different:
 ///
 /// ```
@@ -63,13 +77,15 @@ pub struct Capabilities {
     pub durability: Durability,
     /// A full store may remove records before their time, to make room for others.
     pub evicts: bool,
+    /// What it knows of the sessions of an owner.
+    pub owner_index: OwnerIndex,
     /// The largest encoded record in bytes, when the engine has a limit that it knows.
     pub max_record_bytes: Option<usize>,
 }
 
 impl Capabilities {
     /// An engine on a server: conditional writes, a final logout, no slide on read, no native expiry, millisecond deadlines,
-    /// enumerable, the server's clock and durability, no eviction, no limit of its own.
+    /// enumerable, the server's clock and durability, no eviction, no index of owners, no limit of its own.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -82,6 +98,7 @@ impl Capabilities {
             time_source: TimeSource::Server,
             durability: Durability::Server,
             evicts: false,
+            owner_index: OwnerIndex::None,
             max_record_bytes: None,
         }
     }
@@ -146,6 +163,13 @@ impl Capabilities {
     #[must_use]
     pub const fn evicts(mut self, value: bool) -> Self {
         self.evicts = value;
+        self
+    }
+
+    /// Sets [`owner_index`](Self::owner_index).
+    #[must_use]
+    pub const fn owner_index(mut self, value: OwnerIndex) -> Self {
+        self.owner_index = value;
         self
     }
 

@@ -32,6 +32,9 @@ pub enum ErrorKind {
     TooLarge,
     /// The session was already released in this request; the change came too late to be stored.
     Released,
+    /// The user has as many sessions as [`max_sessions_per_owner`](crate::ManagerBuilder::max_sessions_per_owner)
+    /// allows. The sign-in was not stored.
+    TooManySessions,
     /// A bounded store holds as many sessions as it may.
     Full,
     /// A configuration cannot be used; the message says what to change.
@@ -44,7 +47,7 @@ impl ErrorKind {
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {
-            Self::Conflict | Self::Expired | Self::Gone => 409,
+            Self::Conflict | Self::Expired | Self::Gone | Self::TooManySessions => 409,
             Self::Unavailable | Self::OutcomeUnknown | Self::Unsupported | Self::Full => 503,
             Self::TooLarge => 413,
             Self::Corrupt | Self::Codec | Self::Released | Self::Config => 500,
@@ -60,6 +63,7 @@ impl ErrorKind {
             Self::Gone => "the session has ended",
             Self::Corrupt => "the stored record is unreadable",
             Self::Unsupported => "the stored record has a newer format",
+            Self::TooManySessions => "too many sessions",
             Self::Codec => "a value could not be encoded or decoded",
             Self::TooLarge => "the session is too large",
             Self::Released => "the session was already released",

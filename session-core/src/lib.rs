@@ -42,22 +42,27 @@ mod session;
 mod shared;
 mod transport;
 
-pub use capabilities::{Capabilities, Durability, TimeSource};
+pub use capabilities::{Capabilities, Durability, OwnerIndex, TimeSource};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use config::ManagerConfig;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, StorageId, Token};
 pub use live::LoadState;
-pub use manager::{Finish, GcTask, Manager, ManagerBuilder, Reply, RequestSession, stores_changes};
+pub use manager::{
+    Finish, GcTask, Manager, ManagerBuilder, Reply, RequestSession, SessionInfo, Sessions, stores_changes,
+};
 pub use provider::{
-    Condition, DestroyOutcome, Provider, Refusal, Rename, Stored, TOMBSTONE_TTL, WriteOutcome,
+    Condition, Cursor, DestroyOutcome, Indexed, Listed, Page, Provider, Refusal, Rename, Scan, Stored,
+    TOMBSTONE_TTL, WriteOutcome, end_listed,
 };
 pub use record::int128;
-pub use record::{Body, HEADER_BYTES, Header, NEWEST_FORMAT, Owner, Record, Stamp, State, Value, Version};
+pub use record::{
+    Body, Device, HEADER_BYTES, Handle, Header, NEWEST_FORMAT, Owner, Record, Stamp, State, Value, Version,
+};
 pub use registry::{ConnectOptions, Connecting, Engine, connect, engines, register};
 pub use secret::Secret;
 pub use session::{AnyKey, Key, ReadKey, Session, Store, WriteKey};
-pub use shared::Lifetime;
+pub use shared::{Excess, Lifetime};
 pub use transport::{
     Caching, Candidates, Connection, CookieContext, CookieSettings, Domains, Incoming, MAX_CANDIDATES,
     MAX_COOKIE_OCTETS, Priority, QUERY_MODE_HEADERS, SameSite, SecureMode, Source, TARGETED_CACHE_HEADERS,

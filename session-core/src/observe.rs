@@ -54,6 +54,11 @@ pub(crate) fn destroyed(session: &StorageId) {
     tracing::debug!(?session, "session destroyed");
 }
 
+pub(crate) fn destroyed_of_owner(sessions: usize) {
+    count("session_destroyed", sessions);
+    tracing::debug!(sessions, "sessions of an owner destroyed");
+}
+
 pub(crate) fn not_stored(session: Option<&StorageId>, error: &Error) {
     count("session_not_stored", 1);
     tracing::warn!(?session, %error, "session not stored");

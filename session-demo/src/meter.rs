@@ -10,7 +10,8 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use session_kit::{
-    Capabilities, Condition, DestroyOutcome, Provider, Record, Rename, Result, Stamp, StorageId, WriteOutcome,
+    Capabilities, Condition, DestroyOutcome, Provider, Record, Rename, Result, Scan, Stamp, StorageId,
+    WriteOutcome,
 };
 
 use crate::page;
@@ -116,5 +117,13 @@ impl Provider for Metered {
 
     async fn gc(&self, limit: usize) -> Result<usize> {
         count("gc", self.0.gc(limit)).await
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        self.0.as_indexed()
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        self.0.as_scan()
     }
 }

@@ -42,6 +42,7 @@
 //! - **A full store** looks at the heads of its shards, without a lock, before it refuses or evicts: some microseconds.
 
 mod config;
+mod owners;
 mod provider;
 mod queue;
 mod shard;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Rename,
-    Result, Stamp, State, StorageId, TOMBSTONE_TTL, TimeSource, Timestamp, WriteOutcome,
+    Capabilities, Clock, Condition, Cursor, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Listed,
+    Owner, OwnerIndex, Page, Provider, Record, Rename, Result, Scan, Stamp, State, StorageId, TOMBSTONE_TTL,
+    TimeSource, Timestamp, WriteOutcome,
 };
 
 use crate::store::{BATCH, Place, Room, Store};
@@ -78,6 +79,7 @@ impl MemoryProvider {
             return None;
         }
         let before = shard.put(hash, id, ending(record, now.after(ttl)));
+        self.store.owners.changed(id, before.as_ref(), Some(record));
         drop(shard);
         self.store.gone(usize::from(was_live && !record.is_live()));
         drop(before);
@@ -115,6 +117,7 @@ impl Provider for MemoryProvider {
             .slides_on_read(true)
             .time_source(TimeSource::Core)
             .durability(Durability::Process)
+            .owner_index(OwnerIndex::Exact)
             .evicts(self.store.evicts())
     }
 
@@ -171,6 +174,8 @@ impl Provider for MemoryProvider {
         let target = to_shard.as_mut().unwrap_or(&mut from_shard);
         let replaced = target.put(to.hash, new, ending(record, now.after(*ttl)));
         let before = from_shard.put(from.hash, old, ending(tombstone, now.after(TOMBSTONE_TTL)));
+        self.store.owners.changed(new, replaced.as_ref(), Some(record));
+        self.store.owners.changed(old, before.as_ref(), None);
         drop((from_shard, to_shard));
         // One session was there and one is there; only an expired one under the new id is one less.
         self.store.gone(usize::from(replaced.as_ref().is_some_and(Record::is_live)));
@@ -190,6 +195,7 @@ impl Provider for MemoryProvider {
             return Ok(DestroyOutcome::Refused(Box::new(current.clone())));
         }
         let removed = shard.remove(hash, id);
+        self.store.owners.changed(id, removed.as_ref(), None);
         drop(shard);
         self.store.gone(1);
         drop(removed);
@@ -226,6 +232,46 @@ impl Provider for MemoryProvider {
             }
         }
         Ok(removed)
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Indexed for MemoryProvider {
+    async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let now = self.clock.now();
+        let ids = self.store.owners.of(owner, after.map(Cursor::id).transpose()?.as_ref(), limit);
+        let next = ids.get(limit.saturating_sub(1)).map(Cursor::after);
+        let listed = |id: StorageId| {
+            let Place { hash, shard } = self.store.place(&id);
+            let record = self.store.lock(shard).alive(hash, &id, now).cloned()?;
+            (record.header.owner == Some(*owner)).then(|| Listed::new(id, record))
+        };
+        Ok(Page { sessions: ids.into_iter().filter_map(listed).collect(), next })
+    }
+}
+
+#[async_trait]
+impl Scan for MemoryProvider {
+    async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let now = self.clock.now();
+        let after = after.map(Cursor::id).transpose()?;
+        let mut shard = after.as_ref().map_or(0, |id| self.store.place(id).shard);
+        let mut found = self.store.lock(shard).walk(after.as_ref(), limit);
+        while found.is_empty() && shard + 1 < self.store.shards() {
+            shard += 1;
+            found = self.store.lock(shard).walk(None, limit);
+        }
+        let next = found.last().map(|(id, _)| Cursor::after(id));
+        found.retain(|(_, record)| record.is_alive_at(now));
+        Ok(Page { sessions: found.into_iter().map(|(id, record)| Listed::new(id, record)).collect(), next })
     }
 }
 

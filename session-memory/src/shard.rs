@@ -30,7 +30,7 @@ pub(crate) struct Shard {
 #[derive(Debug, Default)]
 pub(crate) struct Swept {
     /// What was removed, to be dropped when the lock is not held any more.
-    pub removed: Vec<Record>,
+    pub removed: Vec<(StorageId, Record)>,
     /// Whether there may be more to do.
     pub more: bool,
 }
@@ -91,6 +91,14 @@ impl Shard {
         Some(entry.record)
     }
 
+    /// Up to `limit` records, expired or not, in the order of their ids.
+    pub(crate) fn walk(&self, after: Option<&StorageId>, limit: usize) -> Vec<(StorageId, Record)> {
+        let is_later = |entry: &&Box<Entry>| after.is_none_or(|after| entry.id > *after);
+        let mut entries: Vec<_> = self.sessions.iter().filter(is_later).collect();
+        entries.sort_by(|a, b| a.id.cmp(&b.id));
+        entries.into_iter().take(limit).map(|entry| (entry.id.clone(), entry.record.clone())).collect()
+    }
+
     /// Whether the earliest time in a queue has changed since this was last asked.
     pub(crate) fn heads_changed(&mut self) -> bool {
         self.filed.heads_changed()
@@ -121,19 +129,20 @@ impl Shard {
 
     /// Removes the first session in a queue, unless it was used since it was filed: then it goes to a later place
     /// (a second chance), and the answer is `None`.
-    pub(crate) fn evict(&mut self, kind: Kind, second_chance: bool) -> Option<Record> {
+    pub(crate) fn evict(&mut self, kind: Kind, second_chance: bool) -> Option<(StorageId, Record)> {
         let filed = self.earliest(kind)?;
         self.take_first(kind, |record| !second_chance || ends(record) <= filed)
     }
 
     /// Takes the first of a queue out of it: removes the session if `ends_now` says so, else files it anew.
-    fn take_first(&mut self, kind: Kind, ends_now: impl Fn(&Record) -> bool) -> Option<Record> {
+    fn take_first(&mut self, kind: Kind, ends_now: impl Fn(&Record) -> bool) -> Option<(StorageId, Record)> {
         let due = self.filed.pop(kind)?;
         let is_it = |entry: &Entry| entry.filed == due && Kind::of(&entry.record) == kind;
         let mut found = self.sessions.find_entry(spread(due.hash()), |entry| is_it(entry)).ok()?;
         let entry = found.get_mut();
         if ends_now(&entry.record) {
-            return Some(found.remove().0.record);
+            let Entry { id, record, .. } = *found.remove().0;
+            return Some((id, record));
         }
         entry.filed = self.filed.insert(kind, ends(&entry.record), due.hash());
         None

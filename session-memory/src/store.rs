@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use session_core::{Record, StorageId, Timestamp};
+use session_core::{StorageId, Timestamp};
 
 use crate::Eviction;
+use crate::owners::Owners;
 use crate::queue::{HASH_BITS, Kind, due_at};
 use crate::shard::Shard;
 
@@ -30,6 +31,7 @@ pub(crate) struct Store {
     heads: Box<[Heads]>,
     /// Keyed at random: a plain id is what a client sent, and must not be able to choose its place in a table.
     hasher: RandomState,
+    pub owners: Owners,
     /// Sessions in the shards, those included that have expired and were not collected. Tombstones are not.
     sessions: AtomicUsize,
     max: usize,
@@ -96,6 +98,7 @@ impl Store {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
             heads: (0..shards).map(|_| [const { AtomicU64::new(u64::MAX) }; 3]).collect(),
             hasher: RandomState::new(),
+            owners: Owners::new(),
             sessions: AtomicUsize::new(0),
             max: max.unwrap_or(usize::MAX),
             eviction,
@@ -161,8 +164,13 @@ impl Store {
 
     /// Removes up to a batch of expired records from one shard. Says how many, and whether there may be more.
     pub(crate) fn sweep(&self, shard: usize, now: Timestamp, steps: usize) -> (usize, bool) {
-        let swept = self.lock(shard).sweep(now, steps);
-        self.gone(swept.removed.iter().filter(|record| Record::is_live(record)).count());
+        let mut locked = self.lock(shard);
+        let swept = locked.sweep(now, steps);
+        for (id, record) in &swept.removed {
+            self.owners.changed(id, Some(record), None);
+        }
+        drop(locked);
+        self.gone(swept.removed.iter().filter(|(_, record)| record.is_live()).count());
         (swept.removed.len(), swept.more)
     }
 
@@ -183,7 +191,10 @@ impl Store {
                     .or(owned.map(|(_, shard)| (shard, Kind::Owned))),
             };
             let Some((shard, kind)) = victim else { return Room::None };
-            if self.lock(shard).evict(kind, chance > 0).is_some() {
+            let mut locked = self.lock(shard);
+            if let Some((id, record)) = locked.evict(kind, chance > 0) {
+                self.owners.changed(&id, Some(&record), None);
+                drop(locked);
                 self.gone(1);
                 return Room::Made;
             }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unused_async, reason = "they are all of one type")]
 
+pub mod accounts;
 pub mod answers;
 pub mod cancellation;
 pub mod classes;
@@ -23,6 +24,7 @@ pub mod merging;
 pub mod nothing;
 pub mod orders;
 pub mod outage;
+pub mod owners;
 pub mod privacy;
 pub mod records;
 pub mod regeneration;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use session_core::{
-    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result, Stamp,
-    StorageId, WriteOutcome,
+    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Provider, Record, Rename, Result,
+    Scan, Stamp, StorageId, WriteOutcome,
 };
 
 /// Keeps the first write or rename back, whose caller hears that its outcome is not known, until it is
@@ -128,5 +128,13 @@ impl Provider for Delayed {
 
     async fn gc(&self, limit: usize) -> Result<usize> {
         self.inner.gc(limit).await
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        self.inner.as_indexed()
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        self.inner.as_scan()
     }
 }

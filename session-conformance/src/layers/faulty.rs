@@ -117,7 +117,8 @@ impl Around for Faulty {
 
 /// A read changes nothing that matters, so that its lost answer is no more than unavailable.
 fn lost(call: &Call) -> Error {
-    let reads = matches!(call.method, Method::Read | Method::Exists | Method::Count);
+    let reads =
+        matches!(call.method, Method::Read | Method::Exists | Method::Count | Method::List | Method::Scan);
     let kind = if reads { ErrorKind::Unavailable } else { ErrorKind::OutcomeUnknown };
     Error::new(kind, "a test lost the answer")
 }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{
-    Capabilities, Condition, DestroyOutcome, Provider, Record, Rename, Result, Stamp, StorageId, WriteOutcome,
+    Capabilities, Condition, Cursor, DestroyOutcome, Error, ErrorKind, Indexed, Owner, Page, Provider,
+    Record, Rename, Result, Scan, Stamp, StorageId, WriteOutcome,
 };
 
 pub use delayed::Delayed;
@@ -42,6 +43,9 @@ pub enum Method {
     Exists,
     Count,
     Gc,
+    List,
+    EndOwner,
+    Scan,
 }
 
 /// One call, before the engine sees it.
@@ -150,5 +154,38 @@ impl<A: Around> Provider for Layer<A> {
 
     async fn gc(&self, limit: usize) -> Result<usize> {
         self.call(Method::Gc, None, None, self.inner.gc(limit)).await
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        self.inner.as_indexed().map(|_| self as &dyn Indexed)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        self.inner.as_scan().map(|_| self as &dyn Scan)
+    }
+}
+
+fn missing() -> Error {
+    Error::new(ErrorKind::Unsupported, "the engine below does not have this ability")
+}
+
+#[crate::async_trait]
+impl<A: Around> Indexed for Layer<A> {
+    async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let engine = self.inner.as_indexed().ok_or_else(missing)?;
+        self.call(Method::List, None, None, engine.list(owner, after, limit)).await
+    }
+
+    async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
+        let engine = self.inner.as_indexed().ok_or_else(missing)?;
+        self.call(Method::EndOwner, None, None, engine.end_owner(owner, limit)).await
+    }
+}
+
+#[crate::async_trait]
+impl<A: Around> Scan for Layer<A> {
+    async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let engine = self.inner.as_scan().ok_or_else(missing)?;
+        self.call(Method::Scan, None, None, engine.scan(after, limit)).await
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{
-    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result, Stamp,
-    StorageId, WriteOutcome,
+    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Provider, Record, Rename, Result,
+    Scan, Stamp, StorageId, WriteOutcome,
 };
 
 /// Sends every call that changes something twice and answers what the second one was answered, as a
@@ -112,5 +112,13 @@ impl Provider for Resent {
 
     async fn gc(&self, limit: usize) -> Result<usize> {
         self.inner.gc(limit).await
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        self.inner.as_indexed()
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        self.inner.as_scan()
     }
 }

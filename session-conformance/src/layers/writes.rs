@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{
-    Capabilities, Condition, DestroyOutcome, Provider, Record, Result, Stamp, StorageId, WriteOutcome,
+    Capabilities, Condition, DestroyOutcome, Indexed, Provider, Record, Result, Scan, Stamp, StorageId,
+    WriteOutcome,
 };
 
 /// Hides an engine's own `rename`, so that the default one, which is made of conditional writes, runs on it; and
@@ -58,5 +59,13 @@ impl Provider for ByWrites {
 
     async fn gc(&self, limit: usize) -> Result<usize> {
         self.0.gc(limit).await
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        self.0.as_indexed()
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        self.0.as_scan()
     }
 }

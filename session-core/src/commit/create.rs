@@ -1,26 +1,21 @@
 //! Storing a session for the first time.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::classify::{Meaning, classify};
 use super::withdraw;
 use crate::live::{Plan, Stored};
 use crate::provider::Condition;
 use crate::record::{Body, Header, Record};
-use crate::shared::Shared;
-use crate::{Error, ErrorKind, Result, StorageId, observe};
+use crate::shared::{Class, Shared};
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp, observe};
 
 /// Stores a new session. One write; a second one, under another id, when the first was not heard.
 pub(super) async fn create(shared: &Arc<Shared>, body: Body, plan: &Plan) -> Result<Arc<Stored>> {
-    let owner = plan.owner_after(None);
-    let class = plan.class.unwrap_or_else(|| shared.classes.for_owner(owner.is_some()));
     let now = shared.now();
     super::collect::start_if_due(shared, now);
-    let absolute = shared.classes.absolute(class);
-    let ttl = class.idle.min(absolute);
-    let mut header = Header::new(now, now.after(absolute), now.after(ttl));
-    header.owner = owner;
-    let mut record = Record::new(header, body);
+    let (class, ttl, mut record) = first(shared, body, plan, now);
     let operation = shared.operation("create", true);
     // Each attempt takes an id of its own: under the same one, a write that arrives late could bring the session
     // back after a logout that the client got in between.
@@ -56,4 +51,16 @@ pub(super) async fn create(shared: &Arc<Shared>, body: Body, plan: &Plan) -> Res
     };
     observe::created(&id);
     Ok(Arc::new(Stored { token, id, class, record, seen: now }))
+}
+
+/// The first record of a session, its class, and how long it lives.
+fn first(shared: &Shared, body: Body, plan: &Plan, now: Timestamp) -> (Class, Duration, Record) {
+    let owner = plan.owner_after(None);
+    let class = plan.class.unwrap_or_else(|| shared.classes.for_owner(owner.is_some()));
+    let absolute = shared.classes.absolute(class);
+    let ttl = class.idle.min(absolute);
+    let mut header = Header::new(now, now.after(absolute), now.after(ttl));
+    header.set_account(plan.account_after(&header, class, now));
+    header.owner = owner;
+    (class, ttl, Record::new(header, body))
 }

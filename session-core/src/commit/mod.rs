@@ -43,12 +43,14 @@
 //!   `classes::a_request_that_only_reads_is_not_failed_by_a_new_class`.
 //! - **Work that has begun is finished when its caller goes away.** `hanging_up::*`.
 
+mod accounts;
 mod classify;
 mod collect;
 mod create;
 mod destroy;
 mod detach;
 mod find;
+mod limit;
 mod merge;
 #[cfg(test)]
 mod model;
@@ -59,6 +61,7 @@ mod relocate;
 mod replace;
 mod slide;
 
+pub(crate) use accounts::{end_by_handle, end_others, end_owner, handle_of, list};
 pub(crate) use collect::{collect, ensure as ensure_collecting, stop as stop_collecting};
 pub(crate) use destroy::end;
 pub(crate) use detach::detached;

@@ -30,7 +30,7 @@ impl Next {
         let before = base.header.owner;
         let owner = plan.owner_after(before);
         // A class changes only by what the request did, never because the configuration is another one today.
-        let class = match (plan.class, plan.owner) {
+        let class = match (plan.class, &plan.owner) {
             (Some(class), _) => class,
             (None, Some(_)) => shared.classes.after(stored.class, owner.is_some()),
             (None, None) => stored.class,
@@ -39,7 +39,12 @@ impl Next {
         let renew = plan.regenerate || class != stored.class || due;
         let signs_in = renew && (class != stored.class || (owner.is_some() && owner != before));
         let new_lifetime = plan.new_lifetime || signs_in;
-        let changed = renew || new_lifetime || owner != before || body != base.body;
+        let account = plan.account_after(&base.header, class, now);
+        let changed = renew
+            || new_lifetime
+            || owner != before
+            || account.as_ref() != base.header.account()
+            || body != base.body;
         let mut header = base.header.next();
         if new_lifetime {
             header.absolute = now.after(shared.classes.absolute(class));
@@ -47,15 +52,11 @@ impl Next {
         let ttl = class.idle.min(header.absolute.since(now));
         header.deadline = now.after(ttl);
         header.owner = owner;
+        header.set_account(account);
         if renew {
             // How the session got the id that it had says nothing of the new one.
-            header.details = None;
-        }
-        if renew && shared.renews(class).is_some() {
-            header.set_renewed(Renewed {
-                at: now,
-                with_grace: due && !plan.regenerate && class == stored.class,
-            });
+            let with_grace = due && !plan.regenerate && class == stored.class;
+            header.set_renewed(shared.renews(class).map(|_| Renewed { at: now, with_grace }));
         }
         Self { record: Record::new(header, body), class, ttl, changed, renew }
     }

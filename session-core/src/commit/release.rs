@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::detach::{Detached, detached};
 use super::replace::{Work, replace};
-use super::{create, end};
+use super::{create, end, limit};
 use crate::live::{Live, LoadState, Other, Phase, State, Stored};
 use crate::provider::TOMBSTONE_TTL;
 use crate::{Error, ErrorKind, Result, observe};
@@ -111,15 +111,10 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
         (state.stored.clone(), work)
     };
     let guard = PanicGuard(&live);
-    let outcome = match stored {
-        None => {
-            let created = create::create(&live.shared, work.body, &work.plan).await;
-            if created.is_ok() {
-                Box::pin(end_others(&live)).await;
-            }
-            created
-        }
-        Some(stored) => replace(&live.shared, stored, &mut work).await,
+    let outcome = if limit::applies(&live.shared, stored.as_deref(), &work.plan) {
+        Box::pin(limit::sign_in(&live, stored, &mut work)).await
+    } else {
+        store(&live, stored, &mut work).await
     };
     std::mem::forget(guard);
     let mut state = live.state();
@@ -136,6 +131,16 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
             Err(error)
         }
     }
+}
+
+/// Creates a session, or stores it over the record that was read.
+pub(super) async fn store(live: &Live, stored: Option<Arc<Stored>>, work: &mut Work) -> Result<Arc<Stored>> {
+    if let Some(stored) = stored {
+        return replace(&live.shared, stored, work).await;
+    }
+    let created = create::create(&live.shared, std::mem::take(&mut work.body), &work.plan).await?;
+    Box::pin(end_others(live)).await;
+    Ok(created)
 }
 
 /// Ends the other live sessions of a client that presented several, now that it has a new one: its next request is

@@ -14,10 +14,10 @@ use crate::{Error, Result};
 /// Normally 32 bytes, the SHA-256 of the client's token; engines that need text use
 /// [`to_text`](Self::to_text), 64 hexadecimal digits. A provider that is used directly, and a manager set to
 /// `plain`, give the raw id instead, so that the layouts of older applications keep working.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StorageId(Repr);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Repr {
     Hashed([u8; 32]),
     Plain(Arc<str>),

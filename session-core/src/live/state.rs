@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Change, Found, LoadState, Other};
-use crate::record::{Body, Owner, Record};
+use crate::record::{Account, Body, Device, Handle, Header, Owner, Record};
 use crate::shared::Class;
 use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token};
 
@@ -61,24 +61,65 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     pub regenerate: bool,
-    pub owner: Option<NewOwner>,
+    pub owner: Option<Box<NewOwner>>,
     pub class: Option<Class>,
     /// Begin a new absolute time.
     pub new_lifetime: bool,
+    /// The user has proved who they are.
+    pub elevate: bool,
+    pub device: Option<Box<Device>>,
 }
 
 /// The new owner; `None` clears it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NewOwner(pub Option<Owner>);
+pub(crate) struct NewOwner {
+    pub owner: Option<Owner>,
+    /// The handle of the session, if it did not have this owner before.
+    pub handle: Handle,
+}
+
+impl NewOwner {
+    pub(crate) fn new(owner: Option<Owner>) -> Option<Box<Self>> {
+        Some(Box::new(Self { owner, handle: Handle::random() }))
+    }
+}
 
 impl Plan {
     pub(crate) fn is_empty(&self) -> bool {
-        !self.regenerate && self.owner.is_none() && self.class.is_none() && !self.new_lifetime
+        !self.regenerate
+            && self.owner.is_none()
+            && self.class.is_none()
+            && !self.new_lifetime
+            && !self.elevate
+            && self.device.is_none()
     }
 
     /// The owner after the release of a session that has `owner` now.
     pub(crate) fn owner_after(&self, owner: Option<Owner>) -> Option<Owner> {
-        self.owner.map_or(owner, |new| new.0)
+        self.owner.as_ref().map_or(owner, |new| new.owner)
+    }
+
+    /// The account of the record that follows one with this header.
+    pub(crate) fn account_after(&self, base: &Header, class: Class, now: Timestamp) -> Option<Account> {
+        let owner = self.owner_after(base.owner)?;
+        let kept = base.account().filter(|_| base.owner == Some(owner));
+        let mut account = match (kept, &self.owner) {
+            (Some(kept), _) => kept.clone(),
+            (None, Some(new)) => {
+                let handle = new.handle;
+                Account { handle, authenticated: now, idle: class.idle, device: None }
+            }
+            // Stored before records had accounts.
+            (None, None) => return None,
+        };
+        account.idle = class.idle;
+        if self.elevate {
+            account.authenticated = now;
+        }
+        if let Some(device) = &self.device {
+            account.device = Some(device.clone());
+        }
+        Some(account)
     }
 }
 
@@ -103,6 +144,26 @@ impl State {
             closed: false,
             ended: false,
         }
+    }
+
+    /// The owner, with this request's own change.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.plan.owner_after(self.stored.as_ref().and_then(|stored| stored.record.header.owner))
+    }
+
+    /// Something of the account that is stored, when the owner stays the same.
+    pub(crate) fn account<T>(&self, look: impl FnOnce(&Account) -> T) -> Option<T> {
+        let header = &self.stored.as_ref()?.record.header;
+        (header.owner == self.owner()).then(|| header.account().map(look)).flatten()
+    }
+
+    /// The session's name in the list of its owner's sessions, with this request's own change.
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        self.owner()?;
+        let stored = || self.stored.as_ref().map(|stored| Handle::of_id(&stored.id));
+        self.account(|account| account.handle)
+            .or(self.plan.owner.as_ref().map(|new| new.handle))
+            .or_else(stored)
     }
 
     /// Keeps a change, to be made again on a newer record.

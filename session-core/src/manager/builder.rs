@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::Manager;
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
-use crate::shared::{Classes, Collecting, FOREVER, Lifetime, Limits, Queue, Renewal, Shared};
+use crate::shared::{
+    Classes, Collecting, Excess, FOREVER, Lifetime, Limits, PerOwner, Queue, Renewal, Shared,
+};
 use crate::transport::Transport;
-use crate::{Clock, Error, ManagerConfig, Provider, Result, SystemClock, TOMBSTONE_TTL};
+use crate::{Clock, Error, ManagerConfig, OwnerIndex, Provider, Result, SystemClock, TOMBSTONE_TTL};
 
 /// Configures a [`Manager`]; [`build`](Self::build) checks it.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub struct ManagerBuilder {
     renewal_grace: Duration,
     ends_on_reuse: bool,
     limits: Limits,
+    per_owner: Option<PerOwner>,
     plain_ids: bool,
 }
 
@@ -51,6 +54,7 @@ impl ManagerBuilder {
             renewal_grace: Duration::from_secs(10),
             ends_on_reuse: false,
             limits: Limits { keys: 1_024, bytes: 4 << 20 },
+            per_owner: None,
             plain_ids: false,
         }
     }
@@ -186,6 +190,16 @@ impl ManagerBuilder {
         self
     }
 
+    /// How many sessions a user may have at once, and what happens at a sign-in beyond that. Default any number.
+    ///
+    /// The engine must list the sessions of an owner
+    /// ([`Capabilities::owner_index`](crate::Capabilities::owner_index)). A sign-in then costs one call more, two with
+    /// [`Excess::Refuse`], and one for each session that it ends.
+    pub fn max_sessions_per_owner(mut self, sessions: usize, excess: Excess) -> Self {
+        self.per_owner = Some(PerOwner { sessions, excess });
+        self
+    }
+
     /// Where ids come from. Default 256 random bits as 43 characters.
     #[doc(alias = "SetHashFunc")]
     pub fn id_generator(mut self, ids: impl IdGenerator) -> Self {
@@ -260,6 +274,17 @@ impl ManagerBuilder {
                 self.ids.random_bits()
             )));
         }
+        if let Some(limit) = self.per_owner {
+            let lists = matches!(capabilities.owner_index, OwnerIndex::Exact | OwnerIndex::BestEffort);
+            if limit.sessions == 0 || !lists {
+                return Err(Error::config(format!(
+                    "max_sessions_per_owner ({}) must be at least 1, and the engine ({}) one that lists the sessions of \
+                     an owner",
+                    limit.sessions,
+                    self.provider.engine()
+                )));
+            }
+        }
         let sample = self.ids.generate()?;
         if sample.expose().len() != self.ids.length() {
             return Err(Error::config("the id generator declares a length that its ids do not have"));
@@ -279,6 +304,7 @@ impl ManagerBuilder {
             transport,
             classes,
             limits: self.limits,
+            per_owner: self.per_owner,
             plain_ids: self.plain_ids,
             queue: Queue::default(),
             collecting: Collecting::new(self.gc_interval),

@@ -1,5 +1,6 @@
 //! The manager: one engine, one configuration, and every session of a service.
 
+mod accounts;
 mod builder;
 mod gc;
 mod reply;
@@ -9,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use accounts::{SessionInfo, Sessions};
 pub use builder::ManagerBuilder;
 pub use gc::GcTask;
 pub use reply::Reply;

@@ -14,15 +14,23 @@
 //! | 40 | 32 | owner, or zeros |
 //! | 72 | 56 | the seven version tokens before, newest first |
 //! | 128 | 4 | CRC-32 of everything else but the idle deadline |
-//! | 132 | | format 2: the details, each a tag (1 byte), a length (1 byte) and a value; tag 1: when the id was renewed, Unix milliseconds, and 1 when the old id has a grace |
+//! | 132 | | format 2: the details, each a tag (1 byte), a length (2 bytes) and a value |
 //! | | | live: the body; moved: the new storage id |
+//!
+//! | tag | bytes | value |
+//! |---|---|---|
+//! | 1 | 9 | when the id was renewed, Unix milliseconds, and 1 when the old id has a grace |
+//! | 2 | 32 | of an owner's session: its handle (16), when the user proved who they are, Unix milliseconds (8), its idle time in milliseconds (8) |
+//! | 3 to 6 | | its device: label, user agent, address and place, UTF-8 |
 //!
 //! A session without details is written in format 1, so that processes of the version before can read it while a
 //! new one is rolled out. Tombstones have no details.
 
+use std::time::Duration;
+
 use super::body::corrupt;
 use super::header::{Details, Renewed, VERSIONS};
-use super::{Body, Header, Owner, Record, State, Version};
+use super::{Account, Body, Handle, Header, Owner, Record, State, Version};
 use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
 
 /// How many bytes stand before the body.
@@ -119,34 +127,69 @@ fn newer(format: u8) -> Error {
 }
 
 const RENEWED: u8 = 1;
+const ACCOUNT: u8 = 2;
+/// The first of the texts of a device.
+const DEVICE: u8 = 3;
 
 fn encode_details(details: &Details) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(Renewed { at, with_grace }) = details.renewed {
-        out.extend_from_slice(&[RENEWED, 9]);
-        out.extend_from_slice(&at.as_millis().to_be_bytes());
-        out.push(u8::from(with_grace));
+        detail(&mut out, RENEWED, &[&at.as_millis().to_be_bytes(), &[u8::from(with_grace)]]);
+    }
+    if let Some(Account { handle, authenticated, idle, device }) = &details.account {
+        let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        let times = [authenticated.as_millis().to_be_bytes(), idle.to_be_bytes()];
+        detail(&mut out, ACCOUNT, &[&handle.0, &times[0], &times[1]]);
+        let texts = device.iter().flat_map(|device| &device.texts);
+        for (text, tag) in texts.zip(DEVICE..) {
+            if let Some(text) = text {
+                detail(&mut out, tag, &[text.as_bytes()]);
+            }
+        }
     }
     out
 }
 
+fn detail(out: &mut Vec<u8>, tag: u8, value: &[&[u8]]) {
+    let length: usize = value.iter().map(|part| part.len()).sum();
+    // A device is checked to be far shorter before it gets here.
+    let length = u16::try_from(length).unwrap_or_default();
+    out.push(tag);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend(value.iter().copied().flatten());
+}
+
 /// Reads the details; a tag that is not known was written by a newer version.
 fn decode_details(mut bytes: &[u8], format: u8) -> Result<Details> {
-    let mut details = Details { renewed: None };
-    while let [tag, length, rest @ ..] = bytes {
-        let (value, rest) = rest
-            .split_at_checked(usize::from(*length))
-            .ok_or_else(|| corrupt("its details are cut short or damaged"))?;
+    let cut = || corrupt("its details are cut short or damaged");
+    let mut details = Details::default();
+    while let [tag, high, low, rest @ ..] = bytes {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let (value, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
+        let number = |offset| u64::from_be_bytes(array(value, offset));
         match (*tag, value.len()) {
             (RENEWED, 9) => {
-                let at = Timestamp::from_millis(u64::from_be_bytes(array(value, 0)));
+                let at = Timestamp::from_millis(number(0));
                 details.renewed = Some(Renewed { at, with_grace: value[8] != 0 });
+            }
+            (ACCOUNT, 32) => {
+                details.account = Some(Account {
+                    handle: Handle(array(value, 0)),
+                    authenticated: Timestamp::from_millis(number(16)),
+                    idle: Duration::from_millis(number(24)),
+                    device: None,
+                });
+            }
+            (tag @ DEVICE..=6, _) => {
+                let text = std::str::from_utf8(value).map_err(|_| cut())?;
+                let account = details.account.as_mut().ok_or_else(cut)?;
+                account.device.get_or_insert_default().texts[usize::from(tag - DEVICE)] = Some(text.into());
             }
             _ => return Err(newer(format)),
         }
         bytes = rest;
     }
-    if bytes.is_empty() { Ok(details) } else { Err(corrupt("its details are cut short or damaged")) }
+    if bytes.is_empty() { Ok(details) } else { Err(cut()) }
 }
 
 fn checksum(record: &[u8]) -> u32 {
@@ -168,7 +211,7 @@ fn array<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Value;
+    use super::super::{Device, Value};
     use super::*;
 
     fn sample(entries: &[(&str, &str)]) -> Record {
@@ -198,7 +241,15 @@ mod tests {
         let mut record = sample(&[("a", "1")]);
         assert_eq!(record.encode().unwrap()[3], 1);
         for with_grace in [false, true] {
-            record.header.set_renewed(Renewed { at: Timestamp::from_millis(7), with_grace });
+            record.header.set_renewed(Some(Renewed { at: Timestamp::from_millis(7), with_grace }));
+            record.header.set_account(with_grace.then(|| Account {
+                handle: Handle::random(),
+                authenticated: Timestamp::from_millis(9),
+                idle: Duration::from_secs(3_600),
+                device: Some(Box::new(
+                    Device::new().label("Firefox").user_agent("x".repeat(900)).place("Bergen"),
+                )),
+            }));
             let bytes = record.encode().unwrap();
             assert_eq!(bytes[3], 2);
             assert_eq!(Record::decode(&bytes).unwrap(), record);

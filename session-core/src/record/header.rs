@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use super::Account;
 use crate::{StorageId, Timestamp};
 
 /// A random token, drawn anew for every write. Equal tokens mean the very same write.
@@ -74,9 +75,10 @@ pub struct Header {
 }
 
 /// What only some sessions have to remember; encoded behind the fixed part of the header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Details {
     pub renewed: Option<Renewed>,
+    pub account: Option<Account>,
 }
 
 /// When and how a session got the id that it has.
@@ -109,8 +111,23 @@ impl Header {
         self.details.as_ref()?.renewed
     }
 
-    pub(crate) fn set_renewed(&mut self, renewed: Renewed) {
-        self.details = Some(Box::new(Details { renewed: Some(renewed) }));
+    pub(crate) fn set_renewed(&mut self, renewed: Option<Renewed>) {
+        self.change_details(|details| details.renewed = renewed);
+    }
+
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.details.as_ref()?.account.as_ref()
+    }
+
+    pub(crate) fn set_account(&mut self, account: Option<Account>) {
+        self.change_details(|details| details.account = account);
+    }
+
+    /// Changes the details; where nothing is left of them, the record is of the format that has none.
+    fn change_details(&mut self, change: impl FnOnce(&mut Details)) {
+        let mut details = self.details.take().unwrap_or_default();
+        change(&mut details);
+        self.details = (*details != Details::default()).then_some(details);
     }
 
     /// The token of the write that stored this record.

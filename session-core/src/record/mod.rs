@@ -1,5 +1,6 @@
 //! A session as it is stored: a header that engines read, and a body that only the core does.
 
+mod account;
 mod body;
 mod codec;
 mod header;
@@ -7,6 +8,8 @@ pub mod int128;
 mod msgpack;
 mod value;
 
+pub(crate) use account::Account;
+pub use account::{Device, Handle};
 pub use body::Body;
 pub use codec::{HEADER_BYTES, NEWEST_FORMAT};
 pub(crate) use header::Renewed;

@@ -1,9 +1,11 @@
 //! The session's id, owner and class.
 
+use std::time::Duration;
+
 use super::Session;
-use crate::Result;
 use crate::live::NewOwner;
-use crate::record::Owner;
+use crate::record::{Device, Handle, Owner};
+use crate::{Result, Timestamp};
 
 impl Session {
     /// Gives the session a new id at the release and makes the old one useless, keeping the data. Call it at sign-in and
@@ -34,9 +36,64 @@ impl Session {
         let mut state = self.0.state();
         state.must_be_active("sign_in")?;
         state.plan.regenerate = true;
-        state.plan.owner = Some(NewOwner(Some(Owner::of(user_id))));
+        state.plan.owner = NewOwner::new(Some(Owner::of(user_id)));
         state.plan.new_lifetime = true;
+        state.plan.elevate = true;
         Ok(())
+    }
+
+    /// Notes that the user has just proved again who they are: see [`is_fresh`](Self::is_fresh). The session gets a
+    /// new id at the release (OWASP: renew the id after any change of privilege).
+    ///
+    /// It has no effect on a session without an owner.
+    pub fn elevate(&self) -> Result<()> {
+        let mut state = self.0.state();
+        state.must_be_active("elevate")?;
+        state.plan.regenerate = true;
+        state.plan.elevate = true;
+        Ok(())
+    }
+
+    /// When the user last proved who they are: at the sign-in, or at [`elevate`](Self::elevate). `None` for a session
+    /// without an owner. Shows what is stored, so not this request's own change.
+    pub fn authenticated_at(&self) -> Option<Timestamp> {
+        self.0.state().account(|account| account.authenticated)
+    }
+
+    /// Whether the user proved who they are within this time, for pages that ask for the password again ("sudo mode";
+    /// ASVS 7.5.1). This request's own sign-in counts. No I/O: a session that another request has ended since it was
+    /// loaded still shows what was loaded, and its release fails.
+    pub fn is_fresh(&self, within: Duration) -> bool {
+        let now = self.0.shared.now();
+        let state = self.0.state();
+        let has_owner = state.owner().is_some();
+        let proved = state.account(|account| now.since(account.authenticated) < within);
+        has_owner && (state.plan.elevate || proved.unwrap_or(false))
+    }
+
+    /// Describes the device of a sign-in, for the list of the user's sessions. It is stored with the session, outside of
+    /// its values; a session without an owner has none.
+    ///
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) when its texts have more than 1 KB together.
+    pub fn set_device(&self, device: Device) -> Result<()> {
+        device.check()?;
+        let mut state = self.0.state();
+        state.must_be_active("set_device")?;
+        state.plan.device = Some(Box::new(device));
+        Ok(())
+    }
+
+    /// The device, as [`set_device`](Self::set_device) described it.
+    pub fn device(&self) -> Option<Device> {
+        let state = self.0.state();
+        let planned = state.plan.device.clone();
+        planned.or_else(|| state.account(|account| account.device.clone()).flatten()).map(|device| *device)
+    }
+
+    /// The session's name in the list of its user's sessions; `None` for a session without an owner. It stays the same
+    /// when the id is replaced, and is no token. Shows this request's own sign-in.
+    pub fn handle(&self) -> Option<Handle> {
+        self.0.state().handle()
     }
 
     /// Begins a new absolute time at the release, with the same id: for a user who has just proved again who they
@@ -52,15 +109,14 @@ impl Session {
     pub fn set_owner(&self, user_id: Option<&str>) -> Result<()> {
         let mut state = self.0.state();
         state.must_be_active("set_owner")?;
-        state.plan.owner = Some(NewOwner(user_id.map(Owner::of)));
+        state.plan.owner = NewOwner::new(user_id.map(Owner::of));
         Ok(())
     }
 
     /// The owner: a hash of the user id that was given to [`sign_in`](Self::sign_in) or
     /// [`set_owner`](Self::set_owner). Shows this request's own change.
     pub fn owner(&self) -> Option<Owner> {
-        let state = self.0.state();
-        state.plan.owner_after(state.stored.as_ref().and_then(|stored| stored.record.header.owner))
+        self.0.state().owner()
     }
 
     /// Gives the session one of the classes that the manager was configured with, by name (`"remember"`);

@@ -21,3 +21,24 @@ impl Limits {
         Ok(())
     }
 }
+
+/// How many sessions a user may have at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PerOwner {
+    pub sessions: usize,
+    pub excess: Excess,
+}
+
+/// What happens at a sign-in of a user who has as many sessions as
+/// [`max_sessions_per_owner`](crate::ManagerBuilder::max_sessions_per_owner) allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Excess {
+    /// The sign-in succeeds, and the session whose sign-in is the longest ago ends. Exact also for sign-ins at the same
+    /// time.
+    EndOldest,
+    /// The sign-in is refused with [`TooManySessions`](crate::ErrorKind::TooManySessions), and the visitor's session goes on
+    /// without an owner. The limit is never exceeded; of sign-ins in several processes at the same moment more may be
+    /// refused than the limit asks for.
+    Refuse,
+}

@@ -13,7 +13,8 @@ use std::time::Duration;
 pub use class::Lifetime;
 pub(crate) use class::{Class, Classes};
 pub(crate) use collecting::Collecting;
-pub(crate) use limits::Limits;
+pub use limits::Excess;
+pub(crate) use limits::{Limits, PerOwner};
 pub(crate) use operation::{Begun, FOREVER, Operation, jitter, with_deadline};
 #[cfg(test)]
 pub(crate) use queue::follows;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub transport: Transport,
     pub classes: Classes,
     pub limits: Limits,
+    pub per_owner: Option<PerOwner>,
     pub plain_ids: bool,
     pub queue: Queue,
     pub collecting: Collecting,

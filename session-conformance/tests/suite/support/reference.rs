@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use session_conformance::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, ErrorKind, Header, Provider, Record, Result, Stamp,
-    State, StorageId, TimeSource, Timestamp, WriteOutcome,
+    Capabilities, Clock, Condition, Cursor, DestroyOutcome, ErrorKind, Header, Indexed, Listed, Owner,
+    OwnerIndex, Page, Provider, Record, Result, Scan, Stamp, State, StorageId, TimeSource, Timestamp,
+    WriteOutcome,
 };
 
 /// What kind of engine it plays.
@@ -95,7 +96,10 @@ impl Provider for Reference {
 
     fn capabilities(&self) -> Capabilities {
         let source = if self.kind.real_clock { TimeSource::Server } else { TimeSource::Core };
-        Capabilities::new().slides_on_read(self.kind.slides).time_source(source)
+        Capabilities::new()
+            .slides_on_read(self.kind.slides)
+            .time_source(source)
+            .owner_index(OwnerIndex::Exact)
     }
 
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
@@ -186,5 +190,49 @@ impl Provider for Reference {
             map.iter().filter(|(_, entry)| entry.ends <= now).map(|(id, _)| id.clone()).collect();
         let removed = expired.iter().take(limit).filter(|id| map.remove(id).is_some()).count();
         Ok(removed)
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+}
+
+impl Reference {
+    fn page(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+        is_wanted: impl Fn(&Record) -> bool,
+    ) -> Result<Page> {
+        let map = self.map();
+        let after = after.map(Cursor::id).transpose()?;
+        let mut ids: Vec<_> =
+            map.keys().filter(|id| after.as_ref().is_none_or(|after| *id > after)).collect();
+        ids.sort();
+        let found = ids.into_iter().filter_map(|id| {
+            let record = self.current(&map, id).ok().flatten().filter(&is_wanted)?;
+            Some(Listed::new(id.clone(), record))
+        });
+        let sessions: Vec<_> = found.take(limit).collect();
+        let next = sessions.get(limit - 1).map(|last| Cursor::after(&last.id));
+        Ok(Page { sessions, next })
+    }
+}
+
+#[async_trait]
+impl Indexed for Reference {
+    async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        self.page(after, limit, |record| record.is_live() && record.header.owner == Some(*owner))
+    }
+}
+
+#[async_trait]
+impl Scan for Reference {
+    async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        self.page(after, limit, |_| true)
     }
 }

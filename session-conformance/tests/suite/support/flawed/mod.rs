@@ -11,8 +11,8 @@ use std::time::Duration;
 use session_conformance::async_trait;
 use session_conformance::layers::ByWrites;
 use session_core::{
-    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Header, Provider, Record, Rename, Result,
-    Stamp, StorageId, Timestamp, WriteOutcome,
+    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Header, Indexed, Provider, Record, Rename,
+    Result, Scan, Stamp, StorageId, Timestamp, WriteOutcome,
 };
 use tokio::task::yield_now;
 
@@ -303,6 +303,14 @@ impl Provider for Flawed {
             }
             _ => self.inner.gc(limit).await,
         }
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        self.inner.as_indexed()
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        self.inner.as_scan()
     }
 }
 

@@ -1,9 +1,13 @@
 //! What an engine implements: records by storage id, written conditionally.
 
+mod indexed;
+
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use indexed::{Cursor, Indexed, Listed, Page, Scan, end_listed};
 
 use crate::record::{Record, Stamp};
 use crate::{Capabilities, Result, StorageId, Token, rename};
@@ -93,6 +97,17 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// Removes up to about `limit` expired records and says how many; fewer than `limit` means that, for now,
     /// there are no more. Costs what has expired, not what is stored.
     async fn gc(&self, limit: usize) -> Result<usize>;
+
+    /// The engine as one that finds the sessions of an owner, where it does; see
+    /// [`Capabilities::owner_index`](Capabilities::owner_index).
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        None
+    }
+
+    /// The engine as one that can walk over all its records, where it can.
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        None
+    }
 }
 
 /// When a write may happen.

@@ -1,0 +1,159 @@
+//! What a session of a signed-in user knows beside its values: its handle, its device, and when the user proved
+//! who they are.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
+
+/// A name of one session of a user, for a "sign out this device" button.
+///
+/// It is random and stays the same when the session's id is replaced. It is no token: with it nobody can use the
+/// session, and [`Manager::end`](crate::Manager::end) ends it only together with its owner's user id. Prints as 22
+/// URL-safe characters, and is parsed from them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle(pub(crate) [u8; 16]);
+
+impl Handle {
+    pub(crate) fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// The handle of a record that was stored before records had one.
+    pub(crate) fn of_id(id: &StorageId) -> Self {
+        let mut handle = [0; 16];
+        handle.copy_from_slice(
+            &Sha256::new().chain_update("handle").chain_update(id.as_bytes()).finalize()[..16],
+        );
+        Self(handle)
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({self})")
+    }
+}
+
+impl FromStr for Handle {
+    type Err = Error;
+
+    /// [`Codec`](ErrorKind::Codec) when the text is not 22 URL-safe characters.
+    fn from_str(text: &str) -> Result<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        let message = "a session handle is 22 letters, digits, `-` and `_`";
+        bytes.map(Self).ok_or_else(|| Error::new(ErrorKind::Codec, message))
+    }
+}
+
+/// How many bytes the texts of a [`Device`] may have together.
+const MAX_DEVICE_BYTES: usize = 1_024;
+
+/// Where a user signed in, as the application describes it: what a list of a user's sessions shows.
+///
+/// ```
+/// use session_core::Device;
+///
+/// let device = Device::new().label("Firefox on Linux").ip("192.0.2.7").place("Bergen, Norway");
+/// assert_eq!(device.get_label(), Some("Firefox on Linux"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Device {
+    pub(crate) texts: [Option<Box<str>>; 4],
+}
+
+const LABEL: usize = 0;
+const USER_AGENT: usize = 1;
+const IP: usize = 2;
+const PLACE: usize = 3;
+
+impl Device {
+    /// A device of which nothing is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the name that the user knows the device by.
+    #[must_use]
+    pub fn label(self, label: impl Into<String>) -> Self {
+        self.with(LABEL, label)
+    }
+
+    /// Sets the `User-Agent` of the sign-in.
+    #[must_use]
+    pub fn user_agent(self, user_agent: impl Into<String>) -> Self {
+        self.with(USER_AGENT, user_agent)
+    }
+
+    /// Sets the address that the sign-in came from.
+    #[must_use]
+    pub fn ip(self, ip: impl Into<String>) -> Self {
+        self.with(IP, ip)
+    }
+
+    /// Sets the place that the sign-in came from.
+    #[must_use]
+    pub fn place(self, place: impl Into<String>) -> Self {
+        self.with(PLACE, place)
+    }
+
+    /// The name that the user knows the device by.
+    pub fn get_label(&self) -> Option<&str> {
+        self.texts[LABEL].as_deref()
+    }
+
+    /// The `User-Agent` of the sign-in.
+    pub fn get_user_agent(&self) -> Option<&str> {
+        self.texts[USER_AGENT].as_deref()
+    }
+
+    /// The address that the sign-in came from.
+    pub fn get_ip(&self) -> Option<&str> {
+        self.texts[IP].as_deref()
+    }
+
+    /// The place that the sign-in came from.
+    pub fn get_place(&self) -> Option<&str> {
+        self.texts[PLACE].as_deref()
+    }
+
+    fn with(mut self, which: usize, text: impl Into<String>) -> Self {
+        self.texts[which] = Some(text.into().into_boxed_str());
+        self
+    }
+
+    /// [`TooLarge`](ErrorKind::TooLarge) when the texts have more than 1 KB together.
+    pub(crate) fn check(&self) -> Result<()> {
+        let bytes: usize = self.texts.iter().flatten().map(|text| text.len()).sum();
+        if bytes <= MAX_DEVICE_BYTES {
+            return Ok(());
+        }
+        let message = format!(
+            "a device has {bytes} bytes of text, {MAX_DEVICE_BYTES} are allowed: shorten the user agent"
+        );
+        Err(Error::new(ErrorKind::TooLarge, message))
+    }
+}
+
+/// The account part of a record's header. Only a session with an owner has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub handle: Handle,
+    /// When the user last proved who they are.
+    pub authenticated: Timestamp,
+    /// The idle time as of the last write: with the deadline it tells when the session was last used.
+    pub idle: Duration,
+    pub device: Option<Box<Device>>,
+}
