@@ -207,3 +207,36 @@ async fn an_id_is_not_renewed_where_the_client_is_not_told() {
         assert!(manager.load(&link).await.unwrap().is_some(), "by URL: {url}");
     }
 }
+
+#[tokio::test]
+async fn a_client_with_the_old_and_the_new_cookie_is_no_thief() {
+    let clock = ManualClock::default();
+    let manager = builder(&clock).renew_id_every(MINUTE).end_on_reuse(true).build().unwrap();
+    let [old, new] = renewed(&manager, &clock, MINUTE).await;
+    clock.advance(SECOND * 15);
+    let session = presenting(&manager, &[&old, &new]).session().await.unwrap();
+    assert_eq!(session.load_state(), LoadState::Live);
+    assert_eq!(session.token(), Some(new.clone()));
+    // The old one alone is not.
+    let request = presenting(&manager, &[&old]);
+    assert_eq!(request.session().await.unwrap().load_state(), LoadState::Moved);
+    assert!(manager.load(&new).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_session_exists_under_its_old_id_as_long_as_that_is_good() {
+    let clock = ManualClock::default();
+    let manager = builder(&clock).renew_id_every(MINUTE).build().unwrap();
+    let [old, new] = renewed(&manager, &clock, MINUTE).await;
+    assert!(manager.exists(&old).await.unwrap() && manager.exists(&new).await.unwrap());
+    clock.advance(SECOND * 15);
+    assert!(!manager.exists(&old).await.unwrap() && manager.exists(&new).await.unwrap());
+}
+
+#[tokio::test]
+async fn visitors_do_not_outlive_users() {
+    let clock = ManualClock::default();
+    let error = builder(&clock).idle_timeout(MINUTE).anonymous_idle_timeout(MINUTE * 2).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("anonymous_idle_timeout"), "{error}");
+}

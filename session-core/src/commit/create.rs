@@ -8,15 +8,20 @@ use super::withdraw;
 use crate::live::{Plan, Stored};
 use crate::provider::Condition;
 use crate::record::{Body, Header, Record};
-use crate::shared::{Class, Shared};
+use crate::shared::{Class, Operation, Shared};
 use crate::{Error, ErrorKind, Result, StorageId, Timestamp, observe};
 
 /// Stores a new session. One write; a second one, under another id, when the first was not heard.
-pub(super) async fn create(shared: &Arc<Shared>, body: Body, plan: &Plan) -> Result<Arc<Stored>> {
+pub(super) async fn create(
+    shared: &Arc<Shared>,
+    whole: &Operation,
+    body: Body,
+    plan: &Plan,
+) -> Result<Arc<Stored>> {
     let now = shared.now();
     super::collect::start_if_due(shared, now);
     let (class, ttl, mut record) = first(shared, body, plan, now);
-    let operation = shared.operation("create", true);
+    let operation = whole.part("create", true);
     // Each attempt takes an id of its own: under the same one, a write that arrives late could bring the session
     // back after a logout that the client got in between.
     let drawn: [OnceLock<StorageId>; 2] = Default::default();

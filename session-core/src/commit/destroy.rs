@@ -2,7 +2,7 @@
 
 use crate::provider::DestroyOutcome;
 use crate::record::Stamp;
-use crate::shared::Shared;
+use crate::shared::{Operation, Shared};
 use crate::{Error, ErrorKind, Result, StorageId, observe};
 
 /// How many regenerations in a row a logout follows.
@@ -10,8 +10,15 @@ const MOVES: usize = 8;
 
 /// Ends the session under this id and says whether there was one. With the stamp of the record that was read
 /// it is one round trip on every engine; a session that was changed meanwhile is ended all the same.
-pub(crate) async fn end(shared: &Shared, id: &StorageId, stamp: Option<Stamp>) -> Result<bool> {
-    let operation = shared.operation("destroy", true);
+///
+/// It is a part of `whole`, and ends at its deadline.
+pub(crate) async fn end(
+    shared: &Shared,
+    whole: &Operation,
+    id: &StorageId,
+    stamp: Option<Stamp>,
+) -> Result<bool> {
+    let operation = whole.part("destroy", true);
     let mut id = id.clone();
     let mut stamp = stamp;
     let mut unheard = false;

@@ -10,11 +10,11 @@ use tokio::runtime::Handle;
 ///
 /// The work owns its data and ends at its own deadline, so that an operation that has begun is finished and the
 /// store is not left between two steps.
-pub(crate) struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>, Handle);
+pub(crate) struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>, Option<Handle>);
 
-/// Begins the work; must be called on a tokio runtime.
+/// Begins the work. Without a tokio runtime it is not finished when its caller goes away.
 pub(crate) fn detached<T: 'static>(work: impl Future<Output = T> + Send + 'static) -> Detached<T> {
-    Detached(Some(Box::pin(work)), Handle::current())
+    Detached(Some(Box::pin(work)), Handle::try_current().ok())
 }
 
 impl<T: 'static> Future for Detached<T> {
@@ -33,8 +33,8 @@ impl<T: 'static> Future for Detached<T> {
 
 impl<T: 'static> Drop for Detached<T> {
     fn drop(&mut self) {
-        if let Some(work) = self.0.take() {
-            self.1.spawn(async move {
+        if let (Some(work), Some(runtime)) = (self.0.take(), &self.1) {
+            runtime.spawn(async move {
                 work.await;
             });
         }

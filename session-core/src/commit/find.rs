@@ -18,6 +18,12 @@ pub(crate) enum Trust {
     Handle,
 }
 
+/// As [`Trust`], with what the client presented, where that matters.
+pub(super) enum Presented {
+    Client(Vec<StorageId>),
+    Handle,
+}
+
 /// What one token leads to.
 enum Lookup {
     Live(Arc<Stored>),
@@ -28,11 +34,19 @@ enum Lookup {
 /// Looks up the tokens that a client presents (normally one, at most four). One round trip each.
 pub(crate) async fn find(
     shared: &Arc<Shared>,
-    tokens: impl Iterator<Item = &Token>,
+    whole: &Operation,
+    tokens: impl Iterator<Item = &Token> + Clone,
     trust: Trust,
 ) -> Result<Found> {
     let mut found = Found::default();
-    let operation = shared.operation("load", false);
+    let operation = whole.part("load", false);
+    let trust = match trust {
+        Trust::Client if shared.renewal.ends_on_reuse => {
+            &Presented::Client(tokens.clone().map(|token| shared.storage_id(token)).collect())
+        }
+        Trust::Client => &Presented::Client(Vec::new()),
+        Trust::Handle => &Presented::Handle,
+    };
     for token in tokens {
         match find_one(shared, &operation, token, trust).await? {
             // An id that was renewed and the new one, in two cookies, are one session.
@@ -69,7 +83,7 @@ async fn find_one(
     shared: &Arc<Shared>,
     operation: &Operation,
     token: &Token,
-    trust: Trust,
+    trust: &Presented,
 ) -> Result<Lookup> {
     let Some(class) = shared.class_of(token.expose()) else { return Ok(Lookup::Nothing(LoadState::None)) };
     let id = shared.storage_id(token);
@@ -79,7 +93,7 @@ async fn find_one(
             // Reported once: with the record gone, the next request finds nothing and is quiet.
             observe::unreadable(&id, &error);
             if !shared.capabilities.client_side {
-                let _ = Box::pin(super::end(shared, &id, None)).await;
+                let _ = Box::pin(super::end(shared, operation, &id, None)).await;
             }
             return Ok(Lookup::Nothing(LoadState::Unreadable));
         }
@@ -125,7 +139,7 @@ pub(super) async fn follow(
     token: &Token,
     class: Class,
     to: &StorageId,
-    trust: Trust,
+    trust: &Presented,
 ) -> Result<Option<Arc<Stored>>> {
     if !shared.renewal.possible {
         return Ok(None);
@@ -138,12 +152,17 @@ pub(super) async fn follow(
         return Ok(None);
     }
     let Some(renewed) = record.header.renewed().filter(|renewed| renewed.with_grace) else { return Ok(None) };
-    if trust == Trust::Handle || now < renewed.at.after(shared.renewal.grace) {
+    let presented = match trust {
+        Presented::Handle => None,
+        Presented::Client(presented) => Some(presented),
+    };
+    if presented.is_none() || now < renewed.at.after(shared.renewal.grace) {
         let (token, id) = (token.clone(), to.clone());
         return Ok(Some(Arc::new(Stored { token, id, class, record, seen: now })));
     }
-    if shared.renewal.ends_on_reuse {
-        super::end(shared, to, Some(record.stamp())).await?;
+    // A client that brings the new id as well has both cookies, and is the only client.
+    if presented.is_some_and(|presented| shared.renewal.ends_on_reuse && !presented.contains(to)) {
+        super::end(shared, operation, to, Some(record.stamp())).await?;
     }
     Ok(None)
 }

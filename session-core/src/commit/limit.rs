@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::accounts::{end_one, handle_of, list};
 use super::end;
-use super::release::store;
+use super::release::begin;
 use super::replace::{Work, replace};
 use crate::live::{Live, NewOwner, Plan, Stored};
 use crate::provider::Listed;
 use crate::record::{Handle, Owner};
-use crate::shared::{Begun, Excess, PerOwner, Shared, with_deadline};
+use crate::shared::{Begun, Excess, Operation, PerOwner, Shared, with_deadline};
 use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
 
 const PAGE: usize = 100;
@@ -28,46 +28,63 @@ pub(super) fn applies(shared: &Shared, before: Option<&Stored>, plan: &Plan) -> 
 pub(super) async fn sign_in(
     live: &Live,
     before: Option<Arc<Stored>>,
+    whole: &Operation,
     work: &mut Work,
 ) -> Result<Arc<Stored>> {
     let shared = &live.shared;
     let (Some(limit), Some(owner)) = (shared.per_owner, work.plan.owner_after(None)) else {
-        return store(live, before, work).await;
+        return store(live, whole, before, work).await;
     };
-    let counter = Counter { shared, limit, owner };
+    whole.begin();
+    let counter = Counter { shared, whole, limit, owner };
     let was_there = before.is_some();
     if limit.excess == Excess::EndOldest {
-        let stored = store(live, before, work).await?;
+        let stored = store(live, whole, before, work).await?;
         let held = counter.newest(Some(handle_of(&stored.id, &stored.record))).await;
         return held.map(|_| Arc::clone(&stored)).inspect_err(|_| live.state().show(Some(stored)));
     }
     // Sign-ins of one process come one after the other, so that none is refused for another that is refused as well.
     let place = StorageId::from_hash(owner.0);
-    let operation = shared.operation("sign_in", false);
-    let turn = with_deadline(Begun::No, || operation.end(), shared.queue.turn(&place)).await;
-    let _turn = turn.ok_or_else(|| operation.timed_out())?;
+    let turn = with_deadline(Begun::No, || whole.end(), shared.queue.turn(&place)).await;
+    let _turn = turn.ok_or_else(|| whole.part("sign_in", false).timed_out())?;
     if counter.newest(None).await?.len() >= limit.sessions {
         return Err(counter.refused());
     }
-    let stored = store(live, before, work).await?;
+    let stored = store(live, whole, before, work).await?;
     let error = match counter.newest(None).await {
         Ok(newest) if newest.len() <= limit.sessions => return Ok(stored),
         Ok(_) => counter.refused(),
         Err(error) => error,
     };
     // A sign-in of another process was counted as well, or nothing can be said.
-    let left = if was_there {
-        Some(take_back(shared, stored).await?)
+    let undone = if was_there {
+        take_back(shared, whole, Arc::clone(&stored)).await.map(Some)
     } else {
-        end(shared, &stored.id, Some(stored.record.stamp())).await?;
-        None
+        end(shared, whole, &stored.id, Some(stored.record.stamp())).await.map(|_| None)
+    };
+    let (left, error) = match undone {
+        Ok(left) => (left, error),
+        Err(error) => (Some(stored), error),
     };
     live.state().show(left);
     Err(error)
 }
 
+async fn store(
+    live: &Live,
+    whole: &Operation,
+    before: Option<Arc<Stored>>,
+    work: &mut Work,
+) -> Result<Arc<Stored>> {
+    match before {
+        Some(before) => replace(&live.shared, whole, before, work).await,
+        None => begin(live, whole, work).await,
+    }
+}
+
 struct Counter<'a> {
     shared: &'a Shared,
+    whole: &'a Operation,
     limit: PerOwner,
     owner: Owner,
 }
@@ -84,7 +101,7 @@ impl Counter<'_> {
     /// The newest sessions of the owner, up to one more than allowed. With a session to keep, ends the oldest of the others
     /// until no more than allowed are left.
     async fn newest(&self, keep: Option<Handle>) -> Result<Vec<(Timestamp, Handle, Listed)>> {
-        let operation = self.shared.maintenance("sign_in");
+        let operation = self.whole.part("sign_in", false);
         let allowed = self.limit.sessions;
         let mut newest = Vec::new();
         let mut after = None;
@@ -114,8 +131,8 @@ impl Counter<'_> {
 }
 
 /// Takes the owner away again from a session whose sign-in was refused after it was stored: the visitor goes on.
-async fn take_back(shared: &Arc<Shared>, stored: Arc<Stored>) -> Result<Arc<Stored>> {
+async fn take_back(shared: &Arc<Shared>, whole: &Operation, stored: Arc<Stored>) -> Result<Arc<Stored>> {
     let plan = Plan { owner: NewOwner::new(None), ..Plan::default() };
     let mut work = Work { body: stored.record.body.clone(), changes: Vec::new(), plan };
-    replace(shared, stored, &mut work).await
+    replace(shared, whole, stored, &mut work).await
 }

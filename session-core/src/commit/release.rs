@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::detach::{Detached, detached};
 use super::replace::{Work, replace};
 use super::{create, end, limit};
 use crate::live::{Live, LoadState, Other, Phase, State, Stored};
 use crate::provider::TOMBSTONE_TTL;
+use crate::shared::Operation;
 use crate::{Error, ErrorKind, Result, observe};
 
 /// Whether a release may bring a session into being.
@@ -31,7 +32,7 @@ pub(crate) enum Then {
 /// A release: done at once when there is nothing to store, else under way.
 pub(crate) enum Releasing {
     Done(Option<Result<()>>),
-    Storing(Detached<Result<()>>),
+    Storing(Arc<Live>, Detached<Result<()>>),
 }
 
 /// Stores what a request changed; see [`Session::release`](crate::Session::release).
@@ -45,18 +46,21 @@ pub(crate) fn release(live: &Arc<Live>, create: Create, then: Then) -> Releasing
                 }
                 Some(Ok(()))
             }
-            Phase::Active | Phase::Busy => None,
+            Phase::Active | Phase::Saving | Phase::Busy => None,
             Phase::Released => Some(match then {
                 Then::Close => Ok(()),
                 Then::GoOn => state.must_be_active("save"),
             }),
-            Phase::Failed(_) => Some(state.phase.earlier_failure().map_or(Ok(()), Err)),
+            Phase::Failed(_) => {
+                state.unheard = false;
+                Some(state.phase.earlier_failure().map_or(Ok(()), Err))
+            }
         };
         if done.is_some() {
             return Releasing::Done(done);
         }
     }
-    Releasing::Storing(detached(release_owned(Arc::clone(live), create, then)))
+    Releasing::Storing(Arc::clone(live), detached(release_owned(Arc::clone(live), create, then)))
 }
 
 impl Future for Releasing {
@@ -66,7 +70,11 @@ impl Future for Releasing {
         match &mut *self {
             // A future is not polled again after it has answered; one that is has nothing to add.
             Self::Done(outcome) => Poll::Ready(outcome.take().unwrap_or(Ok(()))),
-            Self::Storing(work) => Pin::new(work).poll(context),
+            Self::Storing(live, work) => {
+                let outcome = ready!(Pin::new(work).poll(context));
+                live.state().unheard = false;
+                Poll::Ready(outcome)
+            }
         }
     }
 }
@@ -80,13 +88,14 @@ fn is_idle(live: &Live, state: &State, create: Create) -> bool {
 }
 
 async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()> {
-    let _turn = live.gate.lock().await;
+    let whole = live.shared.operation("release", true);
+    let _turn = live.turn(&whole).await?;
     let (stored, mut work) = {
         let mut state = live.state();
         match state.phase {
             Phase::Active => {}
             Phase::Failed(_) => return state.phase.earlier_failure().map_or(Ok(()), Err),
-            Phase::Busy | Phase::Released => return Ok(()),
+            Phase::Saving | Phase::Busy | Phase::Released => return Ok(()),
         }
         if is_idle(&live, &state, create) {
             if then == Then::Close {
@@ -96,13 +105,11 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
         }
         // A tombstone was read: a session that begins now would take the place of the one that replaced it.
         if state.stored.is_none() && state.found == LoadState::Moved {
-            state.phase = Phase::Failed(ErrorKind::Gone);
             let message = "the session's id was replaced by another request; retry with the new one";
             let error = Error::new(ErrorKind::Gone, message).during("release");
-            observe::not_stored(None, &error);
-            return Err(error);
+            return Err(state.failed(error));
         }
-        state.phase = Phase::Busy;
+        state.phase = if then == Then::GoOn { Phase::Saving } else { Phase::Busy };
         let work = Work {
             body: state.body.clone(),
             changes: std::mem::take(&mut state.changes),
@@ -112,46 +119,74 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
     };
     let guard = PanicGuard(&live);
     let outcome = if limit::applies(&live.shared, stored.as_deref(), &work.plan) {
-        Box::pin(limit::sign_in(&live, stored, &mut work)).await
+        Box::pin(limit::sign_in(&live, stored, &whole, &mut work)).await
+    } else if let Some(stored) = stored {
+        replace(&live.shared, &whole, stored, &mut work).await
     } else {
-        store(&live, stored, &mut work).await
+        begin(&live, &whole, &mut work).await
     };
-    std::mem::forget(guard);
-    let mut state = live.state();
-    match outcome {
+    let outcome = match outcome {
+        Ok(stored) if then == Then::GoOn => go_on(&live, stored),
         Ok(stored) => {
-            let goes_on = then == Then::GoOn && !state.closed;
-            state.phase = if goes_on { Phase::Active } else { Phase::Released };
+            let mut state = live.state();
+            state.phase = Phase::Released;
             state.show(Some(stored));
             Ok(())
         }
-        Err(error) => {
-            state.phase = Phase::Failed(error.kind());
-            observe::not_stored(state.stored.as_ref().map(|stored| &stored.id), &error);
-            Err(error)
+        Err(error) => Err(live.state().failed(error)),
+    };
+    std::mem::forget(guard);
+    outcome
+}
+
+/// Goes on with what was stored, and with what was changed while that was under way.
+fn go_on(live: &Live, stored: Arc<Stored>) -> Result<()> {
+    let mut body = stored.record.body.clone();
+    let mut changes = Vec::new();
+    loop {
+        let mut state = live.state();
+        let mut newer = std::mem::take(&mut state.changes);
+        if newer.is_empty() || state.closed {
+            state.phase = if state.closed { Phase::Released } else { Phase::Active };
+            let plan = std::mem::take(&mut state.plan);
+            state.show(Some(stored));
+            if !state.closed {
+                (state.body, state.changes, state.plan) = (body, changes, plan);
+            }
+            return Ok(());
+        }
+        drop(state);
+        // Without the lock: the function of an `update` may look at the session.
+        for mut change in newer.drain(..) {
+            if let Err(error) = change.apply(&mut body) {
+                let mut state = live.state();
+                state.show(Some(stored));
+                return Err(state.failed(error.during("save")));
+            }
+            changes.push(change);
         }
     }
 }
 
-/// Creates a session, or stores it over the record that was read.
-pub(super) async fn store(live: &Live, stored: Option<Arc<Stored>>, work: &mut Work) -> Result<Arc<Stored>> {
-    if let Some(stored) = stored {
-        return replace(&live.shared, stored, work).await;
+/// Creates a session, and ends the others that its client presented.
+pub(super) async fn begin(live: &Live, whole: &Operation, work: &mut Work) -> Result<Arc<Stored>> {
+    if !live.state().others.is_empty() {
+        whole.begin();
     }
-    let created = create::create(&live.shared, std::mem::take(&mut work.body), &work.plan).await?;
-    Box::pin(end_others(live)).await;
+    let created = create::create(&live.shared, whole, std::mem::take(&mut work.body), &work.plan).await?;
+    Box::pin(end_others(live, whole)).await;
     Ok(created)
 }
 
 /// Ends the other live sessions of a client that presented several, now that it has a new one: its next request is
 /// clear. One that could not be ended makes the next request ambiguous again, and is no reason to fail this one.
-async fn end_others(live: &Live) {
+async fn end_others(live: &Live, whole: &Operation) {
     let others: Vec<Other> = {
         let state = live.state();
         state.others.iter().filter(|other| !other.moved).cloned().collect()
     };
     for other in others {
-        match end(&live.shared, &other.id, None).await {
+        match end(&live.shared, whole, &other.id, None).await {
             Ok(_) => live.state().others.retain(|kept| kept.id != other.id),
             Err(error) => observe::still_ambiguous(&other.id, &error),
         }
@@ -163,17 +198,22 @@ struct PanicGuard<'a>(&'a Live);
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
-        self.0.state().phase = Phase::Failed(ErrorKind::Released);
+        let mut state = self.0.state();
+        state.phase = Phase::Failed(ErrorKind::Released);
+        state.unheard = true;
     }
 }
 
 /// Ends a session; see [`Session::destroy`](crate::Session::destroy).
 pub(crate) async fn destroy(live: &Arc<Live>) -> Result<()> {
-    detached(destroy_owned(Arc::clone(live))).await
+    let outcome = detached(destroy_owned(Arc::clone(live))).await;
+    live.state().unheard = false;
+    outcome
 }
 
 async fn destroy_owned(live: Arc<Live>) -> Result<()> {
-    let _turn = live.gate.lock().await;
+    let whole = live.shared.operation("destroy", true);
+    let _turn = live.turn(&whole).await?;
     let (before, stored, others) = {
         let mut state = live.state();
         let before = std::mem::replace(&mut state.phase, Phase::Busy);
@@ -181,10 +221,13 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
         (before, state.stored.clone(), state.others.clone())
     };
     let guard = PanicGuard(&live);
+    if !others.is_empty() {
+        whole.begin();
+    }
     let mut ended = false;
     let mut failure: Option<Error> = None;
     if let Some(stored) = &stored {
-        match end(&live.shared, &stored.id, Some(stored.record.stamp())).await {
+        match end(&live.shared, &whole, &stored.id, Some(stored.record.stamp())).await {
             Ok(true) => ended = true,
             Ok(false) if may_have_moved(&live, stored) => failure = Some(too_late()),
             Ok(false) => {}
@@ -192,7 +235,7 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
         }
     }
     for other in &others {
-        match end(&live.shared, &other.id, None).await {
+        match end(&live.shared, &whole, &other.id, None).await {
             Ok(was_there) => ended |= was_there,
             Err(error) => failure = Some(error),
         }
@@ -201,6 +244,7 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
     let mut state = live.state();
     if let Some(error) = failure {
         state.phase = Phase::Failed(error.kind());
+        state.unheard = true;
         return Err(error);
     }
     // A request that has logged its client out may begin a new session: a message for the next page.

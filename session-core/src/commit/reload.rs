@@ -8,10 +8,11 @@ use crate::{Error, ErrorKind, Result};
 
 /// Drops what was not stored and shows the session as it is now; see [`Session::reload`](crate::Session::reload).
 pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
-    let _turn = live.gate.lock().await;
+    let whole = live.shared.operation("reload", false);
+    let _turn = live.turn(&whole).await?;
     let token = live.state().stored.as_ref().map(|stored| stored.token.clone());
     let found = match &token {
-        Some(token) => Some(find(&live.shared, std::iter::once(token), Trust::Handle).await?),
+        Some(token) => Some(find(&live.shared, &whole, std::iter::once(token), Trust::Handle).await?),
         None => None,
     };
     let mut state = live.state();
@@ -26,5 +27,6 @@ pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
     state.show(session);
     state.closed = false;
     state.phase = Phase::Active;
+    (state.unheard, state.lost) = (false, false);
     Ok(())
 }

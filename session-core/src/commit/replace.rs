@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::classify::{Ending, Meaning, classify};
-use super::find::Trust;
+use super::find::Presented;
 use super::merge::{Merging, merged};
 use super::next::Next;
 use super::{find, relocate, slide};
@@ -42,13 +42,14 @@ pub(super) enum Attempt {
 /// Stores a session over the record that was read. One write, one more for each conflict.
 pub(super) async fn replace(
     shared: &Arc<Shared>,
+    whole: &Operation,
     mut stored: Arc<Stored>,
     work: &mut Work,
 ) -> Result<Arc<Stored>> {
     if work.is_empty() {
-        return Ok(Box::pin(slide::slide(shared, stored)).await);
+        return Ok(Box::pin(slide::slide(shared, whole, stored)).await);
     }
-    let operation = shared.operation(if work.plan.regenerate { "regenerate" } else { "release" }, true);
+    let operation = whole.part(if work.plan.regenerate { "regenerate" } else { "release" }, true);
     // What to build on: the record that was read or, after a refusal, the one that was found instead.
     let mut newer: Option<Box<Record>> = None;
     let mut merging = Merging::default();
@@ -68,9 +69,10 @@ pub(super) async fn replace(
         } else if let Some(newest) = newer {
             return Ok(Arc::new(with_record(&stored, *newest, now)));
         } else {
-            match Box::pin(changed_meanwhile(shared, &stored)).await? {
+            whole.begin();
+            match Box::pin(changed_meanwhile(shared, whole, &stored)).await? {
                 Some(attempt) => attempt,
-                None => return Ok(Box::pin(slide::slide(shared, stored)).await),
+                None => return Ok(Box::pin(slide::slide(shared, whole, stored)).await),
             }
         };
         match attempt {
@@ -99,7 +101,7 @@ async fn follow(
 ) -> Result<Option<Arc<Stored>>> {
     match ending {
         Ending::Moved(to) => {
-            find::follow(shared, operation, &stored.token, stored.class, to, Trust::Handle).await
+            find::follow(shared, operation, &stored.token, stored.class, to, &Presented::Handle).await
         }
         Ending::Gone => Ok(None),
     }
@@ -125,11 +127,11 @@ fn must_go_on(shared: &Shared, base: &Record, now: Timestamp) -> Result<()> {
 
 /// What others did meanwhile, for a request whose changes lead to what it has read: they count when somebody else
 /// wrote in between, and are not worth a write when nobody did. One read.
-async fn changed_meanwhile(shared: &Shared, stored: &Stored) -> Result<Option<Attempt>> {
+async fn changed_meanwhile(shared: &Shared, whole: &Operation, stored: &Stored) -> Result<Option<Attempt>> {
     if shared.capabilities.client_side {
         return Ok(None);
     }
-    let operation = shared.operation("release", false);
+    let operation = whole.part("release", false);
     let found = operation.call(|| shared.provider.read(&stored.id, stored.class.idle)).await?.value;
     let Some(record) = found else { return Ok(Some(Attempt::Ended(Ending::Gone))) };
     Ok(match &record.header.state {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::next::Next;
 use super::replace::{Attempt, store, with_record};
 use crate::live::{Plan, Stored};
-use crate::shared::{Class, Shared};
+use crate::shared::{Class, Operation, Shared};
 use crate::{Result, Timestamp, observe};
 
 impl Shared {
@@ -36,7 +36,7 @@ impl Shared {
 
 /// Moves the idle deadline by a touch or, where the client holds the record, by issuing it again; renews the id when
 /// that is due. At most one call, at most once per `touch_after`.
-pub(super) async fn slide(shared: &Arc<Shared>, stored: Arc<Stored>) -> Arc<Stored> {
+pub(super) async fn slide(shared: &Arc<Shared>, whole: &Operation, stored: Arc<Stored>) -> Arc<Stored> {
     let now = shared.now();
     let header = &stored.record.header;
     let is_over = now >= header.absolute || (shared.capabilities.client_side && now >= header.deadline);
@@ -45,9 +45,9 @@ pub(super) async fn slide(shared: &Arc<Shared>, stored: Arc<Stored>) -> Arc<Stor
         return stored;
     }
     let moved = if renew || shared.capabilities.client_side {
-        reissue(shared, &stored, now).await
+        reissue(shared, whole, &stored, now).await
     } else {
-        touch(shared, &stored, now).await
+        touch(shared, whole, &stored, now).await
     };
     match moved {
         Ok(Some(moved)) => Arc::new(moved),
@@ -59,10 +59,15 @@ pub(super) async fn slide(shared: &Arc<Shared>, stored: Arc<Stored>) -> Arc<Stor
     }
 }
 
-async fn touch(shared: &Shared, stored: &Stored, now: Timestamp) -> Result<Option<Stored>> {
+async fn touch(
+    shared: &Shared,
+    whole: &Operation,
+    stored: &Stored,
+    now: Timestamp,
+) -> Result<Option<Stored>> {
     let base = &stored.record;
     let ttl: Duration = stored.class.idle.min(base.header.absolute.since(now));
-    let operation = shared.operation("touch", false);
+    let operation = whole.part("touch", false);
     let touched = operation.call(|| shared.provider.touch(&stored.id, base, ttl)).await?.value;
     Ok(touched.then(|| {
         let mut record = base.clone();
@@ -72,9 +77,14 @@ async fn touch(shared: &Shared, stored: &Stored, now: Timestamp) -> Result<Optio
 }
 
 /// Stores the same body again: under a new id, or in a new token.
-async fn reissue(shared: &Shared, stored: &Stored, now: Timestamp) -> Result<Option<Stored>> {
+async fn reissue(
+    shared: &Shared,
+    whole: &Operation,
+    stored: &Stored,
+    now: Timestamp,
+) -> Result<Option<Stored>> {
     let base = &stored.record;
-    let operation = shared.operation("touch", true);
+    let operation = whole.part("touch", true);
     let mut next = Next::over(shared, stored, base, base.body.clone(), &Plan::default(), now);
     match store(shared, &operation, stored, base, &mut next).await? {
         Attempt::Stored { token, id } => {

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use crate::record::{Body, Value};
 use crate::{Error, ErrorKind, Result};
 
-type Updating = Box<dyn FnMut(Option<&Value>) -> Result<Value> + Send>;
+pub(crate) type Updating = Box<dyn FnMut(Option<&Value>) -> Result<Value> + Send>;
 
 /// One change. Applying the same list to a newer body is how concurrent requests are merged.
 pub(crate) enum Change {
@@ -38,6 +38,21 @@ impl Change {
             Self::Take(..) | Self::Discard(..) | Self::Update(..) => {}
         }
         list.push(change);
+    }
+
+    /// Adds an update that has led to `value`. Where this list decides what it found, that is the same as setting the value.
+    pub(crate) fn push_update(
+        list: &mut Vec<Self>,
+        key: &str,
+        value: Value,
+        again: impl FnOnce() -> Updating,
+    ) {
+        let newest = list.iter().rev().find(|change| change.key().is_none_or(|other| other == key));
+        if matches!(newest, Some(Self::Set(..) | Self::Delete(_) | Self::Flush)) {
+            Self::push(list, Self::Set(key.into(), value));
+        } else {
+            list.push(Self::Update(key.into(), again()));
+        }
     }
 
     /// Drops what was done to a key since it was last taken.
@@ -148,6 +163,9 @@ mod tests {
         let alternating =
             (0..50_000).map(|n| Change::Set(if n % 2 == 0 { "a" } else { "b" }.into(), value(n)));
         assert_eq!(list(alternating).len(), 2);
+        let mut updated = vec![Change::Set("a".into(), value(0))];
+        (1..50_000).for_each(|n| Change::push_update(&mut updated, "a", value(n), add));
+        assert!(matches!(&updated[..], [Change::Set(_, last)] if *last == value(49_999)));
         let flushes = (0..100).flat_map(|n| [Change::Set("a".into(), value(n)), Change::Flush]);
         assert_eq!(list(flushes).len(), 1);
         let taken =
@@ -175,15 +193,14 @@ mod tests {
         prop::collection::vec(step, 0..12)
     }
 
-    fn add(key: &str) -> Change {
-        let again = |old: Option<&Value>| {
+    fn add() -> Updating {
+        Box::new(|old: Option<&Value>| {
             Value::encode(&(old.map(Value::decode::<u64>).transpose()?.unwrap_or(0) + 10))
-        };
-        Change::Update(key.into(), Box::new(again))
+        })
     }
 
     /// The changes of a handler that sees `body` while it makes them.
-    fn make(steps: &[Step], body: &mut Body, mut note: impl FnMut(Change)) {
+    fn make(steps: &[Step], body: &mut Body, mut note: impl FnMut(Change, &Body)) {
         for step in steps {
             let name = |key: &u8| ["a", "b", "c"][usize::from(*key)];
             let mut change = match step {
@@ -193,11 +210,11 @@ mod tests {
                     Some(value) => Change::Take(name(key).into(), value.clone()),
                     None => continue,
                 },
-                Step::Add(key) => add(name(key)),
+                Step::Add(key) => Change::Update(name(key).into(), add()),
                 Step::Flush => Change::Flush,
             };
             change.apply(body).unwrap();
-            note(change);
+            note(change, body);
         }
     }
 
@@ -220,8 +237,14 @@ mod tests {
             newer in prop::array::uniform3(prop::option::of(0..4_u64)),
         ) {
             let (mut all, mut short) = (Vec::new(), Vec::new());
-            make(&steps, &mut body(&seen), |change| all.push(change));
-            make(&steps, &mut body(&seen), |change| Change::push(&mut short, change));
+            make(&steps, &mut body(&seen), |change, _| all.push(change));
+            make(&steps, &mut body(&seen), |change, body| match change {
+                Change::Update(key, again) => {
+                    let value = body.get(&key).expect("an update leaves a value").clone();
+                    Change::push_update(&mut short, &key, value, || again);
+                }
+                change => Change::push(&mut short, change),
+            });
             let applied = |list: &mut [Change]| {
                 let mut body = body(&newer);
                 list.iter_mut().try_for_each(|change| change.apply(&mut body)).map(|()| body)

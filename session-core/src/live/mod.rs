@@ -9,13 +9,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(crate) use change::Change;
+pub(crate) use change::{Change, Updating};
 pub use load_state::LoadState;
 pub(crate) use state::{NewOwner, Phase, Plan, State, Stored};
 
-use crate::StorageId;
-use crate::observe;
-use crate::shared::Shared;
+use crate::shared::{Begun, Operation, Shared, with_deadline};
+use crate::{Error, ErrorKind, Result, StorageId, observe};
 
 /// What the tokens that a client presented led to.
 #[derive(Debug, Default)]
@@ -52,6 +51,21 @@ impl Live {
             gate: tokio::sync::Mutex::default(),
             in_request: AtomicBool::new(false),
         }
+    }
+
+    /// The turn of a commit, a reload or a logout of this handle.
+    ///
+    /// [`Unavailable`](ErrorKind::Unavailable) when one before it waits for the engine until the time of this one is up.
+    pub(crate) async fn turn(&self, operation: &Operation) -> Result<tokio::sync::MutexGuard<'_, ()>> {
+        // Most come at once.
+        if let Ok(turn) = self.gate.try_lock() {
+            return Ok(turn);
+        }
+        let turn = Box::pin(with_deadline(Begun::No, || operation.end(), self.gate.lock())).await;
+        turn.ok_or_else(|| {
+            let message = "an earlier commit of this session is still waiting for the engine";
+            operation.explain(Error::new(ErrorKind::Unavailable, message))
+        })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

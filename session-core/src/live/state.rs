@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Change, Found, LoadState, Other};
-use crate::record::{Account, Body, Device, Handle, Header, Owner, Record};
+use super::{Change, Found, LoadState, Other, Updating};
+use crate::record::{Account, Body, Device, Handle, Header, Owner, Record, Value};
 use crate::shared::Class;
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token};
+use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe};
 
 /// A session as it is stored, and what the client calls it.
 #[derive(Debug)]
@@ -23,7 +23,9 @@ pub(crate) struct Stored {
 pub(crate) enum Phase {
     /// It takes changes.
     Active,
-    /// A release, save, reload or destroy owns the changes.
+    /// A save owns the changes that were made before it, and takes more.
+    Saving,
+    /// A release or destroy owns the changes.
     Busy,
     /// Released: stored, or there was nothing to store.
     Released,
@@ -53,6 +55,10 @@ pub(crate) struct State {
     pub presented: bool,
     /// Its request has ended: what is under way is finished, and then nothing more is taken.
     pub closed: bool,
+    /// A commit failed, and the one who waited for it went away.
+    pub unheard: bool,
+    /// Changes that were made while a save was under way are lost, because it failed.
+    pub lost: bool,
     /// A session that the client holds was ended in this request.
     pub ended: bool,
 }
@@ -142,6 +148,8 @@ impl State {
             held_until,
             presented,
             closed: false,
+            unheard: false,
+            lost: false,
             ended: false,
         }
     }
@@ -168,9 +176,21 @@ impl State {
 
     /// Keeps a change, to be made again on a newer record.
     pub(crate) fn note(&mut self, change: impl FnOnce() -> Change) {
-        if self.stored.is_some() {
+        if self.is_merged() {
             Change::push(&mut self.changes, change());
         }
+    }
+
+    /// Keeps an update of a key, which has led to `value`.
+    pub(crate) fn note_update(&mut self, key: &str, value: Value, again: impl FnOnce() -> Updating) {
+        if self.is_merged() {
+            Change::push_update(&mut self.changes, key, value, again);
+        }
+    }
+
+    /// Whether others may change the session too, or a save of it is under way.
+    fn is_merged(&self) -> bool {
+        self.stored.is_some() || self.phase == Phase::Saving
     }
 
     /// Whether there is something to store.
@@ -193,9 +213,24 @@ impl State {
         self.plan = Plan::default();
     }
 
+    /// Whether a commit failed and the handler knows it: what it answers then is its own decision.
+    pub(crate) fn has_told_its_failure(&self) -> bool {
+        matches!(self.phase, Phase::Failed(_)) && !self.unheard && !self.lost
+    }
+
+    /// Notes and reports that what was changed is not stored, what was changed meanwhile included.
+    pub(crate) fn failed(&mut self, error: Error) -> Error {
+        self.lost |= self.phase == Phase::Saving && (!self.changes.is_empty() || !self.plan.is_empty());
+        self.phase = Phase::Failed(error.kind());
+        self.unheard = true;
+        self.forget_changes();
+        observe::not_stored(self.stored.as_ref().map(|stored| &stored.id), &error);
+        error
+    }
+
     /// Refuses what comes after the release.
     pub(crate) fn must_be_active(&self, operation: &'static str) -> Result<()> {
-        if self.phase == Phase::Active {
+        if self.phase == Phase::Active || (self.phase == Phase::Saving && !self.closed) {
             return Ok(());
         }
         let message =

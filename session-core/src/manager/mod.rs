@@ -90,18 +90,28 @@ impl Manager {
         if !self.0.accepts(token.expose()) {
             return Ok(None);
         }
-        let found = commit::find(&self.0, std::iter::once(token), Trust::Client).await?;
+        let found =
+            commit::find(&self.0, &self.0.operation("load", false), std::iter::once(token), Trust::Client)
+                .await?;
         Ok(found.session.is_some().then(|| Session::new(Arc::clone(&self.0), found)))
     }
 
     /// Whether there is a session of this token, without moving its idle deadline. One round trip.
+    ///
+    /// Where ids are [renewed](ManagerBuilder::renew_id_every), a session that is not found costs one more, and one that is
+    /// found by its old id two more, and its idle deadline moves.
     #[doc(alias = "SessionExist")]
     pub async fn exists(&self, token: &Token) -> Result<bool> {
         if !self.0.accepts(token.expose()) {
             return Ok(false);
         }
         let id = self.0.storage_id(token);
-        Ok(self.0.operation("exists", false).call(|| self.0.provider.exists(&id)).await?.value)
+        let operation = self.0.operation("exists", false);
+        let exists = operation.call(|| self.0.provider.exists(&id)).await?.value;
+        if exists || !self.0.renewal.possible {
+            return Ok(exists);
+        }
+        Ok(commit::find(&self.0, &operation, std::iter::once(token), Trust::Client).await?.session.is_some())
     }
 
     /// Ends the session of a token and says whether there was one. One round trip.
@@ -111,7 +121,10 @@ impl Manager {
             return Ok(false);
         }
         let (shared, id) = (Arc::clone(&self.0), self.0.storage_id(token));
-        commit::detached(async move { commit::end(&shared, &id, None).await }).await
+        commit::detached(
+            async move { commit::end(&shared, &shared.operation("destroy", true), &id, None).await },
+        )
+        .await
     }
 
     /// Gives the session of a token a new one; `None` when there is no session. Three round trips, two on SQL engines.

@@ -11,7 +11,6 @@ use tokio::sync::OnceCell;
 
 use super::{Manager, Reply};
 use crate::commit::{self, Create, Releasing, Then, Trust};
-use crate::live::Phase;
 use crate::session::Session;
 use crate::transport::{Candidates, Connection, CookieContext, Source};
 use crate::{Error, ErrorKind, Result};
@@ -59,7 +58,9 @@ impl RequestSession {
         self.must_be_open("load")?;
         let load = async || {
             let shared = &self.manager.0;
-            let found = commit::find(shared, self.presented.iter(), Trust::Client).await?;
+            let found =
+                commit::find(shared, &shared.operation("load", false), self.presented.iter(), Trust::Client)
+                    .await?;
             Ok(Session::of_request(Arc::clone(shared), found))
         };
         let session = self.session.get_or_try_init(load).await?;
@@ -80,11 +81,20 @@ impl RequestSession {
         // The cell is filled by the first that comes: a load, which is then ended, or this.
         let shared = &self.manager.0;
         let end = async || {
-            let mut live = false;
-            for token in self.presented.iter() {
-                let (owner, id) = (Arc::clone(shared), shared.storage_id(token));
-                live |= commit::detached(async move { commit::end(&owner, &id, None).await }).await?;
-            }
+            let ids: Vec<_> = self.presented.iter().map(|token| shared.storage_id(token)).collect();
+            let owner = Arc::clone(shared);
+            let end_all = async move {
+                let whole = owner.operation("destroy", true);
+                if ids.len() > 1 {
+                    whole.begin();
+                }
+                let mut live = false;
+                for id in &ids {
+                    live |= commit::end(&owner, &whole, id, None).await?;
+                }
+                Ok(live)
+            };
+            let live = commit::detached(end_all).await?;
             Ok(Session::ended(Arc::clone(shared), live))
         };
         self.session.get_or_try_init(end).await?.destroy().await
@@ -194,7 +204,7 @@ impl Future for Finish {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Reply>> {
         let Self { session, by_url, context: cookie, release } = &mut *self;
         let Some(session) = session else { return Poll::Ready(Ok(Reply::default())) };
-        if release.is_some() || !matches!(session.0.state().phase, Phase::Failed(_)) {
+        if release.is_some() || !session.0.state().has_told_its_failure() {
             let begin = || commit::release(&session.0, Create::Allowed, Then::Close);
             ready!(Pin::new(release.get_or_insert_with(begin)).poll(context))?;
         }

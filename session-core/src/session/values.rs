@@ -235,7 +235,7 @@ impl Session {
     {
         let failed = move |key: &str, error| unreadable(operation, key, error);
         // The function runs without the lock: it may look at the session.
-        let (mut state, new) = loop {
+        let (mut state, new, value) = loop {
             let old = {
                 let state = self.0.state();
                 state.must_be_active(operation)?;
@@ -247,11 +247,11 @@ impl Session {
             let mut state = self.0.state();
             state.must_be_active(operation)?;
             if state.body.get(key) == old.as_ref() {
-                self.insert(&mut state, key, value, operation)?;
-                break (state, new);
+                self.insert(&mut state, key, value.clone(), operation)?;
+                break (state, new, value);
             }
         };
-        state.note(|| {
+        state.note_update(key, value, || {
             let again = move |old: Option<&Value>| {
                 let refused = |error: E| {
                     let message = "the function of `try_update` refused the newer value";
@@ -259,7 +259,7 @@ impl Session {
                 };
                 Value::encode(&function(read::<LENIENT, T>(old)?).map_err(refused)?)
             };
-            Change::Update(key.into(), Box::new(again))
+            Box::new(again)
         });
         Ok(new)
     }

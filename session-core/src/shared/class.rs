@@ -104,6 +104,13 @@ impl Classes {
             }
             all.push(resolve(name, lifetime));
         }
+        if let Some(idle) = anonymous.filter(|idle| *idle > default.idle) {
+            return Err(Error::config(format!(
+                "anonymous_idle_timeout ({idle:?}) is longer than idle_timeout ({:?}): visitors would outlive users; \
+                 make it shorter",
+                default.idle
+            )));
+        }
         let anonymous = anonymous.map(|idle| {
             all.push(resolve(ANONYMOUS.to_owned(), Lifetime::idle(idle)));
             all.len() - 1

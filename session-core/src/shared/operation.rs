@@ -43,6 +43,20 @@ impl Operation {
         Self { name, engine, writes, allowed, end: OnceLock::new(), watch: Stopwatch::start() }
     }
 
+    /// Starts the time of an operation of several steps. One of a single step that is answered at once needs no look at
+    /// the clock.
+    pub(crate) fn begin(&self) {
+        self.end();
+    }
+
+    /// A step of this operation. With the time started by [`begin`](Self::begin), it ends when the operation does.
+    pub(crate) fn part(&self, name: &'static str, writes: bool) -> Self {
+        let part = Self::new(name, self.engine, writes, self.allowed);
+        let Some(end) = self.end.get() else { return part };
+        let allowed = end.saturating_duration_since(Instant::now());
+        Self { allowed, end: OnceLock::from(*end), ..part }
+    }
+
     /// When the time is up.
     pub(crate) fn end(&self) -> Instant {
         *self.end.get_or_init(|| Instant::now() + self.allowed)

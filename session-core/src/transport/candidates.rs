@@ -27,7 +27,7 @@ pub struct Candidates {
 
 impl Candidates {
     /// The tokens.
-    pub fn iter(&self) -> impl Iterator<Item = &Token> {
+    pub fn iter(&self) -> impl Iterator<Item = &Token> + Clone {
         self.tokens.iter().filter_map(Option::as_ref)
     }
 

@@ -1,0 +1,154 @@
+//! Saves and logouts that are under way, that fail, or that are given up, and what the request then answers.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod requests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use requests::{Lazy, begin, finish, memory, presenting};
+use session_conformance::layers::{Fault, Faulty, Layer};
+use session_core::{Connection, ErrorKind, Manager, ManualClock, Session, Token};
+use tokio::time::Instant;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn manager() -> (Manager, Arc<Faulty>) {
+    let (provider, faulty) = Faulty::on(Layer::over(memory(&ManualClock::default()), &Arc::new(Lazy)));
+    let builder = Manager::builder_shared(provider).operation_timeout(TIMEOUT).gc_interval(None);
+    (builder.build().unwrap(), faulty)
+}
+
+async fn values(manager: &Manager, token: &Token) -> [Option<u64>; 2] {
+    let session = manager.load(token).await.unwrap().unwrap();
+    [session.get("n").unwrap(), session.get("beside").unwrap()]
+}
+
+/// Begins a save and lets it get as far as the engine.
+async fn saving(session: &Session) -> tokio::task::JoinHandle<session_core::Result<()>> {
+    let saving = session.clone();
+    let task = tokio::spawn(async move { saving.save().await });
+    tokio::task::yield_now().await;
+    task
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_task_changes_during_a_save_is_stored_by_the_next() {
+    let (manager, _) = manager();
+    let created = manager.create();
+    let loaded = manager.load(&begin(&manager).await).await.unwrap().unwrap();
+    for session in [created, loaded] {
+        session.set("n", &1_u64).unwrap();
+        let task = saving(&session).await;
+        session.update("n", |n: Option<u64>| n.unwrap_or(0) + 10).unwrap();
+        session.set("beside", &7_u64).unwrap();
+        task.await.unwrap().unwrap();
+        assert_eq!(values(&manager, &session.token().unwrap()).await, [Some(1), None]);
+        assert!(session.is_modified());
+        assert_eq!(
+            (session.get::<u64>("n").unwrap(), session.get::<u64>("beside").unwrap()),
+            (Some(11), Some(7))
+        );
+        session.release().await.unwrap();
+        assert_eq!(values(&manager, &session.token().unwrap()).await, [Some(11), Some(7)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_during_a_save_that_fails_is_not_lost_in_silence() {
+    let (manager, faulty) = manager();
+    let token = begin(&manager).await;
+    let request = presenting(&manager, &[&token]);
+    let session = request.session().await.unwrap();
+    session.set("n", &1_u64).unwrap();
+    faulty.down(Fault::Refused);
+    let task = saving(&session).await;
+    session.set("beside", &7_u64).unwrap();
+    assert_eq!(task.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    faulty.heal();
+    assert_eq!(finish(&request).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_was_given_up_and_failed_fails_its_request() {
+    for destroys in [false, true] {
+        let (manager, faulty) = manager();
+        let token = begin(&manager).await;
+        let request = presenting(&manager, &[&token]);
+        let session = request.session().await.unwrap();
+        session.set("n", &1_u64).unwrap();
+        faulty.down(Fault::Hangs);
+        let given_up = Duration::from_millis(10);
+        if destroys {
+            assert!(tokio::time::timeout(given_up, session.destroy()).await.is_err());
+        } else {
+            assert!(tokio::time::timeout(given_up, session.save()).await.is_err());
+        }
+        tokio::time::sleep(TIMEOUT * 2).await;
+        faulty.heal();
+        let error = finish(&request).await.expect_err("the response must not say that it is stored");
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_the_handler_was_told_of_is_its_own_to_answer() {
+    let (manager, faulty) = manager();
+    let token = begin(&manager).await;
+    let request = presenting(&manager, &[&token]);
+    let session = request.session().await.unwrap();
+    session.set("n", &1_u64).unwrap();
+    faulty.down(Fault::Refused);
+    assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    finish(&request).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_takes_no_longer_than_its_timeout_however_many_sessions_it_is_about() {
+    let (manager, faulty) = manager();
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        tokens.push(begin(&manager).await);
+    }
+    let tokens: Vec<_> = tokens.iter().collect();
+    let patience = TIMEOUT + Duration::from_millis(100);
+    // A logout of all, without and with a load before it, and a sign-in that ends the others.
+    for step in 0..3 {
+        faulty.heal();
+        let request = presenting(&manager, &tokens);
+        let session = if step > 0 { Some(request.session().await.unwrap()) } else { None };
+        faulty.strike(Fault::Hangs, usize::from(step == 2), usize::MAX);
+        let begun = Instant::now();
+        match (step, session) {
+            (2, Some(session)) => {
+                session.set("n", &1_u64).unwrap();
+                session.release().await.unwrap();
+            }
+            _ => drop(request.destroy().await.expect_err("nothing is answered")),
+        }
+        assert!(begun.elapsed() <= patience, "step {step} took {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_behind_a_commit_that_hangs_waits_no_longer_than_the_timeout() {
+    let (manager, faulty) = manager();
+    let token = begin(&manager).await;
+    let request = presenting(&manager, &[&token]);
+    let session = request.session().await.unwrap();
+    session.set("n", &1_u64).unwrap();
+    faulty.down(Fault::Hangs);
+    let first = saving(&session).await;
+    let begun = Instant::now();
+    let reloads: Vec<_> = (0..4).map(|_| session.clone()).collect();
+    let mut tasks = tokio::task::JoinSet::new();
+    for session in reloads {
+        tasks.spawn(async move { session.reload().await });
+    }
+    while let Some(reloaded) = tasks.join_next().await {
+        assert_eq!(reloaded.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    assert!(begun.elapsed() <= TIMEOUT + Duration::from_millis(100), "{:?}", begun.elapsed());
+    assert!(first.await.unwrap().is_err());
+    request.abandon(Connection::default()).unwrap();
+}
