@@ -62,7 +62,7 @@ pub use record::{
 pub use registry::{ConnectOptions, Connecting, Engine, connect, engines, register};
 pub use secret::Secret;
 pub use session::{AnyKey, Key, ReadKey, Session, Store, WriteKey};
-pub use shared::{Excess, Lifetime};
+pub use shared::{EndedBy, Event, EventKind, Excess, Lifetime};
 pub use transport::{
     Caching, Candidates, Connection, CookieContext, CookieSettings, Domains, Incoming, MAX_CANDIDATES,
     MAX_COOKIE_OCTETS, Priority, QUERY_MODE_HEADERS, SameSite, SecureMode, Source, TARGETED_CACHE_HEADERS,

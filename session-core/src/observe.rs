@@ -59,6 +59,11 @@ pub(crate) fn destroyed_of_owner(sessions: usize) {
     tracing::debug!(sessions, "sessions of an owner destroyed");
 }
 
+pub(crate) fn event_dropped() {
+    count("session_event_dropped", 1);
+    tracing::debug!("a session event was dropped: the listener is too slow");
+}
+
 pub(crate) fn not_stored(session: Option<&StorageId>, error: &Error) {
     count("session_not_stored", 1);
     tracing::warn!(?session, %error, "session not stored");

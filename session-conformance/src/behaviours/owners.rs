@@ -165,7 +165,10 @@ pub async fn a_list_has_only_what_lives(context: Context) {
     let ended = store(&context, &owned(&context, ada, "2")).await;
     let kept = store(&context, &owned(&context, ada, "3")).await;
     provider.destroy(&ended, None).await.expect("a destroy");
-    context.outlive(short).await;
+    // To be listed is not to be used.
+    context.pass(short / 2).await;
+    ids(&provider, &ada).await;
+    context.outlive(short / 2).await;
     assert_eq!(ids(&provider, &ada).await, BTreeSet::from([kept]));
 }
 

@@ -106,6 +106,15 @@ caught! {
     a_dropped_write_that_leaves_half_a_record: WritesHalf by
         "cancellation::checklist_31_a_dropped_write_is_done_or_not";
     an_id_that_is_shown: ShowsIds by "privacy::checklist_24_no_token_in_debug_output";
+    a_list_of_everybody: ListsStrangers by
+        "owners::a_list_has_each_session_of_its_owner_once",
+        "accounts::a_user_sees_where_they_are_signed_in";
+    a_page_that_repeats_a_session: ListsTwice by "owners::a_list_has_each_session_of_its_owner_once";
+    a_list_that_slides: ListSlides by "owners::a_list_has_only_what_lives";
+    an_end_of_the_first_page: EndsTheFirstPage by
+        "owners::the_sessions_of_an_owner_end_together",
+        "accounts::a_user_is_signed_out_everywhere";
+    a_walk_past_what_was_moved: WalksPastMoved by "owners::a_walk_meets_every_record";
     a_collection_that_keeps_tombstones: KeepsTombstones by "leftovers::tombstones_are_collected_too";
     a_collection_of_the_neighbours: CollectsNeighbours by "leftovers::another_place_is_left_alone";
     two_places_that_are_one: SharesPlaces by "leftovers::another_place_is_left_alone";

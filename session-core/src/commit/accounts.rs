@@ -3,10 +3,12 @@
 use crate::provider::{Cursor, Indexed, Listed, Page, end_listed};
 use crate::record::{Handle, Owner, Record};
 use crate::shared::{Operation, Shared};
-use crate::{Error, ErrorKind, Result, StorageId, observe};
+use crate::{EndedBy, Error, ErrorKind, EventKind, Result, StorageId, observe};
 
 /// How many sessions of an owner are looked at or ended in one call of the engine.
 const BATCH: usize = 100;
+
+const BY_USER: EventKind = EventKind::Destroyed(EndedBy::AnotherDevice);
 
 /// The engine as one with an index, or an error that says what to use.
 fn indexed<'a>(shared: &'a Shared, operation: &'static str) -> Result<&'a dyn Indexed> {
@@ -47,6 +49,7 @@ pub(crate) async fn end_owner(shared: &Shared, owner: &Owner) -> Result<u64> {
             some => {
                 ended += some as u64;
                 observe::destroyed_of_owner(some);
+                shared.events.tell_of_many(BY_USER, some, Some(*owner));
             }
         }
     }
@@ -63,7 +66,8 @@ pub(crate) async fn end_others(shared: &Shared, owner: &Owner, keep: Handle) -> 
             let page = list(shared, &operation, owner, after.as_ref(), BATCH).await.map_err(so_far(ended))?;
             for listed in page.sessions.iter().filter(|listed| handle_of(&listed.id, &listed.record) != keep)
             {
-                let was_there = end_one(shared, &operation, owner, listed).await.map_err(so_far(ended))?;
+                let was_there =
+                    end_one(shared, &operation, owner, listed, BY_USER).await.map_err(so_far(ended))?;
                 ended += u64::from(was_there);
             }
             after = page.next;
@@ -86,7 +90,7 @@ pub(crate) async fn end_by_handle(shared: &Shared, owner: &Owner, handle: Handle
         let page = list(shared, &operation, owner, after.as_ref(), BATCH).await?;
         for listed in &page.sessions {
             if handle_of(&listed.id, &listed.record) == handle {
-                return end_one(shared, &operation, owner, listed).await;
+                return end_one(shared, &operation, owner, listed, BY_USER).await;
             }
         }
         after = page.next;
@@ -102,10 +106,12 @@ pub(super) async fn end_one(
     operation: &Operation,
     owner: &Owner,
     listed: &Listed,
+    kind: EventKind,
 ) -> Result<bool> {
     let ended = operation.once(end_listed(&*shared.provider, owner, listed)).await?;
     if ended {
         observe::destroyed(&listed.id);
+        shared.events.tell(kind, &listed.id, Some(&listed.record.header));
     }
     Ok(ended)
 }

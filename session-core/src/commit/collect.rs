@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::shared::{Collecting, Operation, Shared, jitter};
-use crate::{ErrorKind, Result, Timestamp, observe};
+use crate::{ErrorKind, EventKind, Result, Timestamp, observe};
 
 /// How many sessions one batch removes at most, and how many when even that does not fit into the time.
 const BATCH: usize = 1_000;
@@ -121,6 +121,9 @@ pub(crate) async fn collect(shared: &Weak<Shared>) -> Result<usize> {
             Ok(removed) if removed < batch => {
                 total += removed;
                 observe::collected(total);
+                if let Some(manager) = shared.upgrade() {
+                    manager.events.tell_of_many(EventKind::Expired, total, None);
+                }
                 return Ok(total);
             }
             Ok(removed) => {

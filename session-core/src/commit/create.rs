@@ -9,7 +9,7 @@ use crate::live::{Plan, Stored};
 use crate::provider::Condition;
 use crate::record::{Body, Header, Record};
 use crate::shared::{Class, Operation, Shared};
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp, observe};
+use crate::{Error, ErrorKind, EventKind, Result, StorageId, Timestamp, observe};
 
 /// Stores a new session. One write; a second one, under another id, when the first was not heard.
 pub(super) async fn create(
@@ -55,6 +55,7 @@ pub(super) async fn create(
         Meaning::Unknown => return Err(operation.explain(Error::new(ErrorKind::OutcomeUnknown, ""))),
     };
     observe::created(&id);
+    shared.events.tell(EventKind::Created, &id, Some(&record.header));
     Ok(Arc::new(Stored { token, id, class, record, seen: now }))
 }
 

@@ -7,7 +7,7 @@ use super::collect;
 use crate::live::{Found, LoadState, Other, Stored};
 use crate::record::{Record, State};
 use crate::shared::{Class, Operation, Shared};
-use crate::{ErrorKind, Result, StorageId, Timestamp, Token, observe};
+use crate::{EndedBy, ErrorKind, EventKind, Result, StorageId, Timestamp, Token, observe};
 
 /// The origin of an id that was renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +108,7 @@ async fn find_one(
         return Ok(followed.map_or_else(
             || {
                 observe::replaced_id_used(&id);
+                shared.events.tell(EventKind::ReplacedIdUsed, &id, None);
                 Lookup::Moved(id)
             },
             Lookup::Live,
@@ -162,7 +163,9 @@ pub(super) async fn follow(
     }
     // A client that brings the new id as well has both cookies, and is the only client.
     if presented.is_some_and(|presented| shared.renewal.ends_on_reuse && !presented.contains(to)) {
-        super::end(shared, operation, to, Some(record.stamp())).await?;
+        if super::end(shared, operation, to, Some(record.stamp())).await? {
+            shared.events.tell(EventKind::Destroyed(EndedBy::Reuse), to, Some(&record.header));
+        }
     }
     Ok(None)
 }

@@ -13,7 +13,7 @@ use crate::live::{Live, NewOwner, Plan, Stored};
 use crate::provider::Listed;
 use crate::record::{Handle, Owner};
 use crate::shared::{Begun, Excess, Operation, PerOwner, Shared, with_deadline};
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
+use crate::{EndedBy, Error, ErrorKind, EventKind, Result, StorageId, Timestamp};
 
 const PAGE: usize = 100;
 
@@ -117,9 +117,10 @@ impl Counter<'_> {
                 std::cmp::Reverse((keep == Some(*handle), *since, *handle))
             });
             let excess = newest.split_off(newest.len().min(allowed + usize::from(keep.is_none())));
+            let by = EventKind::Destroyed(EndedBy::Limit);
             if keep.is_some() {
                 for (_, _, listed) in &excess {
-                    end_one(self.shared, &operation, &self.owner, listed).await?;
+                    end_one(self.shared, &operation, &self.owner, listed, by).await?;
                 }
             }
             after = page.next;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::live::Change;
 use crate::record::{Body, Record};
 use crate::shared::{Begun, Operation, Shared, Turn, jitter, with_deadline};
-use crate::{Error, ErrorKind, Result, StorageId, observe};
+use crate::{Error, ErrorKind, EventKind, Result, StorageId, observe};
 
 #[derive(Default)]
 pub(super) struct Merging<'a> {
@@ -26,6 +26,7 @@ impl<'a> Merging<'a> {
         found: Box<Record>,
     ) -> Result<Box<Record>> {
         observe::conflict(id);
+        shared.events.tell(EventKind::Conflict, id, Some(&found.header));
         let mut newest = found;
         if self.turn.is_some() {
             self.backoff.wait(operation.end()).await;

@@ -11,7 +11,7 @@ use super::{create, end, limit};
 use crate::live::{Live, LoadState, Other, Phase, State, Stored};
 use crate::provider::TOMBSTONE_TTL;
 use crate::shared::Operation;
-use crate::{Error, ErrorKind, Result, observe};
+use crate::{EndedBy, Error, ErrorKind, EventKind, Result, observe};
 
 /// Whether a release may bring a session into being.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,13 @@ async fn end_others(live: &Live, whole: &Operation) {
     };
     for other in others {
         match end(&live.shared, whole, &other.id, None).await {
-            Ok(_) => live.state().others.retain(|kept| kept.id != other.id),
+            Ok(was_there) => {
+                if was_there {
+                    let kind = EventKind::Destroyed(EndedBy::Ambiguity);
+                    live.shared.events.tell(kind, &other.id, None);
+                }
+                live.state().others.retain(|kept| kept.id != other.id);
+            }
             Err(error) => observe::still_ambiguous(&other.id, &error),
         }
     }
@@ -203,6 +209,8 @@ impl Drop for PanicGuard<'_> {
         state.unheard = true;
     }
 }
+
+const LOGOUT: EventKind = EventKind::Destroyed(EndedBy::Logout);
 
 /// Ends a session; see [`Session::destroy`](crate::Session::destroy).
 pub(crate) async fn destroy(live: &Arc<Live>) -> Result<()> {
@@ -228,7 +236,10 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
     let mut failure: Option<Error> = None;
     if let Some(stored) = &stored {
         match end(&live.shared, &whole, &stored.id, Some(stored.record.stamp())).await {
-            Ok(true) => ended = true,
+            Ok(true) => {
+                ended = true;
+                live.shared.events.tell(LOGOUT, &stored.id, Some(&stored.record.header));
+            }
             Ok(false) if may_have_moved(&live, stored) => failure = Some(too_late()),
             Ok(false) => {}
             Err(error) => failure = Some(error),
@@ -236,7 +247,11 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
     }
     for other in &others {
         match end(&live.shared, &whole, &other.id, None).await {
-            Ok(was_there) => ended |= was_there,
+            Ok(false) => {}
+            Ok(true) => {
+                ended = true;
+                live.shared.events.tell(LOGOUT, &other.id, None);
+            }
             Err(error) => failure = Some(error),
         }
     }

@@ -8,7 +8,7 @@ use crate::live::Stored;
 use crate::provider::Rename;
 use crate::record::Record;
 use crate::shared::{Operation, Shared};
-use crate::{Error, ErrorKind, Result, observe, rename};
+use crate::{Error, ErrorKind, EventKind, Result, observe, rename};
 
 /// Stores the next record under a new id and makes the old one a tombstone.
 ///
@@ -52,6 +52,7 @@ pub(super) async fn relocate(
             let [first, second] = drawn;
             let (token, id) = if index == 0 { first } else { second };
             observe::regenerated(&stored.id, &id);
+            shared.events.tell(EventKind::Regenerated, &id, Some(&record.header));
             Ok(Attempt::Stored { token, id })
         }
         Meaning::Superseded(newer) => Ok(Attempt::Superseded(newer)),

@@ -1,15 +1,25 @@
 //! The configuration of a manager, checked as a whole.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Manager;
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
 use crate::shared::{
-    Classes, Collecting, Excess, FOREVER, Lifetime, Limits, PerOwner, Queue, Renewal, Shared,
+    Classes, Collecting, Event, Events, Excess, FOREVER, Lifetime, Limits, PerOwner, Queue, Renewal, Shared,
 };
 use crate::transport::Transport;
 use crate::{Clock, Error, ManagerConfig, OwnerIndex, Provider, Result, SystemClock, TOMBSTONE_TTL};
+
+/// Prints whether there is one.
+struct Listener(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.is_some().fmt(f)
+    }
+}
 
 /// Configures a [`Manager`]; [`build`](Self::build) checks it.
 #[derive(Debug)]
@@ -32,6 +42,7 @@ pub struct ManagerBuilder {
     ends_on_reuse: bool,
     limits: Limits,
     per_owner: Option<PerOwner>,
+    listener: Listener,
     plain_ids: bool,
 }
 
@@ -55,6 +66,7 @@ impl ManagerBuilder {
             ends_on_reuse: false,
             limits: Limits { keys: 1_024, bytes: 4 << 20 },
             per_owner: None,
+            listener: Listener(None),
             plain_ids: false,
         }
     }
@@ -200,6 +212,29 @@ impl ManagerBuilder {
         self
     }
 
+    /// Calls a function for everything that happens to sessions: an audit log, a mail "a new device signed in", a socket
+    /// that ends with its session. One listener; a second call replaces it.
+    ///
+    /// It is called after the fact, by a task of its own, one event after the other, and holds up no request. Up to
+    /// 1,024 events wait for it; more are dropped and counted (`session_event_dropped`). It sees what this manager does,
+    /// not what other processes do.
+    ///
+    /// ```
+    /// # fn demo(builder: session_core::ManagerBuilder) -> session_core::ManagerBuilder {
+    /// use session_core::{EndedBy, EventKind};
+    ///
+    /// builder.on_event(|event| {
+    ///     if event.kind == EventKind::Destroyed(EndedBy::Limit) {
+    ///         println!("signed out by a newer sign-in: {:?}", event.handle);
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.listener = Listener(Some(Arc::new(listener)));
+        self
+    }
+
     /// Where ids come from. Default 256 random bits as 43 characters.
     #[doc(alias = "SetHashFunc")]
     pub fn id_generator(mut self, ids: impl IdGenerator) -> Self {
@@ -305,6 +340,7 @@ impl ManagerBuilder {
             classes,
             limits: self.limits,
             per_owner: self.per_owner,
+            events: Events::to(self.listener.0),
             plain_ids: self.plain_ids,
             queue: Queue::default(),
             collecting: Collecting::new(self.gc_interval),

@@ -21,7 +21,7 @@ use crate::live::Found;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::transport::{Incoming, Transport};
-use crate::{ConnectOptions, ManagerConfig, Provider, Result, Token, connect};
+use crate::{ConnectOptions, EndedBy, EventKind, ManagerConfig, Provider, Result, Token, connect};
 
 /// Starts, finds and ends sessions. Cloning it is cheap; all clones are the same manager.
 ///
@@ -121,9 +121,13 @@ impl Manager {
             return Ok(false);
         }
         let (shared, id) = (Arc::clone(&self.0), self.0.storage_id(token));
-        commit::detached(
-            async move { commit::end(&shared, &shared.operation("destroy", true), &id, None).await },
-        )
+        commit::detached(async move {
+            let ended = commit::end(&shared, &shared.operation("destroy", true), &id, None).await?;
+            if ended {
+                shared.events.tell(EventKind::Destroyed(EndedBy::Logout), &id, None);
+            }
+            Ok(ended)
+        })
         .await
     }
 

@@ -13,7 +13,7 @@ use super::{Manager, Reply};
 use crate::commit::{self, Create, Releasing, Then, Trust};
 use crate::session::Session;
 use crate::transport::{Candidates, Connection, CookieContext, Source};
-use crate::{Error, ErrorKind, Result};
+use crate::{EndedBy, Error, ErrorKind, EventKind, Result};
 
 /// What an adapter keeps for the time of a request, where all who ask find it: [`session`](Self::session) loads once
 /// for them. It ends with [`finish`](Self::finish) or [`abandon`](Self::abandon): after that it loads nothing and
@@ -90,7 +90,10 @@ impl RequestSession {
                 }
                 let mut live = false;
                 for id in &ids {
-                    live |= commit::end(&owner, &whole, id, None).await?;
+                    if commit::end(&owner, &whole, id, None).await? {
+                        live = true;
+                        owner.events.tell(EventKind::Destroyed(EndedBy::Logout), id, None);
+                    }
                 }
                 Ok(live)
             };

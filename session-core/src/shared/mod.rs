@@ -3,6 +3,7 @@
 
 mod class;
 mod collecting;
+mod events;
 mod limits;
 mod operation;
 mod queue;
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub use class::Lifetime;
 pub(crate) use class::{Class, Classes};
 pub(crate) use collecting::Collecting;
+pub(crate) use events::Events;
+pub use events::{EndedBy, Event, EventKind};
 pub use limits::Excess;
 pub(crate) use limits::{Limits, PerOwner};
 pub(crate) use operation::{Begun, FOREVER, Operation, jitter, with_deadline};
@@ -31,6 +34,7 @@ pub(crate) struct Shared {
     pub classes: Classes,
     pub limits: Limits,
     pub per_owner: Option<PerOwner>,
+    pub events: Events,
     pub plain_ids: bool,
     pub queue: Queue,
     pub collecting: Collecting,

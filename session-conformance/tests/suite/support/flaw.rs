@@ -122,4 +122,14 @@ pub enum Flaw {
     ResendsInSecret,
     /// A write ends the session, now and then.
     DropsSessions,
+    /// The list of an owner shows everybody's sessions.
+    ListsStrangers,
+    /// A page of a list begins with the last session of the page before.
+    ListsTwice,
+    /// A session that is listed counts as used.
+    ListSlides,
+    /// The sessions of an owner end up to the first page.
+    EndsTheFirstPage,
+    /// A walk leaves out what was moved to another id.
+    WalksPastMoved,
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use session_conformance::async_trait;
 use session_conformance::layers::ByWrites;
 use session_core::{
-    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Header, Indexed, Provider, Record, Rename,
-    Result, Scan, Stamp, StorageId, Timestamp, WriteOutcome,
+    Capabilities, Condition, Cursor, DestroyOutcome, Error, ErrorKind, Header, Indexed, Listed, Owner, Page,
+    Provider, Record, Rename, Result, Scan, Stamp, State, StorageId, Timestamp, WriteOutcome,
 };
 use tokio::task::yield_now;
 
@@ -306,11 +306,65 @@ impl Provider for Flawed {
     }
 
     fn as_indexed(&self) -> Option<&dyn Indexed> {
-        self.inner.as_indexed()
+        Some(self)
     }
 
     fn as_scan(&self) -> Option<&dyn Scan> {
-        self.inner.as_scan()
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Indexed for Flawed {
+    async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let mut page = match self.flaw {
+            Flaw::ListsStrangers => self.inner.scan(after, limit).await?,
+            _ => self.inner.list(owner, after, limit).await?,
+        };
+        match self.flaw {
+            Flaw::ListSlides => {
+                for Listed { id, record, .. } in &page.sessions {
+                    self.inner.touch(id, record, session_conformance::LONG).await?;
+                }
+            }
+            Flaw::ListsTwice => {
+                let before_last = page.sessions.len().checked_sub(2).map(|at| &page.sessions[at].id);
+                page.next = page.next.and(before_last.map(Cursor::after));
+            }
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
+        if self.has(Flaw::EndsTheFirstPage)
+            && self.shown.lock().is_ok_and(|mut shown| {
+                let mark = StorageId::from_hash(owner.0);
+                let before = Record::new(
+                    Header::new(Timestamp::MAX, Timestamp::MAX, Timestamp::MAX),
+                    session_core::Body::default(),
+                );
+                shown.insert(mark, before).is_some()
+            })
+        {
+            return Ok(0);
+        }
+        self.inner.end_owner(owner, limit).await
+    }
+}
+
+#[async_trait]
+impl Scan for Flawed {
+    async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        let mut page = self.inner.scan(after, limit).await?;
+        if self.has(Flaw::WalksPastMoved) {
+            let moved: Vec<_> = self.inner.scan(None, usize::MAX).await?.sessions;
+            let is_target = |id: &StorageId| {
+                moved.iter().any(|other| matches!(&other.record.header.state, State::Moved(to) if to == id))
+            };
+            page.sessions.retain(|listed| !is_target(&listed.id));
+        }
+        Ok(page)
     }
 }
 

@@ -1,0 +1,144 @@
+//! What the application's listener is told.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod requests;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use requests::{MINUTE, SECOND, begin, builder, presenting};
+use session_core::{EndedBy, Event, EventKind, Excess, Manager, ManagerBuilder, ManualClock, Owner, Token};
+
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<Event>>>);
+
+impl Heard {
+    fn listen(&self, builder: ManagerBuilder) -> Manager {
+        let heard = Arc::clone(&self.0);
+        builder.on_event(move |event| heard.lock().unwrap().push(event.clone())).build().unwrap()
+    }
+
+    /// What was heard since the last time, once the listener has had its turn.
+    async fn take(&self) -> Vec<Event> {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    async fn kinds(&self) -> Vec<EventKind> {
+        self.take().await.iter().map(|event| event.kind).collect()
+    }
+}
+
+async fn sign_in(manager: &Manager, user: &str) -> Token {
+    let session = manager.create();
+    session.sign_in(user).unwrap();
+    session.release().await.unwrap();
+    session.token().unwrap()
+}
+
+#[tokio::test]
+async fn the_life_of_a_session_is_told_in_order() {
+    let heard = Heard::default();
+    let manager = heard.listen(builder(&ManualClock::default()));
+    let token = begin(&manager).await;
+    let session = manager.load(&token).await.unwrap().unwrap();
+    session.sign_in("ada").unwrap();
+    session.release().await.unwrap();
+    session.destroy().await.unwrap();
+    let events = heard.take().await;
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::Created, EventKind::Regenerated, EventKind::Destroyed(EndedBy::Logout)]);
+    assert_eq!(events[0].owner, None);
+    assert_eq!(events[1].owner, Some(Owner::of("ada")));
+    assert!(events[1].handle.is_some() && events[1].handle == events[2].handle);
+    assert_eq!(events[1].id, events[2].id);
+    assert!(!format!("{events:?}").contains(token.expose()));
+    // What did not happen is not told.
+    assert!(!manager.destroy(&token).await.unwrap());
+    assert!(heard.kinds().await.is_empty());
+}
+
+#[tokio::test]
+async fn it_is_told_who_ended_a_session() {
+    let heard = Heard::default();
+    let clock = ManualClock::default();
+    let limited = builder(&clock).max_sessions_per_owner(2, Excess::EndOldest);
+    let manager = heard.listen(limited);
+    for _ in 0..3 {
+        sign_in(&manager, "ada").await;
+        clock.advance(SECOND);
+    }
+    let ended = |kinds: Vec<EventKind>| {
+        kinds.into_iter().filter(|kind| *kind != EventKind::Created).collect::<Vec<_>>()
+    };
+    assert_eq!(ended(heard.kinds().await), [EventKind::Destroyed(EndedBy::Limit)]);
+    assert_eq!(manager.end_all("ada").await.unwrap(), 2);
+    let events = heard.take().await;
+    let [event] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((event.kind, event.sessions), (EventKind::Destroyed(EndedBy::AnotherDevice), 2));
+    let [a, b] = [begin(&manager).await, begin(&manager).await];
+    heard.take().await;
+    presenting(&manager, &[&a]).destroy().await.unwrap();
+    assert_eq!(heard.kinds().await, [EventKind::Destroyed(EndedBy::Logout)]);
+    manager.destroy(&b).await.unwrap();
+    assert_eq!(heard.kinds().await, [EventKind::Destroyed(EndedBy::Logout)]);
+}
+
+#[tokio::test]
+async fn conflicts_old_ids_and_collections_are_told() {
+    let heard = Heard::default();
+    let clock = ManualClock::default();
+    let manager = heard.listen(builder(&clock).gc_interval(None));
+    let token = begin(&manager).await;
+    let [a, b] = [manager.load(&token).await.unwrap().unwrap(), manager.load(&token).await.unwrap().unwrap()];
+    for session in [&a, &b] {
+        session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).unwrap();
+        session.release().await.unwrap();
+    }
+    assert_eq!(heard.kinds().await, [EventKind::Created, EventKind::Conflict]);
+    manager.regenerate(&token).await.unwrap();
+    assert!(manager.load(&token).await.unwrap().is_none());
+    assert_eq!(heard.kinds().await, [EventKind::Regenerated, EventKind::ReplacedIdUsed]);
+    clock.advance(MINUTE * 120);
+    assert!(manager.collect().await.unwrap() > 0);
+    assert_eq!(heard.kinds().await, [EventKind::Expired]);
+}
+
+#[tokio::test]
+async fn a_listener_that_is_slow_or_panics_holds_up_no_request() {
+    let (gate, block) = std::sync::mpsc::channel::<()>();
+    let (block, called) = (Mutex::new(block), Arc::new(Mutex::new(0_u32)));
+    let count = Arc::clone(&called);
+    let manager = builder(&ManualClock::default()).on_event(move |_| {
+        *count.lock().unwrap() += 1;
+        let first = block.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv().is_ok();
+        assert!(!first, "a listener may panic");
+    });
+    let manager = manager.build().unwrap();
+    let runtime = std::thread::spawn({
+        let manager = manager.clone();
+        move || {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                for _ in 0..1_500 {
+                    begin(&manager).await;
+                }
+            });
+            gate.send(()).unwrap();
+            drop(gate);
+            let called = || *called.lock().unwrap();
+            for _ in 0..500 {
+                if called() >= 1_024 {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            called()
+        }
+    });
+    let called = tokio::task::spawn_blocking(move || runtime.join().unwrap()).await.unwrap();
+    assert!((1_024..=1_026).contains(&called), "the queue is bounded: {called} of 1,500 events");
+}
