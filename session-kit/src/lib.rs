@@ -93,3 +93,8 @@ pub use session_tower as tower;
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "memory", feature = "tower"))]
+#[doc = include_str!("../../docs/accounts.md")]
+struct Accounts;
