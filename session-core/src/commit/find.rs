@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::collect;
 use crate::live::{Found, LoadState, Other, Stored};
 use crate::record::{Record, State};
-use crate::shared::{Class, Operation, Shared};
+use crate::shared::{Answer, Class, Operation, Shared};
 use crate::{EndedBy, ErrorKind, EventKind, Result, StorageId, Timestamp, Token, observe};
 
 /// The origin of an id that was renewed.
@@ -24,6 +24,18 @@ pub(super) enum Presented {
     Handle,
 }
 
+impl Presented {
+    fn by<'a>(shared: &Shared, tokens: impl Iterator<Item = &'a Token>, trust: Trust) -> Self {
+        match trust {
+            Trust::Client if shared.renewal.ends_on_reuse => {
+                Self::Client(tokens.map(|token| shared.storage_id(token)).collect())
+            }
+            Trust::Client => Self::Client(Vec::new()),
+            Trust::Handle => Self::Handle,
+        }
+    }
+}
+
 /// What one token leads to.
 enum Lookup {
     Live(Arc<Stored>),
@@ -34,21 +46,14 @@ enum Lookup {
 /// Looks up the tokens that a client presents (normally one, at most four). One round trip each.
 pub(crate) async fn find(
     shared: &Arc<Shared>,
-    whole: &Operation,
+    operation: &Operation,
     tokens: impl Iterator<Item = &Token> + Clone,
     trust: Trust,
 ) -> Result<Found> {
     let mut found = Found::default();
-    let operation = whole.part("load", false);
-    let trust = match trust {
-        Trust::Client if shared.renewal.ends_on_reuse => {
-            &Presented::Client(tokens.clone().map(|token| shared.storage_id(token)).collect())
-        }
-        Trust::Client => &Presented::Client(Vec::new()),
-        Trust::Handle => &Presented::Handle,
-    };
+    let trust = &Presented::by(shared, tokens.clone(), trust);
     for token in tokens {
-        match find_one(shared, &operation, token, trust).await? {
+        match find_one(shared, operation, token, trust).await? {
             // An id that was renewed and the new one, in two cookies, are one session.
             Lookup::Live(stored) if found.session.as_ref().is_some_and(|other| other.id == stored.id) => {
                 if shared.storage_id(&stored.token) == stored.id {
@@ -87,39 +92,61 @@ async fn find_one(
 ) -> Result<Lookup> {
     let Some(class) = shared.class_of(token.expose()) else { return Ok(Lookup::Nothing(LoadState::None)) };
     let id = shared.storage_id(token);
-    let record = match operation.call(|| shared.provider.read(&id, class.idle)).await {
-        Ok(answer) => answer.value,
+    let read = operation.call(|| shared.provider.read(&id, class.idle)).await;
+    // What is rare is apart, so that every other load carries no room for it.
+    let moved_to = match read {
+        Ok(Answer { value: Some(record), .. }) => match record.header.state {
+            State::Live => return Ok(live(shared, token, class, id, record)),
+            State::Moved(to) => Some(to),
+        },
+        Ok(Answer { value: None, .. }) => {
+            collect::start_if_due(shared, shared.now());
+            return Ok(Lookup::Nothing(LoadState::Expired));
+        }
         Err(error) if error.kind() == ErrorKind::Corrupt => {
-            // Reported once: with the record gone, the next request finds nothing and is quiet.
             observe::unreadable(&id, &error);
-            if !shared.capabilities.client_side {
-                let _ = Box::pin(super::end(shared, operation, &id, None)).await;
-            }
-            return Ok(Lookup::Nothing(LoadState::Unreadable));
+            None
         }
         Err(error) => return Err(error),
     };
-    let Some(mut record) = record else {
-        collect::start_if_due(shared, shared.now());
-        return Ok(Lookup::Nothing(LoadState::Expired));
-    };
-    if let State::Moved(to) = &record.header.state {
-        let followed = Box::pin(follow(shared, operation, token, class, to, trust)).await?;
-        return Ok(followed.map_or_else(
-            || {
-                observe::replaced_id_used(&id);
-                shared.events.tell(EventKind::ReplacedIdUsed, &id, None);
-                Lookup::Moved(id)
-            },
-            Lookup::Live,
-        ));
+    match moved_to {
+        Some(to) => Box::pin(moved(shared, operation, token, class, id, to, trust)).await,
+        None => {
+            // Reported once: with the record gone, the next request finds nothing and is quiet.
+            if !shared.capabilities.client_side {
+                let _ = Box::pin(super::end(shared, operation, &id, None)).await;
+            }
+            Ok(Lookup::Nothing(LoadState::Unreadable))
+        }
     }
+}
+
+/// What a session that was read is, at this time.
+fn live(shared: &Arc<Shared>, token: &Token, class: Class, id: StorageId, mut record: Record) -> Lookup {
     let now = shared.now();
     collect::start_if_due(shared, now);
     if !is_alive(shared, &mut record, class.idle, now) {
-        return Ok(Lookup::Nothing(LoadState::Expired));
+        return Lookup::Nothing(LoadState::Expired);
     }
-    Ok(Lookup::Live(Arc::new(Stored { token: token.clone(), id, class, record, seen: now })))
+    Lookup::Live(Arc::new(Stored { token: token.clone(), id, class, record, seen: now }))
+}
+
+/// What a tombstone leads to.
+async fn moved(
+    shared: &Arc<Shared>,
+    operation: &Operation,
+    token: &Token,
+    class: Class,
+    id: StorageId,
+    to: StorageId,
+    trust: &Presented,
+) -> Result<Lookup> {
+    if let Some(stored) = follow(shared, operation, token, class, &to, trust).await? {
+        return Ok(Lookup::Live(stored));
+    }
+    observe::replaced_id_used(&id);
+    shared.events.tell(EventKind::ReplacedIdUsed, &id, None);
+    Ok(Lookup::Moved(id))
 }
 
 /// Whether a record is a session within both deadlines; where a read slides, it shows the deadline that it has moved.

@@ -112,7 +112,9 @@ impl Header {
     }
 
     pub(crate) fn set_renewed(&mut self, renewed: Option<Renewed>) {
-        self.change_details(|details| details.renewed = renewed);
+        if renewed.is_some() || self.details.is_some() {
+            self.change_details(|details| details.renewed = renewed);
+        }
     }
 
     pub(crate) fn account(&self) -> Option<&Account> {
@@ -120,7 +122,9 @@ impl Header {
     }
 
     pub(crate) fn set_account(&mut self, account: Option<Account>) {
-        self.change_details(|details| details.account = account);
+        if account.is_some() || self.details.is_some() {
+            self.change_details(|details| details.account = account);
+        }
     }
 
     /// Changes the details; where nothing is left of them, the record is of the format that has none.

@@ -18,7 +18,7 @@ pub(crate) use events::Events;
 pub use events::{EndedBy, Event, EventKind};
 pub use limits::Excess;
 pub(crate) use limits::{Limits, PerOwner};
-pub(crate) use operation::{Begun, FOREVER, Operation, jitter, with_deadline};
+pub(crate) use operation::{Answer, Begun, FOREVER, Operation, jitter, with_deadline};
 #[cfg(test)]
 pub(crate) use queue::follows;
 pub(crate) use queue::{Queue, Turn};
