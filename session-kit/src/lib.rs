@@ -98,3 +98,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
 #[doc = include_str!("../../docs/accounts.md")]
 struct Accounts;
+
+/// The examples of the page, compiled.
+#[cfg(all(doctest, feature = "memory", feature = "tower"))]
+#[doc = include_str!("../../docs/axum.md")]
+struct Axum;
