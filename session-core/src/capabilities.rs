@@ -79,6 +79,9 @@ pub struct Capabilities {
     pub evicts: bool,
     /// What it knows of the sessions of an owner.
     pub owner_index: OwnerIndex,
+    /// How old a read may be; zero where every read asks the engine. What this process writes is seen at once either
+    /// way, and writes are decided by the engine.
+    pub max_stale: Duration,
     /// The largest encoded record in bytes, when the engine has a limit that it knows.
     pub max_record_bytes: Option<usize>,
 }
@@ -99,6 +102,7 @@ impl Capabilities {
             durability: Durability::Server,
             evicts: false,
             owner_index: OwnerIndex::None,
+            max_stale: Duration::ZERO,
             max_record_bytes: None,
         }
     }
@@ -170,6 +174,13 @@ impl Capabilities {
     #[must_use]
     pub const fn owner_index(mut self, value: OwnerIndex) -> Self {
         self.owner_index = value;
+        self
+    }
+
+    /// Sets [`max_stale`](Self::max_stale).
+    #[must_use]
+    pub const fn max_stale(mut self, value: Duration) -> Self {
+        self.max_stale = value;
         self
     }
 

@@ -68,6 +68,8 @@
 
 pub use session_core::*;
 
+#[cfg(feature = "cache")]
+pub use session_cache as cache;
 #[cfg(feature = "cookie")]
 pub use session_cookie as cookie;
 #[cfg(feature = "couchbase")]

@@ -112,6 +112,8 @@ pub async fn a_touch_moves_the_deadline_and_not_the_version(context: Context) {
 pub async fn a_read_slides_as_declared(context: Context) {
     let short = context.short();
     let (id, _) = context.stored("value", short).await;
+    // A cache answers by itself for a while, and moves nothing.
+    context.pass(context.capabilities().max_stale).await;
     context.read_for(&id, LONG).await.expect("it is there");
     context.outlive(short).await;
     let slides = context.capabilities().slides_on_read;

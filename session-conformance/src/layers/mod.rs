@@ -122,6 +122,10 @@ impl<A: Around> Provider for Layer<A> {
         self.call(Method::Read, Some(id), Some(idle), self.inner.read(id, idle)).await
     }
 
+    async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.call(Method::Read, Some(id), Some(idle), self.inner.read_now(id, idle)).await
+    }
+
     async fn write(
         &self,
         id: &StorageId,

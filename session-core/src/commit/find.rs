@@ -92,7 +92,11 @@ async fn find_one(
 ) -> Result<Lookup> {
     let Some(class) = shared.class_of(token.expose()) else { return Ok(Lookup::Nothing(LoadState::None)) };
     let id = shared.storage_id(token);
-    let read = operation.call(|| shared.provider.read(&id, class.idle)).await;
+    let read = match trust {
+        Presented::Client(_) => operation.call(|| shared.provider.read(&id, class.idle)).await,
+        // A handle is read anew to know what is true now.
+        Presented::Handle => Box::pin(operation.call(|| shared.provider.read_now(&id, class.idle))).await,
+    };
     // What is rare is apart, so that every other load carries no room for it.
     let moved_to = match read {
         Ok(Answer { value: Some(record), .. }) => match record.header.state {
@@ -172,7 +176,7 @@ pub(super) async fn follow(
     if !shared.renewal.possible {
         return Ok(None);
     }
-    let Some(mut record) = operation.call(|| shared.provider.read(to, class.idle)).await?.value else {
+    let Some(mut record) = operation.call(|| shared.provider.read_now(to, class.idle)).await?.value else {
         return Ok(None);
     };
     let now = shared.now();

@@ -132,7 +132,7 @@ async fn changed_meanwhile(shared: &Shared, whole: &Operation, stored: &Stored) 
         return Ok(None);
     }
     let operation = whole.part("release", false);
-    let found = operation.call(|| shared.provider.read(&stored.id, stored.class.idle)).await?.value;
+    let found = operation.call(|| shared.provider.read_now(&stored.id, stored.class.idle)).await?.value;
     let Some(record) = found else { return Ok(Some(Attempt::Ended(Ending::Gone))) };
     Ok(match &record.header.state {
         State::Moved(to) => Some(Attempt::Ended(Ending::Moved(to.clone()))),

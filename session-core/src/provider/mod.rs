@@ -51,6 +51,11 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// is no record.
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>>;
 
+    /// As [`read`](Self::read), and never from a cache. Engines without one have nothing to do.
+    async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.read(id, idle).await
+    }
+
     /// Stores a record that ends by itself after `ttl` (never zero; rounded up to the engine's granularity),
     /// if the condition holds. One round trip when it does.
     ///

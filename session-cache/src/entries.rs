@@ -1,0 +1,188 @@
+//! What is kept, and when it may be.
+//!
+//! Two rules make a cache that never shows what this process has ended or changed:
+//!
+//! - **What was read is kept only if nothing was written meanwhile.** A write marks the reads of its session that are under
+//!   way; their answers go to those who asked before the write ended, and to nobody else.
+//! - **What was written is not kept.** An engine also answers "stored" to a write that it has done before, when the first
+//!   answer was lost: by then there may be a newer record.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use session_core::{Error, ErrorKind, Owner, Record, StorageId, Timestamp};
+use tokio::sync::OnceCell;
+
+use crate::Settings;
+
+/// What a session takes in memory beside its keys and values: header, id, and what the cache itself needs.
+const OVERHEAD: usize = 512;
+const SHARDS: usize = 64;
+
+/// A session as it was at some time.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub record: Record,
+    /// When the engine was asked: what it answered is at least as new.
+    pub at: Timestamp,
+}
+
+/// What a read of the engine answered, to be given to all who wait for it.
+pub(crate) type Answer = Result<Option<Record>, (ErrorKind, String)>;
+
+/// A read that is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Flight {
+    pub answer: OnceCell<(Timestamp, Answer)>,
+    /// The session was written to since it began.
+    stale: AtomicBool,
+}
+
+/// What is under way for one session.
+#[derive(Debug, Default)]
+struct Busy {
+    flight: Option<Arc<Flight>>,
+    writers: usize,
+}
+
+pub(crate) struct Entries {
+    kept: Cache<StorageId, Arc<Kept>>,
+    busy: [Mutex<HashMap<StorageId, Busy>>; SHARDS],
+    /// Owners whose sessions were ended together, and when.
+    ended: Mutex<HashMap<Owner, Timestamp>>,
+    hasher: RandomState,
+    max_stale: Duration,
+}
+
+impl Entries {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let weight = |_: &StorageId, kept: &Arc<Kept>| {
+            u32::try_from(OVERHEAD + kept.record.body.bytes()).unwrap_or(u32::MAX)
+        };
+        let kept = Cache::builder()
+            .max_capacity(settings.max_bytes)
+            .weigher(weight)
+            // By the machine's clock, so that what is not asked for goes; whether it is too old is decided by ours.
+            .time_to_live(settings.max_stale.saturating_mul(2))
+            .build();
+        Self {
+            kept,
+            busy: std::array::from_fn(|_| Mutex::default()),
+            ended: Mutex::default(),
+            hasher: RandomState::new(),
+            max_stale: settings.max_stale,
+        }
+    }
+
+    /// What may be shown at this time.
+    pub(crate) fn get(&self, id: &StorageId, now: Timestamp) -> Option<Arc<Kept>> {
+        let kept = self.kept.get(id)?;
+        let is_new = now.since(kept.at) < self.max_stale && kept.at <= now;
+        (is_new && kept.record.is_alive_at(now) && !self.is_ended(&kept)).then_some(kept)
+    }
+
+    /// The read of a session that is under way, or a new one.
+    pub(crate) fn flight(&self, id: &StorageId) -> Arc<Flight> {
+        Arc::clone(self.busy(id).entry(id.clone()).or_default().flight.get_or_insert_default())
+    }
+
+    /// Keeps what a read has found, unless the session was written to meanwhile.
+    pub(crate) fn landed(&self, id: &StorageId, flight: &Arc<Flight>) {
+        let mut shard = self.busy(id);
+        let Some(busy) = shard.get_mut(id) else { return };
+        if !busy.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight)) {
+            return;
+        }
+        busy.flight = None;
+        if busy.writers > 0 {
+            return;
+        }
+        shard.remove(id);
+        if let Some((at, Ok(Some(record)))) = flight.answer.get()
+            && record.is_live()
+            && !flight.stale.load(Ordering::Acquire)
+        {
+            self.kept.insert(id.clone(), Arc::new(Kept { record: record.clone(), at: *at }));
+        }
+    }
+
+    /// Begins a write of a session: from now on it is read from the engine.
+    pub(crate) fn write<'a>(&'a self, id: &'a StorageId) -> Writing<'a> {
+        let mut shard = self.busy(id);
+        let busy = shard.entry(id.clone()).or_default();
+        busy.writers += 1;
+        busy.ground();
+        self.kept.invalidate(id);
+        Writing { entries: self, id }
+    }
+
+    /// Notes a new idle deadline of a session that was not written to.
+    pub(crate) fn touched(&self, id: &StorageId, seen: &Record, deadline: Timestamp) {
+        let shard = self.busy(id);
+        if shard.get(id).is_some_and(|busy| busy.writers > 0) {
+            return;
+        }
+        if let Some(kept) = self.kept.get(id)
+            && kept.record.header.version() == seen.header.version()
+        {
+            let mut kept = Kept::clone(&kept);
+            kept.record.header.deadline = deadline.min(kept.record.header.absolute);
+            self.kept.insert(id.clone(), Arc::new(kept));
+        }
+    }
+
+    /// Shows no session of an owner that was read before now.
+    pub(crate) fn ended(&self, owner: &Owner, now: Timestamp) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.retain(|_, at| now.since(*at) <= self.max_stale);
+        ended.insert(*owner, now);
+    }
+
+    fn is_ended(&self, kept: &Kept) -> bool {
+        let Some(owner) = kept.record.header.owner else { return false };
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.get(&owner).is_some_and(|at| kept.at <= *at)
+    }
+
+    fn busy(&self, id: &StorageId) -> MutexGuard<'_, HashMap<StorageId, Busy>> {
+        let hash = usize::try_from(self.hasher.hash_one(id) >> 32).unwrap_or_default();
+        self.busy[hash % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Busy {
+    /// Keeps the answer of a read that is under way from being kept, and from those who ask from now on.
+    fn ground(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            flight.stale.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// A write that is under way, until it is dropped.
+pub(crate) struct Writing<'a> {
+    entries: &'a Entries,
+    id: &'a StorageId,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let mut shard = self.entries.busy(self.id);
+        let Some(busy) = shard.get_mut(self.id) else { return };
+        busy.writers -= 1;
+        // A read that began during the write may show what was there before it.
+        busy.ground();
+        if busy.writers == 0 {
+            shard.remove(self.id);
+        }
+    }
+}
+
+/// An error for each of those who waited for one answer.
+pub(crate) fn error(kind: ErrorKind, message: &str) -> Error {
+    Error::new(kind, message.to_owned())
+}

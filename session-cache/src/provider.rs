@@ -1,0 +1,184 @@
+//! The engine around an engine.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use session_core::{
+    Capabilities, Condition, Cursor, DestroyOutcome, Error, ErrorKind, Indexed, Owner, Page, Provider,
+    Record, Rename, Result, Scan, Stamp, StorageId, Timestamp, WriteOutcome,
+};
+
+use crate::entries::{self, Answer, Entries};
+use crate::{Settings, count};
+
+/// An engine whose reads come from memory for a while; see the [crate](crate).
+pub struct Cached {
+    inner: Arc<dyn Provider>,
+    entries: Entries,
+    settings: Settings,
+}
+
+impl Cached {
+    /// Puts a cache over an engine.
+    ///
+    /// [`Config`](ErrorKind::Config) when a setting cannot be used, and over an engine whose records the client holds, which
+    /// has nothing to read.
+    pub fn new(provider: impl Provider, settings: Settings) -> Result<Self> {
+        Self::over(Arc::new(provider), settings)
+    }
+
+    /// As [`new`](Self::new), over an engine that is shared already.
+    pub fn over(provider: Arc<dyn Provider>, settings: Settings) -> Result<Self> {
+        settings.check()?;
+        if provider.capabilities().client_side {
+            let engine = provider.engine();
+            return Err(Error::config(format!(
+                "the engine `{engine}` reads from the cookie: it needs no cache"
+            )));
+        }
+        Ok(Self { entries: Entries::new(&settings), inner: provider, settings })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.settings.clock.now()
+    }
+
+    /// Asks the engine, once for all who ask at the same time.
+    async fn fetch(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        let flight = self.entries.flight(id);
+        let ask = async || {
+            let at = self.now();
+            let answer: Answer = match self.inner.read(id, idle).await {
+                Ok(Some(record)) => Ok(Some(self.slid(record, idle, at))),
+                Ok(None) => Ok(None),
+                Err(error) => Err((error.kind(), error.message().to_owned())),
+            };
+            (at, answer)
+        };
+        let (_, answer) = flight.answer.get_or_init(ask).await;
+        self.entries.landed(id, &flight);
+        answer.clone().map_err(|(kind, message)| entries::error(kind, &message))
+    }
+
+    /// A record with the idle deadline that a read has moved.
+    fn slid(&self, mut record: Record, idle: Duration, at: Timestamp) -> Record {
+        if self.inner.capabilities().slides_on_read && record.is_live() {
+            record.header.deadline = at.after(idle).min(record.header.absolute);
+        }
+        record
+    }
+}
+
+#[async_trait]
+impl Provider for Cached {
+    fn engine(&self) -> &'static str {
+        self.inner.engine()
+    }
+
+    /// Those of the engine, with the staleness that is added.
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities().max_stale(self.settings.max_stale)
+    }
+
+    fn bind(&self, scope: &str) -> Result<()> {
+        self.inner.bind(scope)
+    }
+
+    async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        if let Some(kept) = self.entries.get(id, self.now()) {
+            count("session_cache_hit");
+            return Ok(Some(kept.record.clone()));
+        }
+        count("session_cache_miss");
+        self.fetch(id, idle).await
+    }
+
+    async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        // What is under way was asked for too early.
+        drop(self.entries.write(id));
+        self.fetch(id, idle).await
+    }
+
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        let _writing = self.entries.write(id);
+        self.inner.write(id, record, condition, ttl).await
+    }
+
+    async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
+        let at = self.now();
+        let touched = self.inner.touch(id, seen, ttl).await?;
+        if touched {
+            self.entries.touched(id, seen, at.after(ttl));
+        }
+        Ok(touched)
+    }
+
+    async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
+        let _old = self.entries.write(rename.old);
+        let _new = (rename.old != rename.new).then(|| self.entries.write(rename.new));
+        self.inner.rename(rename).await
+    }
+
+    async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
+        let _writing = self.entries.write(id);
+        self.inner.destroy(id, expected).await
+    }
+
+    async fn exists(&self, id: &StorageId) -> Result<bool> {
+        self.inner.exists(id).await
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        self.inner.count().await
+    }
+
+    async fn gc(&self, limit: usize) -> Result<usize> {
+        self.inner.gc(limit).await
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        self.inner.as_indexed().map(|_| self as &dyn Indexed)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        self.inner.as_scan()
+    }
+}
+
+#[async_trait]
+impl Indexed for Cached {
+    async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
+        self.index()?.list(owner, after, limit).await
+    }
+
+    async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
+        let ended = self.index()?.end_owner(owner, limit).await;
+        // Also when it failed: some may have ended.
+        self.entries.ended(owner, self.now());
+        ended
+    }
+}
+
+impl Cached {
+    fn index(&self) -> Result<&dyn Indexed> {
+        let missing = || Error::new(ErrorKind::Unsupported, "the engine keeps no index of owners");
+        self.inner.as_indexed().ok_or_else(missing)
+    }
+}
+
+impl fmt::Debug for Cached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached")
+            .field("inner", &self.inner)
+            .field("max_stale", &self.settings.max_stale)
+            .finish_non_exhaustive()
+    }
+}
