@@ -3,8 +3,8 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use actix_web::{HttpMessage, HttpRequest};
 use actix_web::dev::RequestHead;
+use actix_web::{HttpMessage, HttpRequest};
 use session_core::Error;
 use session_core::adapter::Slot;
 

@@ -149,9 +149,7 @@ fn route(handler: Handler) -> Route {
         Handler::OptionalBoth(answer) => {
             web::get().to(move |user: OptionalSession, admin: OptionalSession<Admins>| {
                 let answer = Arc::clone(&answer);
-                async move {
-                    outcome(answer(user.0.as_ref().map(core), admin.0.as_ref().map(core))).await
-                }
+                async move { outcome(answer(user.0.as_ref().map(core), admin.0.as_ref().map(core))).await }
             })
         }
         _ => unreachable!("a kind of handler that is not known here"),

@@ -139,12 +139,7 @@ impl<H, M> SessionLayer<H, M> {
     /// }
     /// ```
     pub fn scope<N>(self) -> SessionLayer<H, N> {
-        SessionLayer {
-            setup: self.setup,
-            on_error: self.on_error,
-            stores: self.stores,
-            scope: PhantomData,
-        }
+        SessionLayer { setup: self.setup, on_error: self.on_error, stores: self.stores, scope: PhantomData }
     }
 
     /// The manager.

@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use axum::Router;
 use http::{HeaderName, StatusCode};
 use hyper::body::Frame;
 use session_conformance::http::{
@@ -99,12 +99,12 @@ fn method(handler: Handler) -> MethodRouter {
         Handler::Plain(answer) => get(async move || outcome(answer()).await),
         // The extractors are held until the handler has ended, as those of any other one.
         Handler::Session(answer) => get(async move |session: Session| outcome(answer(core(&session))).await),
-        Handler::Lazy(answer) => get(async move |lazy: LazySession| {
-            outcome(answer(std::sync::Arc::new(OfRequest(lazy)))).await
-        }),
-        Handler::Optional(answer) => get(async move |session: Option<Session>| {
-            outcome(answer(session.as_ref().map(core))).await
-        }),
+        Handler::Lazy(answer) => {
+            get(async move |lazy: LazySession| outcome(answer(std::sync::Arc::new(OfRequest(lazy)))).await)
+        }
+        Handler::Optional(answer) => {
+            get(async move |session: Option<Session>| outcome(answer(session.as_ref().map(core))).await)
+        }
         Handler::Thrice(answer) => get(async move |one: Session, two: Session, lazy: LazySession| {
             outcome(answer(core(&one), core(&two), std::sync::Arc::new(OfRequest(lazy)))).await
         }),

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, CookieSettings, DestroyOutcome, Error, ErrorKind, Manager, ManagerBuilder,
-    Provider, Record, Result, Stamp, State, StorageId, SystemClock, Timestamp, Transport, WriteOutcome,
+    Capabilities, Clock, Condition, CookieSettings, DestroyOutcome, Error, ErrorKind, Manager,
+    ManagerBuilder, Provider, Record, Result, Stamp, State, StorageId, SystemClock, Timestamp, Transport,
+    WriteOutcome,
 };
 use tokio::sync::{Semaphore, oneshot};
 

@@ -76,10 +76,10 @@ impl<M> Ending<M> {
     /// whatever failed after it.
     pub fn apply_instead<H: ResponseHeaders>(&self, instead_of: &H, headers: &mut H) {
         let kept = keep(instead_of, headers);
-        let owed = self.0.opened().map_or_else(
-            || Ok(Reply::default()),
-            |Opened { request, context }| request.owed_in(context),
-        );
+        let owed = self
+            .0
+            .opened()
+            .map_or_else(|| Ok(Reply::default()), |Opened { request, context }| request.owed_in(context));
         let added = owed.and_then(|owed| if owed.sets_token { self.add(owed, headers) } else { Ok(()) });
         if let Err(error) = kept.and(added) {
             tracing::warn!(%error, "the session's token cannot be sent");

@@ -133,7 +133,9 @@ fn sorry(error: &Error, asked: Asked<'_>) -> Answer {
     Answer::new(error.kind().http_status(), text).header("content-type", "text/sorry")
 }
 
-pub async fn the_hook_sees_the_request_and_answers_for_the_extractor_the_handler_and_the_release<A: Adapter>() {
+pub async fn the_hook_sees_the_request_and_answers_for_the_extractor_the_handler_and_the_release<
+    A: Adapter,
+>() {
     let shelf = Shelf::default();
     let application = usual(&shelf).get("/released", released_by_hand).on_error(sorry);
     let (_server, client) = application.serve::<A>();

@@ -62,9 +62,8 @@ pub async fn all_extractors_and_middleware_of_a_request_share_one_load_and_one_s
         })
     }));
     let application = usual(&shelf).route("/thrice", thrice);
-    let (_server, client) = application
-        .before(|session: Session| async move { session.set("m", "middleware") })
-        .serve::<A>();
+    let (_server, client) =
+        application.before(|session: Session| async move { session.set("m", "middleware") }).serve::<A>();
     let cookie = client.get("/count", "").await.cookie();
     shelf.calls();
     assert_eq!(client.get("/thrice", &cookie).await.text, "a,b,m,n");

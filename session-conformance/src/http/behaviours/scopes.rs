@@ -37,8 +37,12 @@ pub async fn a_handler_reaches_the_sessions_of_both_managers<A: Adapter>() {
     let (_server, client) = application.serve::<A>();
     let response = client.get("/both", "").await;
     assert_eq!((users.sessions(), admins.sessions()), (1, 1));
-    let cookies: Vec<_> =
-        response.set_cookies().iter().filter_map(|cookie| cookie.split(';').next()).map(str::to_owned).collect();
+    let cookies: Vec<_> = response
+        .set_cookies()
+        .iter()
+        .filter_map(|cookie| cookie.split(';').next())
+        .map(str::to_owned)
+        .collect();
     assert_eq!(cookies.len(), 2);
     assert_eq!(client.get("/known", &cookies.join("; ")).await.text, r#"Some("ada") Some("grace")"#);
     assert_eq!(client.get("/known", "").await.text, "None None", "a visitor has no session");
@@ -64,7 +68,8 @@ pub async fn a_failure_of_one_scope_does_not_lose_the_new_id_of_the_other<A: Ada
 /// Both in the same scope: handlers see the inner one, and middleware between them the outer one.
 pub async fn two_managers_one_inside_of_the_other_keep_two_sessions<A: Adapter>() {
     let (ours, theirs) = (Shelf::default(), Shelf::default());
-    let mut application = usual(&ours).before(|session: Session| async move { session.set("m", "middleware") });
+    let mut application =
+        usual(&ours).before(|session: Session| async move { session.set("m", "middleware") });
     application.inner = Some(theirs.manager_with(CookieSettings::host_prefixed("other")));
     let (_server, client) = application.serve::<A>();
     let response = client.get("/count", "").await;

@@ -13,7 +13,9 @@ pub async fn checklist_19_one_cookie_for_the_session_and_those_of_the_app_untouc
         session.set("n", &1)?;
         let forged = format!("{NAME}=forged; Path=/");
         let cookies = ["theme=dark", &*forged, "__Host-session2=x", "lang=en; Path=/"];
-        Ok(cookies.into_iter().fold(Answer::new(200, ""), |answer, cookie| answer.header("set-cookie", cookie)))
+        Ok(cookies
+            .into_iter()
+            .fold(Answer::new(200, ""), |answer, cookie| answer.header("set-cookie", cookie)))
     };
     let (_server, client) = usual(&Shelf::default()).get("/own", move |s| own(s)).serve::<A>();
     let response = client.get("/own", "").await;
@@ -39,8 +41,7 @@ pub async fn checklist_15_and_21_a_token_from_the_url_counts_only_when_asked_for
         session.set("n", &1)?;
         Ok(Answer::new(200, "").header("cache-control", "max-age=60"))
     };
-    let (_server, client) =
-        with_routes(Application::new(manager)).get("/own", move |s| own(s)).serve::<A>();
+    let (_server, client) = with_routes(Application::new(manager)).get("/own", move |s| own(s)).serve::<A>();
     let response = client.get(&url, "").await;
     assert_eq!(response.header("cache-control"), Some("no-store"));
     assert_eq!(response.header("referrer-policy"), Some("no-referrer"));
@@ -75,7 +76,9 @@ pub async fn checklist_15_a_header_carries_the_token_where_that_is_configured<A:
     assert_eq!(client.get("/read", &as_cookie).await.text, "None");
 }
 
-pub async fn checklist_16_and_18_a_persistent_cookie_lasts_as_the_session_does_at_most_400_days<A: Adapter>() {
+pub async fn checklist_16_and_18_a_persistent_cookie_lasts_as_the_session_does_at_most_400_days<
+    A: Adapter,
+>() {
     let settings = CookieSettings::default().persistent(true).same_site(SameSite::Strict);
     let builder = Shelf::default().builder().transport(Transport::cookie(settings));
     let manager = builder.absolute_timeout(Duration::from_secs(3600 * 24 * 500)).build();
@@ -126,9 +129,8 @@ pub async fn a_request_that_does_everything_is_answered_with_one_cookie_or_heade
         session.regenerate()?;
         Ok("done")
     };
-    let flash = async |session: Session| {
-        Ok(format!("{:?} {:?}", session.keys(), session.get::<String>("flash")?))
-    };
+    let flash =
+        async |session: Session| Ok(format!("{:?} {:?}", session.keys(), session.get::<String>("flash")?));
     for by_header in [false, true] {
         let said = |response: &Response| match by_header {
             true => response.header("x-session").expect("a token").to_owned(),
