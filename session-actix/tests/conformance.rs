@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
-use actix_web::error::{ErrorInternalServerError, InternalError};
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::web::{self, Bytes, ServiceConfig};
@@ -86,9 +86,10 @@ fn app(
             next.call(request).await
         }
     });
-    let catch = from_fn(|request: ServiceRequest, next: Next<_>| async move {
+    let catch = from_fn(move |request: ServiceRequest, next: Next<_>| async move {
         let caught = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-        caught.unwrap_or_else(|_| Err(ErrorInternalServerError("it panicked")))
+        let status = StatusCode::from_u16(catches_panics.unwrap()).unwrap();
+        caught.unwrap_or_else(|_| Err(InternalError::new("it panicked", status).into()))
     });
     let limit = from_fn(move |request: ServiceRequest, next: Next<_>| async move {
         let (after, status) = timeout.unwrap();
@@ -107,7 +108,7 @@ fn app(
             }
         })
         .wrap(Condition::new(timeout.is_some(), limit))
-        .wrap(Condition::new(catches_panics, catch))
+        .wrap(Condition::new(catches_panics.is_some(), catch))
         .wrap(Condition::new(inner.is_some(), middleware(inner)))
         .wrap(Condition::new(has_before, run_before))
         .wrap(Condition::new(sessions.is_some(), main))

@@ -53,8 +53,8 @@ fn router(application: Application) -> Router {
         let status = StatusCode::from_u16(status).unwrap();
         router = router.layer(TimeoutLayer::with_status_code(status, after));
     }
-    if application.catches_panics {
-        router = router.layer(CatchPanicLayer::new());
+    if let Some(status) = application.catches_panics {
+        router = router.layer(CatchPanicLayer::custom(move |_| response(Answer::new(status, "it panicked"))));
     }
     if let Some(manager) = inner {
         router = router.layer(SessionLayer::new(manager));

@@ -78,8 +78,8 @@ pub struct Application {
     pub before: Option<Before>,
     /// Ends handlers after this time and answers with this status.
     pub timeout: Option<(Duration, u16)>,
-    /// Answers 500 when a handler panics.
-    pub catches_panics: bool,
+    /// Answers with this status when a handler panics.
+    pub catches_panics: Option<u16>,
     /// The routes, each for `GET`.
     pub routes: Vec<(&'static str, Handler)>,
 }
@@ -101,7 +101,7 @@ impl Application {
             on_error: None,
             before: None,
             timeout: None,
-            catches_panics: false,
+            catches_panics: None,
             routes: Vec::new(),
         }
     }

@@ -199,13 +199,18 @@ pub async fn an_optional_session_is_none_for_a_visitor_and_for_a_stale_id<A: Ada
 
 pub async fn middleware_inside_of_that_of_the_same_manager_passes_requests_through<A: Adapter>() {
     let shelf = Shelf::default();
-    let mut application = usual(&shelf);
+    let keys = async |session: Session| {
+        session.set("h", "handler")?;
+        Ok(session.keys().join(","))
+    };
+    let mut application = usual(&shelf).get("/keys", move |s| keys(s));
     application.is_nested = true;
-    let (_server, client) = application.serve::<A>();
-    let response = client.get("/count", "").await;
+    let (_server, client) =
+        application.before(|session: Session| async move { session.set("m", "middleware") }).serve::<A>();
+    let response = client.get("/keys", "").await;
     assert_eq!(response.set_cookies().len(), 1);
-    assert_eq!(response.text, "1");
-    assert_eq!(shelf.calls(), 1, "stored once");
+    assert_eq!(response.text, "h,m", "one session for both");
+    assert_eq!((shelf.calls(), shelf.sessions()), (1, 1), "stored once");
 }
 
 pub async fn without_the_middleware_an_extractor_fails_and_the_client_is_told_nothing<A: Adapter>() {
