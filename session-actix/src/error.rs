@@ -37,6 +37,12 @@ impl SessionError {
     }
 }
 
+impl From<Arc<Error>> for SessionError {
+    fn from(error: Arc<Error>) -> Self {
+        Self(error)
+    }
+}
+
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
         Self(Arc::new(error))

@@ -75,15 +75,8 @@ impl<M: 'static> FromRequest for Session<M> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, SessionError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let place = Place::<M>::open(request);
-        Box::pin(async move {
-            let Place { slot, notes } = place?;
-            slot.load().await.map(Self).map_err(|error| {
-                let error = SessionError::from(error);
-                notes.failed.replace(Some(error.clone()));
-                error
-            })
-        })
+        let slot = Place::<M>::open(request);
+        Box::pin(async move { Ok(Self(slot?.extract().await?)) })
     }
 }
 
@@ -177,5 +170,5 @@ pub fn request_session(request: &HttpRequest) -> Result<LazySession, SessionErro
 
 /// As [`request_session`], of the middleware with this [`scope`](crate::SessionMiddleware::scope).
 pub fn request_session_in<M: 'static>(request: &HttpRequest) -> Result<LazySession<M>, SessionError> {
-    Place::open(request).map(|place| LazySession(place.slot))
+    Place::open(request).map(LazySession)
 }

@@ -1,6 +1,6 @@
 //! The place of a session in the extensions of a request.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use actix_web::dev::RequestHead;
@@ -14,22 +14,13 @@ use crate::headers::Head;
 /// One for each scope. Clones are the same place.
 pub(crate) struct Place<M> {
     pub slot: Slot<M>,
-    pub notes: Rc<Notes>,
-}
-
-/// What the middleware learns from the extractors of a request.
-#[derive(Default)]
-pub(crate) struct Notes {
-    /// Whether the head is kept: for a hook, when an inner middleware fails and takes the request with it.
-    pub keeps_head: bool,
-    pub head: OnceCell<RequestHead>,
-    /// Why the session could not be extracted. actix-web's `Option` extractor drops such errors.
-    pub failed: RefCell<Option<SessionError>>,
+    /// Where there is a hook, the head is kept for it: an inner middleware that fails takes the request with it.
+    pub head: Option<Rc<OnceCell<RequestHead>>>,
 }
 
 impl<M> Clone for Place<M> {
     fn clone(&self) -> Self {
-        Self { slot: self.slot.clone(), notes: Rc::clone(&self.notes) }
+        Self { slot: self.slot.clone(), head: self.head.clone() }
     }
 }
 
@@ -39,14 +30,14 @@ impl<M: 'static> Place<M> {
     }
 
     /// Finds the place, and takes from the request what the session is found by.
-    pub fn open(request: &HttpRequest) -> Result<Self, SessionError> {
+    pub fn open(request: &HttpRequest) -> Result<Slot<M>, SessionError> {
         let missing = "this request did not pass through a SessionMiddleware: wrap the App or the scope of the route \
                        in it, `.wrap(SessionMiddleware::new(manager))`";
         let place = Self::find(request).ok_or_else(|| Error::config(missing))?;
         place.slot.open(&Head(request));
-        if place.notes.keeps_head {
-            place.notes.head.get_or_init(|| RequestHead::clone(request.head()));
+        if let Some(head) = place.head {
+            head.get_or_init(|| request.head().clone());
         }
-        Ok(place)
+        Ok(place.slot)
     }
 }

@@ -1,5 +1,6 @@
 //! One request: from the place for its session to the head of its response.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use session_core::adapter::{End, Ending, Main, Slot};
 use session_core::{Error, Reply, Result};
 
 use crate::headers::Headers;
-use crate::place::{Notes, Place};
+use crate::place::Place;
 use crate::{SessionError, SessionMiddleware, status};
 
 /// What [`SessionMiddleware`] makes of a service.
@@ -47,10 +48,9 @@ where
             return Box::pin(async { Ok(answer.await?.map_into_left_body()) });
         }
         let (slot, ending) = Slot::new(Arc::clone(setup));
-        let keeps_head = self.middleware.on_error.is_some();
-        let notes = Rc::new(Notes { keeps_head, ..Notes::default() });
-        let own = Own { ending, notes: Rc::clone(&notes), middleware: self.middleware.clone() };
-        request.request().extensions_mut().insert(Place { slot, notes });
+        let head = self.middleware.on_error.is_some().then(Rc::default);
+        let own = Own { ending, head: head.clone(), middleware: self.middleware.clone() };
+        request.request().extensions_mut().insert(Place { slot, head });
         let answer = self.inner.call(request);
         Box::pin(async move {
             match answer.await {
@@ -70,7 +70,7 @@ where
 /// The middleware's part of one request.
 struct Own<M> {
     ending: Ending<M>,
-    notes: Rc<Notes>,
+    head: Option<Rc<OnceCell<RequestHead>>>,
     middleware: SessionMiddleware<M>,
 }
 
@@ -131,7 +131,7 @@ impl<M: 'static> Own<M> {
     /// Why the session could not be used, when that is what was answered, or what should have been.
     fn failure<B>(&self, response: &HttpResponse<B>) -> Option<SessionError> {
         let answered = response.extensions().get::<SessionError>().cloned();
-        answered.or_else(|| self.notes.failed.borrow().clone())
+        answered.or_else(|| self.ending.hidden_failure().cloned().map(SessionError::from))
     }
 
     /// The error of an inner service, whose response is made later and elsewhere.
@@ -144,7 +144,8 @@ impl<M: 'static> Own<M> {
                 End::Decided(done) => done,
                 _ => Ok(Reply::default()),
             };
-            let response = self.answer(done, failed.as_ref(), self.notes.head.get(), response);
+            let response =
+                self.answer(done, failed.as_ref(), self.head.as_ref().and_then(|head| head.get()), response);
             response.map_body(|_, body| match body {
                 EitherBody::Left { body } | EitherBody::Right { body } => body,
             })

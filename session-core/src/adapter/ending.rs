@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use super::slot::Opened;
 use super::{HeaderName, ResponseHeaders, Slot};
@@ -43,6 +44,11 @@ impl<M> Ending<M> {
     /// Whether somebody asked for the session.
     pub fn is_touched(&self) -> bool {
         self.0.opened().is_some()
+    }
+
+    /// Why the session could not be [extracted](Slot::extract).
+    pub fn hidden_failure(&self) -> Option<&Arc<Error>> {
+        self.0.failed()
     }
 
     /// Decides about a handler's answer. `counts`: the handler came to its end, so that what it changed is to be

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Ending, HeaderName, RequestHead, Setup};
 use crate::transport::{Connection, CookieContext, Incoming};
-use crate::{RequestSession, Result, Session};
+use crate::{Error, RequestSession, Result, Session};
 
 /// The place of a session in a request, one for each scope `M`. Clones are the same place.
 ///
@@ -19,6 +19,7 @@ struct Inner {
     setup: Arc<Setup>,
     opened: OnceLock<Opened>,
     panicked: AtomicBool,
+    failed: OnceLock<Arc<Error>>,
 }
 
 /// What is taken of the request's head when somebody asks for the session first.
@@ -36,7 +37,12 @@ impl<M> Clone for Slot<M> {
 impl<M> Slot<M> {
     /// The place in a new request, for its extractors; the adapter's layer keeps the [`Ending`].
     pub fn new(setup: Arc<Setup>) -> (Self, Ending<M>) {
-        let inner = Inner { setup, opened: OnceLock::new(), panicked: AtomicBool::new(false) };
+        let inner = Inner {
+            setup,
+            opened: OnceLock::new(),
+            panicked: AtomicBool::new(false),
+            failed: OnceLock::new(),
+        };
         let slot = Self(Arc::new(inner), PhantomData);
         (slot.clone(), Ending::of(slot))
     }
@@ -85,6 +91,21 @@ impl<M> Slot<M> {
     pub async fn load(&self) -> Result<Loaded<M>> {
         let session = self.request().session().await?;
         Ok(Loaded { session, slot: self.clone() })
+    }
+
+    /// As [`load`](Self::load), for the extractors of a framework that can hide their errors from handlers, as those
+    /// of `Option` do: the [`Ending`] knows of the [failure](Ending::hidden_failure), so that a user never looks like a
+    /// visitor because an engine is down.
+    pub async fn extract(&self) -> Result<Loaded<M>, Arc<Error>> {
+        self.load().await.map_err(|error| {
+            let error = Arc::new(error);
+            let _ = self.0.failed.set(Arc::clone(&error));
+            error
+        })
+    }
+
+    pub(super) fn failed(&self) -> Option<&Arc<Error>> {
+        self.0.failed.get()
     }
 
     pub(super) fn opened(&self) -> Option<&Opened> {
