@@ -77,6 +77,8 @@
 //! and against one for each of some sixty flaws, which it must catch by name.
 //!
 //! A behaviour that is added here reaches every engine with its next test run.
+//!
+//! Adapters of web frameworks have a suite of their own: the module `http`, behind the feature of that name.
 
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a test says no")]
 
@@ -85,6 +87,8 @@ mod context;
 mod cut;
 mod harness;
 pub mod histories;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod layers;
 mod run;
 mod table;

@@ -9,7 +9,7 @@
 //! | configure timeouts, ids and cookies | [`Manager::builder`], [`Transport`], [`ManagerConfig`] |
 //! | load and store sessions without a web framework | [`Manager::load`], [`Manager::create`] |
 //! | write an engine | [`Provider`], [`register_engine!`], the crate `session-conformance` |
-//! | write an adapter | [`RequestSession`] |
+//! | write an adapter | [`adapter`], [`RequestSession`] |
 //!
 //! # What a session keeps
 //!
@@ -24,6 +24,7 @@
 //!
 //! All of it runs on a tokio runtime.
 
+pub mod adapter;
 mod capabilities;
 mod clock;
 mod commit;

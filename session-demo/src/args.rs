@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::frameworks::Framework;
+
 /// A web app that shows what a session is.
 #[derive(Parser)]
 #[command(version, about)]
@@ -11,6 +13,10 @@ pub struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub listen: String,
+
+    /// The web framework to serve with
+    #[arg(long, value_enum, value_name = "NAME", default_value = "axum")]
+    pub framework: Framework,
 
     /// The engine that keeps the sessions, by name [default: memory, or what --app-conf says]
     #[arg(long, value_name = "NAME")]

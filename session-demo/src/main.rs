@@ -2,32 +2,26 @@
 //!
 //! `cargo run -p session-demo` serves it on <http://127.0.0.1:3000>; `--help` lists what can be set.
 
+mod answer;
 mod api;
 mod args;
-mod error;
+mod asked;
+mod frameworks;
 mod meter;
 mod page;
+mod routes;
 mod setup;
 
-use std::future::Future;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
 use clap::Parser;
-use session_kit::Manager;
-use session_kit::tower::SessionLayer;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use args::Args;
-
-/// How long a request body may be.
-const MAX_BODY: usize = 4 << 20;
+use frameworks::Framework;
 
 /// How long requests under way may take after the signal to stop: longer than the longest `hold_ms`.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -52,40 +46,20 @@ async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     // Before anything is printed: whoever reads the line below may send the signal at once.
     let stop = stop_signal()?;
     let listener = TcpListener::bind(&args.listen)
-        .await
         .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+    listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let manager = setup::manager(args, address.ip().is_loopback()).await?;
     let gc = manager.spawn_gc();
     eprintln!("engine `{}`; {}", manager.provider().engine(), setup::about_secure(&manager));
     // Whoever closed the standard output does not want to read it.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-
-    let service = app(&manager).into_make_service_with_connect_info::<SocketAddr>();
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async {
-        stop.await;
-        let _ = stopping.send(());
-    });
-    tokio::select! {
-        served = async { serving.await } => served?,
-        () = async { let _ = stopped.await; tokio::time::sleep(PATIENCE).await } => {
-            eprintln!("requests still under way after {PATIENCE:?}: leaving them");
-        }
+    match args.framework {
+        Framework::Axum => frameworks::axum::serve(listener, manager, stop).await?,
+        Framework::Actix => frameworks::actix::serve(listener, manager, stop).await?,
     }
     gc.stop();
     Ok(())
-}
-
-/// The page and the JSON routes: one manager, and answers of their own for what goes wrong.
-fn app(manager: &Manager) -> Router {
-    let api = api::routes().layer(SessionLayer::new(manager.clone()).on_error(error::as_json));
-    let page = page::routes().layer(SessionLayer::new(manager.clone()).on_error(error::as_page));
-    Router::new()
-        .nest("/api", api)
-        .merge(page)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(meter::measure))
 }
 
 /// Comes when the process is told to stop.

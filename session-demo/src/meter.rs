@@ -1,20 +1,16 @@
 //! What a request costs: an engine that counts its calls, and their sum for each request.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use axum::extract::Request;
-use axum::http::HeaderValue;
-use axum::middleware::Next;
-use axum::response::Response;
 use session_kit::{
     Capabilities, Condition, DestroyOutcome, Provider, Record, Rename, Result, Scan, Stamp, StorageId,
     WriteOutcome,
 };
 
-use crate::page;
+use crate::asked::Asked;
+use crate::page::{self, Click};
 
 /// One call of the engine.
 #[derive(Clone, Copy)]
@@ -32,28 +28,39 @@ pub fn so_far() -> Vec<Call> {
     CALLS.try_with(|calls| calls.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
 }
 
-/// The outermost middleware: counts the calls of a request, its release included, and tells the client.
-pub async fn measure(request: Request, next: Next) -> Response {
-    let (action, log) =
-        (page::action(request.method(), request.uri().path()), page::log_of(request.headers()));
-    let calls = Arc::default();
-    let mut response = CALLS.scope(Arc::clone(&calls), next.run(request)).await;
-    let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
-    // Browsers show this header among their network tools.
-    let timing: Vec<_> =
-        calls.iter().map(|call| format!("{};dur={:.3}", call.name, call.took.as_secs_f64() * 1e3)).collect();
-    if let (false, Ok(value)) = (timing.is_empty(), HeaderValue::try_from(timing.join(", "))) {
-        response.headers_mut().insert("server-timing", value);
+/// Counts the calls of one request, its release included; the outermost middleware has one.
+pub struct Metered {
+    calls: Arc<Mutex<Vec<Call>>>,
+    action: Option<&'static str>,
+    log: Vec<Click>,
+}
+
+impl Metered {
+    pub fn new(asked: &Asked) -> Self {
+        Self { calls: Arc::default(), action: page::action(asked), log: page::log_of(asked) }
     }
-    if let Some(action) = action {
-        page::remember(&mut response, action, &calls, log);
+
+    /// Runs what answers the request.
+    pub fn count<F: Future>(&self, answer: F) -> impl Future<Output = F::Output> {
+        CALLS.scope(Arc::clone(&self.calls), answer)
     }
-    response
+
+    /// The headers that tell the client.
+    pub fn headers(&self, is_redirection: bool) -> Vec<(&'static str, String)> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        // Browsers show this header among their network tools.
+        let timing = |call: &Call| format!("{};dur={:.3}", call.name, call.took.as_secs_f64() * 1e3);
+        let timing: Vec<_> = calls.iter().map(timing).collect();
+        let timing = (!timing.is_empty()).then(|| ("server-timing", timing.join(", ")));
+        let done = self.action.filter(|_| is_redirection);
+        let cookie = done.map(|action| ("set-cookie", page::remembered(action, &calls, self.log.clone())));
+        timing.into_iter().chain(cookie).collect()
+    }
 }
 
 /// An engine whose calls are counted.
 #[derive(Debug)]
-pub struct Metered(pub Arc<dyn Provider>);
+pub struct Counted(pub Arc<dyn Provider>);
 
 async fn count<T>(name: &'static str, call: impl Future<Output = T>) -> T {
     let begun = Instant::now();
@@ -67,7 +74,7 @@ async fn count<T>(name: &'static str, call: impl Future<Output = T>) -> T {
 }
 
 #[async_trait]
-impl Provider for Metered {
+impl Provider for Counted {
     fn engine(&self) -> &'static str {
         self.0.engine()
     }

@@ -4,22 +4,14 @@ mod facts;
 mod log;
 mod view;
 
-use axum::Router;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Request};
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use maud::Markup;
-use serde::Deserialize;
-use session_kit::tower::{LazySession, Session, SessionError};
 use session_kit::{ErrorKind, IdGenerator, Key, RandomIds};
 
+use crate::answer::{Answer, Trouble};
 use crate::api;
-use crate::error::ApiError;
-pub use log::{log_of, remember};
+use crate::asked::{Asked, field};
+use crate::frameworks::Sessions;
+pub use log::{Click, log_of, remembered};
 
 const VISITS: Key<i64> = Key::new("visits");
 
@@ -33,163 +25,106 @@ const ACTIONS: [(&str, &str); 6] = [
     ("renew", "took a new id"),
 ];
 
-pub fn routes() -> Router {
-    Router::new()
-        .route("/", get(show))
-        .route("/visit", post(visit))
-        .route("/login", post(login))
-        .route("/logout", post(logout))
-        .route("/set", post(set))
-        .route("/delete", post(delete))
-        .route("/renew", post(renew))
-        .route("/style.css", get(([(CONTENT_TYPE, "text/css")], include_str!("page/style.css"))))
-        .route("/icon.svg", get(([(CONTENT_TYPE, "image/svg+xml")], include_str!("page/icon.svg"))))
-        .layer(from_fn(refuse_other_sites))
-        .fallback(async || trouble(StatusCode::NOT_FOUND, "There is no such page."))
-}
+const BACK: &str = "/";
 
 /// The action that a request is, if it is one.
-pub fn action(method: &Method, path: &str) -> Option<&'static str> {
-    let name = path.strip_prefix('/').filter(|_| method == Method::POST)?;
+pub fn action(asked: &Asked) -> Option<&'static str> {
+    let name = asked.path.strip_prefix('/').filter(|_| asked.method == "POST")?;
     ACTIONS.into_iter().find(|(action, _)| *action == name).map(|(action, _)| action)
 }
 
-async fn show(headers: HeaderMap, lazy: LazySession) -> Result<Response, SessionError> {
-    let session = lazy.session().await?;
+/// Answers a request for the page, for what it loads, or for one of its actions.
+pub async fn answer(asked: &Asked, body: &[u8], sessions: &impl Sessions) -> Result<Answer, Trouble> {
+    if let Some(action) = action(asked) {
+        if !is_of_this_site(asked) {
+            return Err(Trouble::Request(403, "This form was sent by another site.".into()));
+        }
+        act(action, asked, body, sessions).await?;
+        // A form does its work, and then the browser comes back to the page.
+        return Ok(Answer::redirect(BACK));
+    }
+    match (&*asked.method, &*asked.path) {
+        ("GET", "/") => show(asked, sessions).await,
+        ("GET", "/style.css") => Ok(Answer::new(200, "text/css", include_str!("page/style.css"))),
+        ("GET", "/icon.svg") => Ok(Answer::new(200, "image/svg+xml", include_str!("page/icon.svg"))),
+        _ => Err(Trouble::Request(404, "There is no such page.".into())),
+    }
+}
+
+/// A request that another site makes a browser send carries no session cookie, because that is `SameSite`. Sites on
+/// another port of this host count as the same site, though: browsers tell them apart in this header.
+fn is_of_this_site(asked: &Asked) -> bool {
+    matches!(asked.site.as_deref(), None | Some("same-origin" | "none"))
+}
+
+async fn show(asked: &Asked, sessions: &impl Sessions) -> Result<Answer, Trouble> {
+    let session = sessions.load().await?;
     let nonce = RandomIds::new().generate()?;
     let markup = view::page(&view::View {
-        manager: lazy.manager(),
+        manager: sessions.manager(),
         session: &session,
         values: api::data(&session),
         user: session.get(api::USER)?,
         visits: session.get(VISITS).ok().flatten().unwrap_or(0),
         nonce: nonce.expose(),
-        log: log_of(&headers),
+        log: log_of(asked),
     });
-    Ok(html(StatusCode::OK, nonce.expose(), markup))
+    Ok(html(200, nonce.expose(), markup))
 }
 
-/// What a form does, and then back to the page.
-type Done = Result<Redirect, Trouble>;
-
-const BACK: &str = "/";
-
-async fn visit(session: Session) -> Done {
-    session.update(VISITS, |visits| visits.unwrap_or(0).saturating_add(1))?;
-    Ok(Redirect::to(BACK))
-}
-
-#[derive(Deserialize)]
-struct Login {
-    user: String,
-}
-
-async fn login(session: Session, form: Result<Form<Login>, FormRejection>) -> Done {
-    let Form(Login { user }) = form?;
-    api::log_in(&session, user.trim())?;
-    Ok(Redirect::to(BACK))
-}
-
-async fn logout(session: LazySession) -> Done {
-    session.destroy().await?;
-    Ok(Redirect::to(BACK))
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    key: String,
-    #[serde(default)]
-    value: String,
-}
-
-async fn set(session: Session, form: Result<Form<Entry>, FormRejection>) -> Done {
-    let Form(Entry { key, value }) = form?;
-    // What is no JSON is meant as text.
-    let value = serde_json::from_str(&value).unwrap_or(serde_json::Value::String(value));
-    session.set(key.trim(), &value)?;
-    Ok(Redirect::to(BACK))
-}
-
-async fn delete(session: Session, form: Result<Form<Entry>, FormRejection>) -> Done {
-    let Form(Entry { key, .. }) = form?;
-    session.delete(key)?;
-    Ok(Redirect::to(BACK))
-}
-
-async fn renew(session: Session) -> Done {
-    session.regenerate()?;
-    Ok(Redirect::to(BACK))
-}
-
-/// A request that another site makes a browser send carries no session cookie, because that is `SameSite`. Sites on
-/// another port of this host count as the same site, though: browsers tell them apart in this header.
-async fn refuse_other_sites(request: Request, next: Next) -> Response {
-    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let ours = matches!(site, None | Some(b"same-origin" | b"none"));
-    if request.method() == Method::POST && !ours {
-        return trouble(StatusCode::FORBIDDEN, "This form was sent by another site.");
-    }
-    next.run(request).await
-}
-
-/// Why a form did not do what it should.
-enum Trouble {
-    Session(SessionError),
-    Form(StatusCode, String),
-}
-
-impl From<session_kit::Error> for Trouble {
-    fn from(error: session_kit::Error) -> Self {
-        match error.kind() {
-            // The only value with a type of its own on the page is the counter.
-            ErrorKind::Codec => {
-                Self::Form(StatusCode::BAD_REQUEST, "`visits` is no whole number any more.".into())
-            }
-            _ => Self::Session(error.into()),
+async fn act(action: &str, asked: &Asked, body: &[u8], sessions: &impl Sessions) -> Result<(), Trouble> {
+    let form = |name: &str| {
+        if !asked.kind.starts_with("application/x-www-form-urlencoded") {
+            return Err(Trouble::Request(415, "The form could not be read.".into()));
         }
+        field(body, name).ok_or_else(|| Trouble::Request(422, format!("The form has no `{name}`.")))
+    };
+    if action == "logout" {
+        return Ok(sessions.destroy().await?);
     }
-}
-
-impl From<FormRejection> for Trouble {
-    fn from(rejection: FormRejection) -> Self {
-        Self::Form(rejection.status(), "The form could not be read.".into())
-    }
-}
-
-impl From<ApiError> for Trouble {
-    fn from(error: ApiError) -> Self {
-        match error {
-            ApiError::Session(error) => Self::Session(error),
-            ApiError::Request(status, message) => Self::Form(status, message),
+    let session = sessions.load().await?;
+    match action {
+        "visit" => count(session.update(VISITS, |visits| visits.unwrap_or(0).saturating_add(1)))?,
+        "login" => api::log_in(&session, form("user")?.trim())?,
+        "set" => {
+            let value = form("value").unwrap_or_default();
+            // What is no JSON is meant as text.
+            let value = serde_json::from_str(&value).unwrap_or(serde_json::Value::String(value));
+            session.set(form("key")?.trim(), &value)?;
         }
+        "delete" => {
+            session.delete(form("key")?)?;
+        }
+        _ => session.regenerate()?,
     }
+    Ok(())
 }
 
-impl IntoResponse for Trouble {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Session(error) => error.into_response(),
-            Self::Form(status, message) => trouble(status, &message),
+/// The only value with a type of its own on the page is the counter.
+fn count(counted: session_kit::Result<i64>) -> Result<(), Trouble> {
+    match counted {
+        Err(error) if error.kind() == ErrorKind::Codec => {
+            Err(Trouble::bad("`visits` is no whole number any more."))
         }
+        counted => Ok(counted.map(drop)?),
     }
 }
 
 /// A page for what went wrong.
-pub fn trouble(status: StatusCode, what: &str) -> Response {
+pub fn trouble(status: u16, what: &str) -> Answer {
     html(status, "", view::trouble(status, what))
 }
 
 /// A page that may load its own style sheet and icon, post its own forms, and nothing else: no script at all.
-fn html(status: StatusCode, nonce: &str, markup: Markup) -> Response {
+fn html(status: u16, nonce: &str, markup: Markup) -> Answer {
     let inline = if nonce.is_empty() { String::new() } else { format!(" 'nonce-{nonce}'") };
     let policy = format!(
         "default-src 'none'; style-src 'self'{inline}; img-src 'self'; form-action 'self'; base-uri 'none'; \
          frame-ancestors 'none'"
     );
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "same-origin"),
-    ];
-    (status, headers, [(CONTENT_SECURITY_POLICY, policy)], markup.into_string()).into_response()
+    let mut answer = Answer::new(status, "text/html; charset=utf-8", markup.into_string());
+    answer.headers.push(("x-content-type-options", "nosniff".into()));
+    answer.headers.push(("referrer-policy", "same-origin".into()));
+    answer.headers.push(("content-security-policy", policy));
+    answer
 }

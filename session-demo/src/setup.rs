@@ -8,7 +8,7 @@ use session_kit::{
 };
 
 use crate::args::Args;
-use crate::meter::Metered;
+use crate::meter::Counted;
 
 /// The manager that the command line describes. `loopback`: this process is reached from this machine only.
 pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
@@ -18,7 +18,7 @@ pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
     let engine_config = args.engine_config.as_deref().or(configured).unwrap_or_default();
 
     let provider = connect(&engine, ConnectOptions::new(&with_table(&engine, engine_config))).await?;
-    let mut builder = Manager::builder(Metered(Arc::clone(&provider)));
+    let mut builder = Manager::builder(Counted(Arc::clone(&provider)));
     builder = match &config {
         Some(config) => builder.configure(config)?,
         None => builder.transport(default_transport(&engine, engine_config, loopback)),

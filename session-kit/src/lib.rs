@@ -63,11 +63,14 @@
 //! | feature | module | for |
 //! |---|---|---|
 //! | `tower` | `tower` | axum 0.8, and every `tower` service over `http` types |
+//! | `actix` | `actix` | actix-web 4 |
 //!
 //! Without a framework, [`Manager::start`] and [`Manager::load`] do what an adapter does; `examples/worker.rs` shows it.
 
 pub use session_core::*;
 
+#[cfg(feature = "actix")]
+pub use session_actix as actix;
 #[cfg(feature = "cache")]
 pub use session_cache as cache;
 #[cfg(feature = "cookie")]
@@ -90,6 +93,11 @@ pub use session_redis as redis;
 pub use session_sqlite as sqlite;
 #[cfg(feature = "tower")]
 pub use session_tower as tower;
+
+/// The example of the page about actix-web, compiled.
+#[cfg(all(doctest, feature = "memory", feature = "actix"))]
+#[doc = include_str!("../../docs/actix.md")]
+struct Actix;
 
 /// The example of the README, compiled.
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::ops::Deref;
 
-use http::{Extensions, HeaderMap, Request, Uri};
+use http::Request;
+use session_core::adapter::{Loaded, Main, Slot};
 use session_core::{Error, Result};
 
-use crate::scope::Main;
-use crate::slot::Slot;
+use crate::head::Head;
 
 /// The session of a request, loaded: an extractor for axum handlers.
 ///
@@ -23,21 +23,18 @@ use crate::slot::Slot;
 ///
 /// `Option<Session>` is `None` for a client without a live session, and costs the same. `Session<Admins>` is the
 /// session of the layer with that [`scope`](crate::SessionLayer::scope).
-pub struct Session<M = Main> {
-    session: session_core::Session,
-    slot: Slot<M>,
-}
+pub struct Session<M = Main>(Loaded<M>);
 
 impl<M> Clone for Session<M> {
     fn clone(&self) -> Self {
-        Self { session: self.session.clone(), slot: self.slot.clone() }
+        Self(self.0.clone())
     }
 }
 
 impl<M> Session<M> {
     /// The session of the core, for code that keeps it. It is no longer known to this request when a panic drops it.
     pub fn into_inner(self) -> session_core::Session {
-        self.session.clone()
+        session_core::Session::clone(&self)
     }
 }
 
@@ -45,7 +42,7 @@ impl<M> Deref for Session<M> {
     type Target = session_core::Session;
 
     fn deref(&self) -> &Self::Target {
-        &self.session
+        &self.0
     }
 }
 
@@ -55,17 +52,9 @@ impl<M> From<Session<M>> for session_core::Session {
     }
 }
 
-impl<M> Drop for Session<M> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.slot.poison();
-        }
-    }
-}
-
 impl<M> fmt::Debug for Session<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.session.fmt(f)
+        self.0.fmt(f)
     }
 }
 
@@ -82,46 +71,43 @@ impl<M> fmt::Debug for Session<M> {
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(logout));
 /// ```
-pub struct LazySession<M = Main> {
-    slot: Slot<M>,
-}
+pub struct LazySession<M = Main>(Slot<M>);
 
 impl<M> Clone for LazySession<M> {
     fn clone(&self) -> Self {
-        Self { slot: self.slot.clone() }
+        Self(self.0.clone())
     }
 }
 
 impl<M: 'static> LazySession<M> {
-    fn of(headers: &HeaderMap, uri: &Uri, extensions: &Extensions) -> Result<Self> {
+    fn of(head: Head<'_>) -> Result<Self> {
         let missing =
             "this request did not pass through a SessionLayer: add it to the router, after the routes";
-        let slot = extensions.get::<Slot<M>>().ok_or_else(|| Error::config(missing))?.clone();
-        slot.open(headers, uri, extensions);
-        Ok(Self { slot })
+        let slot = head.extensions.get::<Slot<M>>().ok_or_else(|| Error::config(missing))?.clone();
+        slot.open(&head);
+        Ok(Self(slot))
     }
 
     /// The session, loaded by the first who asks. One round trip, none for a client without a well-formed token.
     pub async fn session(&self) -> Result<Session<M>> {
-        let session = self.slot.request().session().await?;
-        Ok(Session { session, slot: self.slot.clone() })
+        Ok(Session(self.0.load().await?))
     }
 
     /// Ends the session that the client presents without loading it: a logout in one round trip. `Ok` also when
     /// there was none. The response removes the cookie when there was one to end.
     pub async fn destroy(&self) -> Result<()> {
-        self.slot.request().destroy().await
+        self.0.request().destroy().await
     }
 
     /// The manager, to reopen the session in a task that outlives the request.
     pub fn manager(&self) -> &session_core::Manager {
-        self.slot.request().manager()
+        self.0.request().manager()
     }
 }
 
 impl<M> fmt::Debug for LazySession<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LazySession").field(self.slot.request()).finish()
+        f.debug_tuple("LazySession").field(self.0.request()).finish()
     }
 }
 
@@ -135,7 +121,7 @@ pub fn request_session<B>(request: &Request<B>) -> Result<LazySession> {
 
 /// As [`request_session`], of the layer with this [`scope`](crate::SessionLayer::scope).
 pub fn request_session_in<M: 'static, B>(request: &Request<B>) -> Result<LazySession<M>> {
-    LazySession::of(request.headers(), request.uri(), request.extensions())
+    LazySession::of(Head { headers: request.headers(), uri: request.uri(), extensions: request.extensions() })
 }
 
 #[cfg(feature = "axum")]
@@ -146,12 +132,14 @@ mod axum {
 
     use super::{LazySession, Session};
     use crate::SessionError;
+    use crate::head::Head;
 
     impl<S: Sync, M: 'static> FromRequestParts<S> for LazySession<M> {
         type Rejection = SessionError;
 
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
-            Ok(Self::of(&parts.headers, &parts.uri, &parts.extensions)?)
+            let Parts { headers, uri, extensions, .. } = parts;
+            Ok(Self::of(Head { headers, uri, extensions })?)
         }
     }
 

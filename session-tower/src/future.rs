@@ -5,15 +5,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
+use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
-use session_core::{Error, ErrorKind, Finish, Reply, Result};
+use session_core::adapter::{End, Ending, Main};
+use session_core::{Error, Finish, Reply, Result};
 
 use crate::answer::{OnError, RequestHead};
 use crate::error::Failed;
-use crate::reply;
-use crate::scope::Main;
-use crate::slot::{Opened, Slot};
+use crate::headers::Headers;
 
 pin_project! {
     /// The response of a [`SessionService`](crate::SessionService).
@@ -33,9 +32,11 @@ pin_project! {
     }
 }
 
-struct Own<M> {
-    slot: Slot<M>,
-    head: Option<Box<RequestHead>>,
+pub(crate) struct Own<M> {
+    pub ending: Ending<M>,
+    pub head: Option<Box<RequestHead>>,
+    /// Whether a response of this status is one whose changes count.
+    pub stores: fn(StatusCode) -> bool,
 }
 
 struct Releasing<B> {
@@ -49,8 +50,8 @@ impl<F, B, H, M> ResponseFuture<F, B, H, M> {
         Self { inner, on_error, own: None, releasing: None }
     }
 
-    pub(crate) const fn new(inner: F, slot: Slot<M>, on_error: H, head: Option<Box<RequestHead>>) -> Self {
-        Self { inner, on_error, own: Some(Own { slot, head }), releasing: None }
+    pub(crate) const fn new(inner: F, own: Own<M>, on_error: H) -> Self {
+        Self { inner, on_error, own: Some(own), releasing: None }
     }
 }
 
@@ -74,104 +75,60 @@ where
             return response.map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
         }
         let mut response = ready!(this.inner.poll(context))?;
-        let Some(opened) = own.slot.opened() else {
-            own.guard(&mut response);
-            return Poll::Ready(Ok(hook.pass(response)));
-        };
         // An answer made of a session's error is one of a handler that did not come to its end.
         let failed = response.extensions().get::<Failed>().is_some();
-        if own.slot.is_poisoned() || failed || !(own.slot.setup().stores)(response.status()) {
-            return Poll::Ready(Ok(own.unfinished(hook, opened.abandon(), response)));
-        }
-        let mut release = opened.finish();
-        match Pin::new(&mut release).poll(context) {
-            Poll::Ready(released) => Poll::Ready(Ok(own.answer(hook, released, response))),
-            Poll::Pending => {
-                *this.releasing = Some(Box::new(Releasing { response: Some(response), release }));
-                Poll::Pending
+        let counts = !failed && (own.stores)(response.status());
+        match own.ending.answered(response.status().as_u16(), counts) {
+            End::Untouched => {
+                own.ending.guard(&mut Headers(response.headers_mut()));
+                Poll::Ready(Ok(hook.pass(response)))
             }
-        }
-    }
-}
-
-/// A request that is dropped before it has answered ends as well: a handle that somebody kept takes no change that
-/// nobody would store. One that is being released goes on.
-impl<M> Drop for Own<M> {
-    fn drop(&mut self) {
-        if let Some(opened) = self.slot.opened() {
-            opened.close();
+            End::Decided(owed) => Poll::Ready(Ok(own.answer(hook, owed, response))),
+            End::Release(mut release) => match Pin::new(&mut release).poll(context) {
+                Poll::Ready(released) => Poll::Ready(Ok(own.answer(hook, released, response))),
+                Poll::Pending => {
+                    *this.releasing = Some(Box::new(Releasing { response: Some(response), release }));
+                    Poll::Pending
+                }
+            },
         }
     }
 }
 
 impl<M> Own<M> {
-    /// The answer when the release is done.
+    /// The answer when the release is done: the handler's response, or what the hook makes of an error in its place,
+    /// and what it owes to the session.
     fn answer<B, H: OnError<B>>(
         &self,
         hook: &H,
-        released: Result<Reply>,
-        response: Response<B>,
-    ) -> Response<H::Body> {
-        match released {
-            Ok(reply) => self.reply(hook, reply, response),
-            Err(error) => self.fail(hook, &error, &response),
-        }
-    }
-
-    /// The handler did not finish, or failed: nothing that it changed is stored, and nobody is told that it was.
-    fn unfinished<B, H: OnError<B>>(
-        &self,
-        hook: &H,
-        owed: Result<Reply>,
-        response: Response<B>,
-    ) -> Response<H::Body> {
-        if self.slot.is_poisoned() && !response.status().is_server_error() {
-            // Code that held the session panicked, and something inside of this layer caught that.
-            let message = "code that held the session panicked, its changes are not stored";
-            return self.fail(hook, &Error::new(ErrorKind::Released, message), &response);
-        }
-        self.answer(hook, owed, response)
-    }
-
-    /// The handler's response, or what the hook makes of a session's error that it answers with, and what it owes
-    /// to the session.
-    fn reply<B, H: OnError<B>>(
-        &self,
-        hook: &H,
-        reply: Reply,
+        done: Result<Reply>,
         mut response: Response<B>,
     ) -> Response<H::Body> {
+        let reply = match done {
+            Ok(reply) => reply,
+            Err(error) => return self.fail(hook, &error, response),
+        };
         let failed = response.extensions_mut().remove::<Failed>();
         if let Some(Failed(error)) = failed.filter(|_| hook.replaces_rejections()) {
-            return self.fail(hook, &error, &response);
+            return self.fail(hook, &error, response);
         }
-        match reply::apply(reply, self.slot.setup(), response.headers_mut()) {
-            Ok(()) => {
-                self.guard(&mut response);
-                hook.pass(response)
-            }
-            Err(error) => self.fail(hook, &error, &response),
+        match self.ending.apply(reply, &mut Headers(response.headers_mut())) {
+            Ok(()) => hook.pass(response),
+            Err(error) => self.fail(hook, &error, response),
         }
     }
 
     /// The hook's answer in place of the handler's response.
-    fn fail<B, H: OnError<B>>(&self, hook: &H, error: &Error, instead_of: &Response<B>) -> Response<H::Body> {
+    fn fail<B, H: OnError<B>>(
+        &self,
+        hook: &H,
+        error: &Error,
+        mut instead_of: Response<B>,
+    ) -> Response<H::Body> {
         let mut response = hook.answer(error, self.head.as_deref());
-        reply::keep_cors(instead_of.headers(), response.headers_mut());
-        // A new id that the handler has saved by itself is live, whatever failed after it.
-        let owed = self.slot.opened().map_or_else(|| Ok(Reply::default()), Opened::owed).and_then(|owed| {
-            let owed = if owed.sets_token { owed } else { Reply::default() };
-            reply::apply(owed, self.slot.setup(), response.headers_mut())
-        });
-        if let Err(error) = owed {
-            tracing::warn!(%error, "the session's token cannot be sent");
-        }
-        self.guard(&mut response);
+        let instead_of = Headers(instead_of.headers_mut());
+        self.ending.apply_instead(&instead_of, &mut Headers(response.headers_mut()));
         response
-    }
-
-    fn guard<B>(&self, response: &mut Response<B>) {
-        reply::guard_address(self.slot.setup(), response.headers_mut());
     }
 }
 

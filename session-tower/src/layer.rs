@@ -4,13 +4,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use http::{HeaderValue, Response, StatusCode};
-use session_core::{Connection, CookieContext, Error, Manager, stores_changes};
+use http::{Response, StatusCode};
+use session_core::adapter::{Main, Setup};
+use session_core::{Error, Manager, stores_changes};
 use tower_layer::Layer;
 
 use crate::SessionService;
 use crate::answer::{EmptyAnswer, Hook};
-use crate::scope::Main;
 
 /// Gives every request a session, and stores it before the response head leaves.
 ///
@@ -22,14 +22,20 @@ use crate::scope::Main;
 /// engine (counted in a test).
 #[must_use = "a layer does nothing before it is added to a service"]
 pub struct SessionLayer<H = EmptyAnswer, M = Main> {
-    setup: Arc<Setup>,
-    on_error: H,
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) on_error: H,
+    pub(crate) stores: fn(StatusCode) -> bool,
     scope: PhantomData<fn() -> M>,
 }
 
 impl<H: Clone, M> Clone for SessionLayer<H, M> {
     fn clone(&self) -> Self {
-        Self { setup: Arc::clone(&self.setup), on_error: self.on_error.clone(), scope: PhantomData }
+        Self {
+            setup: Arc::clone(&self.setup),
+            on_error: self.on_error.clone(),
+            stores: self.stores,
+            scope: PhantomData,
+        }
     }
 }
 
@@ -39,7 +45,12 @@ impl SessionLayer {
     /// A request whose session cannot be stored is answered with an empty body and
     /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status); [`on_error`](Self::on_error) changes that.
     pub fn new(manager: Manager) -> Self {
-        Self { setup: Arc::new(Setup::new(manager)), on_error: EmptyAnswer, scope: PhantomData }
+        Self {
+            setup: Arc::new(Setup::new(manager)),
+            on_error: EmptyAnswer,
+            stores: |status| stores_changes(status.as_u16()),
+            scope: PhantomData,
+        }
     }
 }
 
@@ -67,7 +78,7 @@ impl<H, M> SessionLayer<H, M> {
     where
         F: Fn(&Error) -> Response<B> + Clone,
     {
-        SessionLayer { setup: self.setup, on_error: Hook(hook), scope: PhantomData }
+        self.with(Hook(hook))
     }
 
     /// As [`on_error`](Self::on_error), with a hook that sees the request, to answer a browser with a page and a
@@ -89,20 +100,19 @@ impl<H, M> SessionLayer<H, M> {
         F: Fn(&Error, &crate::RequestHead) -> R + Clone,
         R: axum_core::response::IntoResponse,
     {
-        SessionLayer { setup: self.setup, on_error: crate::HookWithRequest(hook), scope: PhantomData }
+        self.with(crate::HookWithRequest(hook))
     }
 
     /// As [`EmptyAnswer`], with responses that keep the inner body: for services without axum, of which only the body
     /// has a default.
     pub fn keep_body(self) -> SessionLayer<crate::DefaultBody, M> {
-        SessionLayer { setup: self.setup, on_error: crate::DefaultBody, scope: PhantomData }
+        self.with(crate::DefaultBody)
     }
 
     /// Decides by the response's status whether what the handler changed is stored. The default is
     /// [`stores_changes`](session_core::stores_changes): after a server error (5xx) or a timeout (408) it is not.
     pub fn store_when(self, decide: fn(StatusCode) -> bool) -> Self {
-        let setup = Arc::new(Setup { stores: decide, ..(*self.setup).clone() });
-        Self { setup, ..self }
+        Self { stores: decide, ..self }
     }
 
     /// Names the scope of the layer, for an application with several managers: extractors then say whose session
@@ -129,12 +139,16 @@ impl<H, M> SessionLayer<H, M> {
     /// }
     /// ```
     pub fn scope<N>(self) -> SessionLayer<H, N> {
-        SessionLayer { setup: self.setup, on_error: self.on_error, scope: PhantomData }
+        SessionLayer { setup: self.setup, on_error: self.on_error, stores: self.stores, scope: PhantomData }
     }
 
     /// The manager.
     pub fn manager(&self) -> &Manager {
-        &self.setup.manager
+        self.setup.manager()
+    }
+
+    fn with<N>(self, on_error: N) -> SessionLayer<N, M> {
+        SessionLayer { setup: self.setup, on_error, stores: self.stores, scope: PhantomData }
     }
 }
 
@@ -142,41 +156,12 @@ impl<S, H: Clone, M> Layer<S> for SessionLayer<H, M> {
     type Service = SessionService<S, H, M>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService::with(inner, Arc::clone(&self.setup), self.on_error.clone())
+        SessionService { inner, layer: self.clone() }
     }
 }
 
 impl<H, M> fmt::Debug for SessionLayer<H, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionLayer").field("manager", &self.setup.manager).finish_non_exhaustive()
-    }
-}
-
-/// The manager, and answers that depend on its configuration alone.
-#[derive(Clone)]
-pub(crate) struct Setup {
-    pub manager: Manager,
-    /// What a response that used the session adds to `Vary`.
-    pub vary: Option<HeaderValue>,
-    /// What the cookie depends on, where that is the same for every request.
-    pub context: Option<CookieContext>,
-    /// Whether a response of this status is one whose changes count.
-    pub stores: fn(StatusCode) -> bool,
-}
-
-impl Setup {
-    pub(crate) fn new(manager: Manager) -> Self {
-        let vary = Some(manager.transport().vary()).filter(|names| !names.is_empty());
-        let vary = vary.and_then(|names| HeaderValue::try_from(names).ok());
-        let transport = manager.transport();
-        let same = !transport.depends_on_connection();
-        let context = same.then(|| transport.context(Connection::default()));
-        Self { manager, vary, context, stores: |status| stores_changes(status.as_u16()) }
-    }
-
-    /// Whether these are sessions of the same manager.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        // The transport is part of the manager, which its clones share.
-        std::ptr::eq(self.manager.transport(), other.manager.transport())
+        f.debug_struct("SessionLayer").field("manager", self.manager()).finish_non_exhaustive()
     }
 }

@@ -73,11 +73,10 @@ mod connection;
 mod error;
 mod extract;
 mod future;
+mod head;
+mod headers;
 mod layer;
-mod reply;
-mod scope;
 mod service;
-mod slot;
 
 #[cfg(feature = "axum")]
 pub use answer::HookWithRequest;
@@ -87,5 +86,5 @@ pub use error::{SessionError, status};
 pub use extract::{LazySession, Session, request_session, request_session_in};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
-pub use scope::Main;
 pub use service::SessionService;
+pub use session_core::adapter::Main;

@@ -1,44 +1,35 @@
 //! The service: puts the session's place into the request, and nothing more.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use session_core::Manager;
+use session_core::adapter::{Main, Slot};
+use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::SessionLayer;
 use crate::answer::{EmptyAnswer, OnError, RequestHead};
-use crate::future::ResponseFuture;
-use crate::layer::Setup;
-use crate::scope::Main;
-use crate::slot::Slot;
+use crate::future::{Own, ResponseFuture};
 
 /// What [`SessionLayer`](crate::SessionLayer) makes of a service.
 pub struct SessionService<S, H = EmptyAnswer, M = Main> {
-    inner: S,
-    setup: Arc<Setup>,
-    on_error: H,
-    scope: PhantomData<fn() -> M>,
+    pub(crate) inner: S,
+    pub(crate) layer: SessionLayer<H, M>,
 }
 
 impl<S: Clone, H: Clone, M> Clone for SessionService<S, H, M> {
     fn clone(&self) -> Self {
-        Self::with(self.inner.clone(), Arc::clone(&self.setup), self.on_error.clone())
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
     }
 }
 
 impl<S> SessionService<S> {
     /// Wraps a service; the same as [`SessionLayer::new`](crate::SessionLayer::new) around it.
     pub fn new(inner: S, manager: Manager) -> Self {
-        Self::with(inner, Arc::new(Setup::new(manager)), EmptyAnswer)
-    }
-}
-
-impl<S, H, M> SessionService<S, H, M> {
-    pub(crate) const fn with(inner: S, setup: Arc<Setup>, on_error: H) -> Self {
-        Self { inner, setup, on_error, scope: PhantomData }
+        SessionLayer::new(manager).layer(inner)
     }
 }
 
@@ -57,14 +48,16 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let SessionLayer { setup, on_error, stores, .. } = &self.layer;
         let outer = request.extensions().get::<Slot<M>>();
-        if outer.is_some_and(|outer| outer.setup().is_same(&self.setup)) {
-            return ResponseFuture::passing_through(self.inner.call(request), self.on_error.clone());
+        if outer.is_some_and(|outer| outer.setup().is_same(setup)) {
+            return ResponseFuture::passing_through(self.inner.call(request), on_error.clone());
         }
-        let head = self.on_error.needs_request().then(|| Box::new(RequestHead::of(&request)));
-        let slot = Slot::new(Arc::clone(&self.setup));
-        request.extensions_mut().insert(slot.clone());
-        ResponseFuture::new(self.inner.call(request), slot, self.on_error.clone(), head)
+        let head = on_error.needs_request().then(|| Box::new(RequestHead::of(&request)));
+        let (slot, ending) = Slot::new(Arc::clone(setup));
+        request.extensions_mut().insert(slot);
+        let own = Own { ending, head, stores: *stores };
+        ResponseFuture::new(self.inner.call(request), own, on_error.clone())
     }
 }
 
@@ -72,7 +65,7 @@ impl<S: fmt::Debug, H, M> fmt::Debug for SessionService<S, H, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionService")
             .field("inner", &self.inner)
-            .field("manager", &self.setup.manager)
+            .field("manager", self.layer.manager())
             .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,13 @@
 //! Services that are no axum routers, and bodies that are not axum's.
 
-mod support;
+use std::sync::{Arc, Mutex};
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use session_core::{Error, ErrorKind};
+use session_conformance::http::Shelf;
+use session_core::{Error, ErrorKind, Session};
 use session_tower::{SessionLayer, request_session};
-use support::{Shelf, manager};
 use tower::{Layer, ServiceExt, service_fn};
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn any_service_over_http_types_can_ask_for_the_session() {
         let n = session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1)?;
         Ok::<_, Error>(Response::new(n.to_string()))
     });
-    let service = SessionLayer::new(manager(&shelf)).keep_body().layer(count);
+    let service = SessionLayer::new(shelf.manager()).keep_body().layer(count);
     let first = service.clone().oneshot(Request::new(())).await.unwrap();
     let cookie = first.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let request = Request::get("/").header("cookie", cookie).body(()).unwrap();
@@ -40,7 +40,40 @@ async fn a_body_that_cannot_be_empty_takes_a_hook() {
         *response.status_mut() = session_tower::status(error);
         response
     };
-    let service = SessionLayer::new(manager(&shelf)).on_error(sorry).layer(page);
+    let service = SessionLayer::new(shelf.manager()).on_error(sorry).layer(page);
     let response = service.oneshot(Request::new(Full::default())).await.unwrap();
     assert_eq!((response.status(), response.body().0), (StatusCode::SERVICE_UNAVAILABLE, "sorry"));
+}
+
+#[tokio::test]
+async fn an_inner_service_that_fails_stores_nothing_and_its_error_is_passed_on() {
+    let shelf = Shelf::default();
+    let fails = service_fn(async |request: Request<()>| {
+        let session = request_session(&request)?.session().await?;
+        session.set("n", &1)?;
+        Err::<Response<String>, Error>(Error::new(ErrorKind::Codec, "no answer"))
+    });
+    let service = SessionLayer::new(shelf.manager()).keep_body().layer(fails);
+    let error = service.oneshot(Request::new(())).await.unwrap_err();
+    assert_eq!(error.message(), "no answer");
+    assert_eq!((shelf.sessions(), shelf.calls()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_handle_of_a_request_whose_service_failed_takes_no_changes() {
+    let shelf = Shelf::default();
+    let kept: Arc<Mutex<Option<Session>>> = Arc::default();
+    let place = Arc::clone(&kept);
+    let fails = service_fn(move |request: Request<()>| {
+        let place = Arc::clone(&place);
+        async move {
+            let session = request_session(&request)?.session().await?;
+            *place.lock().unwrap() = Some(session.into_inner());
+            Err::<Response<String>, _>(Error::new(ErrorKind::Codec, "no answer"))
+        }
+    });
+    let service = SessionLayer::new(shelf.manager()).keep_body().layer(fails);
+    service.oneshot(Request::new(())).await.unwrap_err();
+    let session = kept.lock().unwrap().take().unwrap();
+    assert_eq!(session.set("n", &1).map_err(|error| error.kind()), Err(ErrorKind::Released));
 }

@@ -5,21 +5,17 @@ mod support;
 #[path = "toy/mod.rs"]
 mod toy;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get as on_get;
-use http::StatusCode;
 use session_core::{
-    Connection, CookieSettings, ErrorKind, Incoming, Manager, ManagerConfig, ManualClock, Provider, Transport,
+    Connection, CookieSettings, Incoming, Manager, ManagerConfig, ManualClock, Provider, Transport,
 };
 use session_memory::MemoryProvider;
-use session_tower::{LazySession, RequestHead, Session, SessionError, SessionLayer};
-use support::{Shelf, cookie_of, get, header, manager, send, set_cookies, text};
-use tower_http::cors::CorsLayer;
-use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
+use session_tower::{Session, SessionError, SessionLayer};
+use support::{get, send};
 use toy::Toy;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -28,53 +24,6 @@ type Answer = Result<String, SessionError>;
 
 async fn visit(session: Session) -> Answer {
     Ok(session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)?.to_string())
-}
-async fn login(session: Session) -> Answer {
-    session.regenerate()?;
-    session.set("user", "ada")?;
-    Ok("hello".into())
-}
-async fn whoami(session: Session) -> Answer {
-    Ok(session.get::<String>("user")?.unwrap_or_else(|| "nobody".into()))
-}
-
-/// A background request that still carries the id from before the login, and writes, gets a fresh session
-/// Whose cookie overwrites the login's. The tombstone that was read says what happened, and is thrown away.
-#[tokio::test]
-async fn a_late_request_with_the_replaced_id_does_not_overwrite_the_cookie_of_the_login() {
-    let shelf = Shelf::default();
-    let app = Router::new()
-        .route("/visit", on_get(visit))
-        .route("/login", on_get(login))
-        .route("/whoami", on_get(whoami))
-        .layer(SessionLayer::new(manager(&shelf)));
-    let before = cookie_of(&send(&app, get("/visit", "")).await);
-    let after = cookie_of(&send(&app, get("/login", &before)).await);
-    // Was sent by the browser before the login's answer came.
-    let late = send(&app, get("/visit", &before)).await;
-    let jar = if set_cookies(&late).is_empty() { after } else { cookie_of(&late) };
-    assert_eq!(text(send(&app, get("/whoami", &jar)).await).await, "ada", "still logged in");
-}
-
-/// A `LazySession` that outlives its request gives a session that takes changes and stores none.
-#[tokio::test]
-async fn a_lazy_session_that_outlives_its_request_does_not_swallow_writes() {
-    let shelf = Shelf::default();
-    let kept: Arc<Mutex<Option<LazySession>>> = Arc::default();
-    let place = Arc::clone(&kept);
-    let upgrade = move |lazy: LazySession| {
-        *place.lock().unwrap() = Some(lazy);
-        std::future::ready("101, or a stream")
-    };
-    let app = Router::new()
-        .route("/visit", on_get(visit))
-        .route("/upgrade", on_get(upgrade))
-        .layer(SessionLayer::new(manager(&shelf)));
-    let cookie = cookie_of(&send(&app, get("/visit", "")).await);
-    send(&app, get("/upgrade", &cookie)).await;
-    let lazy = kept.lock().unwrap().take().unwrap();
-    let outcome = async { lazy.session().await?.set("from-the-socket", &1) }.await;
-    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Released, "never a write lost in silence (DESIGN 3)");
 }
 
 /// `Reply` prints the token.
@@ -120,28 +69,6 @@ async fn a_session_can_be_ended_and_begun_anew_in_one_request() {
     let session = request.session().await.unwrap();
     session.destroy().await.unwrap();
     session.set("flash", "you are logged out").map_err(|e| e.to_string()).unwrap();
-}
-
-/// Two live cookies of one name (the cookie's domain or path was changed in a deployment): nobody can log in
-/// Any more, and each try stores one session more.
-#[tokio::test]
-async fn a_login_heals_ambiguous_cookies() {
-    let shelf = Shelf::default();
-    let app = Router::new()
-        .route("/visit", on_get(visit))
-        .route("/login", on_get(login))
-        .route("/whoami", on_get(whoami))
-        .layer(SessionLayer::new(manager(&shelf)));
-    // One with `Domain=example.com` from before the deployment, one for this host only: browsers send both.
-    let with_domain = cookie_of(&send(&app, get("/visit", "")).await);
-    let mut host_only = cookie_of(&send(&app, get("/visit", "")).await);
-    for _ in 0..5 {
-        let both = format!("{with_domain}; {host_only}");
-        host_only = cookie_of(&send(&app, get("/login", &both)).await);
-    }
-    let both = format!("{with_domain}; {host_only}");
-    let who = text(send(&app, get("/whoami", &both)).await).await;
-    assert_eq!(who, "ada");
 }
 
 /// "no timeout" is a panic in library code.
@@ -200,25 +127,6 @@ async fn a_request_that_only_reads_is_not_failed_by_a_change_of_class() {
     let (a, b) = (new.load(&token).await.unwrap().unwrap(), new.load(&token).await.unwrap().unwrap());
     let (a, b) = (a.release().await, b.release().await);
     a.and(b).unwrap();
-}
-
-/// A session that was loaded, regenerated, released and destroyed in one request: no removal.
-#[tokio::test]
-async fn a_logout_after_a_regeneration_removes_the_cookie() {
-    async fn logout(session: Session) -> Answer {
-        session.regenerate()?;
-        session.release().await?;
-        session.destroy().await?;
-        Ok("bye".into())
-    }
-    let shelf = Shelf::default();
-    let app = Router::new()
-        .route("/visit", on_get(visit))
-        .route("/logout", on_get(logout))
-        .layer(SessionLayer::new(manager(&shelf)));
-    let cookie = cookie_of(&send(&app, get("/visit", "")).await);
-    let response = send(&app, get("/logout", &cookie)).await;
-    assert_eq!(set_cookies(&response).len(), 1, "the client's cookie is removed");
 }
 
 /// A driver that sends again after a lost answer (redis' cluster client): a create is a conflict, and stored.
@@ -310,174 +218,4 @@ async fn an_engine_that_answers_within_the_timeout_is_heard() {
         reads + 1,
         "a slow engine is asked once"
     );
-}
-
-enum Admins {}
-
-/// Two managers with different cookies in one application: extractors name the one that they want.
-#[tokio::test]
-async fn a_handler_reaches_the_sessions_of_both_managers() {
-    async fn both(user: Session, admin: Session<Admins>) -> Answer {
-        user.set("user", "ada")?;
-        admin.set("admin", "grace")?;
-        Ok("stored".into())
-    }
-    async fn names(user: Option<Session>, admin: Option<Session<Admins>>) -> Answer {
-        let user = user.map(|session| session.get::<String>("user")).transpose()?.flatten();
-        let admin = admin.map(|session| session.get::<String>("admin")).transpose()?.flatten();
-        Ok(format!("{user:?} {admin:?}"))
-    }
-    let (users, admins) = (Shelf::default(), Shelf::default());
-    let user_manager = support::with_cookie(&users, CookieSettings::host_prefixed("user"));
-    let admin_manager = support::with_cookie(&admins, CookieSettings::host_prefixed("admin"));
-    let app = Router::new()
-        .route("/both", on_get(both))
-        .route("/names", on_get(names))
-        .layer(SessionLayer::new(admin_manager).scope::<Admins>())
-        .layer(SessionLayer::new(user_manager));
-    let response = send(&app, get("/both", "")).await;
-    assert_eq!((users.sessions(), admins.sessions()), (1, 1));
-    let cookies: Vec<_> = set_cookies(&response).iter().map(|line| line.split(';').next().unwrap()).collect();
-    assert_eq!(cookies.len(), 2);
-    let known = text(send(&app, get("/names", &cookies.join("; "))).await).await;
-    assert_eq!(known, r#"Some("ada") Some("grace")"#);
-    assert_eq!(text(send(&app, get("/names", "")).await).await, "None None", "a visitor has no session");
-}
-
-/// A timeout inside of the layer: a sign-in that is half done is not stored, and its cookie is not sent.
-#[tokio::test]
-async fn a_handler_that_a_timeout_cancels_stores_nothing() {
-    async fn half_done(session: Session) -> Answer {
-        session.sign_in("ada")?;
-        session.set("user", "ada")?;
-        std::future::pending::<()>().await;
-        Ok("never".into())
-    }
-    for status in [StatusCode::REQUEST_TIMEOUT, StatusCode::GATEWAY_TIMEOUT] {
-        let shelf = Shelf::default();
-        let timeout = TimeoutLayer::with_status_code(status, Duration::from_millis(20));
-        let app = Router::new()
-            .route("/visit", on_get(visit))
-            .route("/login", on_get(half_done))
-            .route("/whoami", on_get(whoami))
-            .layer(timeout)
-            .layer(SessionLayer::new(manager(&shelf)));
-        let cookie = cookie_of(&send(&app, get("/visit", "")).await);
-        for sent in ["", &*cookie] {
-            let response = send(&app, get("/login", sent)).await;
-            assert_eq!(response.status(), status);
-            assert_eq!(set_cookies(&response).len(), 0);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            assert_eq!(shelf.sessions(), 1);
-        }
-        assert_eq!(text(send(&app, get("/whoami", &cookie)).await).await, "nobody");
-    }
-}
-
-/// After a server error nothing is stored that the handler changed, unless that is wanted; after any other answer it is.
-#[tokio::test]
-async fn what_a_failed_handler_changed_is_not_stored() {
-    async fn fails(session: Session) -> Result<StatusCode, SessionError> {
-        session.set("half", "done")?;
-        Ok(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-    async fn fails_after_a_save(session: Session) -> Result<StatusCode, SessionError> {
-        session.set("whole", "done")?;
-        session.save().await?;
-        session.set("half", "done")?;
-        Ok(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-    for (stores, path, sessions) in [(false, "/fails", 0), (false, "/saves", 1), (true, "/fails", 1)] {
-        let shelf = Shelf::default();
-        let mut layer = SessionLayer::new(manager(&shelf));
-        if stores {
-            layer = layer.store_when(|_| true);
-        }
-        let app = Router::new()
-            .route("/fails", on_get(fails))
-            .route("/saves", on_get(fails_after_a_save))
-            .layer(layer);
-        let response = send(&app, get(path, "")).await;
-        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!((shelf.sessions(), set_cookies(&response).len()), (sessions, sessions), "{path}");
-    }
-}
-
-/// A response that carries a token is kept by no shared cache, whatever the application says.
-#[tokio::test]
-async fn a_response_that_carries_a_token_is_never_kept_by_a_shared_cache() {
-    async fn cached(
-        session: Session,
-    ) -> Result<([(&'static str, &'static str); 2], &'static str), SessionError> {
-        session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)?;
-        Ok(([("cache-control", "public, max-age=600"), ("cdn-cache-control", "max-age=600")], "page"))
-    }
-    let shelf = Shelf::default();
-    let app = Router::new().route("/", on_get(cached)).layer(SessionLayer::new(manager(&shelf)));
-    let response = send(&app, get("/", "")).await;
-    assert_eq!(header(&response, "cache-control"), Some("no-store"));
-    assert_eq!(header(&response, "cdn-cache-control"), None);
-    let cookie = cookie_of(&response);
-    let response = send(&app, get("/", &cookie)).await;
-    assert_eq!(header(&response, "cache-control"), Some("public, max-age=600"), "no token in it");
-}
-
-/// Layers in any order, and errors that a script of another origin can read.
-#[tokio::test]
-async fn any_layer_may_be_inside_and_an_error_keeps_its_cors_headers() {
-    let shelf = Shelf::default();
-    let inside = tower::ServiceBuilder::new()
-        .layer(SessionLayer::new(manager(&shelf)))
-        .layer(TraceLayer::new_for_http())
-        .layer(CorsLayer::new().allow_origin([http::HeaderValue::from_static("https://app.example")]));
-    let app = Router::new().route("/visit", on_get(visit)).layer(inside);
-    let request = |cookie: &str| {
-        let mut request = get("/visit", cookie);
-        request.headers_mut().insert("origin", http::HeaderValue::from_static("https://app.example"));
-        request
-    };
-    let response = send(&app, request("")).await;
-    assert_eq!(response.status(), StatusCode::OK);
-    shelf.fail_writes(ErrorKind::Unavailable);
-    let response = send(&app, request(&cookie_of(&response))).await;
-    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(header(&response, "access-control-allow-origin"), Some("https://app.example"));
-}
-
-/// The hook sees the request, and answers anything axum can, whatever layer is inside.
-#[tokio::test]
-async fn a_hook_sees_the_request() {
-    let shelf = Shelf::default();
-    let hook = |error: &session_core::Error, request: &RequestHead| {
-        let wants = request.headers.get("accept").map(|value| value.to_str().unwrap_or_default().to_owned());
-        (session_tower::status(error), format!("{} {} {wants:?}", request.method, request.uri.path()))
-    };
-    let layers = tower::ServiceBuilder::new()
-        .layer(SessionLayer::new(manager(&shelf)).on_error_with(hook))
-        .layer(TraceLayer::new_for_http());
-    let app = Router::new().route("/visit", on_get(visit)).layer(layers);
-    shelf.fail_writes(ErrorKind::Unavailable);
-    let mut request = get("/visit", "");
-    request.headers_mut().insert("accept", http::HeaderValue::from_static("text/html"));
-    let response = send(&app, request).await;
-    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(text(response).await, r#"GET /visit Some("text/html")"#);
-}
-
-/// A visitor is told apart from a user whose session has expired.
-#[tokio::test]
-async fn a_handler_can_tell_an_expired_session_from_a_new_visitor() {
-    async fn greet(session: Session) -> String {
-        format!("{:?}", session.load_state())
-    }
-    let shelf = Shelf::default();
-    let app = Router::new()
-        .route("/visit", on_get(visit))
-        .route("/greet", on_get(greet))
-        .layer(SessionLayer::new(manager(&shelf)));
-    let cookie = cookie_of(&send(&app, get("/visit", "")).await);
-    assert_eq!(text(send(&app, get("/greet", "")).await).await, "None");
-    assert_eq!(text(send(&app, get("/greet", &cookie)).await).await, "Live");
-    shelf.wipe();
-    assert_eq!(text(send(&app, get("/greet", &cookie)).await).await, "Expired");
 }

@@ -3,11 +3,8 @@
 
 use std::time::Duration;
 
-use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::Response;
-
 use super::ACTIONS;
+use crate::asked::Asked;
 use crate::meter::Call;
 
 const NAME: &str = "demo-log";
@@ -43,29 +40,21 @@ impl Click {
 }
 
 /// The list that a request brings, newest first.
-pub fn log_of(headers: &HeaderMap) -> Vec<Click> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut values = cookies
-        .flat_map(|cookies| cookies.split("; "))
-        .filter_map(|pair| pair.strip_prefix(NAME)?.strip_prefix('='));
+pub fn log_of(asked: &Asked) -> Vec<Click> {
+    let cookies = asked.cookies.iter().flat_map(|cookies| cookies.split("; "));
+    let mut values = cookies.filter_map(|pair| pair.strip_prefix(NAME)?.strip_prefix('='));
     values
         .next()
         .map(|list| list.split('~').filter_map(Click::parse).take(LENGTH).collect())
         .unwrap_or_default()
 }
 
-/// Puts an action that was done in front of the list.
-pub fn remember(response: &mut Response, action: &'static str, calls: &[Call], mut log: Vec<Click>) {
-    if !response.status().is_redirection() {
-        return;
-    }
+/// The cookie with an action that was done in front of the list.
+pub fn remembered(action: &'static str, calls: &[Call], mut log: Vec<Click>) -> String {
     log.insert(0, Click { action, calls: calls.to_vec() });
     log.truncate(LENGTH);
     let list: Vec<_> = log.iter().map(Click::to_text).collect();
-    let cookie = format!("{NAME}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=3600", list.join("~"));
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
+    format!("{NAME}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=3600", list.join("~"))
 }
 
 #[cfg(test)]
@@ -74,18 +63,14 @@ mod tests {
 
     #[test]
     fn the_list_survives_the_browser_and_what_is_no_list_is_dropped() {
-        let mut response = Response::default();
-        *response.status_mut() = axum::http::StatusCode::SEE_OTHER;
         let call = |name| Call { name, took: Duration::from_micros(12) };
-        remember(&mut response, "visit", &[call("read"), call("write")], Vec::new());
-        let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+        let cookie = remembered("visit", &[call("read"), call("write")], Vec::new());
         let (cookie, _) = cookie.split_once(';').unwrap();
         assert_eq!(cookie, "demo-log=visit.read-12.write-12");
 
         let log = |cookie: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(COOKIE, HeaderValue::try_from(cookie).unwrap());
-            log_of(&headers).iter().map(Click::to_text).collect::<Vec<_>>()
+            let header = |name: &str| if name == "cookie" { vec![cookie.to_owned()] } else { Vec::new() };
+            log_of(&Asked::new("GET", "/", None, header)).iter().map(Click::to_text).collect::<Vec<_>>()
         };
         assert_eq!(log(&format!("a=b; {cookie}~logout")), ["visit.read-12.write-12", "logout"]);
         assert_eq!(log("demo-log=<b>.read-1~visit.<i>-2~visit.read-x~login.read-1"), ["login.read-1"]);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Map, Value};
 use session_kit::{Clock, Manager, Session, StorageId, SystemClock, Timestamp};
@@ -41,18 +40,18 @@ fn layout(title: &str, style: Option<(&str, String)>, main: Markup) -> Markup {
     }
 }
 
-pub fn trouble(status: StatusCode, what: &str) -> Markup {
+pub fn trouble(status: u16, what: &str) -> Markup {
     layout(
         "session-demo: trouble",
         None,
         html! {
             main.trouble {
-                p.code { (status.as_u16()) }
+                p.code { (status) }
                 h1 { (capitalised(what)) }
                 @match status {
-                    StatusCode::SERVICE_UNAVAILABLE => p { "Nothing was changed as far as is known, and nobody was logged out. Try again in a moment." },
-                    StatusCode::CONFLICT => p { "The session ended, or others were faster. Nothing was changed." },
-                    StatusCode::PAYLOAD_TOO_LARGE => p { "What was stored before is still there." },
+                    503 => p { "Nothing was changed as far as is known, and nobody was logged out. Try again in a moment." },
+                    409 => p { "The session ended, or others were faster. Nothing was changed." },
+                    413 => p { "What was stored before is still there." },
                     _ => {}
                 }
                 a.button href="/" { "Back to the page" }

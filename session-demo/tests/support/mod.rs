@@ -54,9 +54,15 @@ impl Drop for Demo {
     }
 }
 
+/// The framework that this file of tests runs on.
+fn framework() -> &'static str {
+    if env!("CARGO_CRATE_NAME") == "on_actix" { "actix" } else { "axum" }
+}
+
 /// The program, on a free port of the loopback unless said otherwise.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_session-demo"));
+    command.args(["--framework", framework()]);
     if !args.contains(&"--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }

@@ -1,0 +1,148 @@
+//! The middleware, as an application configures it.
+
+use std::fmt;
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{RequestHead, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::StatusCode;
+use actix_web::{Error as ActixError, HttpResponse};
+use session_core::adapter::{Main, Setup};
+use session_core::{Error, Manager, stores_changes};
+
+use crate::SessionService;
+
+/// Gives every request a session, and stores it before the response head leaves.
+///
+/// It works around an `App`, a scope or a resource. Where two of one manager meet, the inner one passes requests
+/// through. Cloning is cheap; build it outside of the factory that `HttpServer` calls for each worker, or in it from a
+/// clone of the manager.
+#[must_use = "a middleware does nothing before an App is wrapped in it"]
+pub struct SessionMiddleware<M = Main> {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) on_error: Option<Arc<Hook>>,
+    pub(crate) stores: fn(StatusCode) -> bool,
+    scope: PhantomData<fn() -> M>,
+}
+
+pub(crate) type Hook = dyn Fn(&Error, &RequestHead) -> HttpResponse + Send + Sync;
+
+impl<M> Clone for SessionMiddleware<M> {
+    fn clone(&self) -> Self {
+        Self {
+            setup: Arc::clone(&self.setup),
+            on_error: self.on_error.clone(),
+            stores: self.stores,
+            scope: PhantomData,
+        }
+    }
+}
+
+impl SessionMiddleware {
+    /// A middleware for the sessions of this manager.
+    ///
+    /// A request whose session cannot be stored is answered with an empty body and
+    /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status); [`on_error`](Self::on_error) changes that.
+    pub fn new(manager: Manager) -> Self {
+        Self {
+            setup: Arc::new(Setup::new(manager)),
+            on_error: None,
+            stores: |status| stores_changes(status.as_u16()),
+            scope: PhantomData,
+        }
+    }
+}
+
+impl<M> SessionMiddleware<M> {
+    /// Answers requests whose session could not be loaded or stored in the application's own way; the hook sees the
+    /// request, to answer a browser with a page and a script with JSON.
+    ///
+    /// The hook is asked when changes could not be stored (then it replaces the handler's response, which must not
+    /// claim success), and when a handler or a middleware answered with a [`SessionError`](crate::SessionError), as the
+    /// extractors do when the engine is down. The error holds no id and no secret, but may name hosts: it is for logs.
+    ///
+    /// With a hook, the head of each request that uses its session is copied.
+    ///
+    /// ```
+    /// use actix_web::HttpResponse;
+    /// # use session_actix::SessionMiddleware;
+    /// # fn middleware(manager: session_core::Manager) -> SessionMiddleware {
+    /// SessionMiddleware::new(manager).on_error(|error, request| {
+    ///     let message = format!("{} {}: {}", request.method, request.uri.path(), error.kind());
+    ///     HttpResponse::build(session_actix::status(error)).body(message)
+    /// })
+    /// # }
+    /// ```
+    pub fn on_error<F>(self, hook: F) -> Self
+    where
+        F: Fn(&Error, &RequestHead) -> HttpResponse + Send + Sync + 'static,
+    {
+        Self { on_error: Some(Arc::new(hook)), ..self }
+    }
+
+    /// Decides by the response's status whether what the handler changed is stored. The default is
+    /// [`stores_changes`](session_core::stores_changes): after a server error (5xx) or a timeout (408) it is not.
+    pub fn store_when(self, decide: fn(StatusCode) -> bool) -> Self {
+        Self { stores: decide, ..self }
+    }
+
+    /// Names the scope of the middleware, for an application with several managers: extractors then say whose session
+    /// they want. Each manager needs a cookie name of its own
+    /// ([`CookieSettings::host_prefixed`](session_core::CookieSettings::host_prefixed)), or the sessions take each
+    /// other's place.
+    ///
+    /// ```
+    /// use actix_web::{App, web};
+    /// use session_actix::{Session, SessionError, SessionMiddleware};
+    /// use session_core::Manager;
+    ///
+    /// enum Admins {}
+    ///
+    /// async fn page(user: Session, admin: Session<Admins>) -> Result<String, SessionError> {
+    ///     Ok(format!("{:?} {:?}", user.get::<String>("name")?, admin.get::<String>("name")?))
+    /// }
+    ///
+    /// # fn app(users: Manager, admins: Manager) {
+    /// let app = App::new()
+    ///     .route("/", web::get().to(page))
+    ///     .wrap(SessionMiddleware::new(users))
+    ///     .wrap(SessionMiddleware::new(admins).scope::<Admins>());
+    /// # drop(app);
+    /// # }
+    /// ```
+    pub fn scope<N>(self) -> SessionMiddleware<N> {
+        let Self { setup, on_error, stores, .. } = self;
+        SessionMiddleware { setup, on_error, stores, scope: PhantomData }
+    }
+
+    /// The manager.
+    pub fn manager(&self) -> &Manager {
+        self.setup.manager()
+    }
+}
+
+impl<S, B, M> Transform<S, ServiceRequest> for SessionMiddleware<M>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = ActixError>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+    M: 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = ActixError;
+    type Transform = SessionService<S, M>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(SessionService { inner, middleware: self.clone() }))
+    }
+}
+
+impl<M> fmt::Debug for SessionMiddleware<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionMiddleware").field("manager", self.manager()).finish_non_exhaustive()
+    }
+}

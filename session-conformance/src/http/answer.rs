@@ -1,0 +1,63 @@
+//! What a handler answers, in the words of no framework.
+
+use tokio::sync::mpsc;
+
+/// An answer of a handler or of a hook.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers; a name may come more than once.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// The body of an [`Answer`].
+#[derive(Debug)]
+pub enum Body {
+    /// All at once.
+    Text(String),
+    /// Chunk by chunk, and nothing is to wait for the next one.
+    Stream(Chunks),
+}
+
+/// The chunks of a stream.
+pub type Chunks = mpsc::Receiver<String>;
+
+impl Answer {
+    /// An answer of this status.
+    pub fn new(status: u16, text: impl Into<String>) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Text(text.into()) }
+    }
+
+    /// An answer whose body comes chunk by chunk.
+    pub const fn stream(chunks: Chunks) -> Self {
+        Self { status: 200, headers: Vec::new(), body: Body::Stream(chunks) }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self::new(200, text)
+    }
+}
+
+impl From<&str> for Answer {
+    fn from(text: &str) -> Self {
+        Self::new(200, text)
+    }
+}
+
+impl From<u16> for Answer {
+    fn from(status: u16) -> Self {
+        Self::new(status, "")
+    }
+}

@@ -1,0 +1,198 @@
+//! What happens between the handler's answer and the moment its head leaves.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use super::slot::Opened;
+use super::{HeaderName, ResponseHeaders, Slot};
+use crate::manager::Finish;
+use crate::transport::{Caching, QUERY_MODE_HEADERS, SET_COOKIE, TARGETED_CACHE_HEADERS};
+use crate::{Error, ErrorKind, Reply, Result};
+
+/// The end of one request, kept by the layer until the response's head leaves.
+///
+/// Dropped before that (the client hung up, a timeout, a panic), it closes the session: nothing is stored, and a
+/// handle that somebody kept takes no change that nobody would store. A release that has begun goes on.
+pub struct Ending<M>(Slot<M>);
+
+/// What an adapter does with a handler's answer.
+#[derive(Debug)]
+#[must_use]
+pub enum End {
+    /// Sends it, after [`Ending::guard`]: nobody asked for the session.
+    Untouched,
+    /// Sends it after [`Ending::apply`], or in case of an error another one: nothing is to be stored.
+    Decided(Result<Reply>),
+    /// Awaits the release, which gives the same.
+    Release(Finish),
+}
+
+impl<M> Drop for Ending<M> {
+    fn drop(&mut self) {
+        if let Some(opened) = self.0.opened() {
+            opened.request.close();
+        }
+    }
+}
+
+impl<M> Ending<M> {
+    pub(super) const fn of(slot: Slot<M>) -> Self {
+        Self(slot)
+    }
+
+    /// Whether somebody asked for the session.
+    pub fn is_touched(&self) -> bool {
+        self.0.opened().is_some()
+    }
+
+    /// Why the session could not be [extracted](Slot::extract).
+    pub fn hidden_failure(&self) -> Option<&Arc<Error>> {
+        self.0.failed()
+    }
+
+    /// Decides about a handler's answer. `counts`: the handler came to its end, so that what it changed is to be
+    /// stored; [`stores_changes`](crate::stores_changes) decides by the status, and an answer that was made of a
+    /// session's error never counts.
+    pub fn answered(&self, status: u16, counts: bool) -> End {
+        let Some(Opened { request, context }) = self.0.opened() else { return End::Untouched };
+        let is_poisoned = self.0.is_poisoned();
+        if counts && !is_poisoned {
+            return End::Release(request.finish_in(context.clone()));
+        }
+        let owed = request.abandon_in(context);
+        if is_poisoned && status < 500 {
+            // Code that held the session panicked, and something inside of the layer caught that.
+            let message = "code that held the session panicked, its changes are not stored";
+            return End::Decided(Err(Error::new(ErrorKind::Released, message)));
+        }
+        End::Decided(owed)
+    }
+
+    /// Adds to the headers of a response what it owes to the session.
+    pub fn apply(&self, reply: Reply, headers: &mut impl ResponseHeaders) -> Result<()> {
+        self.add(reply, headers)?;
+        self.guard(headers);
+        Ok(())
+    }
+
+    /// Completes the headers of an answer that takes the place of another one, because of an error: with what that
+    /// one said of cross-origin requests, or a script could not read the error; with the tokens of an inner layer of
+    /// another manager, whose sessions are stored; and with an id that the handler has saved by itself, which is live
+    /// whatever failed after it.
+    pub fn apply_instead<H: ResponseHeaders>(&self, instead_of: &H, headers: &mut H) {
+        let kept = keep(instead_of, headers);
+        let owed = self
+            .0
+            .opened()
+            .map_or_else(|| Ok(Reply::default()), |Opened { request, context }| request.owed_in(context));
+        let added = owed.and_then(|owed| if owed.sets_token { self.add(owed, headers) } else { Ok(()) });
+        if let Err(error) = kept.and(added) {
+            tracing::warn!(%error, "the session's token cannot be sent");
+        }
+        self.guard(headers);
+    }
+
+    /// What every answer of a service says that reads tokens from URLs: its address must stay out of caches and
+    /// `Referer`s.
+    pub fn guard<H: ResponseHeaders>(&self, headers: &mut H) {
+        if self.0.setup().manager().transport().query_mode() {
+            for (name, value) in QUERY_MODE_HEADERS {
+                let name = match name {
+                    "cache-control" => HeaderName::CacheControl,
+                    "referrer-policy" => HeaderName::ReferrerPolicy,
+                    other => HeaderName::Other(other),
+                };
+                // Constants fit.
+                let _ = H::value(Cow::Borrowed(value), false).and_then(|value| headers.insert(name, value));
+            }
+        }
+    }
+
+    fn add<H: ResponseHeaders>(&self, reply: Reply, headers: &mut H) -> Result<()> {
+        for (name, value) in reply.headers {
+            if name == SET_COOKIE {
+                let value = H::value(Cow::Owned(value), true)?;
+                remove_cookie(headers, cookie_name(H::bytes(&value)))?;
+                headers.append(HeaderName::SetCookie, value)?;
+            } else {
+                headers.insert(HeaderName::Other(&name), H::value(Cow::Owned(value), true)?)?;
+            }
+        }
+        keep_from_caches(headers, reply.loaded, reply.sets_token)?;
+        if reply.sets_token {
+            for name in TARGETED_CACHE_HEADERS {
+                headers.remove(HeaderName::Other(name));
+            }
+        }
+        if reply.loaded { vary(headers, &self.0.setup().vary) } else { Ok(()) }
+    }
+}
+
+impl<M> fmt::Debug for Ending<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ending").field(&self.0).finish()
+    }
+}
+
+/// Says how far caches may keep the response.
+fn keep_from_caches<H: ResponseHeaders>(headers: &mut H, loaded: bool, sets_token: bool) -> Result<()> {
+    let said = headers.all(HeaderName::CacheControl).map(H::bytes);
+    match Caching::of(said, loaded, sets_token) {
+        Caching::Replace(value) => {
+            headers.insert(HeaderName::CacheControl, H::value(Cow::Borrowed(value), false)?)
+        }
+        Caching::KeepAndWarn => {
+            tracing::warn!(
+                "public_session_response: a response that used the session says that shared caches may keep it"
+            );
+            Ok(())
+        }
+        Caching::Keep => Ok(()),
+    }
+}
+
+fn keep<H: ResponseHeaders>(from: &H, to: &mut H) -> Result<()> {
+    for (name, value) in from.entries() {
+        let added = match name {
+            "vary" => to.append(HeaderName::Vary, value.clone()),
+            SET_COOKIE if H::is_sensitive(value) => to.append(HeaderName::SetCookie, value.clone()),
+            name if name.starts_with("access-control-") => {
+                let name = HeaderName::Other(name);
+                if to.all(name).next().is_some() { Ok(()) } else { to.append(name, value.clone()) }
+            }
+            _ => Ok(()),
+        };
+        added?;
+    }
+    Ok(())
+}
+
+/// Removes what the application or an inner layer wrote for the cookie of this name (RFC 6265bis section 4.1.1).
+fn remove_cookie<H: ResponseHeaders>(headers: &mut H, name: &[u8]) -> Result<()> {
+    let of_others = |value: &&H::Value| cookie_name(H::bytes(value)) != name;
+    if headers.all(HeaderName::SetCookie).all(|value| of_others(&value)) {
+        return Ok(());
+    }
+    let others: Vec<_> = headers.all(HeaderName::SetCookie).filter(of_others).cloned().collect();
+    headers.remove(HeaderName::SetCookie);
+    others.into_iter().try_for_each(|value| headers.append(HeaderName::SetCookie, value))
+}
+
+/// What stands before the value, which is long when it is a sealed record and is not looked at.
+fn cookie_name(cookie: &[u8]) -> &[u8] {
+    cookie.split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default().trim_ascii()
+}
+
+fn vary<H: ResponseHeaders>(headers: &mut H, names: &Cow<'static, str>) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let said = headers.all(HeaderName::Vary).filter_map(|value| std::str::from_utf8(H::bytes(value)).ok());
+    let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim_ascii).collect();
+    let is_said = |name: &str| said.iter().any(|word| *word == "*" || word.eq_ignore_ascii_case(name));
+    if names.split(", ").all(is_said) {
+        return Ok(());
+    }
+    headers.append(HeaderName::Vary, H::value(names.clone(), false)?)
+}

@@ -1,0 +1,8 @@
+//! All of it once more, with the demo on actix-web.
+
+#[path = "api.rs"]
+mod api;
+#[path = "page.rs"]
+mod page;
+#[path = "process.rs"]
+mod process;
