@@ -6,16 +6,16 @@ mod view;
 
 use axum::Router;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Request};
+use axum::extract::Form;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::Markup;
 use serde::Deserialize;
 use session_kit::tower::{LazySession, Session, SessionError};
 use session_kit::{ErrorKind, IdGenerator, Key, RandomIds};
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use crate::api;
 use crate::error::ApiError;
@@ -44,7 +44,7 @@ pub fn routes() -> Router {
         .route("/renew", post(renew))
         .route("/style.css", get(([(CONTENT_TYPE, "text/css")], include_str!("page/style.css"))))
         .route("/icon.svg", get(([(CONTENT_TYPE, "image/svg+xml")], include_str!("page/icon.svg"))))
-        .layer(from_fn(refuse_other_sites))
+        .layer(CsrfLayer::new().with_rejection_response(refuse_other_sites))
         .fallback(async || trouble(StatusCode::NOT_FOUND, "There is no such page."))
 }
 
@@ -121,15 +121,10 @@ async fn renew(session: Session) -> Done {
     Ok(Redirect::to(BACK))
 }
 
-/// A request that another site makes a browser send carries no session cookie, because that is `SameSite`. Sites on
-/// another port of this host count as the same site, though: browsers tell them apart in this header.
-async fn refuse_other_sites(request: Request, next: Next) -> Response {
-    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let ours = matches!(site, None | Some(b"same-origin" | b"none"));
-    if request.method() == Method::POST && !ours {
-        return trouble(StatusCode::FORBIDDEN, "This form was sent by another site.");
-    }
-    next.run(request).await
+/// `SameSite` keeps the cookie off the requests of other sites. Pages on another port or subdomain are the same site,
+/// and are told apart by the layer that answers with this; see `docs/csrf.md`.
+fn refuse_other_sites(_: ProtectionError) -> Response {
+    trouble(StatusCode::FORBIDDEN, "This form was sent by another site.")
 }
 
 /// Why a form did not do what it should.
