@@ -5,8 +5,8 @@ mod log;
 mod view;
 
 use axum::Router;
-use axum::extract::rejection::FormRejection;
 use axum::extract::Form;
+use axum::extract::rejection::FormRejection;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};

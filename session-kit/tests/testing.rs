@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use session_kit::test::{Failing, TestSession, builder, session};
-use session_kit::{CookieSettings, ErrorKind, Lifetime, Manager, ManualClock, Transport, memory::MemoryProvider};
+use session_kit::{
+    CookieSettings, ErrorKind, Lifetime, Manager, ManualClock, Transport, memory::MemoryProvider,
+};
 
 fn transport(transport: Transport) -> Manager {
     builder(&ManualClock::default()).unwrap().transport(transport).build().unwrap()
@@ -22,7 +24,7 @@ async fn a_cookie_and_a_header_are_those_that_the_manager_reads() {
     let error = TestSession::new(&manager).set("user", "Ada").header().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
 
-    let manager = transport(Transport::header("x-session").unwrap());
+    let manager = transport(Transport::header("x-session"));
     let (name, value) = TestSession::new(&manager).sign_in("ada").header().await.unwrap();
     assert_eq!(name, "x-session");
     let incoming = session_kit::Incoming { header: Some(value.as_bytes()), ..Default::default() };
@@ -46,7 +48,8 @@ async fn what_goes_wrong_is_said_at_the_end() {
 async fn time_passes_for_the_engine_and_the_manager() {
     let clock = ManualClock::default();
     let day = Duration::from_secs(86_400);
-    let manager = builder(&clock).unwrap().class("remember", Lifetime::idle(day).absolute(day)).build().unwrap();
+    let manager =
+        builder(&clock).unwrap().class("remember", Lifetime::idle(day).absolute(day)).build().unwrap();
     let short = TestSession::new(&manager).set("n", &1).token().await.unwrap();
     let long = TestSession::new(&manager).set("n", &1).class("remember").token().await.unwrap();
     clock.advance(Duration::from_secs(3_600));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Provider, Record, Rename, Result, Scan,
-    Stamp, StorageId, WriteOutcome,
+    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Provider, Record, Rename, Result,
+    Scan, Stamp, StorageId, WriteOutcome,
 };
 
 /// An engine around another one, which fails when it is told to. Clones are the same engine.
