@@ -197,6 +197,29 @@ macro_rules! __behaviours {
                 after_the_release_the_handle_shows_what_was_committed,
                 the_untyped_store_is_the_same_session,
             }
+            flash {
+                a_message_is_shown_once_after_any_number_of_redirects,
+                messages_keep_their_order_level_and_type,
+                a_message_survives_a_sign_in_and_follows_a_logout,
+                a_page_without_messages_costs_nothing,
+                a_message_that_is_shown_by_its_own_request_is_not_stored,
+                a_message_of_another_type_is_dropped,
+                a_client_that_shows_nothing_keeps_the_newest_messages,
+                of_pages_at_the_same_time_one_shows_a_message,
+                messages_of_requests_at_the_same_time_are_all_kept,
+                taking_is_one_write_and_leaves_other_changes_to_the_release,
+                what_a_page_changed_goes_on_top_of_what_others_did,
+                a_session_that_ended_meanwhile_has_nothing_to_show,
+                an_engine_that_is_down_keeps_the_messages,
+                a_lost_answer_shows_a_message_once_at_most,
+            }
+            csrf {
+                a_token_is_good_for_its_session_only,
+                every_token_has_a_text_of_its_own,
+                a_sign_in_makes_the_tokens_before_it_useless,
+                the_librarys_own_keys_are_not_listed,
+                first_tokens_of_pages_at_the_same_time_are_all_good,
+            }
             logout {
                 checklist_05_a_destroyed_session_cannot_be_replayed,
                 checklist_05_logout_is_not_undone_by_a_request_in_flight,
@@ -442,6 +465,21 @@ macro_rules! __client_side_behaviours {
                 a_create_that_has_begun_is_finished,
                 a_load_that_is_given_up_is_nobodys_loss,
                 a_panic_in_a_handler_stores_nothing,
+            }
+            flash {
+                a_message_is_shown_once_after_any_number_of_redirects,
+                messages_keep_their_order_level_and_type,
+                a_message_survives_a_sign_in_and_follows_a_logout,
+                a_page_without_messages_costs_nothing,
+                a_message_that_is_shown_by_its_own_request_is_not_stored,
+                a_message_of_another_type_is_dropped,
+                a_client_that_shows_nothing_keeps_the_newest_messages,
+            }
+            csrf {
+                a_token_is_good_for_its_session_only,
+                every_token_has_a_text_of_its_own,
+                a_sign_in_makes_the_tokens_before_it_useless,
+                the_librarys_own_keys_are_not_listed,
             }
             privacy {
                 checklist_24_no_token_in_debug_output,

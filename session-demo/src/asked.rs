@@ -17,8 +17,6 @@ pub struct Asked {
     query: String,
     /// The media type of the body.
     pub kind: String,
-    /// From which site the request was made, as the browser says.
-    pub site: Option<String>,
     /// The values of all `Cookie` headers.
     pub cookies: Vec<String>,
 }
@@ -32,7 +30,6 @@ impl Asked {
             path: path.to_owned(),
             query: query.unwrap_or_default().to_owned(),
             kind: first("content-type").unwrap_or_default(),
-            site: first("sec-fetch-site"),
             cookies: header("cookie"),
         }
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use session_kit::{
-    Capabilities, Condition, DestroyOutcome, Provider, Record, Rename, Result, Scan, Stamp, StorageId,
-    WriteOutcome,
+    Capabilities, Condition, DestroyOutcome, Indexed, Provider, Record, Rename, Result, Scan, Stamp,
+    StorageId, WriteOutcome,
 };
 
 use crate::asked::Asked;

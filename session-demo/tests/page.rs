@@ -95,6 +95,8 @@ fn a_form_of_another_site_does_nothing() {
         let answer = client.send_with("POST", "/logout", &[kind, ("Sec-Fetch-Site", site)], "");
         assert_eq!(answer.status, 403, "{site}");
     }
+    let answer = client.send_with("POST", "/logout", &[kind, ("Origin", "http://127.0.0.1:1")], "");
+    assert_eq!(answer.status, 403, "an old browser names the page that the form is on");
     assert!(client.get("/").body.contains("Hello, ada."));
     let answer = client.send_with("POST", "/logout", &[kind, ("Sec-Fetch-Site", "same-origin")], "");
     assert_eq!(answer.status, 303);

@@ -91,6 +91,9 @@ pub use session_postgres as postgres;
 pub use session_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use session_sqlite as sqlite;
+#[cfg(feature = "test")]
+pub mod test;
+
 #[cfg(feature = "tower")]
 pub use session_tower as tower;
 
@@ -103,6 +106,16 @@ struct Actix;
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "memory", feature = "tower"))]
+#[doc = include_str!("../../docs/csrf.md")]
+struct Csrf;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "test", feature = "tower"))]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;
 
 /// The examples of the guide, compiled.
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]

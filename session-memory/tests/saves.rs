@@ -152,3 +152,20 @@ async fn who_waits_behind_a_commit_that_hangs_waits_no_longer_than_the_timeout()
     assert!(first.await.unwrap().is_err());
     request.abandon(Connection::default()).unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_new_id_that_is_being_saved_reaches_the_client_of_a_handler_that_failed() {
+    let (manager, _) = manager();
+    let token = begin(&manager).await;
+    let request = presenting(&manager, &[&token]);
+    let session = request.session().await.unwrap();
+    session.sign_in("ada").unwrap();
+    // The handler gives the save up, and answers 500.
+    assert!(tokio::time::timeout(Duration::from_millis(1), session.save()).await.is_err());
+    let context = manager.transport().context(Connection::default());
+    let reply = request.abandon_under_way(&context).expect("a save is under way").await.unwrap();
+    let new = Token::new(&requests::cookie(&reply).expect("the client is told")).unwrap();
+    assert!(manager.load(&token).await.unwrap().is_none());
+    assert_eq!(manager.load(&new).await.unwrap().unwrap().owner(), Some(session_core::Owner::of("ada")));
+    assert!(request.abandon_under_way(&context).is_none(), "nothing is under way any more");
+}

@@ -30,6 +30,7 @@
 //! | does not ask for a session | 0 |
 //! | extracts [`Session`] and reads | 1 |
 //! | … and changes it | 2 (1 when it begins) |
+//! | extracts [`Flashes`](struct@Flashes) | 1, and 1 more when messages wait |
 //! | extracts [`LazySession`] and logs out | 1 |
 //!
 //! # What the response says
@@ -72,6 +73,8 @@ mod answer;
 mod connection;
 mod error;
 mod extract;
+#[cfg(feature = "axum")]
+mod flash;
 mod future;
 mod head;
 mod headers;
@@ -84,6 +87,8 @@ pub use answer::{DefaultBody, EmptyAnswer, Hook, OnError, RequestHead};
 pub use connection::ConnectionInfo;
 pub use error::{SessionError, status};
 pub use extract::{LazySession, Session, request_session, request_session_in};
+#[cfg(feature = "axum")]
+pub use flash::Flashes;
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
 pub use service::SessionService;

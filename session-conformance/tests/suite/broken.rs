@@ -32,6 +32,7 @@ caught! {
         "conditional::a_replace_needs_the_version_that_was_read",
         "conditional::of_many_replaces_at_once_one_is_stored",
         "merging::forty_overlapping_updates_count_forty",
+        "flash::of_pages_at_the_same_time_one_shows_a_message",
         "orders::two_updates_count_two";
     a_check_that_is_not_one_step_with_its_write: ChecksThenWrites by
         "conditional::of_many_replaces_at_once_one_is_stored",

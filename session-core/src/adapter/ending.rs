@@ -60,6 +60,9 @@ impl<M> Ending<M> {
         if counts && !is_poisoned {
             return End::Release(request.finish_in(context.clone()));
         }
+        if !is_poisoned && let Some(under_way) = request.abandon_under_way(context) {
+            return End::Release(under_way);
+        }
         let owed = request.abandon_in(context);
         if is_poisoned && status < 500 {
             // Code that held the session panicked, and something inside of the layer caught that.

@@ -39,11 +39,13 @@
 //! - **A collection removes nothing that is live.**
 //!   `commit::model::expiry_and_collection_end_nothing_that_is_live`.
 //! - **Every request ends.** All of `commit::model`: no search meets a dead end or a cycle.
+//! - **What only one request may have is given to the one whose write is applied.** `flash::*`.
 //! - **A request that only read is never failed by its end.** `outage::a_failed_touch_fails_no_request`,
 //!   `classes::a_request_that_only_reads_is_not_failed_by_a_new_class`.
 //! - **Work that has begun is finished when its caller goes away.** `hanging_up::*`.
 
 mod accounts;
+mod claim;
 mod classify;
 mod collect;
 mod create;
@@ -62,11 +64,12 @@ mod replace;
 mod slide;
 
 pub(crate) use accounts::{end_by_handle, end_others, end_owner, handle_of, list};
+pub(crate) use claim::claim;
 pub(crate) use collect::{collect, ensure as ensure_collecting, stop as stop_collecting};
 pub(crate) use destroy::end;
 pub(crate) use detach::detached;
 pub(crate) use find::{Trust, find};
-pub(crate) use release::{Create, Releasing, Then, destroy, release};
+pub(crate) use release::{Create, Releasing, Then, destroy, release, settled};
 pub(crate) use reload::reload;
 
 use crate::StorageId;

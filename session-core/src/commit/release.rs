@@ -63,6 +63,18 @@ pub(crate) fn release(live: &Arc<Live>, create: Create, then: Then) -> Releasing
     Releasing::Storing(Arc::clone(live), detached(release_owned(Arc::clone(live), create, then)))
 }
 
+/// Waits for what is under way, within the operation timeout, and does nothing itself.
+pub(crate) fn settled(live: &Arc<Live>) -> Releasing {
+    let owned = Arc::clone(live);
+    let settling = async move {
+        let whole = owned.shared.operation("release", false);
+        // When it takes too long, the client is told of what is known by then.
+        let _ = owned.turn(&whole).await;
+        Ok(())
+    };
+    Releasing::Storing(Arc::clone(live), detached(settling))
+}
+
 impl Future for Releasing {
     type Output = Result<()>;
 
@@ -139,8 +151,8 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
     outcome
 }
 
-/// Goes on with what was stored, and with what was changed while that was under way.
-fn go_on(live: &Live, stored: Arc<Stored>) -> Result<()> {
+/// Goes on with what was stored, and with the changes that are not part of it.
+pub(super) fn go_on(live: &Live, stored: Arc<Stored>) -> Result<()> {
     let mut body = stored.record.body.clone();
     let mut changes = Vec::new();
     loop {
@@ -200,7 +212,7 @@ async fn end_others(live: &Live, whole: &Operation) {
 }
 
 /// A panic in an `update` function or in an engine leaves the session failed, not for ever busy.
-struct PanicGuard<'a>(&'a Live);
+pub(super) struct PanicGuard<'a>(pub &'a Live);
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {

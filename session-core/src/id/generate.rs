@@ -120,7 +120,8 @@ impl IdGenerator for RandomIds {
     }
 }
 
-fn random_bytes() -> Result<[u8; 32]> {
+/// 256 bits from the operating system.
+pub(crate) fn random_bytes() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(no_randomness)?;
     Ok(bytes)

@@ -7,6 +7,7 @@ mod generate;
 mod storage;
 mod token;
 
+pub(crate) use generate::random_bytes;
 pub use generate::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds};
 pub use storage::StorageId;
 pub use token::Token;

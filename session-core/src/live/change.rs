@@ -1,6 +1,8 @@
 //! What a request did to its session, kept so that it can be done again on a newer record.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use smol_str::SmolStr;
 
@@ -15,6 +17,8 @@ pub(crate) enum Change {
     Delete(SmolStr),
     /// Delete, if the value is still the one that was handed out; a conflict if it is not.
     Take(SmolStr, Value),
+    /// Delete, and note whether it was there: the one that lost finds it gone, and goes on.
+    Claim(SmolStr, Arc<AtomicBool>),
     /// Delete, if the value is still the one that could not be read.
     Discard(SmolStr, Value),
     Update(SmolStr, Updating),
@@ -35,7 +39,7 @@ impl Change {
             }
             Self::Set(key, _) | Self::Delete(key) => Self::drop_overwritten(list, key),
             Self::Flush => Self::drop_flushed(list),
-            Self::Take(..) | Self::Discard(..) | Self::Update(..) => {}
+            Self::Take(..) | Self::Claim(..) | Self::Discard(..) | Self::Update(..) => {}
         }
         list.push(change);
     }
@@ -53,6 +57,11 @@ impl Change {
         } else {
             list.push(Self::Update(key.into(), again()));
         }
+    }
+
+    /// Drops everything that was done to a key, which nobody else can know.
+    pub(crate) fn forget(list: &mut Vec<Self>, key: &str) {
+        list.retain(|change| change.key() != Some(key));
     }
 
     /// Drops what was done to a key since it was last taken.
@@ -88,6 +97,7 @@ impl Change {
             Self::Set(key, _)
             | Self::Delete(key)
             | Self::Take(key, _)
+            | Self::Claim(key, _)
             | Self::Discard(key, _)
             | Self::Update(key, _) => Some(key),
             Self::Flush => None,
@@ -108,6 +118,7 @@ impl Change {
                 }
                 body.remove(key);
             }
+            Self::Claim(key, won) => won.store(body.remove(key), Ordering::Relaxed),
             Self::Discard(key, unreadable) => {
                 if body.get(key) == Some(unreadable) {
                     body.remove(key);
@@ -135,6 +146,7 @@ impl fmt::Debug for Change {
             Self::Set(key, _) => write!(f, "Set({key:?})"),
             Self::Delete(key) => write!(f, "Delete({key:?})"),
             Self::Take(key, _) => write!(f, "Take({key:?})"),
+            Self::Claim(key, _) => write!(f, "Claim({key:?})"),
             Self::Discard(key, _) => write!(f, "Discard({key:?})"),
             Self::Update(key, _) => write!(f, "Update({key:?})"),
             Self::Flush => f.write_str("Flush"),

@@ -68,6 +68,11 @@ impl Live {
         })
     }
 
+    /// Whether a commit, a reload or a logout is under way.
+    pub(crate) fn is_committing(&self) -> bool {
+        self.gate.try_lock().is_err()
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

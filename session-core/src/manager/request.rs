@@ -145,6 +145,15 @@ impl RequestSession {
         self.owed_in(context)
     }
 
+    /// As [`abandon_in`](Self::abandon_in), for a handler that left a save or a logout under way: waits for it, within the
+    /// operation timeout, so that the client is told of a new id. `None` when nothing is under way.
+    pub fn abandon_under_way(&self, context: &CookieContext) -> Option<Finish> {
+        self.close();
+        let session = self.session.get().filter(|session| session.0.is_committing())?.clone();
+        let release = Some(commit::settled(&session.0));
+        Some(Finish { session: Some(session), by_url: self.by_url(), context: context.clone(), release })
+    }
+
     /// What a response must carry as things are now: also one that reports an error of [`finish`](Self::finish),
     /// when the handler has stored a new id before.
     pub fn owed(&self, connection: Connection<'_>) -> Result<Reply> {

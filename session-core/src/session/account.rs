@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::Session;
+use super::{Session, csrf};
 use crate::live::NewOwner;
 use crate::record::{Device, Handle, Owner};
 use crate::{Result, Timestamp};
 
 impl Session {
     /// Gives the session a new id at the release and makes the old one useless, keeping the data. Call it at sign-in and
-    /// whenever rights change (OWASP "session fixation", ASVS 7.2.4).
+    /// whenever rights change (OWASP "session fixation", ASVS 7.2.4). CSRF tokens of before are good no more.
     ///
     /// With a new owner or class it begins a new absolute time: the time that a visitor has spent does not count
     /// against a user who signs in. Costs nothing now; the release then takes two round trips instead of one, one
@@ -19,6 +19,7 @@ impl Session {
     pub fn regenerate(&self) -> Result<()> {
         let mut state = self.0.state();
         state.must_be_active("regenerate")?;
+        csrf::renew(&mut state);
         state.plan.regenerate = true;
         Ok(())
     }
@@ -35,6 +36,7 @@ impl Session {
     pub fn sign_in(&self, user_id: &str) -> Result<()> {
         let mut state = self.0.state();
         state.must_be_active("sign_in")?;
+        csrf::renew(&mut state);
         state.plan.regenerate = true;
         state.plan.owner = NewOwner::new(Some(Owner::of(user_id)));
         state.plan.new_lifetime = true;

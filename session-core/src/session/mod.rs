@@ -1,6 +1,8 @@
 //! The session that handlers use: a typed handle over a live session.
 
 mod account;
+mod csrf;
+mod flash;
 mod key;
 mod store;
 mod values;
@@ -9,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+pub use flash::{Flash, Level};
 pub use key::{AnyKey, Key, ReadKey, WriteKey};
 pub use store::Store;
 
@@ -22,6 +25,9 @@ use crate::{Result, Timestamp, Token};
 ///
 /// Reading and changing costs no I/O; [`release`](Self::release) stores what changed, and adapters call it
 /// before the response head leaves. Changes made at the same time by other requests are merged key by key.
+///
+/// Keys that begin with `~` are the library's own (messages, the CSRF secret): [`keys`](Self::keys),
+/// [`entries`](Self::entries) and [`is_empty`](Self::is_empty) leave them out, [`flush`](Self::flush) deletes them too.
 ///
 /// # Where a session outlives its request
 ///

@@ -56,7 +56,7 @@ impl Session {
     /// [`Codec`](ErrorKind::Codec), with the name of the key, when one of them is not a `T`.
     pub fn entries<T: DeserializeOwned>(&self) -> Result<Vec<(String, T)>> {
         let body = self.body();
-        let decoded = body.iter().map(|(key, value)| {
+        let decoded = body.iter().filter(is_the_applications).map(|(key, value)| {
             let value = value.decode().map_err(|error| unreadable("entries", key, error))?;
             Ok((key.to_owned(), value))
         });
@@ -179,7 +179,8 @@ impl Session {
 
     /// The keys, sorted.
     pub fn keys(&self) -> Vec<String> {
-        self.0.state().body.iter().map(|(key, _)| key.to_owned()).collect()
+        let state = self.0.state();
+        state.body.iter().filter(is_the_applications).map(|(key, _)| key.to_owned()).collect()
     }
 
     /// Whether there is a value under the key.
@@ -189,7 +190,7 @@ impl Session {
 
     /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
-        self.0.state().body.is_empty()
+        !self.0.state().body.iter().any(|entry| is_the_applications(&entry))
     }
 
     pub(crate) fn value(&self, key: &str) -> Option<Value> {
@@ -265,7 +266,13 @@ impl Session {
     }
 
     /// Puts a value into what the handler sees, unless the session would become too large.
-    fn insert(&self, state: &mut State, key: &str, value: Value, operation: &'static str) -> Result<()> {
+    pub(super) fn insert(
+        &self,
+        state: &mut State,
+        key: &str,
+        value: Value,
+        operation: &'static str,
+    ) -> Result<()> {
         let old = state.body.get(key);
         let keys = state.body.len() + usize::from(old.is_none());
         let replaced = old.map_or(0, |old| key.len() + old.as_encoded().len());
@@ -274,6 +281,11 @@ impl Session {
         state.body.insert(key, value);
         Ok(())
     }
+}
+
+/// Whether a key is not one of the library's own.
+fn is_the_applications((key, _): &(&str, &Value)) -> bool {
+    !key.starts_with('~')
 }
 
 fn read<const LENIENT: bool, T: DeserializeOwned>(value: Option<&Value>) -> Result<Option<T>> {

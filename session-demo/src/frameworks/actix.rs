@@ -15,7 +15,7 @@ use super::MAX_BODY;
 use crate::answer::Answer;
 use crate::asked::Asked;
 use crate::meter::Metered;
-use crate::{PATIENCE, routes};
+use crate::{PATIENCE, page, routes};
 
 pub async fn serve(
     listener: TcpListener,
@@ -47,16 +47,27 @@ async fn answer(
 
 async fn measure(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let metered = Metered::new(&asked(request.head()));
+    let asked = asked(request.head());
+    let metered = Metered::new(&asked);
+    if page::action(&asked).is_some() && !is_of_this_site(&request) {
+        let refused = request.into_response(response(page::refused()));
+        return Ok(refused.map_into_right_body());
+    }
     let mut response = metered.count(next.call(request)).await?;
     for (name, value) in metered.headers(response.status().is_redirection()) {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().append(HeaderName::from_static(name), value);
         }
     }
-    Ok(response)
+    Ok(response.map_into_left_body())
+}
+
+/// What browsers say of the page that sent a form (Fetch Metadata): actix-web has no middleware for it.
+fn is_of_this_site(request: &ServiceRequest) -> bool {
+    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+    matches!(site, None | Some(b"same-origin" | b"none"))
 }
 
 fn asked(head: &RequestHead) -> Asked {

@@ -8,14 +8,16 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use axum::routing::any;
 use session_kit::Manager;
 use session_kit::tower::{LazySession, RequestHead, SessionError, SessionLayer};
+use tower_http::csrf::CsrfLayer;
 
 use super::MAX_BODY;
 use crate::answer::Answer;
 use crate::asked::Asked;
 use crate::meter::Metered;
-use crate::{PATIENCE, routes};
+use crate::{PATIENCE, page, routes};
 
 pub async fn serve(
     listener: TcpListener,
@@ -41,7 +43,10 @@ pub async fn serve(
 fn app(manager: Manager) -> Router {
     let sessions = SessionLayer::new(manager)
         .on_error_with(|error, head: &RequestHead| response(routes::trouble(error, head.uri.path())));
-    Router::new().fallback(answer).layer(sessions).layer(from_fn(measure))
+    let same_site = CsrfLayer::new().with_rejection_response(|_| response(page::refused()));
+    let pages = any(answer).layer(same_site);
+    let routes = Router::new().route("/api/{*route}", any(answer)).fallback_service(pages);
+    routes.layer(sessions).layer(from_fn(measure))
 }
 
 async fn answer(lazy: LazySession, request: Request) -> Result<Response, SessionError> {

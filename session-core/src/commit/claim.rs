@@ -1,0 +1,64 @@
+//! Taking values that only one request may have: at once, and apart from what else the request changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use smol_str::SmolStr;
+
+use super::detach::detached;
+use super::release::{PanicGuard, go_on};
+use super::replace::{Work, replace};
+use crate::live::{Change, Live, Phase, Plan};
+use crate::{ErrorKind, Result};
+
+/// Removes these keys from the stored session, and says of each whether it was this request that removed it.
+///
+/// One write, one more for each conflict. A session that has ended meanwhile has nothing left to take, which is no
+/// error. After any other error of the engine the request goes on as if nothing had been asked for.
+pub(crate) async fn claim(live: &Arc<Live>, keys: &[SmolStr]) -> Result<Vec<bool>> {
+    let outcome = detached(claim_owned(Arc::clone(live), keys.to_vec())).await;
+    live.state().unheard = false;
+    outcome
+}
+
+async fn claim_owned(live: Arc<Live>, keys: Vec<SmolStr>) -> Result<Vec<bool>> {
+    let whole = live.shared.operation("take_flash", true);
+    let _turn = live.turn(&whole).await?;
+    let stored = {
+        let mut state = live.state();
+        state.must_be_active("take_flash")?;
+        // Ended by this very request.
+        let Some(stored) = state.stored.clone() else { return Ok(vec![false; keys.len()]) };
+        state.phase = Phase::Saving;
+        stored
+    };
+    let guard = PanicGuard(&live);
+    let mut body = stored.record.body.clone();
+    let claims: Vec<_> =
+        keys.iter().map(|key| (key.clone(), Arc::new(AtomicBool::new(body.remove(key))))).collect();
+    let changes = claims.iter().map(|(key, won)| Change::Claim(key.clone(), Arc::clone(won))).collect();
+    let mut work = Work { body, changes, plan: Plan::default() };
+    let outcome = match replace(&live.shared, &whole, stored, &mut work).await {
+        Ok(newest) => {
+            go_on(&live, newest).map(|()| claims.iter().map(|(_, won)| won.load(Ordering::Relaxed)).collect())
+        }
+        Err(error) => {
+            give_up(&live);
+            match error.kind() {
+                ErrorKind::Gone | ErrorKind::Expired => Ok(vec![false; keys.len()]),
+                _ => Err(error),
+            }
+        }
+    };
+    std::mem::forget(guard);
+    outcome
+}
+
+/// Leaves the request's own changes to its release.
+fn give_up(live: &Live) {
+    let mut state = live.state();
+    state.phase = if state.closed { Phase::Released } else { Phase::Active };
+    if state.closed {
+        state.forget_changes();
+    }
+}
