@@ -7,9 +7,13 @@ use session_kit::{ErrorKind, Key, Session, StorageId};
 
 use crate::answer::{Answer, Trouble};
 use crate::asked::{Asked, Hold, key};
+use crate::devices;
 use crate::frameworks::Sessions;
 
 pub const USER: Key<String> = Key::new("user");
+
+/// The class of sessions that are remembered.
+pub const REMEMBER: &str = "remember";
 
 type Outcome = Result<Answer, Trouble>;
 
@@ -52,20 +56,39 @@ pub async fn answer(asked: &Asked, path: &str, body: &[u8], sessions: &impl Sess
             #[derive(Deserialize)]
             struct Login {
                 user: String,
+                #[serde(default)]
+                remember: bool,
+                label: Option<String>,
             }
             let session = sessions.load().await?;
-            let Login { user } = parse(body)?;
-            log_in(&session, &user)?;
+            let Login { user, remember, label } = parse(body)?;
+            devices::sign_in(sessions, &session, asked, &user, remember, label)?;
             done(hold, &session).await
+        }
+        ("GET", ("sessions", None)) => {
+            hold.wait().await;
+            devices::answer_list(sessions).await
+        }
+        ("DELETE", ("sessions", None)) => {
+            let ended = devices::end_others(sessions).await?;
+            hold.wait().await;
+            Ok(Answer::json(200, &json!({ "ok": true, "ended": ended })))
+        }
+        ("DELETE", ("sessions", Some(handle))) => {
+            devices::end(handle, sessions).await?;
+            hold.wait().await;
+            Ok(ok())
         }
         ("POST", ("logout", None)) => {
             sessions.destroy().await?;
             hold.wait().await;
             Ok(ok())
         }
-        (_, ("plain" | "session" | "login" | "logout", None) | ("session" | "counter", Some(_))) => {
-            Err(Trouble::Request(405, "this route has other methods".into()))
-        }
+        (
+            _,
+            ("plain" | "session" | "sessions" | "login" | "logout", None)
+            | ("session" | "sessions" | "counter", Some(_)),
+        ) => Err(Trouble::Request(405, "this route has other methods".into())),
         _ => Err(no_such_route()),
     }
 }
@@ -95,17 +118,6 @@ async fn count(hold: Hold, key: &str, session: &Session) -> Outcome {
     hold.wait().await;
     session.release().await.map_err(no_number)?;
     Ok(Answer::json(200, &json!({ "value": session.get::<i64>(key)? })))
-}
-
-/// What a sign-in does to a session; a real one would ask for more than a name.
-pub fn log_in(session: &Session, user: &str) -> Result<(), Trouble> {
-    if user.is_empty() {
-        return Err(Trouble::bad("`user` is empty"));
-    }
-    session.regenerate()?;
-    session.set_owner(Some(user))?;
-    session.set(USER, user)?;
-    Ok(())
 }
 
 /// Success is only said when it is stored.

@@ -41,6 +41,10 @@ pub struct Args {
     /// After how many seconds a session ends whatever its user does [default: 43200, or the lifetime if longer]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub absolute_lifetime: Option<u64>,
+
+    /// How many sessions a user may have; one more ends the one that signed in first [default: any number]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_sessions: Option<usize>,
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct Asked {
     query: String,
     /// The media type of the body.
     pub kind: String,
+    /// What the client says it is.
+    pub agent: String,
     /// The values of all `Cookie` headers.
     pub cookies: Vec<String>,
 }
@@ -30,6 +32,7 @@ impl Asked {
             path: path.to_owned(),
             query: query.unwrap_or_default().to_owned(),
             kind: first("content-type").unwrap_or_default(),
+            agent: first("user-agent").unwrap_or_default(),
             cookies: header("cookie"),
         }
     }

@@ -6,6 +6,7 @@ mod answer;
 mod api;
 mod args;
 mod asked;
+mod devices;
 mod frameworks;
 mod meter;
 mod page;

@@ -10,19 +10,22 @@ use session_kit::{ErrorKind, IdGenerator, Key, RandomIds};
 use crate::answer::{Answer, Trouble};
 use crate::api;
 use crate::asked::{Asked, field};
+use crate::devices;
 use crate::frameworks::Sessions;
 pub use log::{Click, log_of, remembered};
 
 const VISITS: Key<i64> = Key::new("visits");
 
 /// What the page can do, by the path that it posts to.
-const ACTIONS: [(&str, &str); 6] = [
+const ACTIONS: [(&str, &str); 8] = [
     ("visit", "counted a visit"),
     ("login", "logged in"),
     ("logout", "logged out"),
     ("set", "set a value"),
     ("delete", "deleted a value"),
     ("renew", "took a new id"),
+    ("end", "signed a device out"),
+    ("end-others", "signed the other devices out"),
 ];
 
 const BACK: &str = "/";
@@ -56,12 +59,18 @@ pub fn refused() -> Answer {
 
 async fn show(asked: &Asked, sessions: &impl Sessions) -> Result<Answer, Trouble> {
     let session = sessions.load().await?;
+    let user = session.get(api::USER)?;
+    let devices = match &user {
+        Some(_) if devices::are_listed(sessions.manager()) => devices::list(sessions, &session).await?,
+        _ => Vec::new(),
+    };
     let nonce = RandomIds::new().generate()?;
     let markup = view::page(&view::View {
         manager: sessions.manager(),
         session: &session,
         values: api::data(&session),
-        user: session.get(api::USER)?,
+        user,
+        devices,
         visits: session.get(VISITS).ok().flatten().unwrap_or(0),
         nonce: nonce.expose(),
         log: log_of(asked),
@@ -76,13 +85,19 @@ async fn act(action: &str, asked: &Asked, body: &[u8], sessions: &impl Sessions)
         }
         field(body, name).ok_or_else(|| Trouble::Request(422, format!("The form has no `{name}`.")))
     };
-    if action == "logout" {
-        return Ok(sessions.destroy().await?);
+    match action {
+        "logout" => return Ok(sessions.destroy().await?),
+        "end" => return devices::end(&form("handle")?, sessions).await,
+        "end-others" => return devices::end_others(sessions).await.map(drop),
+        _ => {}
     }
     let session = sessions.load().await?;
     match action {
         "visit" => count(session.update(VISITS, |visits| visits.unwrap_or(0).saturating_add(1)))?,
-        "login" => api::log_in(&session, form("user")?.trim())?,
+        "login" => {
+            let remember = form("remember").is_ok();
+            devices::sign_in(sessions, &session, asked, form("user")?.trim(), remember, None)?;
+        }
         "set" => {
             let value = form("value").unwrap_or_default();
             // What is no JSON is meant as text.

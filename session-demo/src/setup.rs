@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_kit::{
-    ConnectOptions, CookieSettings, Error, Manager, ManagerConfig, Result, SecureMode, Transport, connect,
+    ConnectOptions, CookieSettings, Error, Excess, Lifetime, Manager, ManagerConfig, Result, SecureMode,
+    Transport, connect,
 };
 
+use crate::api::REMEMBER;
 use crate::args::Args;
 use crate::meter::Counted;
 
@@ -28,6 +30,12 @@ pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
     // Where only one of the two lifetimes is named, the other one gives way.
     let absolute = args.absolute_lifetime.map_or_else(|| DEFAULT_ABSOLUTE.max(idle), Duration::from_secs);
     builder = builder.idle_timeout(idle.min(absolute)).absolute_timeout(absolute);
+    if !provider.capabilities().client_side {
+        builder = builder.class(REMEMBER, Lifetime::idle(MONTH).absolute(MONTH).persistent(true));
+    }
+    if let Some(sessions) = args.max_sessions {
+        builder = builder.max_sessions_per_owner(sessions, Excess::EndOldest);
+    }
     builder.build()
 }
 
@@ -47,6 +55,9 @@ fn with_table(engine: &str, config: &str) -> String {
 }
 
 const DEFAULT_IDLE: Duration = Duration::from_hours(1);
+/// How long a session is remembered.
+const MONTH: Duration = Duration::from_hours(30 * 24);
+
 const DEFAULT_ABSOLUTE: Duration = Duration::from_hours(12);
 
 /// What `--manager-config` or `--app-conf` say, and the engine that the latter names.

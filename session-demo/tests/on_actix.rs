@@ -2,6 +2,8 @@
 
 #[path = "api.rs"]
 mod api;
+#[path = "devices.rs"]
+mod devices;
 #[path = "page.rs"]
 mod page;
 #[path = "process.rs"]

@@ -64,10 +64,17 @@ async fn measure(
     Ok(response.map_into_left_body())
 }
 
-/// What browsers say of the page that sent a form (Fetch Metadata): actix-web has no middleware for it.
+/// What browsers say of the page that sent a form; see `docs/csrf.md`. actix-web has no middleware for it.
 fn is_of_this_site(request: &ServiceRequest) -> bool {
-    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
-    matches!(site, None | Some(b"same-origin" | b"none"))
+    let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    match (header("sec-fetch-site"), header("origin")) {
+        (Some(b"same-origin" | b"none"), _) | (None, None) => true,
+        (Some(_), _) => false,
+        (None, Some(origin)) => {
+            let origin = origin.strip_prefix(b"https://").or(origin.strip_prefix(b"http://"));
+            origin.is_some() && origin == header("host")
+        }
+    }
 }
 
 fn asked(head: &RequestHead) -> Asked {

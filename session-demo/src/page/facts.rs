@@ -1,6 +1,6 @@
 //! What an engine declares, in words for a person.
 
-use session_kit::{Capabilities, Durability};
+use session_kit::{Capabilities, Durability, OwnerIndex};
 
 /// Each fact, and whether it is something to rely on or something to know.
 pub fn facts(capabilities: &Capabilities) -> Vec<(bool, String)> {
@@ -33,6 +33,17 @@ pub fn facts(capabilities: &Capabilities) -> Vec<(bool, String)> {
         Durability::Disk => fact(true, "what is acknowledged is on disk"),
         Durability::Server => fact(true, "sessions are as durable as the server is configured to keep them"),
         _ => {}
+    }
+    match capabilities.owner_index {
+        OwnerIndex::Exact => fact(true, "a user's sessions are listed, and ended from another device"),
+        OwnerIndex::BestEffort => {
+            fact(
+                false,
+                "a user's sessions are listed; a full server may forget some until they are used again",
+            );
+        }
+        OwnerIndex::EndsAll => fact(true, "all sessions of a user can be ended, and not listed"),
+        _ => fact(false, "the sessions of a user are not listed"),
     }
     if let Some(bytes) = capabilities.max_record_bytes.filter(|bytes| *bytes < 1 << 20) {
         facts.push((false, format!("a session has at most {bytes} bytes")));

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Map, Value};
-use session_kit::{Clock, Manager, Session, StorageId, SystemClock, Timestamp};
+use session_kit::{Clock, Manager, Session, SessionInfo, StorageId, SystemClock, Timestamp};
 
 use super::ACTIONS;
 use super::facts::facts;
 use super::log::Click;
+use crate::devices;
 use crate::meter::{self, Call};
 use crate::setup;
 
@@ -18,6 +19,8 @@ pub struct View<'a> {
     pub session: &'a Session,
     pub values: Map<String, Value>,
     pub user: Option<String>,
+    /// The sessions of the user, where the engine lists them.
+    pub devices: Vec<SessionInfo>,
     pub visits: i64,
     pub nonce: &'a str,
     pub log: Vec<Click>,
@@ -80,6 +83,7 @@ pub fn page(view: &View<'_>) -> Markup {
             main {
                 (hello(view))
                 (the_session(view, deadlines.as_ref()))
+                @if !view.devices.is_empty() { (signed_in(view, now)) }
                 (contents(view))
                 (costs(view))
                 (engine(view))
@@ -91,7 +95,8 @@ pub fn page(view: &View<'_>) -> Markup {
                      origin is checked. This page runs no script at all; a " code { "Content-Security-Policy" } " says so."
                 }
                 p { "The same as JSON: " code { "GET /api/session" } ", " code { "PUT /api/session/{key}" } ", "
-                    code { "POST /api/counter/{key}" } ", " code { "POST /api/login" } ", " code { "POST /api/logout" } "." }
+                    code { "POST /api/counter/{key}" } ", " code { "POST /api/login" } ", " code { "POST /api/logout" } ", "
+                    code { "GET /api/sessions" } "." }
             }
         },
     )
@@ -133,6 +138,9 @@ fn hello(view: &View<'_>) -> Markup {
                 form.row method="post" action="/login" {
                     input name="user" placeholder="your name, any name" aria-label="Your name" required maxlength="80" autocomplete="username";
                     button { "Log in" }
+                    @if !view.manager.provider().capabilities().client_side {
+                        label { input type="checkbox" name="remember" value="yes"; " remember me for 30 days" }
+                    }
                 }
             }
         }
@@ -168,6 +176,42 @@ fn countdown(name: &str, end: Timestamp) -> Markup {
         span.countdown id=(name) {}
         " " time { "at " (clock(end)) }
         span.bar aria-hidden="true" { span id={ (name) "-bar" } {} }
+    }
+}
+
+fn signed_in(view: &View<'_>, now: Timestamp) -> Markup {
+    html! {
+        section.wide {
+            h2 { "Where you are signed in" }
+            table {
+                @for info in &view.devices {
+                    tr {
+                        th scope="row" {
+                            (shortened(devices::label(info).unwrap_or("An unknown device"), 60))
+                            @if info.is_current(view.session) { " " strong { "this one" } }
+                        }
+                        td { "last seen " (ago(now.since(info.last_seen.unwrap_or(info.created)))) }
+                        td {
+                            form method="post" action="/end" {
+                                input type="hidden" name="handle" value=(info.handle);
+                                button.quiet { "Sign out" }
+                            }
+                        }
+                    }
+                }
+            }
+            @if view.devices.len() > 1 {
+                form.row method="post" action="/end-others" { button { "Sign out all others" } }
+            }
+        }
+    }
+}
+
+fn ago(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => "a moment ago".to_owned(),
+        seconds @ 60..3_600 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3_600),
     }
 }
 
