@@ -1,4 +1,4 @@
-//! The page on security names tests that exist.
+//! The pages on security and on proof name tests that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ fn functions(directory: &Path, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_test_that_the_page_names_is_there() {
+fn every_test_that_the_pages_name_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut known = BTreeSet::new();
     for entry in fs::read_dir(&root).unwrap().flatten() {
@@ -29,11 +29,14 @@ fn every_test_that_the_page_names_is_there() {
             functions(&entry.path().join(folder), &mut known);
         }
     }
-    let page = fs::read_to_string(root.join("docs/security.md")).unwrap();
-    let quoted = page.split('`').skip(1).step_by(2);
-    let tests = quoted.filter(|text| text.matches('_').count() >= 3 && text.starts_with(char::is_lowercase));
-    let tests: Vec<_> = tests.filter_map(|text| text.rsplit("::").next()).collect();
-    assert!(tests.len() > 30, "{tests:?}");
-    let missing: Vec<_> = tests.iter().filter(|name| !known.contains(**name)).collect();
-    assert!(missing.is_empty(), "docs/security.md names tests that do not exist: {missing:#?}");
+    for name in ["docs/security.md", "docs/how-we-know.md"] {
+        let page = fs::read_to_string(root.join(name)).unwrap();
+        let quoted = page.split('`').skip(1).step_by(2);
+        let tests =
+            quoted.filter(|text| text.matches('_').count() >= 3 && text.starts_with(char::is_lowercase));
+        let tests: Vec<_> = tests.filter_map(|text| text.rsplit("::").next()).collect();
+        assert!(tests.len() > 20, "{name}: {tests:?}");
+        let missing: Vec<_> = tests.iter().filter(|name| !known.contains(**name)).collect();
+        assert!(missing.is_empty(), "{name} names tests that do not exist: {missing:#?}");
+    }
 }
