@@ -5,6 +5,7 @@ mod bench;
 mod dependencies;
 mod features;
 mod interrupt;
+mod publish;
 mod services;
 mod test;
 mod tools;
@@ -20,7 +21,8 @@ cargo xtask services          start the servers, say where they are, and keep th
 cargo xtask bench [ARGUMENTS] measure against the peers, with the servers that it takes: --only GROUP,… (a wrong
                               name shows all), --quick, --save DIR (benchmarks.md and its plots; DIR is docs)
 cargo xtask features          session-kit with each feature alone: it builds and links no other engine
-cargo xtask dependencies      no dependency of a crate asks for a newer Rust than the crate says";
+cargo xtask dependencies      no dependency of a crate asks for a newer Rust than the crate says
+cargo xtask publish           every published crate is packaged, and each package builds by itself; nothing is uploaded";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(rest),
         ["features"] => features::run(),
         ["dependencies"] => dependencies::run(),
+        ["publish", rest @ ..] => publish::run(rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

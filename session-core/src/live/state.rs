@@ -116,7 +116,13 @@ impl Plan {
                 Account { handle, authenticated: now, idle: class.idle, device: None }
             }
             // Stored before records had accounts.
-            (None, None) => return None,
+            (None, None) if !self.elevate && self.device.is_none() => return None,
+            (None, None) => Account {
+                handle: Handle::random(),
+                authenticated: base.created,
+                idle: class.idle,
+                device: None,
+            },
         };
         account.idle = class.idle;
         if self.elevate {
