@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use session_core::{Cursor, Indexed, Owner, Page, Result, Scan};
-use session_sql::{Executed, MOVES, after, contended, page};
+use session_sql::{Executed, MOVES, begin, contended, page};
 
 use crate::MySqlProvider;
 use crate::failure::ENGINE;
@@ -13,7 +13,7 @@ impl Indexed for MySqlProvider {
     /// One round trip.
     async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         let owner = owner.0;
-        let key = self.begin("list", after)?;
+        let key = begin(ENGINE, "list", after)?;
         let statement = || self.statements.list.query().bind(&owner[..]).bind(&key).bind(limit as u64);
         self.page("list", statement, limit).await
     }
@@ -36,7 +36,7 @@ impl Indexed for MySqlProvider {
                 return Ok(0);
             }
         }
-        Err(contended("end_owner").in_engine(ENGINE))
+        Err(contended(ENGINE, "end_owner"))
     }
 }
 
@@ -44,17 +44,13 @@ impl Indexed for MySqlProvider {
 impl Scan for MySqlProvider {
     /// One round trip.
     async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
-        let key = self.begin("scan", after)?;
+        let key = begin(ENGINE, "scan", after)?;
         let statement = || self.statements.scan.query().bind(&key).bind(limit as u64);
         self.page("scan", statement, limit).await
     }
 }
 
 impl MySqlProvider {
-    fn begin(&self, operation: &'static str, cursor: Option<&Cursor>) -> Result<String> {
-        after(cursor).map_err(|error| error.in_engine(ENGINE).during(operation))
-    }
-
     async fn page(
         &self,
         operation: &'static str,

@@ -182,7 +182,7 @@ async fn a_hundred_thousand_sessions_of_an_owner_are_listed_and_ended_in_pages()
                  WHERE c.h < 11)
          SELECT SHA2(n, 256), x'{}', 4000000000000, 4000000000000, n, UNHEX(SHA2(IF(n < {MANY}, 'ada', n), 256))
          FROM number WHERE n < {MANY} + 1000",
-        data.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        data.iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
     );
     sql(&url, &rows).await;
     let (mut found, mut after) = (BTreeSet::new(), None);

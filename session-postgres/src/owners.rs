@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use session_core::{Cursor, Indexed, Owner, Page, Result, Scan};
-use session_sql::{Effect, MOVES, after, contended, page};
+use session_sql::{Effect, MOVES, begin, contended, page};
 
 use crate::PostgresProvider;
 use crate::failure::ENGINE;
@@ -14,7 +14,7 @@ impl Indexed for PostgresProvider {
     /// One round trip.
     async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         let owner = owner.0;
-        let key = self.begin("list", after)?;
+        let key = begin(ENGINE, "list", after)?;
         let arguments = [Arg::Bytes(&owner), Arg::Text(&key), Arg::Number(number(limit))];
         self.page("list", &self.statements.list, &arguments, limit).await
     }
@@ -33,7 +33,7 @@ impl Indexed for PostgresProvider {
                 return Ok(usize::try_from(ended).unwrap_or(0));
             }
         }
-        Err(contended("end_owner").in_engine(ENGINE))
+        Err(contended(ENGINE, "end_owner"))
     }
 }
 
@@ -41,17 +41,13 @@ impl Indexed for PostgresProvider {
 impl Scan for PostgresProvider {
     /// One round trip.
     async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
-        let key = self.begin("scan", after)?;
+        let key = begin(ENGINE, "scan", after)?;
         let arguments = [Arg::Text(&key), Arg::Number(number(limit))];
         self.page("scan", &self.statements.scan, &arguments, limit).await
     }
 }
 
 impl PostgresProvider {
-    fn begin(&self, operation: &'static str, cursor: Option<&Cursor>) -> Result<String> {
-        after(cursor).map_err(|error| error.in_engine(ENGINE).during(operation))
-    }
-
     async fn page(
         &self,
         operation: &'static str,

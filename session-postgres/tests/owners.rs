@@ -166,7 +166,7 @@ async fn a_hundred_thousand_sessions_of_an_owner_are_listed_and_ended_in_pages()
          SELECT encode(sha256(n::text::bytea), 'hex'), decode('{}', 'hex'), now() + interval '1 hour',
              now() + interval '1 hour', n, CASE WHEN n <= {MANY} THEN sha256('ada') ELSE sha256(n::text::bytea) END
          FROM generate_series(1, {MANY} + 1000) n",
-        data.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        data.iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
     );
     sql(&url, &rows).await;
     let (mut found, mut after) = (BTreeSet::new(), None);

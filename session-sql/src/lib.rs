@@ -8,7 +8,7 @@
 //! - [`Client`]: runs one statement and says honestly what became of it, following the engine's
 //!   [`Driver`].
 //! - [`Collector`]: removes expired rows in small batches.
-//! - [`page()`] and [`after()`]: a list of rows in the order of their keys, page by page.
+//! - [`page()`] and [`begin()`]: a list of rows in the order of their keys, page by page.
 //! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes
 //!   seldom move it.
 //! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a
@@ -46,7 +46,7 @@ pub use connect::{Connect, Credential, Credentials, unfit};
 pub use failure::{Failure, cause};
 pub use key::key;
 pub use migration::statements_of;
-pub use page::{MOVES, after, contended, page};
+pub use page::{MOVES, begin, contended, page};
 #[cfg(feature = "server")]
 pub use pool::{Lease, Pool, PoolStatus};
 pub use settings::{Migrate, Settings, duration, file, number};

@@ -7,12 +7,13 @@ use crate::key::LONGEST;
 /// The key after which a page begins; the first page begins after the empty key.
 ///
 /// [`Config`](ErrorKind::Config) for the cursor of another engine.
-pub fn after(cursor: Option<&Cursor>) -> Result<String> {
+pub fn begin(engine: &'static str, operation: &'static str, cursor: Option<&Cursor>) -> Result<String> {
     let Some(Cursor(key)) = cursor else { return Ok(String::new()) };
     let key = std::str::from_utf8(key).ok().filter(|key| {
         (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     });
-    let wrong = || Error::config("the cursor is of another list: begin again without one");
+    let message = "the cursor is of another list: begin again without one";
+    let wrong = || Error::config(message).in_engine(engine).during(operation);
     key.map(str::to_owned).ok_or_else(wrong)
 }
 
@@ -40,8 +41,9 @@ pub fn page(rows: Vec<(String, Result<Option<Record>>)>, limit: usize) -> Result
 }
 
 /// The error for sessions that get new ids as often as they are looked for.
-pub fn contended(operation: &'static str) -> Error {
+pub fn contended(engine: &'static str, operation: &'static str) -> Error {
     Error::new(ErrorKind::Conflict, "too many concurrent changes to these sessions; retry the request")
+        .in_engine(engine)
         .during(operation)
 }
 
@@ -59,9 +61,9 @@ mod tests {
         let rows = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), corrupt())).collect();
         let full = page(rows(&["a", "b c"]), 2).unwrap();
         assert!(full.sessions.is_empty());
-        assert_eq!(after(full.next.as_ref()).unwrap(), "b c");
+        assert_eq!(begin("sql", "list", full.next.as_ref()).unwrap(), "b c");
         assert!(page(rows(&["a"]), 2).unwrap().next.is_none());
-        assert_eq!(after(None).unwrap(), "");
+        assert_eq!(begin("sql", "list", None).unwrap(), "");
     }
 
     #[test]
@@ -73,7 +75,7 @@ mod tests {
     #[test]
     fn a_cursor_of_another_engine_is_refused() {
         for foreign in [&b""[..], b"\x00abc", b"\xff", "ä".as_bytes(), &[b'a'; LONGEST + 1]] {
-            let error = after(Some(&Cursor(foreign.into()))).unwrap_err();
+            let error = begin("sql", "list", Some(&Cursor(foreign.into()))).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
         }
     }

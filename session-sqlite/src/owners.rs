@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use session_core::{Cursor, Indexed, Owner, Page, Result, Scan};
-use session_sql::{after, page};
+use session_sql::{begin, page};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -15,7 +15,7 @@ use crate::{ENGINE, SqliteProvider};
 impl Indexed for SqliteProvider {
     /// One statement.
     async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
-        let query = self.statements.list.query().bind(owner.0.to_vec()).bind(begin("list", after)?);
+        let query = self.statements.list.query().bind(owner.0.to_vec()).bind(begin(ENGINE, "list", after)?);
         self.page("list", query.bind(self.now()).bind(number(limit)), limit).await
     }
 
@@ -33,7 +33,7 @@ impl Indexed for SqliteProvider {
 impl Scan for SqliteProvider {
     /// One statement.
     async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
-        let query = self.statements.scan.query().bind(begin("scan", after)?).bind(number(limit));
+        let query = self.statements.scan.query().bind(begin(ENGINE, "scan", after)?).bind(number(limit));
         self.page("scan", query, limit).await
     }
 }
@@ -54,10 +54,6 @@ impl SqliteProvider {
         let row = |row: &SqliteRow| Ok((row.try_get(3).map_err(broken)?, self.record(operation, row)));
         page(rows.iter().map(row).collect::<Result<_>>()?, limit)
     }
-}
-
-fn begin(operation: &'static str, cursor: Option<&Cursor>) -> Result<String> {
-    after(cursor).map_err(|error| error.in_engine(ENGINE).during(operation))
 }
 
 fn number(limit: usize) -> i64 {
