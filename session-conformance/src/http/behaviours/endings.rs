@@ -164,7 +164,7 @@ pub async fn a_handler_that_a_timeout_cancels_stores_nothing<A: Adapter>() {
     };
     for status in [408, 504] {
         let shelf = Shelf::default();
-        let mut application = usual(&shelf).get("/half", move |s| half_done(s));
+        let mut application = usual(&shelf).get("/half", half_done);
         application.timeout = Some((Duration::from_millis(500), status));
         let (_server, client) = application.serve::<A>();
         let cookie = client.get("/count", "").await.cookie();
