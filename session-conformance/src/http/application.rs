@@ -61,7 +61,7 @@ pub struct Asked<'a> {
 }
 
 /// An application under test: routes, and what is around them. From the inside out: [`timeout`](Self::timeout) or
-/// [`catches_panics`](Self::catches_panics), [`before`](Self::before), the sessions' middleware.
+/// [`catches_panics`](Self::catches_panics), [`before`](field@Self::before), the sessions' middleware.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Application {
