@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName as Name, HeaderValue};
+use actix_web::http::uri::Authority;
 use session_core::adapter::{HeaderName, RequestHead, ResponseHeaders};
 use session_core::{Error, Result};
 
@@ -24,7 +25,7 @@ impl RequestHead for Head<'_> {
     }
 
     fn authority(&self) -> Option<&str> {
-        self.0.uri().authority().map(|authority| authority.as_str())
+        self.0.uri().authority().map(Authority::as_str)
     }
 
     fn is_tls(&self) -> bool {

@@ -61,7 +61,7 @@ where
                     }
                     Ok(own.end(response).await)
                 }
-                Err(error) => Err(own.fail_with(error)),
+                Err(error) => Err(own.fail_with(error).await),
             }
         })
     }
@@ -135,9 +135,12 @@ impl<M: 'static> Own<M> {
     }
 
     /// The error of an inner service, whose response is made later and elsewhere.
-    fn fail_with(self, mut error: ActixError) -> ActixError {
+    async fn fail_with(self, mut error: ActixError) -> ActixError {
         // From here on nothing is stored, whether that response is made or not.
-        let _ = self.ending.answered(500, false);
+        if let End::Release(under_way) = self.ending.answered(500, false) {
+            // What it means for the client is said by that response.
+            let _ = under_way.await;
+        }
         error.add_response_mapper(move |response| {
             let failed = self.failure(&response);
             let done = match self.ending.answered(response.status().as_u16(), false) {

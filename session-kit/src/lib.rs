@@ -64,6 +64,7 @@
 //! |---|---|---|
 //! | `tower` | `tower` | axum 0.8, and every `tower` service over `http` types |
 //! | `actix` | `actix` | actix-web 4 |
+//! | `poem` | `poem` | poem 3 |
 //!
 //! Without a framework, [`Manager::start`] and [`Manager::load`] do what an adapter does; `examples/worker.rs` shows it.
 
@@ -85,6 +86,8 @@ pub use session_memcache as memcache;
 pub use session_memory as memory;
 #[cfg(feature = "mysql")]
 pub use session_mysql as mysql;
+#[cfg(feature = "poem")]
+pub use session_poem as poem;
 #[cfg(feature = "postgres")]
 pub use session_postgres as postgres;
 #[cfg(feature = "redis")]

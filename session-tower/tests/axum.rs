@@ -62,8 +62,6 @@ async fn a_route_layer_works_and_a_layer_inside_of_one_of_the_same_manager_passe
 /// A route that answers with an error of its own extracts the session of a router around it.
 #[tokio::test]
 async fn nested_routers_options_and_rejections() {
-    let shelf = Shelf::default();
-    let layer = SessionLayer::new(shelf.manager());
     async fn known(session: Option<Session>) -> String {
         format!("{}", session.is_some())
     }
@@ -74,6 +72,8 @@ async fn nested_routers_options_and_rejections() {
         session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1)?;
         Ok("read".into())
     }
+    let shelf = Shelf::default();
+    let layer = SessionLayer::new(shelf.manager());
     let inner = Router::new()
         .route("/known", on_get(known))
         .route("/json", on_get(wants_json))

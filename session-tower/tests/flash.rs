@@ -7,9 +7,10 @@ use axum::response::Redirect;
 use axum::routing::{get as on_get, post};
 use http::header::LOCATION;
 use http::{Method, StatusCode};
+use session_conformance::http::Shelf;
 use session_core::{ErrorKind, Level};
 use session_tower::{Flashes, LazySession, Session, SessionError, SessionLayer};
-use support::{Shelf, assert_refused, cookie_of, get, header, manager, send, set_cookies, text};
+use support::{assert_refused, cookie_of, get, header, send, set_cookies, text};
 
 async fn save(session: Session) -> Result<Redirect, SessionError> {
     session.flash(Level::Success, "saved")?;
@@ -44,7 +45,7 @@ fn app(shelf: &Shelf) -> Router {
         .route("/moved", on_get(async |_: Session| Redirect::to("/")))
         .route("/failing", on_get(failing))
         .route("/reading", on_get(reading))
-        .layer(SessionLayer::new(manager(shelf)))
+        .layer(SessionLayer::new(shelf.manager()))
 }
 
 async fn post_to(app: &Router, path: &str, cookie: &str) -> String {

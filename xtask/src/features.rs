@@ -16,6 +16,8 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("couchbase", &["couchbase"]),
     ("cookie", &[]),
     ("actix", &["actix-web"]),
+    ("poem", &["poem"]),
+    ("tower", &[]),
 ];
 
 /// Checks every feature of session-kit.

@@ -25,12 +25,15 @@ pub enum Handler {
     /// The session of a client that has one.
     Optional(Arc<dyn Fn(Option<Session>) -> Outcome + Send + Sync>),
     /// The session twice, each with an extractor of its own, and a lazy one.
-    Thrice(Arc<dyn Fn(Session, Session, Arc<dyn Lazy>) -> Outcome + Send + Sync>),
+    Thrice(Arc<Thrice>),
     /// The session, and that of the scope of [`Application::admins`].
     Both(Arc<dyn Fn(Session, Session) -> Outcome + Send + Sync>),
     /// As `Both`, of a client that has them.
     OptionalBoth(Arc<dyn Fn(Option<Session>, Option<Session>) -> Outcome + Send + Sync>),
 }
+
+/// What a [`Handler::Thrice`] does.
+pub type Thrice = dyn Fn(Session, Session, Arc<dyn Lazy>) -> Outcome + Send + Sync;
 
 /// The adapter's extractor that does not load.
 pub trait Lazy: Send + Sync {
@@ -58,7 +61,7 @@ pub struct Asked<'a> {
 }
 
 /// An application under test: routes, and what is around them. From the inside out: [`timeout`](Self::timeout) or
-/// [`catches_panics`](Self::catches_panics), [`before`](Self::before), the sessions' middleware.
+/// [`catches_panics`](Self::catches_panics), [`before`](field@Self::before), the sessions' middleware.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Application {
@@ -130,9 +133,9 @@ impl Application {
         self
     }
 
-    pub(crate) fn plain<T: Into<Answer>>(self, path: &'static str, handler: fn() -> T) -> Self
+    pub(crate) fn plain<T>(self, path: &'static str, handler: fn() -> T) -> Self
     where
-        T: 'static,
+        T: Into<Answer> + 'static,
     {
         self.route(path, Handler::Plain(Arc::new(move || boxed(async move { Ok(handler()) }))))
     }

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use answer::{Answer, Body, Chunks};
-pub use application::{Application, Asked, Before, Handler, Hook, Lazy, Outcome};
+pub use application::{Application, Asked, Before, Handler, Hook, Lazy, Outcome, Thrice};
 pub use client::{Client, Connection, Response};
 pub use shelf::Shelf;
 

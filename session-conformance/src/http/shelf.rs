@@ -90,7 +90,6 @@ impl Shelf {
     }
 
     /// Begins the configuration of a manager, whose operations have time on a busy machine.
-    #[must_use]
     pub fn builder(&self) -> ManagerBuilder {
         Manager::builder(self.clone()).operation_timeout(Duration::from_secs(30))
     }

@@ -128,7 +128,7 @@ impl<M> Ending<M> {
                 headers.remove(HeaderName::Other(name));
             }
         }
-        if reply.loaded { vary(headers, &self.0.setup().vary) } else { Ok(()) }
+        if reply.loaded { vary(headers, self.0.setup().vary.clone()) } else { Ok(()) }
     }
 }
 
@@ -187,7 +187,7 @@ fn cookie_name(cookie: &[u8]) -> &[u8] {
     cookie.split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default().trim_ascii()
 }
 
-fn vary<H: ResponseHeaders>(headers: &mut H, names: &Cow<'static, str>) -> Result<()> {
+fn vary<H: ResponseHeaders>(headers: &mut H, names: Cow<'static, str>) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
@@ -197,5 +197,5 @@ fn vary<H: ResponseHeaders>(headers: &mut H, names: &Cow<'static, str>) -> Resul
     if names.split(", ").all(is_said) {
         return Ok(());
     }
-    headers.append(HeaderName::Vary, H::value(names.clone(), false)?)
+    headers.append(HeaderName::Vary, H::value(names, false)?)
 }

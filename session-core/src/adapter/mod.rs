@@ -9,7 +9,7 @@
 //! 3. asks [`Ending::answered`] what to do when the handler has answered, awaits the release, and calls
 //!    [`Ending::apply`]; on an error it sends an answer of its own, after [`Ending::apply_instead`].
 //!
-//! `session-tower` and `session-actix` are made this way. No type of an HTTP library is known here.
+//! `session-tower`, `session-actix` and `session-poem` are made this way. No type of an HTTP library is known here.
 
 mod ending;
 mod headers;

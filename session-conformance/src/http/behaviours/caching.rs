@@ -33,7 +33,7 @@ pub async fn checklist_23_cache_headers_of_the_application_are_respected<A: Adap
         Ok(Answer::new(200, "").header("cache-control", "no-cache").header("vary", "Accept"))
     };
     let application = usual(&Shelf::default());
-    let application = application.get("/own", move |s| own(s)).get("/own-private", move |s| own_private(s));
+    let application = application.get("/own", own).get("/own-private", own_private);
     let (_server, client) = application.serve::<A>();
     let begun = client.get("/own", "").await;
     assert_eq!(begun.header("cache-control"), Some("no-store"), "it carries a token");
@@ -53,7 +53,7 @@ pub async fn a_response_that_carries_a_token_is_never_kept_by_a_shared_cache<A: 
         let page = Answer::new(200, "page").header("cache-control", "public, max-age=600");
         Ok(page.header("cdn-cache-control", "max-age=600"))
     };
-    let (_server, client) = usual(&Shelf::default()).get("/cached", move |s| cached(s)).serve::<A>();
+    let (_server, client) = usual(&Shelf::default()).get("/cached", cached).serve::<A>();
     let begun = client.get("/cached", "").await;
     assert_eq!(begun.header("cache-control"), Some("no-store"));
     assert_eq!(begun.header("cdn-cache-control"), None);

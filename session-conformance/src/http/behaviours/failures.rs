@@ -21,7 +21,7 @@ async fn begin(client: Client) -> String {
 pub async fn checklist_27_an_engine_that_is_down_is_503_and_never_a_visitor_who_is_logged_out<A: Adapter>() {
     let shelf = Shelf::default();
     let known = async |session: Option<Session>| Ok(session.is_some().to_string());
-    let application = usual(&shelf).get("/released", released_by_hand).optional("/known", move |s| known(s));
+    let application = usual(&shelf).get("/released", released_by_hand).optional("/known", known);
     let (_server, client) = application.serve::<A>();
     let cookie = begin(client).await;
     shelf.fail_reads(ErrorKind::Unavailable);
@@ -84,7 +84,7 @@ pub async fn a_value_that_is_too_large_is_413_and_what_was_stored_stays<A: Adapt
         Ok("stored")
     };
     let application = with_routes(Application::new(manager));
-    let (_server, client) = application.get("/big", move |s| big(s)).serve::<A>();
+    let (_server, client) = application.get("/big", big).serve::<A>();
     let cookie = begin(client).await;
     client.get("/big", &cookie).await.assert_refused(413);
     assert_eq!(client.get("/read", &cookie).await.text, "Some(1)");
@@ -99,7 +99,7 @@ pub async fn a_login_that_fails_half_way_is_not_a_login<A: Adapter>() {
         session.set("rights", &"x".repeat(5 << 20))?;
         Ok("welcome")
     };
-    let (_server, client) = usual(&shelf).get("/half", move |s| half(s)).serve::<A>();
+    let (_server, client) = usual(&shelf).get("/half", half).serve::<A>();
     let response = client.get("/half", "").await;
     assert_eq!(response.status, 413);
     assert_eq!((shelf.sessions(), response.set_cookies().len()), (0, 0));
@@ -116,7 +116,7 @@ pub async fn a_failure_that_the_handler_has_seen_is_the_handlers_to_answer<A: Ad
     let load = Handler::Lazy(Arc::new(|lazy| {
         boxed(async move { Ok(if lazy.session().await.is_err() { "no session today" } else { "a session" }) })
     }));
-    let application = usual(&shelf).get("/shrug", move |s| shrugs_off(s)).route("/load", load);
+    let application = usual(&shelf).get("/shrug", shrugs_off).route("/load", load);
     let (_server, client) = application.serve::<A>();
     let cookie = begin(client).await;
     shelf.fail_writes(ErrorKind::Unavailable);
@@ -163,7 +163,7 @@ pub async fn the_hook_answers_for_middleware_too<A: Adapter>() {
         session.update("seen", |n: Option<u64>| n.unwrap_or(0) + 1)?;
         session.release().await
     };
-    let application = usual(&shelf).before(move |s| guards(s)).on_error(sorry);
+    let application = usual(&shelf).before(guards).on_error(sorry);
     let (_server, client) = application.serve::<A>();
     let cookie = client.get("/untouched", "").await.cookie();
     for (read, write) in [(None, Some(ErrorKind::Unavailable)), (Some(ErrorKind::Unavailable), None)] {
@@ -182,7 +182,7 @@ pub async fn a_handler_that_answers_an_error_of_its_own_is_stored_all_the_same<A
         session.update("attempts", |n: Option<u64>| n.unwrap_or(0) + 1)?;
         Ok(Answer::new(403, "wrong password"))
     };
-    let (_server, client) = usual(&shelf).get("/refuses", move |s| refuses(s)).serve::<A>();
+    let (_server, client) = usual(&shelf).get("/refuses", refuses).serve::<A>();
     let response = client.get("/refuses", "").await;
     assert_eq!((response.status, response.set_cookies().len()), (403, 1));
     assert_eq!((&*response.text, shelf.sessions()), ("wrong password", 1));
@@ -211,10 +211,8 @@ pub async fn what_a_failed_handler_changed_is_not_stored<A: Adapter>() {
         (true, "/fails", 500, 1),
     ] {
         let shelf = Shelf::default();
-        let mut application = usual(&shelf)
-            .get("/fails", move |s| fails(s))
-            .get("/times-out", move |s| times_out(s))
-            .get("/saves", move |s| fails_after_a_save(s));
+        let mut application =
+            usual(&shelf).get("/fails", fails).get("/times-out", times_out).get("/saves", fails_after_a_save);
         application.stores_always = always;
         let (_server, client) = application.serve::<A>();
         let response = client.get(path, "").await;
@@ -230,7 +228,7 @@ pub async fn an_error_keeps_the_cors_headers_of_the_answer_that_it_replaces<A: A
         let answer = Answer::new(200, "").header("access-control-allow-origin", "https://app.example");
         Ok(answer.header("vary", "Origin").header("x-other", "lost"))
     };
-    let (_server, client) = usual(&shelf).get("/cors", move |s| cors(s)).serve::<A>();
+    let (_server, client) = usual(&shelf).get("/cors", cors).serve::<A>();
     let cookie = client.get("/cors", "").await.cookie();
     shelf.fail_writes(ErrorKind::Unavailable);
     let response = client.get("/cors", &cookie).await;
@@ -253,7 +251,7 @@ pub async fn a_cookie_whose_session_was_ended_goes_also_beside_an_error<A: Adapt
     };
     for hooked in [false, true] {
         let shelf = Shelf::default();
-        let mut application = usual(&shelf).get("/plain", move |s| plain(s)).get("/fails", move |s| fails(s));
+        let mut application = usual(&shelf).get("/plain", plain).get("/fails", fails);
         if hooked {
             application = application.on_error(sorry);
         }

@@ -110,7 +110,7 @@ pub async fn a_logout_after_a_regeneration_removes_the_cookie<A: Adapter>() {
         session.destroy().await?;
         Ok("bye")
     };
-    let (_server, client) = usual(&shelf).get("/renewed", move |s| renewed(s)).serve::<A>();
+    let (_server, client) = usual(&shelf).get("/renewed", renewed).serve::<A>();
     let cookie = client.get("/count", "").await.cookie();
     let response = client.get("/renewed", &cookie).await;
     assert_eq!(response.set_cookies().len(), 1, "the client's cookie is removed");
@@ -158,7 +158,7 @@ pub async fn a_session_that_a_request_began_and_ended_leaves_no_cookie<A: Adapte
         session.destroy().await?;
         Ok("done")
     };
-    let (_server, client) = usual(&shelf).get("/brief", move |s| brief(s)).serve::<A>();
+    let (_server, client) = usual(&shelf).get("/brief", brief).serve::<A>();
     let response = client.get("/brief", "").await;
     assert_eq!((response.set_cookies().len(), shelf.sessions()), (0, 0));
 }
@@ -176,7 +176,7 @@ pub async fn a_late_request_with_the_replaced_id_does_not_overwrite_the_cookie_o
 pub async fn a_handler_can_tell_an_expired_session_from_a_new_visitor<A: Adapter>() {
     let shelf = Shelf::default();
     let greet = async |session: Session| Ok(format!("{:?}", session.load_state()));
-    let (_server, client) = usual(&shelf).get("/greet", move |s| greet(s)).serve::<A>();
+    let (_server, client) = usual(&shelf).get("/greet", greet).serve::<A>();
     let cookie = client.get("/count", "").await.cookie();
     assert_eq!(client.get("/greet", "").await.text, format!("{:?}", LoadState::None));
     assert_eq!(client.get("/greet", &cookie).await.text, format!("{:?}", LoadState::Live));
@@ -187,7 +187,7 @@ pub async fn a_handler_can_tell_an_expired_session_from_a_new_visitor<A: Adapter
 pub async fn an_optional_session_is_none_for_a_visitor_and_for_a_stale_id<A: Adapter>() {
     let shelf = Shelf::default();
     let known = async |session: Option<Session>| Ok(session.is_some().to_string());
-    let (_server, client) = usual(&shelf).optional("/known", move |s| known(s)).serve::<A>();
+    let (_server, client) = usual(&shelf).optional("/known", known).serve::<A>();
     assert_eq!(client.get("/known", "").await.text, "false");
     let cookie = client.get("/count", "").await.cookie();
     assert_eq!(client.get("/known", &cookie).await.text, "true");
@@ -203,7 +203,7 @@ pub async fn middleware_inside_of_that_of_the_same_manager_passes_requests_throu
         session.set("h", "handler")?;
         Ok(session.keys().join(","))
     };
-    let mut application = usual(&shelf).get("/keys", move |s| keys(s));
+    let mut application = usual(&shelf).get("/keys", keys);
     application.is_nested = true;
     let (_server, client) =
         application.before(|session: Session| async move { session.set("m", "middleware") }).serve::<A>();

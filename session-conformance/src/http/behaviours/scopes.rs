@@ -33,7 +33,7 @@ pub async fn a_handler_reaches_the_sessions_of_both_managers<A: Adapter>() {
         })
     }));
     let (users, admins) = (Shelf::default(), Shelf::default());
-    let application = of_two(&users, &admins).both("/both", move |u, a| both(u, a)).route("/known", known);
+    let application = of_two(&users, &admins).both("/both", both).route("/known", known);
     let (_server, client) = application.serve::<A>();
     let response = client.get("/both", "").await;
     assert_eq!((users.sessions(), admins.sessions()), (1, 1));
@@ -56,7 +56,7 @@ pub async fn a_failure_of_one_scope_does_not_lose_the_new_id_of_the_other<A: Ada
         Ok("")
     };
     let (users, admins) = (Shelf::default(), Shelf::default());
-    let (_server, client) = of_two(&users, &admins).both("/both", move |u, a| both(u, a)).serve::<A>();
+    let (_server, client) = of_two(&users, &admins).both("/both", both).serve::<A>();
     let before = client.get("/count", "").await.cookie();
     admins.fail_writes(ErrorKind::Unavailable);
     let response = client.get("/both", &before).await;

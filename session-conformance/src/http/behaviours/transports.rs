@@ -17,7 +17,7 @@ pub async fn checklist_19_one_cookie_for_the_session_and_those_of_the_app_untouc
             .into_iter()
             .fold(Answer::new(200, ""), |answer, cookie| answer.header("set-cookie", cookie)))
     };
-    let (_server, client) = usual(&Shelf::default()).get("/own", move |s| own(s)).serve::<A>();
+    let (_server, client) = usual(&Shelf::default()).get("/own", own).serve::<A>();
     let response = client.get("/own", "").await;
     let cookies = response.set_cookies();
     assert_eq!(cookies.len(), 4, "{cookies:?}");
@@ -41,7 +41,7 @@ pub async fn checklist_15_and_21_a_token_from_the_url_counts_only_when_asked_for
         session.set("n", &1)?;
         Ok(Answer::new(200, "").header("cache-control", "max-age=60"))
     };
-    let (_server, client) = with_routes(Application::new(manager)).get("/own", move |s| own(s)).serve::<A>();
+    let (_server, client) = with_routes(Application::new(manager)).get("/own", own).serve::<A>();
     let response = client.get(&url, "").await;
     assert_eq!(response.header("cache-control"), Some("no-store"));
     assert_eq!(response.header("referrer-policy"), Some("no-referrer"));
@@ -132,19 +132,20 @@ pub async fn a_request_that_does_everything_is_answered_with_one_cookie_or_heade
     let flash =
         async |session: Session| Ok(format!("{:?} {:?}", session.keys(), session.get::<String>("flash")?));
     for by_header in [false, true] {
-        let said = |response: &Response| match by_header {
-            true => response.header("x-session").expect("a token").to_owned(),
-            false => response.cookie(),
+        let said = |response: &Response| {
+            if by_header {
+                response.header("x-session").expect("a token").to_owned()
+            } else {
+                response.cookie()
+            }
         };
         for held in [false, true] {
             let shelf = Shelf::default();
             let transport = if by_header { Transport::header("x-session") } else { Transport::default() };
             let manager = shelf.builder().transport(transport).build().expect("a manager");
             let application = with_routes(Application::new(manager));
-            let (_server, client) = application
-                .get("/everything", move |s| everything(s))
-                .get("/flash", move |s| flash(s))
-                .serve::<A>();
+            let (_server, client) =
+                application.get("/everything", everything).get("/flash", flash).serve::<A>();
             let name = if by_header { "x-session" } else { "cookie" };
             let mut request = Request::get("/everything");
             if held {

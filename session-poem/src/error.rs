@@ -1,0 +1,86 @@
+//! A session's error as the error of a handler.
+
+use std::fmt;
+use std::sync::Arc;
+
+use poem::error::ResponseError;
+use poem::http::StatusCode;
+use poem::{IntoResponse, Response};
+use session_core::{Error, ErrorKind};
+
+/// A session's error as the error of a handler: `?` turns every [`session_core::Error`] into one.
+///
+/// It answers with [`ErrorKind::http_status`] (409, 413, 503 or 500) and an empty body, so that nothing of the
+/// inside gets out; an [`on_error`](crate::SessionMiddleware::on_error) hook writes the body of your choice. An
+/// error type of your own that wraps one names it as its [source](std::error::Error::source), by which the middleware
+/// recognizes it.
+#[derive(Debug, Clone)]
+pub struct SessionError(Arc<Error>);
+
+impl SessionError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind()
+    }
+
+    /// The first one among an error and its sources.
+    pub(crate) fn in_chain(error: &poem::Error) -> Option<Self> {
+        let mut next = std::error::Error::source(error);
+        while let Some(cause) = next {
+            if let Some(found) = cause.downcast_ref::<Self>() {
+                return Some(found.clone());
+            }
+            next = cause.source();
+        }
+        None
+    }
+
+    /// The error of the core.
+    pub fn as_inner(&self) -> &Error {
+        &self.0
+    }
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl From<Arc<Error>> for SessionError {
+    fn from(error: Arc<Error>) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl ResponseError for SessionError {
+    fn status(&self) -> StatusCode {
+        status(&self.0)
+    }
+
+    /// The status and an empty body; the middleware recognizes it by an extension.
+    fn as_response(&self) -> Response {
+        tracing::warn!(error = %self.0, "answering with a session's error");
+        let mut response = self.status().into_response();
+        response.set_body(());
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+/// The status for an error; 500 for what has none.
+pub fn status(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

@@ -1,0 +1,90 @@
+//! The heads of requests and responses, as the core's part of an adapter reads and writes them.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use poem::http::header::{HeaderMap, HeaderName as Name, HeaderValue};
+use poem::http::uri::{Authority, Scheme};
+use poem::{Addr, Request};
+use session_core::adapter::{HeaderName, RequestHead, ResponseHeaders};
+use session_core::{Error, Result};
+
+pub(crate) struct Head<'a>(pub &'a Request);
+
+impl RequestHead for Head<'_> {
+    fn values(&self, name: HeaderName<'_>) -> impl Iterator<Item = &[u8]> {
+        self.0.headers().get_all(name.as_str()).iter().map(HeaderValue::as_bytes)
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.0.original_uri().query()
+    }
+
+    fn scheme(&self) -> Option<&str> {
+        self.0.original_uri().scheme_str()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.0.original_uri().authority().map(Authority::as_str)
+    }
+
+    /// poem's listener knows.
+    fn is_tls(&self) -> bool {
+        *self.0.scheme() == Scheme::HTTPS
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        match &self.0.remote_addr().0 {
+            Addr::SocketAddr(peer) => Some(peer.ip()),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) struct Headers<'a>(pub &'a mut HeaderMap);
+
+fn name(name: HeaderName<'_>) -> Result<Name> {
+    let unfit = |_| Error::config("the name of the session's header holds what a header cannot");
+    Name::try_from(name.as_str()).map_err(unfit)
+}
+
+impl ResponseHeaders for Headers<'_> {
+    type Value = HeaderValue;
+
+    fn value(text: Cow<'static, str>, is_sensitive: bool) -> Result<HeaderValue> {
+        let unfit = |_| Error::config("the value of the session's header holds what a header cannot");
+        let mut value = HeaderValue::try_from(text.into_owned()).map_err(unfit)?;
+        value.set_sensitive(is_sensitive);
+        Ok(value)
+    }
+
+    fn bytes(value: &HeaderValue) -> &[u8] {
+        value.as_bytes()
+    }
+
+    fn is_sensitive(value: &HeaderValue) -> bool {
+        value.is_sensitive()
+    }
+
+    fn all(&self, name: HeaderName<'_>) -> impl Iterator<Item = &HeaderValue> {
+        self.0.get_all(name.as_str()).iter()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&str, &HeaderValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    fn insert(&mut self, of: HeaderName<'_>, value: HeaderValue) -> Result<()> {
+        self.0.insert(name(of)?, value);
+        Ok(())
+    }
+
+    fn append(&mut self, of: HeaderName<'_>, value: HeaderValue) -> Result<()> {
+        self.0.append(name(of)?, value);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: HeaderName<'_>) {
+        self.0.remove(name.as_str());
+    }
+}
