@@ -7,8 +7,8 @@
 //!
 //! The entry is never written later than the record: by the same script on one server, by a call before it in a
 //! cluster, where the two keys have different slots. So what can be left over is an entry without a record, or with
-//! one of another owner. It is removed by the next who reads the index, and whoever makes the hundred-and-twenty-eighth
-//! entry reads it. An entry is left alone for a little more than a minute, since its record may be about to be
+//! one of another owner. The next reader of the index removes it, and at every 128th entry the process that makes it
+//! reads the index. An entry is left alone for a little more than a minute, since its record may be about to be
 //! written; the server's own clock measures that.
 
 use std::time::Duration;
@@ -147,7 +147,8 @@ impl RedisProvider {
         });
     }
 
-    fn index(&self, owner: &Owner) -> String {
+    /// The key of an owner's index.
+    pub(crate) fn index(&self, owner: &Owner) -> String {
         // No id has a `~`.
         format!("{}owner~{}", self.prefix, StorageId::from_hash(owner.0).to_text())
     }
@@ -167,7 +168,8 @@ impl RedisProvider {
         if let Some((member, score)) = entries.last().filter(|_| entries.len() == limit) {
             found.next = Some(cursor(*score, member));
         }
-        let ids: Vec<_> = entries.iter().map(|(member, _)| Cursor(member.as_slice().into()).id().ok()).collect();
+        let ids: Vec<_> =
+            entries.iter().map(|(member, _)| Cursor(member.as_slice().into()).id().ok()).collect();
         let mut records = self.records(ids.iter().flatten()).await?.into_iter();
         let mut left_over: Vec<&[u8]> = Vec::new();
         for (id, (member, _)) in ids.into_iter().zip(&entries) {

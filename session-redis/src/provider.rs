@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Client, Cmd, ServerError, Value, cmd};
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, OwnerIndex, Provider,
-    Record, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Owner, OwnerIndex,
+    Provider, Record, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource,
+    WriteOutcome,
 };
 
 use crate::config::{Count, PREFIX, RedisConfig};
@@ -19,7 +20,7 @@ use crate::error::Failure;
 use crate::large::{self, LARGE, Replacement};
 use crate::owners::{Changed, Entry};
 use crate::route::Route;
-use crate::script::{CREATE, CREATE_OWNED, REMOVE, REPLACE, Script};
+use crate::script::{CREATE, CREATE_OWNED, ENTER, REMOVE, REPLACE, Script};
 
 /// Sessions in Redis. Clones share the connections.
 #[derive(Clone)]
@@ -201,17 +202,22 @@ impl RedisProvider {
         }
     }
 
-    /// Runs a script on a key that does not exist, so that a user or a server without scripts is
+    /// Runs scripts on keys that do not exist, so that a user or a server without scripts is
     /// reported when connecting. Anything else that is wrong may be over at the first request.
     async fn try_scripts(&self) -> Result<()> {
-        let key = self.key(&StorageId::from_hash([0; 32]));
-        match self.run(&REMOVE, &[&key], &[&[0; 8]]).await {
-            Err(failure @ Failure::Refused(_)) => {
-                let fault = failure.into_fault();
-                if fault.kind == ErrorKind::Config { Err(fault.into_error()) } else { Ok(()) }
+        let (key, index) = (self.key(&StorageId::from_hash([0; 32])), self.index(&Owner([0; 32])));
+        // The second makes an index that lives for a millisecond.
+        let entry: [&[u8]; 4] = [b"", b"0", b"0", b"1"];
+        let tried = [self.run(&REMOVE, &[&key], &[&[0; 8]]).await, self.run(&ENTER, &[&index], &entry).await];
+        for refused in tried.into_iter().filter_map(Result::err) {
+            if let Failure::Refused(_) = refused {
+                let fault = refused.into_fault();
+                if fault.kind == ErrorKind::Config {
+                    return Err(fault.into_error());
+                }
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn refused(&self, current: Option<Record>) -> WriteOutcome {
@@ -277,7 +283,8 @@ impl Provider for RedisProvider {
             (Condition::Over(stamp), entry) => {
                 let (over, version) = (&stamp.version.0.to_be_bytes(), record.header.version().0);
                 let entry = entry.as_ref();
-                self.replace_entered(Replacement { key: &key, over, version, value: &value, ttl, entry }).await?
+                self.replace_entered(Replacement { key: &key, over, version, value: &value, ttl, entry })
+                    .await?
             }
         };
         match changed {
@@ -291,9 +298,7 @@ impl Provider for RedisProvider {
                 }
                 Ok(WriteOutcome::stored())
             }
-            Changed::Other(current) => {
-                Ok(self.refused(self::record(current, ErrorKind::OutcomeUnknown)?))
-            }
+            Changed::Other(current) => Ok(self.refused(self::record(current, ErrorKind::OutcomeUnknown)?)),
             Changed::EnterFirst => Err(Error::new(ErrorKind::OutcomeUnknown, "unexpected type of reply")),
         }
     }
