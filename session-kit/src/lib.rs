@@ -126,3 +126,18 @@ struct Accounts;
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
 #[doc = include_str!("../../docs/axum.md")]
 struct Axum;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "test"))]
+#[doc = include_str!("../../docs/moving-from-actix-session.md")]
+struct FromActixSession;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "test"))]
+#[doc = include_str!("../../docs/moving-from-axum-session.md")]
+struct FromAxumSession;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "test"))]
+#[doc = include_str!("../../docs/moving-from-beego.md")]
+struct FromBeego;
