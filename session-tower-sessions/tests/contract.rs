@@ -271,7 +271,8 @@ async fn a_write_whose_answer_is_lost_counts_once() {
 #[tokio::test]
 async fn an_engine_that_leaves_the_record_with_the_client_is_refused() {
     use session_cookie as _;
-    let config = r#"{"cookieName":"__Host-session","securityKey":"a key for tests that is long enough, at last"}"#;
+    let config =
+        r#"{"cookieName":"__Host-session","securityKey":"a key for tests that is long enough, at last"}"#;
     let provider = session_core::connect("cookie", ConnectOptions::new(config)).await.unwrap();
     let manager = Manager::builder_shared(provider).build().unwrap();
     assert_eq!(EngineStore::new(manager).unwrap_err().kind(), ErrorKind::Config);
