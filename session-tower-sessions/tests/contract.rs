@@ -207,6 +207,7 @@ macro_rules! over {
     };
 }
 
+#[expect(clippy::unused_async, reason = "called as the others are")]
 async fn in_memory() -> ((), Arc<dyn Provider>) {
     ((), Arc::new(MemoryProvider::new()))
 }

@@ -76,17 +76,13 @@ impl Users {
 }
 
 async fn login(mut auth: AuthSession<Users>, messages: Messages, Form(given): Form<Credentials>) -> Redirect {
-    match auth.authenticate(given).await.unwrap() {
-        Some(user) => {
-            auth.login(&user).await.unwrap();
-            messages.success("welcome");
-            Redirect::to("/")
-        }
-        None => {
-            messages.error("invalid");
-            Redirect::to("/login")
-        }
-    }
+    let Some(user) = auth.authenticate(given).await.unwrap() else {
+        messages.error("invalid");
+        return Redirect::to("/login");
+    };
+    auth.login(&user).await.unwrap();
+    messages.success("welcome");
+    Redirect::to("/")
 }
 
 async fn logout(mut auth: AuthSession<Users>) -> Redirect {
