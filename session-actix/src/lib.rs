@@ -32,6 +32,7 @@
 //! | does not ask for a session | 0 |
 //! | extracts [`Session`] and reads | 1 |
 //! | … and changes it | 2 (1 when it begins) |
+//! | extracts [`Flashes`] | 1, and 1 more when messages wait |
 //! | extracts [`LazySession`] and logs out | 1 |
 //!
 //! # What the response says
@@ -85,6 +86,7 @@
 
 mod error;
 mod extract;
+mod flash;
 mod headers;
 mod middleware;
 mod place;
@@ -92,6 +94,7 @@ mod service;
 
 pub use error::{SessionError, status};
 pub use extract::{LazySession, OptionalSession, Session, request_session, request_session_in};
+pub use flash::Flashes;
 pub use middleware::SessionMiddleware;
 pub use service::SessionService;
 pub use session_core::adapter::Main;

@@ -94,11 +94,11 @@ pub use session_postgres as postgres;
 pub use session_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use session_sqlite as sqlite;
-#[cfg(feature = "test")]
-pub mod test;
-
 #[cfg(feature = "tower")]
 pub use session_tower as tower;
+
+#[cfg(feature = "test")]
+pub mod test;
 
 /// The example of the page about actix-web, compiled.
 #[cfg(all(doctest, feature = "memory", feature = "actix"))]
@@ -111,12 +111,12 @@ struct Actix;
 struct Readme;
 
 /// The examples of the guide, compiled.
-#[cfg(all(doctest, feature = "memory", feature = "tower"))]
+#[cfg(all(doctest, feature = "tower"))]
 #[doc = include_str!("../../docs/csrf.md")]
 struct Csrf;
 
 /// The examples of the guide, compiled.
-#[cfg(all(doctest, feature = "test", feature = "tower"))]
+#[cfg(all(doctest, feature = "test", feature = "tower", feature = "actix"))]
 #[doc = include_str!("../../docs/testing.md")]
 struct Testing;
 
@@ -129,3 +129,18 @@ struct Accounts;
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
 #[doc = include_str!("../../docs/axum.md")]
 struct Axum;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "test"))]
+#[doc = include_str!("../../docs/moving-from-actix-session.md")]
+struct FromActixSession;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "test"))]
+#[doc = include_str!("../../docs/moving-from-axum-session.md")]
+struct FromAxumSession;
+
+/// The examples of the guide, compiled.
+#[cfg(all(doctest, feature = "test"))]
+#[doc = include_str!("../../docs/moving-from-beego.md")]
+struct FromBeego;

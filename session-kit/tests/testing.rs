@@ -47,12 +47,12 @@ async fn what_goes_wrong_is_said_at_the_end() {
 #[tokio::test]
 async fn time_passes_for_the_engine_and_the_manager() {
     let clock = ManualClock::default();
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let manager =
         builder(&clock).unwrap().class("remember", Lifetime::idle(day).absolute(day)).build().unwrap();
     let short = TestSession::new(&manager).set("n", &1).token().await.unwrap();
     let long = TestSession::new(&manager).set("n", &1).class("remember").token().await.unwrap();
-    clock.advance(Duration::from_secs(3_600));
+    clock.advance(Duration::from_hours(1));
     assert!(manager.load(&short).await.unwrap().is_none());
     assert!(manager.load(&long).await.unwrap().is_some());
     clock.advance(day);
