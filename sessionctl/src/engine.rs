@@ -56,14 +56,16 @@ impl Spec {
     /// The same, but SQLite does not create the file: a mistyped path would look like an empty store.
     pub fn of_what_exists(self) -> Self {
         let config = self.config.expose();
-        if self.name != "sqlite" || config.contains(":memory:") {
+        let is_url = config.starts_with("sqlite:");
+        // What the engine does not take as a path it has to refuse itself.
+        let is_wrong = !is_url && (config.is_empty() || config.contains("://") || config.contains('?'));
+        if self.name != "sqlite" || config.contains(":memory:") || is_wrong {
             return self;
         }
-        let mut config = match config.strip_prefix("sqlite:") {
-            Some(_) => config.to_owned(),
-            None => {
-                format!("sqlite:{}", config.replace('%', "%25").replace('?', "%3F").replace('#', "%23"))
-            }
+        let mut config = if is_url {
+            config.to_owned()
+        } else {
+            format!("sqlite:{}", config.replace('%', "%25").replace('#', "%23"))
         };
         for option in ["mode=rw", "migrate=false"] {
             if !config.contains(option.split_inclusive('=').next().unwrap_or_default()) {
@@ -255,7 +257,7 @@ mod tests {
     #[test]
     fn a_file_of_sqlite_is_not_created_by_a_question() {
         let config = |text| Spec::of(text).unwrap().of_what_exists().config.expose().to_owned();
-        assert_eq!(config("sqlite=./a?b.db"), "sqlite:./a%3Fb.db?mode=rw&migrate=false");
+        assert_eq!(config("sqlite=./a#b.db"), "sqlite:./a%23b.db?mode=rw&migrate=false");
         assert_eq!(config("sqlite:a.db?table=web"), "sqlite:a.db?table=web&mode=rw&migrate=false");
         assert_eq!(config("sqlite::memory:"), "sqlite::memory:");
         assert_eq!(config("redis=127.0.0.1:6379"), "127.0.0.1:6379");

@@ -87,7 +87,8 @@ async fn a_copy_that_goes_on_ends_what_ended_at_the_source_meanwhile() {
     assert_eq!(visits(&there, &kept).await, Some(3));
     assert!(there.exists(&own).await.unwrap(), "another's session is left alone");
 
-    let other = ["copy", "--from", &place.target, "--to", &place.source, "--state", state];
+    let elsewhere = spec("sqlite", place.directory.path().join("other.db").display());
+    let other = ["copy", "--from", &place.source, "--to", &elsewhere, "--state", state];
     assert!(refused(&other, 2).contains("name a new file"));
 }
 
