@@ -159,6 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::option_option, reason = "an application may have one")]
     fn a_value_is_shown_without_its_type() {
         #[derive(serde::Serialize)]
         struct Cart {

@@ -44,7 +44,8 @@ pub async fn run(engine: &Engine, load: Load, paint: Paint) -> Result<Report> {
     let seconds = begun.elapsed().as_secs_f64();
     let (mut rows, mut operations) = (Vec::new(), serde_json::Map::new());
     for (name, times) in OPERATIONS.iter().zip(&times) {
-        let (p50, p99, rate) = (times.quantile(0.5), times.quantile(0.99), times.count as f64 / seconds);
+        let [p50, p99] = [500, 990].map(|part| times.quantile(part).as_secs_f64() * 1e3);
+        let rate = f64::from(u32::try_from(times.count).unwrap_or(u32::MAX)) / seconds;
         rows.push(vec![
             (*name).to_owned(),
             times.count.to_string(),
@@ -115,7 +116,7 @@ fn unexpected(operation: &str) -> Failure {
     )
 }
 
-/// Durations, counted by steps of a sixteenth of their power of two: 4 % exact, and always as small.
+/// Durations, counted by steps of a sixteenth of their power of two, so that they take little memory.
 struct Times {
     count: u64,
     steps: Box<[u64; STEPS]>,
@@ -151,15 +152,17 @@ impl Times {
         self.steps.iter_mut().zip(other.steps.iter()).for_each(|(all, one)| *all += one);
     }
 
-    /// The time that this part of them does not exceed, in milliseconds.
-    fn quantile(&self, part: f64) -> f64 {
-        let wanted = (self.count as f64 * part).ceil().max(1.0) as u64;
+    /// The time that so many of a thousand do not exceed.
+    fn quantile(&self, part: u64) -> Duration {
+        let wanted = (self.count * part).div_ceil(1_000).max(1);
         let mut so_far = 0;
         let step = self.steps.iter().position(|count| {
             so_far += count;
             so_far >= wanted
         });
-        step.map_or(0.0, |step| ((step % 16 + 17) as f64 / 16.0) * 2_f64.powi((step / 16) as i32) / 1e6)
+        // The end of the step.
+        let nanoseconds = step.map_or(0, |step| (step as u128 % 16 + 17) << (step / 16) >> 4);
+        Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
 }
 
@@ -173,10 +176,10 @@ mod tests {
         for milliseconds in 1..=100 {
             times.record(Duration::from_millis(milliseconds));
         }
-        for (part, expected) in [(0.5, 50.0), (0.99, 99.0), (0.0, 1.0)] {
-            let found = times.quantile(part);
-            assert!((expected..=expected * 1.07).contains(&found), "{part}: {found}");
+        for (part, expected) in [(500, 50_000), (990, 99_000), (0, 1_000)] {
+            let found = times.quantile(part).as_micros();
+            assert!((expected..=expected * 107 / 100).contains(&found), "{part}: {found}");
         }
-        assert_eq!(Times::default().quantile(0.5), 0.0);
+        assert_eq!(Times::default().quantile(500), Duration::ZERO);
     }
 }

@@ -19,10 +19,8 @@ pub async fn run(engine: &Engine, dry_run: bool) -> Result<Report> {
         return Ok(Report::new(json, text));
     }
     let expired = if dry_run { due(engine).await? } else { collect(engine).await? };
-    let text = match dry_run {
-        true => format!("{expired} expired records would be removed"),
-        false => format!("{expired} expired records were removed"),
-    };
+    let verb = if dry_run { "would be" } else { "were" };
+    let text = format!("{expired} expired records {verb} removed");
     let json =
         json!({ "engine": engine.name(), "native_expiry": false, "expired": expired, "dry_run": dry_run });
     Ok(Report::new(json, text))

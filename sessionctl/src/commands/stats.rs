@@ -41,7 +41,9 @@ pub async fn run(engine: &Engine, paint: Paint) -> Result<Report> {
     let mut walk = engine.walk()?;
     let (mut stats, now) = (Stats::default(), SystemClock.now());
     while let Some(page) = walk.next_page().await? {
-        page.iter().for_each(|listed| stats.add(listed, now));
+        for listed in &page {
+            stats.add(listed, now);
+        }
     }
     Ok(Report::new(stats.json(engine.name()), stats.text(paint)))
 }

@@ -72,9 +72,7 @@ async fn passes(
             Ok(tally) => {
                 total += tally;
                 say(as_json, copying.pass, &tally.text());
-                if copy.follow || !(tally.is_quiet() || copying.pass >= PASSES) {
-                    // The next pass follows.
-                } else {
+                if !copy.follow && (tally.is_quiet() || copying.pass >= PASSES) {
                     break;
                 }
             }

@@ -1,5 +1,6 @@
 //! One walk over the source, and what ended since the one before.
 
+use std::fmt::Write as _;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -75,7 +76,7 @@ impl Tally {
             (too_large, "too large for the target"),
         ] {
             if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
+                let _ = write!(text, ", {count} {what}");
             }
         }
         text

@@ -186,9 +186,9 @@ mod tests {
         Record::new(record.header.next(), record.body.clone())
     }
 
-    fn known(record: &Record) -> Option<Known> {
+    fn known(record: &Record) -> Known {
         let version = record.header.version();
-        Some(Known { version, previous: None, deadline: END, stored: true, pass: 1 })
+        Known { version, previous: None, deadline: END, stored: true, pass: 1 }
     }
 
     fn of(source: &Record, known: Option<Known>, target: Option<&Record>) -> Decision {
@@ -205,32 +205,47 @@ mod tests {
         let over = |record: &Record| Decision::Write(Condition::Over(record.stamp()));
         assert_eq!(of(&old, None, None), Decision::Write(Condition::Absent));
         assert_eq!(of(&next(&old), None, Some(&old)), over(&old), "the target has an earlier version");
-        assert_eq!(of(&newest, known(&old), Some(&old)), over(&old), "it is not in the history any more");
+        assert_eq!(
+            of(&newest, Some(known(&old)), Some(&old)),
+            over(&old),
+            "it is not in the history any more"
+        );
         assert_eq!(of(&old, None, Some(&old)), Decision::Leave(Step::Unchanged), "it is there already");
         let mut used = old.clone();
         used.header.deadline = END.after(Duration::from_mins(1));
-        assert_eq!(of(&used, known(&old), Some(&old)), Decision::Touch);
-        assert!(is_done(&old, known(&old), Mode::default()) && !is_done(&used, known(&old), Mode::default()));
+        assert_eq!(of(&used, Some(known(&old)), Some(&old)), Decision::Touch);
+        assert!(
+            is_done(&old, Some(known(&old)), Mode::default())
+                && !is_done(&used, Some(known(&old)), Mode::default())
+        );
     }
 
     #[test]
     fn what_the_application_did_at_the_target_is_left_alone() {
         let old = record();
-        assert_eq!(of(&old, known(&old), None), Decision::Leave(Step::Missing), "ended there");
-        assert_eq!(of(&old, known(&old), Some(&next(&old))), Decision::Leave(Step::Changed));
-        assert_eq!(of(&next(&old), known(&old), Some(&next(&old))), Decision::Leave(Step::Changed), "both");
+        assert_eq!(of(&old, Some(known(&old)), None), Decision::Leave(Step::Missing), "ended there");
+        assert_eq!(of(&old, Some(known(&old)), Some(&next(&old))), Decision::Leave(Step::Changed));
+        assert_eq!(
+            of(&next(&old), Some(known(&old)), Some(&next(&old))),
+            Decision::Leave(Step::Changed),
+            "both"
+        );
         let mut other = old.clone();
         other.body.insert("a", Value::encode(&1).unwrap());
-        assert_eq!(of(&old, known(&old), Some(&other)), Decision::Leave(Step::Changed), "another value");
+        assert_eq!(
+            of(&old, Some(known(&old)), Some(&other)),
+            Decision::Leave(Step::Changed),
+            "another value"
+        );
 
         let overwrite = Mode { overwrite: true, ..Mode::default() };
-        assert_eq!(decide(&old, known(&old), None, overwrite, NOW), Decision::Write(Condition::Absent));
+        assert_eq!(decide(&old, Some(known(&old)), None, overwrite, NOW), Decision::Write(Condition::Absent));
     }
 
     #[test]
     fn what_ended_at_the_target_by_its_deadline_is_stored_again_when_it_was_used_since() {
         let mut used = record();
-        let before = known(&used);
+        let before = Some(known(&used));
         used.header.deadline = Timestamp::from_millis(9_000_000);
         let later = END.after(Duration::from_secs(1));
         assert_eq!(decide(&used, before, None, Mode::default(), later), Decision::Write(Condition::Absent));
