@@ -61,19 +61,26 @@ fn man() -> Result<Report> {
     let mut page = Vec::new();
     let mut command = Args::command();
     command.build();
-    let written = clap_mangen::Man::new(command.clone()).render(&mut page).and_then(|()| {
-        command.get_subcommands().filter(|command| command.get_name() != "help").try_for_each(|command| {
-            let page_of = clap_mangen::Man::new(command.clone());
-            page.extend_from_slice(format!(".SH {}\n", command.get_name().to_uppercase()).as_bytes());
-            page_of.render_description_section(&mut page)?;
-            page_of.render_synopsis_section(&mut page)?;
-            page_of.render_options_section(&mut page)
-        })
-    });
-    match written {
-        Ok(()) => Ok(text(&page)),
-        Err(error) => Err(Failure::new(Code::Failed, format!("cannot write the manual page: {error}"))),
+    let written = write_man(&command, &mut page);
+    let failed = |error| Failure::new(Code::Failed, format!("cannot write the manual page: {error}"));
+    written.map(|()| text(&page)).map_err(failed)
+}
+
+fn write_man(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
+    let whole = clap_mangen::Man::new(command.clone());
+    whole.render_title(page)?;
+    whole.render_name_section(page)?;
+    whole.render_synopsis_section(page)?;
+    whole.render_description_section(page)?;
+    whole.render_options_section(page)?;
+    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        let part = clap_mangen::Man::new(command.clone());
+        page.extend_from_slice(format!(".SH {}\n", command.get_name().to_uppercase()).as_bytes());
+        part.render_description_section(page)?;
+        part.render_synopsis_section(page)?;
+        part.render_options_section(page)?;
     }
+    Ok(())
 }
 
 fn text(bytes: &[u8]) -> Report {

@@ -103,7 +103,7 @@ impl Stats {
         for ((name, below), count) in AGES.iter().zip(self.ages) {
             let name = if *below < u64::MAX { format!("< {name}") } else { (*name).to_owned() };
             let bar = "#".repeat(usize::try_from((count * BAR).div_ceil(most)).unwrap_or(0));
-            let _ = writeln!(text, "  {name:12} {count:>9} {bar}");
+            let _ = writeln!(text, "{}", format!("  {name:12} {count:>9} {bar}").trim_end());
         }
         text
     }
