@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::ops::AddAssign;
-use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use session_kit::{Clock as _, Listed, SystemClock};
@@ -168,14 +167,13 @@ impl Copying {
     }
 
     async fn ended(&mut self, tally: &mut Tally) -> Result<()> {
-        let (from, to) = (Arc::new(self.from.clone()), Arc::new(self.to.clone()));
         let mut work = self.journal.unseen(self.pass).into_iter();
         let mut running = JoinSet::new();
         loop {
             while running.len() < self.jobs
                 && let Some((id, known)) = work.next()
             {
-                let (from, to) = (Arc::clone(&from), Arc::clone(&to));
+                let (from, to) = (self.from.clone(), self.to.clone());
                 running.spawn(async move {
                     let step = end(&from, &to, &id, known).await;
                     (id, step)
