@@ -39,21 +39,4 @@ BEGIN
     END IF;
 END $$;
 
--- An index that was not built to its end is built anew.
-DO $$
-DECLARE
-    half regclass := (
-        SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-        WHERE indrelid = '"session"'::regclass AND relname = 'session_by_owner' AND NOT indisvalid
-    );
-BEGIN
-    IF half IS NOT NULL THEN
-        PERFORM set_config('lock_timeout', '50ms', true);
-        EXECUTE format('DROP INDEX %s', half);
-    END IF;
-END $$;
-
--- For finding the sessions of a user. Built while the table is in use.
-CREATE INDEX CONCURRENTLY IF NOT EXISTS "session_by_owner" ON "session" (owner) WHERE owner IS NOT NULL;
-
 COMMENT ON TABLE "session" IS 'session-kit schema 1';

@@ -21,6 +21,5 @@ CREATE TABLE IF NOT EXISTS "session" (
     session_data     BLOB    NOT NULL                             -- the encoded record
 ) STRICT;
 
--- For collecting what has expired, for counting the rest, and for finding the sessions of a user.
+-- For collecting what has expired, and for counting the rest.
 CREATE INDEX IF NOT EXISTS "session_by_ending" ON "session" (collect_after, moved);
-CREATE INDEX IF NOT EXISTS "session_by_owner" ON "session" (owner) WHERE owner IS NOT NULL;

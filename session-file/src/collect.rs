@@ -9,6 +9,7 @@ use session_core::{Error, ErrorKind, Result};
 
 use crate::file::{self, File};
 use crate::head::Head;
+use crate::index;
 use crate::lock::Lock;
 use crate::provider::Shared;
 use crate::walk::{Entry, Leaf, Walk};
@@ -56,6 +57,17 @@ impl Shared {
         }
     }
 
+    /// Goes on with the walk over the entries of owners, and says whether it has come to its end.
+    pub(crate) fn sweep(&self) -> Result<bool> {
+        let left_off = self.sweep.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut sweep = left_off.unwrap_or_default();
+        let ended = self.sweep_slice(&mut sweep)?;
+        if !ended {
+            *self.sweep.lock().unwrap_or_else(PoisonError::into_inner) = Some(sweep);
+        }
+        Ok(ended)
+    }
+
     /// Whether a walk was left off, so that its end will not be the end of a whole one.
     pub(crate) fn has_walk(&self) -> bool {
         self.walk.lock().unwrap_or_else(PoisonError::into_inner).is_some()
@@ -77,6 +89,10 @@ impl Shared {
                     return Ok(false);
                 }
                 file::remove(directory, name.as_str(), sync)?;
+                if let Some(owner) = claimed.and_then(|claimed| claimed.owner()) {
+                    // An entry that stays is removed by its next reader.
+                    let _ = index::leave(&lock.root, &owner, name);
+                }
                 Ok(true)
             }
             Entry::Temporary(name) => {

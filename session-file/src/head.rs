@@ -1,21 +1,23 @@
 //! What the first bytes of a file tell, without reading the rest.
 
-use session_core::{HEADER_BYTES, Timestamp};
+use session_core::{HEADER_BYTES, Owner, Timestamp};
 
 // The header's layout, as `session-core` documents it.
 const MAGIC: &[u8] = b"SSN";
 /// The formats that have this header; the second has more behind it.
 const FORMATS: std::ops::RangeInclusive<u8> = 1..=2;
 const STATE: usize = 4;
+const HAS_OWNER: usize = 5;
 const ABSOLUTE: usize = 24;
 /// Where the idle deadline stands, 8 bytes, which no checksum covers.
 pub(crate) const DEADLINE: usize = 32;
+const OWNER: usize = 40;
 
 /// What can be told from a file's first bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Head {
     /// A record of this engine.
-    Ours { live: bool, absolute: Timestamp, deadline: Timestamp },
+    Ours { live: bool, absolute: Timestamp, deadline: Timestamp, owner: Option<Owner> },
     /// A record that a newer version wrote.
     Newer,
     /// What a loss of power leaves of a record that was not on disk yet: nothing, zeros, or its beginning.
@@ -33,7 +35,9 @@ impl Head {
         let whole = bytes.len() >= HEADER_BYTES;
         match (bytes.strip_prefix(MAGIC), time(ABSOLUTE), time(DEADLINE)) {
             (Some([format, ..]), Some(absolute), Some(deadline)) if FORMATS.contains(format) && whole => {
-                Self::Ours { live: bytes[STATE] == 0, absolute, deadline }
+                let owner = bytes[OWNER..OWNER + 32].try_into().ok().map(Owner);
+                let owner = owner.filter(|_| bytes[HAS_OWNER] == 1);
+                Self::Ours { live: bytes[STATE] == 0, absolute, deadline, owner }
             }
             (Some([format, ..]), ..) if format > FORMATS.start() => Self::Newer,
             (Some([format, ..]), ..) if format == FORMATS.start() => Self::Torn,
@@ -46,6 +50,14 @@ impl Head {
     /// Whether it is a record whose time is over.
     pub(crate) fn has_expired(self, now: Timestamp) -> bool {
         matches!(self, Self::Ours { absolute, deadline, .. } if deadline.min(absolute) <= now)
+    }
+
+    /// The owner of a session; a tombstone has none.
+    pub(crate) fn owner(self) -> Option<Owner> {
+        match self {
+            Self::Ours { live: true, owner, .. } => owner,
+            _ => None,
+        }
     }
 
     /// Whether it is a session, and its time is not over.

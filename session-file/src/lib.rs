@@ -34,6 +34,7 @@
 //! |---|---|
 //! | `./tmp/x/s/xsnk…` | one session, in two levels by the first two characters of its name: the hash in hexadecimal, or the raw id (hashed after two characters when it is longer than 250; `_` stands for a missing second character, and for a dot) |
 //! | `./tmp/x/s/.xsnk….tmp` | what is being written; swept when its writer was killed |
+//! | `./tmp/.owners/ab/abcd…/xsnk…` | an empty file for each session of an owner, in the directory of the owner (its hash in hexadecimal) |
 //! | `./tmp/.lock-00` to `.lock-ff` | locks, made at the start and never removed by this engine |
 //!
 //! Directories are created with mode 0700, files with 0600. No symbolic link is followed below the directory, nor
@@ -63,6 +64,14 @@
 //! - A session that a newer version wrote is `Unsupported` (503) while a deployment is under way. A logout ends it.
 //! - **Local file systems only**: locks and renames of network file systems do not keep these promises.
 //!
+//! # A user's sessions
+//!
+//! A session with an owner has an entry in the directory of the owner: made before the record that
+//! needs it, and removed after the record is gone or somebody else's. What a killed process leaves is
+//! an entry without a session, which lists leave out and remove, and collections too. A session that
+//! a version without the index stored gets its entry at its next write. A list reads the names of all
+//! sessions of the owner, and the records of one page. Sessions without an owner cost nothing more.
+//!
 //! # What it costs
 //!
 //! One `spawn_blocking` per operation, so that no async worker waits for a disk. On Linux a read of a session in use
@@ -81,8 +90,10 @@ mod config;
 mod error;
 mod file;
 mod head;
+mod index;
 mod lock;
 mod name;
+mod owners;
 mod provider;
 mod root;
 mod walk;

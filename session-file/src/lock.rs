@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, FlockOperation, OFlags, Stat, flock, fstat, openat, statat};
 use rustix::io::Errno;
-use session_core::{ErrorKind, Result};
+use session_core::{ErrorKind, Owner, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::{error, failed};
 use crate::file::File;
+use crate::head::Head;
 use crate::name::Name;
 use crate::root::{CAREFUL, FILE, found};
 
@@ -59,6 +60,11 @@ impl Held {
         let stat = fstat(&file.0).map_err(failed)?;
         let held = Self { file, stat };
         Ok(held.is_named(directory, name)?.then_some(held))
+    }
+
+    /// The owner of the session in it, also where the rest of its record is damaged.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.file.head().ok().and_then(Head::owner)
     }
 
     fn is_named(&self, directory: impl AsFd, name: &str) -> Result<bool> {

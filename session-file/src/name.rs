@@ -1,5 +1,7 @@
 //! The names of files: checked before a path is made of them.
 
+use std::cmp::Ordering;
+
 use session_core::StorageId;
 use sha2::{Digest as _, Sha256};
 
@@ -10,6 +12,8 @@ const TEMPORARY: &str = ".tmp";
 /// The file name of a session: its hash in hexadecimal, or its raw id, `A-Z a-z 0-9 _ - .` and not beginning with a
 /// dot. So it is never a path, and names that do begin with one are free for what is no session. An id that is too
 /// long for a name is hashed after its first two characters, behind a `~`, which no id contains.
+///
+/// Names are ordered by the directories that they lie in, and then as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
@@ -42,6 +46,11 @@ impl Name {
         Self::parse(file.strip_prefix(b".")?.strip_suffix(TEMPORARY.as_bytes())?)
     }
 
+    /// The id of the session, unless that was too long for a name.
+    pub(crate) fn id(&self) -> Option<StorageId> {
+        StorageId::from_text(&self.0).ok()
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -67,6 +76,18 @@ impl Name {
             .bytes()
             .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         hash.to_be_bytes().into_iter().fold(0, |folded, byte| folded ^ byte)
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.levels(), &self.0).cmp(&(other.levels(), &other.0))
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rustix::fs::OFlags;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
-    Stamp, State, StorageId, TimeSource, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Owner, OwnerIndex,
+    Provider, Record, Result, Scan, Stamp, State, StorageId, TimeSource, WriteOutcome,
 };
 
 use crate::cached::CachedReads;
 use crate::file::{self, File};
+use crate::index::{self, Sweep};
 use crate::lock::{Lock, Queues};
 use crate::name::Name;
 use crate::root::{Root, Waiting};
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     cached: CachedReads,
     /// The walk of a collection that was left off.
     pub walk: Mutex<Option<Walk>>,
+    /// The same of the walk over the entries of owners, which follows it.
+    pub sweep: Mutex<Option<Sweep>>,
 }
 
 impl FileProvider {
@@ -51,12 +54,13 @@ impl FileProvider {
     }
 
     pub(crate) fn new(root: Root, clock: Arc<dyn Clock>, lock_timeout: Duration) -> Self {
-        let shared = Arc::new(Shared { root, clock, cached: CachedReads::default(), walk: Mutex::new(None) });
+        let (walk, sweep) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { root, clock, cached: CachedReads::default(), walk, sweep });
         Self { shared, queues: Queues::new(), lock_timeout }
     }
 
     /// Runs `work` in one piece of blocking work, without a lock.
-    async fn unlocked<T: Send + 'static>(
+    pub(crate) async fn unlocked<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -80,7 +84,7 @@ impl FileProvider {
     }
 
     /// Runs `work` under the lock of a session. A caller that goes away before it has the lock has changed nothing.
-    async fn locked<T: Send + 'static>(
+    pub(crate) async fn locked<T: Send + 'static>(
         &self,
         name: &Name,
         work: impl FnOnce(&Shared, &Lock) -> Result<T> + Send + 'static,
@@ -114,6 +118,7 @@ impl Provider for FileProvider {
         Capabilities::new()
             .time_source(TimeSource::Core)
             .durability(durability)
+            .owner_index(OwnerIndex::Exact)
             .max_record_bytes(file::LARGEST)
     }
 
@@ -145,6 +150,7 @@ impl Provider for FileProvider {
                 None => None,
             };
             let current = claimed.as_ref().map(|claimed| claimed.file.record()).transpose()?;
+            let before = current.as_ref().and_then(owner);
             let current = shared.unless_expired(current);
             let holds = match (&condition, &current) {
                 (Condition::Absent, None) => true,
@@ -160,12 +166,24 @@ impl Provider for FileProvider {
             if bytes.len() > file::LARGEST {
                 return Err(Error::new(ErrorKind::TooLarge, "a session file holds at most 64 MiB"));
             }
-            let leaf = match leaf {
-                Some(leaf) => leaf,
-                None => shared.root.make_leaf(&lock.root, &place)?,
+            let after = owner(&record);
+            if let Some(owner) = &after {
+                index::enter(&shared.root, &lock.root, owner, &place)?;
+            }
+            let leaf = leaf.map_or_else(|| shared.root.make_leaf(&lock.root, &place), Ok);
+            let stored = leaf.and_then(|leaf| {
+                file::replace((lock, claimed.as_ref()), leaf.as_fd(), &place, &bytes, shared.root.sync)
+            });
+            // One of the two entries is not needed any more. One that stays is removed by its next reader.
+            let left = match &stored {
+                Ok(()) => before.filter(|before| after != Some(*before)),
+                Err(error) if error.kind() == ErrorKind::Full => after.filter(|after| before != Some(*after)),
+                Err(_) => None,
             };
-            file::replace((lock, claimed.as_ref()), leaf.as_fd(), &place, &bytes, shared.root.sync)?;
-            Ok(WriteOutcome::stored())
+            if let Some(owner) = left {
+                let _ = index::leave(&lock.root, &owner, &place);
+            }
+            stored.map(|()| WriteOutcome::stored())
         })
         .await
     }
@@ -194,6 +212,11 @@ impl Provider for FileProvider {
                 Err(error) if error.kind() == ErrorKind::Corrupt => Err(file::no_file()),
                 Err(_) => return claimed.map(|_| DestroyOutcome::Absent),
             };
+            let owner = match (&record, &claimed) {
+                (Ok(record), _) => record.as_ref().and_then(owner),
+                (Err(_), Ok(Some(claimed))) => claimed.owner(),
+                (Err(_), _) => None,
+            };
             match record.map(|record| shared.unless_expired(record)) {
                 Ok(None) => return Ok(DestroyOutcome::Absent),
                 Ok(Some(current)) => {
@@ -209,6 +232,10 @@ impl Provider for FileProvider {
                 Err(error) => return Err(error),
             }
             file::remove(leaf.as_fd(), place.as_str(), shared.root.sync)?;
+            if let Some(owner) = owner {
+                // An entry that stays is removed by its next reader.
+                let _ = index::leave(&lock.root, &owner, &place);
+            }
             Ok(DestroyOutcome::Destroyed)
         })
         .await
@@ -246,13 +273,31 @@ impl Provider for FileProvider {
             removed += slice.removed;
             walks -= usize::from(slice.ended);
         }
+        while walks == 0 && !self.unlocked(Shared::sweep).await? {
+            if collect::has_had_enough(begun) {
+                break;
+            }
+        }
         Ok(removed)
     }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+}
+
+/// The owner of a session; a tombstone has none.
+fn owner(record: &Record) -> Option<Owner> {
+    record.header.owner.filter(|_| record.is_live())
 }
 
 impl Shared {
     /// A session's file, for those who hold no lock.
-    fn find(&self, name: &Name) -> Result<Option<File>> {
+    pub(crate) fn find(&self, name: &Name) -> Result<Option<File>> {
         match self.root.file_at_once(name, Waiting::Allowed) {
             Some(file) => Ok(Some(File(file))),
             None => match Root::leaf(&self.root.open()?, name)? {
@@ -262,7 +307,7 @@ impl Shared {
         }
     }
 
-    fn unless_expired(&self, record: Option<Record>) -> Option<Record> {
+    pub(crate) fn unless_expired(&self, record: Option<Record>) -> Option<Record> {
         record.filter(|record| record.is_alive_at(self.clock.now()))
     }
 }

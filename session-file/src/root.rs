@@ -152,7 +152,7 @@ impl Root {
         self.make_directory(&first, second).map_err(failed)
     }
 
-    fn make_directory(&self, parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    pub(crate) fn make_directory(&self, parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
         match mkdirat(parent, name, DIRECTORY) {
             Ok(()) if self.sync => fsync(parent)?,
             Ok(()) | Err(Errno::EXIST) => {}

@@ -47,6 +47,25 @@ impl Walk {
         Ok(Self { root, second: None, leaf: None })
     }
 
+    /// A walk that begins with the directory of this name.
+    pub(crate) fn begin_at(root: OwnedFd, name: Option<&Name>) -> Result<Self> {
+        let mut walk = Self::begin(root)?;
+        if let Some([first, second]) = name.map(Name::levels) {
+            walk.root.skip_to(first);
+            // The first level is there, unless all that was in it was removed meanwhile.
+            if walk.root.rest.as_slice().first().is_some_and(|level| level == first)
+                && let Some((name, directory)) = walk.root.enter().map_err(failed)?
+            {
+                let mut level = Level::new(name, directory).map_err(failed)?;
+                if level.name == first {
+                    level.skip_to(second);
+                }
+                walk.second = Some(level);
+            }
+        }
+        Ok(walk)
+    }
+
     /// The next file, `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<(&Leaf, Entry)>> {
         loop {
@@ -96,6 +115,11 @@ impl Level {
         }
         levels.sort();
         Ok(Self { name, directory, rest: levels.into_iter() })
+    }
+
+    fn skip_to(&mut self, name: &str) {
+        let skipped = self.rest.as_slice().iter().take_while(|level| level.as_str() < name).count();
+        self.rest.by_ref().take(skipped).for_each(drop);
     }
 
     /// The next directory; what is none, is gone, or is closed to this process, and so not this engine's, is passed.

@@ -29,6 +29,7 @@
 //! Read, write, create, touch, rename and destroy are one statement and one round trip each, on
 //! connections that are kept ready and not pinged between uses; the statements are prepared once
 //! per connection. A write that is refused needs a second trip, which reads what is stored instead.
+//! A page of the sessions of an owner is one round trip, and so is ending some of them.
 //! A touch writes the deadline only. `count` reads the index on the deadline; `gc` removes 10 to 200 rows
 //! per statement, with a pause of 5 ms in between.
 
@@ -36,6 +37,7 @@ mod config;
 mod connect;
 mod dsn;
 mod failure;
+mod owners;
 #[cfg(test)]
 mod plans;
 mod provider;

@@ -6,18 +6,28 @@ use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 use crate::schema::MIGRATIONS;
 use crate::statements::Statements;
 
-/// A table of 20,000 live and 500 expired sessions, of which some are tombstones.
+/// The owner of many sessions.
+const MANY: &str = "UNHEX(SHA2('many', 256))";
+
+/// A table of 20,000 live and 500 expired sessions, of which some are tombstones. A quarter has one owner.
 fn rows() -> String {
     const NOW: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
     let row = |n: u32| {
         format!(
-            "(SHA2({n}, 256), REPEAT(SHA2({n}, 256), 6), {NOW} + {n}000 - 500000, {NOW} + {n}000 - 500000, {n}, {})",
-            n.is_multiple_of(100)
+            "(SHA2({n}, 256), REPEAT(SHA2({n}, 256), 6), {NOW} + {n}000 - 500000, {NOW} + {n}000 - 500000, {n}, \
+             {}, {})",
+            n.is_multiple_of(100),
+            match n % 4 {
+                0 => MANY.to_owned(),
+                2 => format!("UNHEX(SHA2({n}, 256))"),
+                _ => "NULL".to_owned(),
+            }
         )
     };
     let rows: Vec<String> = (1..=20_500).map(row).collect();
     format!(
-        "INSERT INTO plans (session_key, session_data, session_expiry, collect_after, version, moved) VALUES {}",
+        "INSERT INTO plans (session_key, session_data, session_expiry, collect_after, version, moved, owner) \
+         VALUES {}",
         rows.join(",")
     )
 }
@@ -43,11 +53,17 @@ async fn every_statement_uses_an_index() {
         ("count", &statements.count, &["by_ending", "by_ending"]),
         ("ended", &statements.ended, &["by_ending"]),
         ("collect", &statements.collect[0], &["PRIMARY"]),
+        ("list", &statements.list, &["by_owner"]),
+        ("end_owner", &statements.end_owner, &["by_owner"]),
+        ("scan", &statements.scan, &["PRIMARY"]),
     ];
     for (name, statement, indexes) in cases {
         // A key that is there: without a row behind it the server explains nothing.
         let mut sql = statement.0.replace("LIMIT ?", "LIMIT 500");
         sql = sql.replace("session_key = ?", "session_key = SHA2(601, 256)");
+        // Also for the owner of many sessions, and wherever the page begins.
+        sql = sql.replace("owner = ?", &format!("owner = {MANY}"));
+        sql = sql.replace("session_key > ?", "session_key > SHA2(601, 256)");
         if name == "collect" {
             sql = sql.replace('?', "SHA2(601, 256)");
         }

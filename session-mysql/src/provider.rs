@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
-    Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Indexed, OwnerIndex, Provider, Record,
+    Rename, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
 use session_sql::{
     Client, Collector, Effect, Executed, MOST, Migrate, Pool, PoolStatus, TableName, key, step,
@@ -32,9 +32,9 @@ const OVERHEAD: usize = 1024;
 /// Sessions in a table of MySQL or MariaDB.
 #[derive(Debug)]
 pub struct MySqlProvider {
-    client: Client<MySql>,
+    pub(crate) client: Client<MySql>,
     collector: Collector,
-    statements: Statements,
+    pub(crate) statements: Statements,
     table: TableName,
     clock: Arc<dyn Clock>,
     /// The largest record that fits into the server's `max_allowed_packet`.
@@ -177,7 +177,7 @@ impl MySqlProvider {
 
     /// The record of a row that begins with the data and the time that is left; none when that has
     /// run out.
-    fn record(&self, operation: &'static str, row: &MySqlRow) -> Result<Option<Record>> {
+    pub(crate) fn record(&self, operation: &'static str, row: &MySqlRow) -> Result<Option<Record>> {
         let left: i64 = self.column(operation, row, 1)?;
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return Ok(None) };
         let data: Option<Vec<u8>> = self.column(operation, row, 0)?;
@@ -188,7 +188,7 @@ impl MySqlProvider {
         Ok(Some(record))
     }
 
-    fn column<'r, T>(&self, operation: &'static str, row: &'r MySqlRow, index: usize) -> Result<T>
+    pub(crate) fn column<'r, T>(&self, operation: &'static str, row: &'r MySqlRow, index: usize) -> Result<T>
     where
         T: sqlx::Decode<'r, MySql> + sqlx::Type<MySql>,
     {
@@ -196,7 +196,7 @@ impl MySqlProvider {
     }
 }
 
-type Bound = Query<'static, MySql, MySqlArguments>;
+pub(crate) type Bound = Query<'static, MySql, MySqlArguments>;
 
 /// A record with everything that is stored of it.
 struct Stored {
@@ -263,7 +263,7 @@ impl Provider for MySqlProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        const { Capabilities::new() }
+        const { Capabilities::new().owner_index(OwnerIndex::Exact) }
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
@@ -379,6 +379,14 @@ impl Provider for MySqlProvider {
             }
         };
         self.collector.collect(limit, find, remove).await
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        Some(self)
     }
 }
 

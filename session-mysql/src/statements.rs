@@ -42,6 +42,10 @@ pub(crate) struct Statements {
     /// For [`FEW`] keys and for as many as are removed at once; places that are left over repeat a
     /// key.
     pub(crate) collect: [Statement; 2],
+    /// A page of the sessions of an owner, and of all records.
+    pub(crate) list: Statement,
+    pub(crate) scan: Statement,
+    pub(crate) end_owner: Statement,
 }
 
 /// How many keys the smaller statement that collects takes.
@@ -140,6 +144,25 @@ impl Statements {
                     "DELETE FROM {{table}} WHERE session_key IN ({keys}) AND session_expiry <= {{now}}"
                 ))
             }),
+            // The index on the owner has the key as well, as every index of InnoDB: a page costs what is on it.
+            list: fill(
+                "SELECT session_data, CAST(session_expiry AS SIGNED) - {now}, CAST(session_key AS CHAR) \
+                 FROM {table} WHERE owner = ? AND session_key > ? AND session_expiry > {now} AND NOT moved \
+                 ORDER BY session_key LIMIT ?",
+            ),
+            // Expired rows too, so that a page is found soon also where many have expired. What something else has
+            // written may end at any time.
+            scan: fill(
+                "SELECT session_data, CAST(LEAST(session_expiry, {now} + 3153600000000) AS SIGNED) - {now}, \
+                 CAST(session_key AS CHAR) FROM {table} WHERE session_key > ? ORDER BY session_key LIMIT ?",
+            ),
+            // Rows are seen as they are now, and those before them stay locked, gaps included (repeatable read): one
+            // that gets another key meanwhile is met under the new one, or one of both statements is undone as a
+            // deadlock.
+            end_owner: fill(
+                "DELETE FROM {table} WHERE owner = ? AND session_expiry > {now} AND NOT moved \
+                 ORDER BY session_key LIMIT ?",
+            ),
         }
     }
 }
@@ -155,10 +178,20 @@ mod tests {
     fn no_name_is_a_word_that_mysql_reserves() {
         let reserved: Vec<&str> = include_str!("reserved_words.txt").split_whitespace().collect();
         let s = Statements::new(&"sessions".parse().unwrap());
-        let reading = [s.read, s.exists, s.count, s.ended];
+        let reading = [s.read, s.exists, s.count, s.ended, s.list, s.scan];
         let [few, many] = s.collect;
-        let writing =
-            [s.create, s.revive, s.replace, s.touch, s.rename, s.destroy, s.destroy_version, few, many];
+        let writing = [
+            s.create,
+            s.revive,
+            s.replace,
+            s.touch,
+            s.rename,
+            s.destroy,
+            s.destroy_version,
+            s.end_owner,
+            few,
+            many,
+        ];
         for statement in reading.iter().chain(&writing) {
             let mut names = statement.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let wrong = names.find(|name| reserved.contains(name));

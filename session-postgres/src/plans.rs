@@ -9,7 +9,7 @@ use crate::request::Statement;
 use crate::schema::MIGRATIONS;
 use crate::statements::Statements;
 
-/// A table of 20,000 live and 500 expired sessions, of which some are tombstones.
+/// A table of 20,000 live and 500 expired sessions, of which some are tombstones. A quarter has one owner.
 const TABLE: &str = "
     DROP SCHEMA IF EXISTS plans CASCADE;
     CREATE SCHEMA plans;
@@ -20,7 +20,11 @@ const ROWS: &str = "
     SELECT encode(sha256(n::text::bytea), 'hex'), decode(repeat(md5(n::text), 12), 'hex'),
         now() + (n - 500) * interval '1 second', now() + (n - 500) * interval '1 second', n, n % 100 = 0
     FROM generate_series(1, 20500) n;
-    UPDATE session SET owner = sha256(session_data) WHERE version % 2 = 0;";
+    UPDATE session SET owner = sha256(CASE WHEN version % 4 = 0 THEN 'many' ELSE session_data END)
+    WHERE version % 2 = 0;";
+
+/// A page is found by owner and key, so that it costs the same wherever it begins.
+const BY_USER: &str = "Index Cond: ((owner = $1) AND (session_key > ($2)::bpchar))";
 
 async fn plan(connection: &mut PgConnection, statement: &Statement, types: &str, arguments: &str) -> String {
     let prepare = format!("DEALLOCATE ALL; PREPARE plan{types} AS {}", statement.0);
@@ -89,6 +93,29 @@ async fn every_statement_uses_an_index() {
             "(ARRAY['k', 'l'])".to_owned(),
             &["session_pkey"],
         ),
+        (
+            "list",
+            &statements.list[0],
+            "(bytea, text, bigint)".to_owned(),
+            "('', 'k', 100)".to_owned(),
+            &[BY_USER],
+        ),
+        (
+            "list_text",
+            &statements.list[1],
+            "(bytea, text, bigint)".to_owned(),
+            "('', 'k', 9)".to_owned(),
+            &[BY_USER],
+        ),
+        (
+            "end_owner",
+            &statements.end_owner,
+            "(bytea, bigint)".to_owned(),
+            "('', 100)".to_owned(),
+            &["session_by_user", "session_pkey"],
+        ),
+        ("scan", &statements.scan[0], "(text, bigint)".to_owned(), "('k', 100)".to_owned(), primary),
+        ("scan_text", &statements.scan[1], "(text, bigint)".to_owned(), "('k', 100)".to_owned(), primary),
     ];
     for (name, statement, types, arguments, indexes) in cases {
         let plan = plan(&mut connection, statement, &types, &arguments).await;

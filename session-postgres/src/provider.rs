@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Provider, Record, Rename, Result,
-    Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Indexed, OwnerIndex, Provider, Record,
+    Rename, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
 use session_sql::{Client, Collector, Effect, Executed, Migrate, Pool, PoolStatus, TableName, key, step};
 use sqlx::postgres::types::PgInterval;
@@ -23,10 +23,10 @@ use crate::statements::Statements;
 /// Sessions in a table of PostgreSQL.
 #[derive(Debug)]
 pub struct PostgresProvider {
-    client: Client<Postgres>,
-    connector: Arc<Connector>,
+    pub(crate) client: Client<Postgres>,
+    pub(crate) connector: Arc<Connector>,
     collector: Collector,
-    statements: Statements,
+    pub(crate) statements: Statements,
     table: TableName,
     clock: Arc<dyn Clock>,
 }
@@ -135,7 +135,7 @@ impl PostgresProvider {
     }
 
     /// The record of a row that begins with the data and the time that is left.
-    fn record(&self, operation: &'static str, row: &PgRow) -> Result<Record> {
+    pub(crate) fn record(&self, operation: &'static str, row: &PgRow) -> Result<Record> {
         let left: i64 = self.column(operation, row, 1)?;
         let data = self.data(operation, row)?;
         let mut record = Record::decode(data.unwrap_or_default())
@@ -157,11 +157,11 @@ impl PostgresProvider {
         }))
     }
 
-    fn request(&self, statement: &Statement, arguments: &[Arg<'_>]) -> Request {
+    pub(crate) fn request(&self, statement: &Statement, arguments: &[Arg<'_>]) -> Request {
         statement.with(arguments, self.connector.is_pooled())
     }
 
-    fn column<'r, T>(&self, operation: &'static str, row: &'r PgRow, index: usize) -> Result<T>
+    pub(crate) fn column<'r, T>(&self, operation: &'static str, row: &'r PgRow, index: usize) -> Result<T>
     where
         T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
     {
@@ -219,7 +219,7 @@ impl Provider for PostgresProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        const { Capabilities::new() }
+        const { Capabilities::new().owner_index(OwnerIndex::Exact) }
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
@@ -346,6 +346,14 @@ impl Provider for PostgresProvider {
             }
         };
         self.collector.collect(limit, find, remove).await
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        Some(self)
     }
 }
 

@@ -13,9 +13,10 @@ use crate::failure::{ENGINE, code};
 use crate::request::{Arg, Statement};
 
 /// Each brings the table from the version before to its own: the first one to version 1.
-pub(crate) const MIGRATIONS: [&str; 2] = [
+pub(crate) const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/postgres/0001_session.sql"),
     include_str!("../../migrations/postgres/0002_collect_after.sql"),
+    include_str!("../../migrations/postgres/0003_by_user.sql"),
 ];
 
 /// What the table's comment says before the version.
@@ -44,6 +45,9 @@ const COLUMNS: [(&str, &str); 8] = [
     ("moved", "boolean"),
     ("owner", "bytea"),
 ];
+
+/// What is said of an index by which the sessions of a user are found. It may have any name.
+const INDEX: &str = "index on (owner, session_key)";
 
 /// Runs the migrations that the table has not seen.
 pub(crate) async fn migrate(client: &Client<Postgres>, table: &TableName, time_zone: &str) -> Result<()> {
@@ -140,10 +144,13 @@ pub(crate) async fn check(client: &Client<Postgres>, table: &TableName, as_text:
     let name = table.quoted('"');
     let columns = Statement(
         "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute \
-         WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
+         WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped \
+         UNION ALL SELECT $2, '' FROM pg_index WHERE indrelid = to_regclass($1) AND indisvalid \
+         AND pg_get_indexdef(indexrelid, 1, true) = 'owner' \
+         AND pg_get_indexdef(indexrelid, 2, true) = 'session_key'"
             .into(),
     );
-    let rows = client.fetch("check", || columns.with(&[Arg::Text(&name)], as_text)).await?;
+    let rows = client.fetch("check", || columns.with(&[Arg::Text(&name), Arg::Text(INDEX)], as_text)).await?;
     let found = rows
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
@@ -166,6 +173,9 @@ pub(crate) async fn check(client: &Client<Postgres>, table: &TableName, as_text:
             }
             Some(_) => {}
         }
+    }
+    if found.iter().all(|(name, _)| name != INDEX) {
+        return wrong(format!("the table {name} has no {INDEX}"));
     }
     Ok(())
 }

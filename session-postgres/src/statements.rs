@@ -4,10 +4,11 @@ use session_sql::{LONGEST_STEP, TableName};
 
 use crate::request::Statement;
 
-/// `$1` is always the storage id. It comes as `text` and is cast, because a `char(64)` column that
-/// is compared with `text` is cast itself, and then no index is used. What stores a record goes on
-/// with data, idle and absolute time to live, version, owner, whether it is a tombstone, and a
-/// step. All times are the server's own: `now()` is the time at which the statement arrived.
+/// `$1` is the storage id, except where many rows are found. It comes as `text` and is cast,
+/// because a `char(64)` column that is compared with `text` is cast itself, and then no index is
+/// used. What stores a record goes on with data, idle and absolute time to live, version, owner,
+/// whether it is a tombstone, and a step. All times are the server's own: `now()` is the time at
+/// which the statement arrived.
 ///
 /// `collect_after` is `session_expiry` rounded up to the step: `date_bin` rounds down.
 #[derive(Debug)]
@@ -28,6 +29,10 @@ pub(crate) struct Statements {
     pub(crate) ended: Statement,
     pub(crate) ended_from: Statement,
     pub(crate) collect: Statement,
+    /// A page of the sessions of an owner, and of all records: `[prepared, for an answer that is text]`.
+    pub(crate) list: [Statement; 2],
+    pub(crate) scan: [Statement; 2],
+    pub(crate) end_owner: Statement,
 }
 
 impl Statements {
@@ -36,8 +41,8 @@ impl Statements {
         let step = format!("interval '{} ms'", LONGEST_STEP.as_millis());
         let fill = |text: &str| Statement(text.replace("{table}", &table).replace("{step}", &step).into());
         Self {
-            read: fill(&READ.replace("{data}", "session_data")),
-            read_text: fill(&READ.replace("{data}", "encode(session_data, 'hex')")),
+            read: fill(&READ.replace("{data}", DATA[0])),
+            read_text: fill(&READ.replace("{data}", DATA[1])),
             // A row that has expired is in nobody's way.
             create: fill(
                 "INSERT INTO {table} AS stored \
@@ -102,9 +107,25 @@ impl Statements {
                  SELECT session_key FROM {table} WHERE session_key = ANY ($1::text[]::bpchar[]) \
                  AND session_expiry <= now() FOR UPDATE SKIP LOCKED))",
             ),
+            list: DATA.map(|data| fill(&LIST.replace("{data}", data))),
+            scan: DATA.map(|data| fill(&SCAN.replace("{data}", data))),
+            // Each row is looked at twice: as it was when the statement began, and, when somebody changed it
+            // meanwhile, as it is now. One that got another key is not ended under the old one, and is seen under the
+            // new one by the next statement only. So the answer says how many were seen as well: none are left when
+            // none were seen. `=` would let the server look at all rows of the owner, for the few keys that were seen.
+            end_owner: fill(
+                "WITH seen AS MATERIALIZED (SELECT session_key FROM {table} \
+                 WHERE owner = $1 AND session_expiry > now() AND NOT moved ORDER BY session_key LIMIT $2), \
+                 ended AS (DELETE FROM {table} WHERE session_key = ANY (ARRAY(SELECT session_key FROM seen)) \
+                 AND owner IS NOT DISTINCT FROM $1 AND session_expiry > now() AND NOT moved RETURNING 1) \
+                 SELECT (SELECT count(*) FROM ended), (SELECT count(*) FROM seen)",
+            ),
         }
     }
 }
+
+/// The record, prepared and for an answer that is text.
+const DATA: [&str; 2] = ["session_data", "encode(session_data, 'hex')"];
 
 const READ: &str = "SELECT {data}, (extract(epoch FROM session_expiry - now()) * 1000000)::bigint FROM {table} \
                     WHERE session_key = $1::bpchar AND session_expiry > now()";
@@ -114,3 +135,16 @@ const ENDED: &str = "SELECT session_key::text, \
                      (extract(epoch FROM greatest(collect_after, 'epoch')) * 1000000)::bigint FROM {table} \
                      WHERE {from}collect_after <= now() AND session_expiry <= now() \
                      ORDER BY collect_after LIMIT $1";
+
+/// In the order of the index, so that a page costs what is on it. What is selected has a name of its own, or it would
+/// be sorted by its text.
+const LIST: &str = "SELECT {data}, (extract(epoch FROM session_expiry - now()) * 1000000)::bigint, \
+                    session_key::text AS key FROM {table} \
+                    WHERE owner = $1 AND session_key > $2::bpchar AND session_expiry > now() AND NOT moved \
+                    ORDER BY session_key LIMIT $3";
+
+/// Expired rows too, so that a page is found soon also where many have expired. What something else has written may end
+/// at any time, also at an infinite one.
+const SCAN: &str = "SELECT {data}, (extract(epoch FROM least(greatest(session_expiry, now()), \
+                    now() + interval '100 years') - now()) * 1000000)::bigint, session_key::text AS key FROM {table} \
+                    WHERE session_key > $1::bpchar ORDER BY session_key LIMIT $2";

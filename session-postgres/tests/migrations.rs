@@ -9,15 +9,16 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Condition, ConnectOptions, ErrorKind, Provider};
+use session_core::{Condition, ConnectOptions, ErrorKind, Indexed, Owner, Provider};
 use session_servers::packages::find;
 use sqlx::{Connection, PgConnection};
 use support::*;
 
 /// What a person pipes into `psql`, in this order.
-const FILES: [&str; 2] = [
+const FILES: [&str; 3] = [
     include_str!("../../migrations/postgres/0001_session.sql"),
     include_str!("../../migrations/postgres/0002_collect_after.sql"),
+    include_str!("../../migrations/postgres/0003_by_user.sql"),
 ];
 
 /// The table as the seeds' documents make it, with two sessions in it.
@@ -106,6 +107,28 @@ async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
     pipe(&url, FILES[0]);
     sessions.migrate().await.unwrap();
     assert_eq!(ask(&url, rounded).await, ["live"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_table_of_version_2_gets_the_index_of_users_and_says_that_it_lacks_it() {
+    let url = empty("second_version").await;
+    sql(&url, FIRST).await;
+    pipe(&url, FILES[1]);
+    let sessions = connect(&url).await;
+    let ada = Owner::of("ada");
+    create(&sessions, &hashed(1), &owned("a", ada)).await;
+    let error = sessions.check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("no index on (owner, session_key)"), "{error}");
+    assert_eq!(sessions.list(&ada, None, 10).await.unwrap().sessions.len(), 1, "it is only slower");
+
+    sessions.migrate().await.unwrap();
+    sessions.check().await.unwrap();
+    let indexes = "SELECT indexname::text FROM pg_indexes WHERE tablename = 'session' \
+                   AND schemaname = current_schema() ORDER BY 1";
+    assert_eq!(ask(&url, indexes).await, ["session_by_ending", "session_by_user", "session_pkey"]);
+    assert_eq!(sessions.list(&ada, None, 10).await.unwrap().sessions.len(), 1);
 }
 
 #[tokio::test]
@@ -306,7 +329,9 @@ async fn an_index_that_was_not_built_to_its_end_is_built_anew() {
     // As a build that was cancelled leaves it.
     let half = "ALTER TABLE session ADD COLUMN collect_after timestamptz NOT NULL DEFAULT '-infinity';
                 CREATE INDEX session_by_ending ON session (collect_after, moved);
-                UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'session_by_ending'::regclass";
+                CREATE INDEX session_by_user ON session (owner, session_key) WHERE owner IS NOT NULL;
+                UPDATE pg_index SET indisvalid = false
+                WHERE indexrelid IN ('session_by_ending'::regclass, 'session_by_user'::regclass)";
     sql(&url, half).await;
     connect(&url).await.migrate().await.unwrap();
     let valid = "SELECT count(*)::text FROM pg_index WHERE indrelid = 'session'::regclass AND indisvalid";

@@ -3,7 +3,7 @@
 
 mod support;
 
-use session_core::{DestroyOutcome, Provider};
+use session_core::{DestroyOutcome, Indexed, Owner, Provider, Scan};
 use session_postgres::{PgPool, PostgresProvider};
 use session_servers::proxy::Proxy;
 use support::*;
@@ -61,6 +61,35 @@ async fn every_operation_is_one_round_trip() {
     let before = proxy.counts().round_trips;
     sessions.read(&hashed(99), MINUTE).await.unwrap();
     assert_eq!(proxy.counts().round_trips - before, 1, "what is not there costs no more");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn the_sessions_of_an_owner_are_listed_and_ended_in_one_round_trip() {
+    let (url, _) = start("round_trips_owner").await;
+    let (proxy, url) = behind_proxy(&url);
+    let sessions = connect(&format!("{url}&sslmode=disable&max_connections=1")).await;
+    let ada = Owner::of("ada");
+    for round in 0..3 {
+        for number in 0..5 {
+            create(&sessions, &hashed(round * 10 + number), &owned("a", ada)).await;
+        }
+        let (first, page) = trips!(proxy, sessions.list(&ada, None, 3));
+        assert_eq!((page.sessions.len(), page.next.is_some()), (3, true));
+        let (second, page) = trips!(proxy, sessions.list(&ada, page.next.as_ref(), 3));
+        assert_eq!((page.sessions.len(), page.next), (2, None));
+        let (walk, page) = trips!(proxy, sessions.scan(None, 3));
+        assert_eq!((page.sessions.len(), page.next.is_some()), (3, true));
+        let (some, ended) = trips!(proxy, sessions.end_owner(&ada, 3));
+        assert_eq!(ended, 3);
+        let (rest, ended) = trips!(proxy, sessions.end_owner(&ada, 3));
+        assert_eq!(ended, 2);
+        let (none, ended) = trips!(proxy, sessions.end_owner(&ada, 3));
+        assert_eq!(ended, 0);
+        if round > 0 {
+            assert_eq!([first, second, walk, some, rest, none], [1; 6]);
+        }
+    }
 }
 
 /// The reason for a pool of our own; when this fails because `sqlx` pings no more, it can go.

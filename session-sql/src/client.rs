@@ -101,9 +101,19 @@ where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
     /// The rows that a statement returns. `statement` makes it anew for every attempt.
-    pub async fn fetch<E: Execute<'static, DB> + 'static>(
+    pub fn fetch<E: Execute<'static, DB> + 'static>(
         &self,
         operation: &'static str,
+        statement: impl Fn() -> E + Send,
+    ) -> impl Future<Output = Result<Vec<DB::Row>>> + Send {
+        self.rows(operation, Effect::Read, statement)
+    }
+
+    /// The rows that a statement returns, which may change others.
+    pub async fn rows<E: Execute<'static, DB> + 'static>(
+        &self,
+        operation: &'static str,
+        effect: Effect,
         statement: impl Fn() -> E + Send,
     ) -> Result<Vec<DB::Row>> {
         let mut sent = 0;
@@ -119,7 +129,7 @@ where
                     let failure = self.settle(lease, &error);
                     sent += 1;
                     if !failure.may_pass(sent) {
-                        return Err(self.failed(operation, Effect::Read, error));
+                        return Err(self.failed(operation, effect, error));
                     }
                     pause(sent).await;
                 }

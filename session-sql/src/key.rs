@@ -3,7 +3,7 @@
 use session_core::{StorageId, Token};
 
 /// How many characters the key column holds.
-const LONGEST: usize = 64;
+pub(crate) const LONGEST: usize = 64;
 
 /// The storage id as text: 64 hexadecimal digits. A raw id stands as it is, or hashed when it is longer.
 pub fn key(id: &StorageId) -> String {

@@ -8,6 +8,7 @@
 //! - [`Client`]: runs one statement and says honestly what became of it, following the engine's
 //!   [`Driver`].
 //! - [`Collector`]: removes expired rows in small batches.
+//! - [`page()`] and [`after()`]: a list of rows in the order of their keys, page by page.
 //! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes
 //!   seldom move it.
 //! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a
@@ -27,6 +28,7 @@ mod connect;
 mod failure;
 mod key;
 mod migration;
+mod page;
 #[cfg(feature = "server")]
 mod pool;
 mod settings;
@@ -44,6 +46,7 @@ pub use connect::{Connect, Credential, Credentials, unfit};
 pub use failure::{Failure, cause};
 pub use key::key;
 pub use migration::statements_of;
+pub use page::{MOVES, after, contended, page};
 #[cfg(feature = "server")]
 pub use pool::{Lease, Pool, PoolStatus};
 pub use settings::{Migrate, Settings, duration, file, number};

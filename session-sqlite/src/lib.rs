@@ -52,6 +52,7 @@ mod config;
 mod connections;
 mod failure;
 mod open;
+mod owners;
 #[cfg(test)]
 mod plans;
 mod provider;

@@ -29,6 +29,9 @@ async fn every_statement_uses_an_index() {
         ("exists", &statements.exists, primary),
         ("count", &statements.count, "COVERING INDEX session_by_ending (collect_after>?)"),
         ("collect", &statements.collect, "INDEX session_by_ending (collect_after<?)"),
+        ("list", &statements.list, "INDEX session_by_user (owner=? AND session_key>?)"),
+        ("end_owner", &statements.end_owner, "INDEX session_by_user (owner=?)"),
+        ("scan", &statements.scan, "INDEX sqlite_autoindex_session_1 (session_key>?)"),
     ] {
         let plan = plan(&mut connection, statement).await;
         assert!(plan.contains(expected), "{name} does not use {expected}:\n{plan}");

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Rename,
-    Result, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource, Timestamp, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, OwnerIndex,
+    Provider, Record, Rename, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource,
+    Timestamp, WriteOutcome,
 };
 use session_sql::{TableName, key, step};
 use sqlx::Row as _;
@@ -26,8 +27,8 @@ use crate::{ENGINE, open, schema};
 /// It only tells which statement is likely to match; what is compared is the version.
 #[derive(Debug)]
 pub struct SqliteProvider {
-    connections: Connections,
-    statements: Statements,
+    pub(crate) connections: Connections,
+    pub(crate) statements: Statements,
     table: TableName,
     durability: Durability,
     clock: Arc<dyn Clock>,
@@ -98,7 +99,7 @@ impl SqliteProvider {
     }
 
     /// The record of a row, unless its time is over.
-    fn record(&self, operation: &'static str, row: &SqliteRow) -> Result<Option<Record>> {
+    pub(crate) fn record(&self, operation: &'static str, row: &SqliteRow) -> Result<Option<Record>> {
         let broken = |error| failed(operation, Effect::Read, error);
         let deadline: i64 = row.try_get(1).map_err(broken)?;
         let deadline = Timestamp::from_millis(u64::try_from(deadline).unwrap_or(0));
@@ -126,7 +127,7 @@ impl SqliteProvider {
     }
 
     /// How many rows a statement changes.
-    async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
+    pub(crate) async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
         let mut taken = self.connections.take(operation, Effect::Write).await?;
         let changed = match taken.connection() {
             Ok(connection) => query.execute(connection).await,
@@ -175,16 +176,16 @@ impl SqliteProvider {
     }
 
     /// The time, as it is bound.
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         millis(self.clock.now())
     }
 }
 
-type Bound = Query<'static, Sqlite, SqliteArguments>;
+pub(crate) type Bound = Query<'static, Sqlite, SqliteArguments>;
 
 /// What a statement did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Changed {
+pub(crate) enum Changed {
     /// So many rows, one at least.
     Rows(u64),
     /// Nothing matched, or the key was there already.
@@ -241,7 +242,8 @@ impl Provider for SqliteProvider {
     /// The clock is the provider's: all who share the file are on one machine and have its clock
     /// anyway, and tests can turn this one.
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new().time_source(TimeSource::Core).durability(self.durability)
+        let capabilities = Capabilities::new().time_source(TimeSource::Core);
+        capabilities.durability(self.durability).owner_index(OwnerIndex::Exact)
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
@@ -358,6 +360,14 @@ impl Provider for SqliteProvider {
             shrink(&self.connections).await?;
         }
         Ok(removed)
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        Some(self)
     }
 }
 

@@ -12,7 +12,10 @@ use crate::failure::{Effect, failed};
 /// transaction that a dropped future could leave open. A later version is told from an earlier one
 /// by its columns: `user_version` belongs to the application, which may have tables of its own in
 /// the file.
-pub(crate) const MIGRATION: &str = include_str!("../../migrations/sqlite/0001_session.sql");
+pub(crate) const MIGRATION: &str = concat!(
+    include_str!("../../migrations/sqlite/0001_session.sql"),
+    include_str!("../../migrations/sqlite/0002_by_user.sql"),
+);
 
 /// What is said when a statement finds the table missing or different.
 pub(crate) const REMEDY: &str =
@@ -29,6 +32,11 @@ const COLUMNS: [(&str, &str); 8] = [
     ("owner", "BLOB"),
 ];
 
+/// Whether there is an index by which the sessions of a user are found. It may have any name.
+const INDEX: &str = "SELECT 1 FROM pragma_index_list(?1) AS list WHERE \
+                     (SELECT name FROM pragma_index_info(list.name) WHERE seqno = 0) = 'owner' AND \
+                     (SELECT name FROM pragma_index_info(list.name) WHERE seqno = 1) = 'session_key'";
+
 /// Makes the table and its indexes where they are missing.
 pub(crate) async fn migrate(connection: &mut SqliteConnection, table: &TableName) -> Result<()> {
     // Nothing but the checked name is put into the file.
@@ -42,7 +50,7 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection, table: &TableName
 /// Compares the table with what the statements expect.
 pub(crate) async fn check(connection: &mut SqliteConnection, table: &TableName) -> Result<()> {
     let columns = sqlx::query("SELECT name, type FROM pragma_table_info(?1)").bind(table.table().to_owned());
-    let found = columns.fetch_all(connection).await.and_then(|rows| {
+    let found = columns.fetch_all(&mut *connection).await.and_then(|rows| {
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<sqlx::Result<Vec<_>>>()
     });
     let found: Vec<(String, String)> = found.map_err(|error| failed("check", Effect::Read, error))?;
@@ -63,6 +71,10 @@ pub(crate) async fn check(connection: &mut SqliteConnection, table: &TableName) 
             }
             Some(_) => {}
         }
+    }
+    let index = sqlx::query(INDEX).bind(table.table().to_owned()).fetch_optional(connection).await;
+    if index.map_err(|error| failed("check", Effect::Read, error))?.is_none() {
+        return wrong(format!("the table {table} has no index on (owner, session_key)"));
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ impl Statement {
     }
 }
 
-/// `?1` is always the key. What stores a record continues with data, idle deadline, absolute
+/// `?1` is the key, except where many rows are found. What stores a record continues with data, idle deadline, absolute
 /// deadline, version, owner and whether it is a tombstone (`?2` to `?7`). All times are Unix
 /// milliseconds by the clock of the provider.
 ///
@@ -38,6 +38,9 @@ pub(crate) struct Statements {
     pub(crate) exists: Statement,
     pub(crate) count: Statement,
     pub(crate) collect: Statement,
+    pub(crate) list: Statement,
+    pub(crate) end_owner: Statement,
+    pub(crate) scan: Statement,
 }
 
 impl Statements {
@@ -114,6 +117,21 @@ impl Statements {
             collect: fill(
                 "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
                  WHERE collect_after <= ?1 AND session_expiry <= ?1 ORDER BY collect_after LIMIT ?2)",
+            ),
+            // In the order of the index, so that a page costs what is on it.
+            list: fill(
+                "SELECT session_data, session_expiry, collect_after, session_key FROM {table} \
+                 WHERE owner = ?1 AND session_key > ?2 AND session_expiry > ?3 AND moved = 0 \
+                 ORDER BY session_key LIMIT ?4",
+            ),
+            end_owner: fill(
+                "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
+                 WHERE owner = ?1 AND session_expiry > ?2 AND moved = 0 ORDER BY session_key LIMIT ?3)",
+            ),
+            // Expired rows too, so that a page is found soon also where many have expired.
+            scan: fill(
+                "SELECT session_data, session_expiry, collect_after, session_key FROM {table} \
+                 WHERE session_key > ?1 ORDER BY session_key LIMIT ?2",
             ),
         }
     }

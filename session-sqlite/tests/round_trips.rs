@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use session_core::{
-    Body, Condition, DestroyOutcome, ManualClock, Provider as _, Record, Rename, State, StorageId,
+    Body, Condition, DestroyOutcome, Indexed as _, ManualClock, Owner, Provider as _, Record, Rename,
+    Scan as _, State, StorageId,
 };
 use session_sqlite::{SqliteConnectOptions, SqlitePool, SqliteProvider};
 use support::*;
@@ -91,4 +92,18 @@ async fn every_operation_is_one_statement() {
     let counts = [create, read, replace, replace_later, touch, exists, rename, destroy, absent];
     assert_eq!(counts, [1; 9]);
     assert_eq!(refused, 2, "what is refused is read");
+
+    let ada = Owner::of("ada");
+    let mut owned = record(1);
+    owned.header.owner = Some(ada);
+    provider.write(&numbered(4), &owned, Condition::Absent, DAY).await.unwrap();
+    let (list, page) = counter.count(provider.list(&ada, None, 10)).await;
+    assert_eq!(page.sessions.len(), 1);
+    let (scan, page) = counter.count(provider.scan(None, 10)).await;
+    assert_eq!(page.sessions.len(), 2, "and the tombstone");
+    let (end, ended) = counter.count(provider.end_owner(&ada, 10)).await;
+    assert_eq!(ended, 1);
+    let (end_none, ended) = counter.count(provider.end_owner(&ada, 10)).await;
+    assert_eq!(ended, 0);
+    assert_eq!([list, scan, end, end_none], [1; 4]);
 }

@@ -63,7 +63,7 @@ async fn a_sign_in_reaches_the_index_of_owners() {
     signed_in.header.owner = Some(Owner::of("ada"));
     let outcome = provider.write(&id("a"), &signed_in, Condition::Over(seen.stamp()), MINUTE).await.unwrap();
     assert!(is_stored(&outcome));
-    let by_owner = "SELECT count(*) FROM session INDEXED BY session_by_owner WHERE owner IS NOT NULL";
+    let by_owner = "SELECT count(*) FROM session INDEXED BY session_by_user WHERE owner IS NOT NULL";
     assert_eq!(ask::<i64>(&file(&directory), by_owner).await, 1);
 }
 

@@ -66,6 +66,26 @@ impl StorageId {
         self.to_key("", usize::MAX)
     }
 
+    /// The name that has this text, the other way round than [`to_text`](Self::to_text): for engines that find records
+    /// by other means than their name. 64 hexadecimal digits in lower case are a hash, anything else is a raw id.
+    ///
+    /// A [`Config`](crate::ErrorKind::Config) error for a text that is no name.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let mut hash = [0; 32];
+        let digit = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        let is_hash = text.len() == 64
+            && text.as_bytes().chunks_exact(2).zip(&mut hash).all(|(pair, byte)| {
+                let value = digit(pair[0]).zip(digit(pair[1])).map(|(high, low)| high << 4 | low);
+                *byte = value.unwrap_or_default();
+                value.is_some()
+            });
+        if is_hash { Ok(Self::from_hash(hash)) } else { Self::plain(text) }
+    }
+
     /// The name as a store's key: the prefix, then the name as text. A raw id that would make the key longer than
     /// `limit` bytes is hashed, and stands behind a `~`, which no id contains, so that no other id has that key.
     pub fn to_key(&self, prefix: &str, limit: usize) -> String {
@@ -124,6 +144,19 @@ mod tests {
         let id = StorageId::of(&token);
         assert_eq!(id.to_text(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(format!("{id:?}"), "ba7816bf");
+    }
+
+    #[test]
+    fn a_name_is_found_again_by_its_text() {
+        let hashed = StorageId::from_hash(std::array::from_fn(|at| u8::try_from(at * 8 + 7).unwrap()));
+        assert_eq!(StorageId::from_text(&hashed.to_text()).unwrap(), hashed);
+        let upper = hashed.to_text().to_uppercase();
+        for raw in ["xsnkjklkjjkh27hjh78908", "0123", &upper, &"a".repeat(66)] {
+            assert_eq!(StorageId::from_text(raw).unwrap(), StorageId::plain(raw).unwrap());
+        }
+        for bad in ["", "a b", "~ab", &"ä".repeat(32)] {
+            assert!(StorageId::from_text(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

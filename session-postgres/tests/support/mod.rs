@@ -5,7 +5,8 @@ use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use session_core::{
-    Body, Clock, Condition, Header, Provider, Record, Rename, StorageId, SystemClock, Value, WriteOutcome,
+    Body, Clock, Condition, Header, Owner, Provider, Record, Rename, StorageId, SystemClock, Value,
+    WriteOutcome,
 };
 use session_postgres::{PostgresConfig, PostgresProvider};
 use session_servers::compose;
@@ -118,6 +119,13 @@ pub fn record(value: &str) -> Record {
     let mut body = Body::default();
     body.insert("value", Value::encode(value).unwrap());
     Record::new(Header::new(now, now.after(DAY), now.after(MINUTE)), body)
+}
+
+/// The same of somebody's session.
+pub fn owned(value: &str, owner: Owner) -> Record {
+    let mut record = record(value);
+    record.header.owner = Some(owner);
+    record
 }
 
 /// The record that a request would write over this one.

@@ -104,6 +104,11 @@ impl<DB: Database> Pool<DB> {
         Self(Source::Given(Arc::new(Given { pool, connect, examined: OnceCell::new() })))
     }
 
+    /// Whether it is an application's own pool, whose connections have the application's settings.
+    pub const fn is_given(&self) -> bool {
+        matches!(self.0, Source::Given(_))
+    }
+
     /// A connection for one statement: a kept one, or a new one. Waits while all are in use.
     pub async fn lease(&self) -> Result<Lease<DB>, Error> {
         // Apart: they are large, and every statement would carry the room for them.

@@ -1,0 +1,80 @@
+//! Pages of rows, in the order of their keys: what a list and a walk return.
+
+use session_core::{Cursor, Error, ErrorKind, Listed, Page, Record, Result, StorageId};
+
+use crate::key::LONGEST;
+
+/// The key after which a page begins; the first page begins after the empty key.
+///
+/// [`Config`](ErrorKind::Config) for the cursor of another engine.
+pub fn after(cursor: Option<&Cursor>) -> Result<String> {
+    let Some(Cursor(key)) = cursor else { return Ok(String::new()) };
+    let key = std::str::from_utf8(key).ok().filter(|key| {
+        (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    });
+    let wrong = || Error::config("the cursor is of another list: begin again without one");
+    key.map(str::to_owned).ok_or_else(wrong)
+}
+
+/// The page that is made of rows, of which `limit` were asked for: each is its key and the record
+/// in it, `None` when that has expired. An id that was too long for the key comes back as its hash,
+/// which has the same key. A row that is no record (another library's, or a damaged one) or that a
+/// newer version wrote is left out.
+pub fn page(rows: Vec<(String, Result<Option<Record>>)>, limit: usize) -> Result<Page> {
+    let next =
+        if rows.len() < limit { None } else { rows.last().map(|(key, _)| Cursor(key.as_bytes().into())) };
+    let mut sessions = Vec::with_capacity(rows.len());
+    for (key, record) in rows {
+        match record {
+            Ok(record) => {
+                let found = record.zip(StorageId::from_text(&key).ok());
+                sessions.extend(found.map(|(record, id)| Listed::new(id, record)));
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
+                tracing::debug!("a row is left out: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Page { sessions, next })
+}
+
+/// The error for sessions that get new ids as often as they are looked for.
+pub fn contended(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Conflict, "too many concurrent changes to these sessions; retry the request")
+        .during(operation)
+}
+
+/// How often the sessions of an owner are looked for again that got new ids while they were to be
+/// ended.
+pub const MOVES: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_goes_on_after_its_last_row_whatever_that_is() {
+        let corrupt = || Err(Error::new(ErrorKind::Corrupt, "it is no record"));
+        let rows = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), corrupt())).collect();
+        let full = page(rows(&["a", "b c"]), 2).unwrap();
+        assert!(full.sessions.is_empty());
+        assert_eq!(after(full.next.as_ref()).unwrap(), "b c");
+        assert!(page(rows(&["a"]), 2).unwrap().next.is_none());
+        assert_eq!(after(None).unwrap(), "");
+    }
+
+    #[test]
+    fn an_error_of_the_server_is_not_a_row_that_is_left_out() {
+        let gone = Err(Error::new(ErrorKind::Unavailable, "the connection was lost"));
+        assert_eq!(page(vec![("a".to_owned(), gone)], 2).unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_cursor_of_another_engine_is_refused() {
+        for foreign in [&b""[..], b"\x00abc", b"\xff", "ä".as_bytes(), &[b'a'; LONGEST + 1]] {
+            let error = after(Some(&Cursor(foreign.into()))).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+        }
+    }
+}
