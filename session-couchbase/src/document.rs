@@ -24,7 +24,7 @@ pub(crate) struct Document<'a> {
 
 /// What was fetched, not decoded yet.
 pub(crate) struct Fetched {
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The compare token, never zero.
     pub(crate) cas: u64,
 }
@@ -58,10 +58,7 @@ impl Document<'_> {
         let mut record = record.clone();
         record.header.deadline = self.clock.now().after(ttl);
         let bytes = record.encode()?;
-        if bytes.len() > MAX_DOCUMENT {
-            let why = format!("it has {} bytes and Couchbase's documents take {MAX_DOCUMENT}", bytes.len());
-            return Err(Error::new(ErrorKind::TooLarge, why).in_engine(ENGINE));
-        }
+        check_size(bytes.len())?;
         Ok(bytes)
     }
 
@@ -90,6 +87,15 @@ impl Document<'_> {
         let way = self.link.way();
         Ok(self.link.answer(true, Box::pin(way.collection().remove(&self.key, options))).await?.map(drop))
     }
+}
+
+/// [`TooLarge`](ErrorKind::TooLarge) for what no document takes.
+pub(crate) fn check_size(bytes: usize) -> Result<()> {
+    if bytes > MAX_DOCUMENT {
+        let why = format!("it has {bytes} bytes and Couchbase's documents take {MAX_DOCUMENT}");
+        return Err(Error::new(ErrorKind::TooLarge, why).in_engine(ENGINE));
+    }
+    Ok(())
 }
 
 /// The last date that every server takes: it has 32 bits, which the mock reads with a sign, so that a later one would

@@ -45,6 +45,7 @@ mod connect;
 mod document;
 mod errors;
 mod link;
+mod owners;
 mod provider;
 
 pub use config::{CouchbaseConfig, Durability};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use couchbase::collection::Collection;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Provider, Record, Result, Stamp, State, StorageId,
-    SystemClock, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Indexed, Lately, Owner, OwnerIndex, Provider, Record,
+    Result, Stamp, State, StorageId, SystemClock, Timestamp, Version, WriteOutcome,
 };
 
 use crate::document::{Document, MAX_DOCUMENT};
@@ -22,12 +22,14 @@ use crate::{CouchbaseConfig, Durability, ENGINE};
 const MAX_KEY: usize = 246;
 
 /// Sessions in Couchbase.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CouchbaseProvider {
     link: Link,
-    prefix: String,
+    pub(crate) prefix: Arc<str>,
     durability: Durability,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The owners and absolute deadlines of versions that were read or written here.
+    pub(crate) seen: Arc<Lately<Version, (Owner, Timestamp)>>,
 }
 
 impl CouchbaseProvider {
@@ -39,7 +41,8 @@ impl CouchbaseProvider {
     pub async fn connect(config: CouchbaseConfig) -> Result<Self> {
         let (prefix, durability) = (config.prefix.clone(), config.durability);
         let link = Link::connect(config).await.map_err(|error| error.during("connect"))?;
-        Ok(Self { link, prefix, durability, clock: Arc::new(SystemClock) })
+        let prefix = prefix.into();
+        Ok(Self { link, prefix, durability, clock: Arc::new(SystemClock), seen: Arc::default() })
     }
 
     /// Uses a collection of a cluster that the application has connected already, and keeps: with its own certificates,
@@ -49,9 +52,10 @@ impl CouchbaseProvider {
         let link = Link::given(collection, config.timeout);
         Self {
             link,
-            prefix: config.prefix.clone(),
+            prefix: config.prefix.as_str().into(),
             durability: config.durability,
             clock: Arc::new(SystemClock),
+            seen: Arc::default(),
         }
     }
 
@@ -62,7 +66,7 @@ impl CouchbaseProvider {
         self
     }
 
-    fn document(&self, id: &StorageId) -> Document<'_> {
+    pub(crate) fn document(&self, id: &StorageId) -> Document<'_> {
         let key = id.to_key(&self.prefix, MAX_KEY);
         Document { link: &self.link, key, durability: self.durability, clock: &*self.clock }
     }
@@ -79,11 +83,16 @@ impl Provider for CouchbaseProvider {
             .native_expiry(true)
             .expiry_granularity(Duration::from_secs(1))
             .enumerable(false)
+            .owner_index(OwnerIndex::Exact)
             .max_record_bytes(MAX_DOCUMENT)
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
-        self.document(id).look().await
+        let found = self.document(id).look().await?;
+        if let Some(record) = &found {
+            self.note(record);
+        }
+        Ok(found)
     }
 
     async fn write(
@@ -96,9 +105,14 @@ impl Provider for CouchbaseProvider {
         let document = self.document(id);
         let ttl = ttl.min(record.header.absolute.since(self.clock.now()));
         let bytes = document.encode(record, ttl)?;
+        self.enter(id, record, condition).await?;
+        let stored = |cas| {
+            self.note(record);
+            WriteOutcome::stored_with_cas(cas)
+        };
         let mut cas = match condition {
             Condition::Absent => match document.insert(&bytes, ttl).await? {
-                Answer::Done(cas) => return Ok(WriteOutcome::stored_with_cas(cas)),
+                Answer::Done(cas) => return Ok(stored(cas)),
                 Answer::Absent | Answer::Differs => 0,
             },
             Condition::Over(stamp) => stamp.cas,
@@ -116,7 +130,7 @@ impl Provider for CouchbaseProvider {
                 }
             }
             match document.replace(&bytes, ttl, cas).await? {
-                Answer::Done(cas) => return Ok(WriteOutcome::stored_with_cas(cas)),
+                Answer::Done(cas) => return Ok(stored(cas)),
                 Answer::Absent => return Ok(WriteOutcome::refused(None)),
                 Answer::Differs => cas = 0,
             }
@@ -191,6 +205,10 @@ impl Provider for CouchbaseProvider {
 
     async fn gc(&self, _limit: usize) -> Result<usize> {
         Ok(0)
+    }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn is_live(start: &Value) -> bool {
 }
 
 /// The text as a pattern that matches nothing else.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '*' | '?' | '[' | ']' | '\\') {

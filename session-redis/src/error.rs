@@ -184,6 +184,8 @@ fn harmless(details: &str) -> String {
 
 const UNKNOWN: (ErrorKind, &str) = (ErrorKind::Unavailable, "the server refused");
 const WRONG_LOGIN: (ErrorKind, &str) = (ErrorKind::Config, "the server wants another user or password");
+const MISSING_RIGHT: (ErrorKind, &str) =
+    (ErrorKind::Config, "the user may not do that: docs/redis.md lists the rights that are needed");
 const TOO_OLD: (ErrorKind, &str) =
     (ErrorKind::Config, "the server is too old, or no Redis: 6.2 is needed, or any Valkey");
 
@@ -205,9 +207,8 @@ fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
             ErrorKind::Config,
             "the user may not run scripts, which compare and write in one step: allow `+eval +evalsha`",
         ),
-        "NOPERM" => {
-            (ErrorKind::Config, "the user may not do that: docs/redis.md lists the rights that are needed")
-        }
+        "NOPERM" => MISSING_RIGHT,
+        "ERR" if says("can't run this command") => MISSING_RIGHT,
         "MOVED" | "ASK" => {
             (ErrorKind::Config, "the server is a node of a cluster: use `redis_cluster` or redis+cluster://")
         }

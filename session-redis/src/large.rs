@@ -10,6 +10,7 @@ use redis::{Value, cmd};
 
 use crate::error::{Failure, Fault};
 use crate::link::Link;
+use crate::owners::Entry;
 use crate::script::MOVE;
 
 /// From this size on it is less work for the server: docs/redis.md has the measurement.
@@ -26,16 +27,34 @@ pub(crate) struct Replacement<'a> {
     pub version: u64,
     pub value: &'a [u8],
     pub ttl: i64,
+    /// What is to be in the index of its owner, where there is an owner.
+    pub entry: Option<&'a Entry>,
+}
+
+impl<'a> Replacement<'a> {
+    /// The arguments of both scripts; `index` says whether they are given the key of the index.
+    pub fn arguments(&self, ttl: &'a str, value: &'a [u8], index: bool) -> Vec<&'a [u8]> {
+        let mut arguments = vec![self.over, ttl.as_bytes(), value];
+        if let Some(entry) = self.entry {
+            arguments.extend([&entry.owner.0[..], &entry.absolute]);
+            if index {
+                arguments.extend(entry.arguments());
+            }
+        }
+        arguments
+    }
 }
 
 /// Compares and replaces. Answers as the script for small records does.
 pub(crate) async fn replace(link: &Link, replacement: &Replacement<'_>) -> Result<Value, Failure> {
-    let &Replacement { key, over, version, value, ttl } = replacement;
+    let &Replacement { key, version, value, ttl, entry, .. } = replacement;
     let aside = format!("{key}~{version:016x}");
     let mut set = cmd("SET");
     set.arg(&aside).arg(value).arg("PX").arg(ttl.min(ASIDE));
     let ttl = ttl.to_string();
-    let (keys, arguments) = ([key, aside.as_str()], [over, ttl.as_bytes()]);
+    let mut keys = vec![key, aside.as_str()];
+    keys.extend(entry.map(|entry| entry.key.as_str()));
+    let arguments = replacement.arguments(&ttl, &[], true);
     let connection = link.connection().await?;
     let answers = connection.send_all([set, MOVE.by_hash(&keys, &arguments)].into_iter()).await?;
     let Ok([set, moved]) = <[Value; 2]>::try_from(answers) else {

@@ -88,6 +88,11 @@ impl Link {
         }))
     }
 
+    /// Which server it leads to, as text.
+    pub fn name(&self) -> String {
+        self.0.way.to_string()
+    }
+
     /// Sends a command, once.
     pub async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
         self.connection().await?.send(command).await

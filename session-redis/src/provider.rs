@@ -9,23 +9,25 @@ use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Client, Cmd, ServerError, Value, cmd};
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
-    Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Owner, OwnerIndex,
+    Provider, Record, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource,
+    WriteOutcome,
 };
 
 use crate::config::{Count, PREFIX, RedisConfig};
 use crate::count::{is_live, start_of};
 use crate::error::Failure;
 use crate::large::{self, LARGE, Replacement};
+use crate::owners::{Changed, Entry};
 use crate::route::Route;
-use crate::script::{CREATE, REMOVE, REPLACE, Script};
+use crate::script::{CREATE, CREATE_OWNED, ENTER, REMOVE, REPLACE, Script};
 
 /// Sessions in Redis. Clones share the connections.
 #[derive(Clone)]
 pub struct RedisProvider {
-    route: Route,
-    prefix: Arc<str>,
-    clock: Arc<dyn Clock>,
+    pub(crate) route: Route,
+    pub(crate) prefix: Arc<str>,
+    pub(crate) clock: Arc<dyn Clock>,
     count: Count,
     /// The server does not take `NX` and `GET` in one `SET`.
     before_7: Arc<AtomicBool>,
@@ -110,15 +112,22 @@ impl RedisProvider {
         Self { route, prefix, clock, count, before_7, no_rename }
     }
 
-    fn key(&self, id: &StorageId) -> String {
+    pub(crate) fn key(&self, id: &StorageId) -> String {
         id.to_key(&self.prefix, usize::MAX)
     }
 
-    async fn run(&self, script: &Script, key: &str, arguments: &[&[u8]]) -> Result<Value, Failure> {
-        match self.route.send(key, &script.by_hash(&[key], arguments)).await {
+    /// Runs a script; several keys are on one server only.
+    pub(crate) async fn run(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[&[u8]],
+    ) -> Result<Value, Failure> {
+        let key = keys.first().copied().unwrap_or_default();
+        match self.route.send(key, &script.by_hash(keys, arguments)).await {
             // A server that was restarted or told to forget, or a new master. This brings it along.
             Err(failure) if failure.code() == Some("NOSCRIPT") => {
-                self.route.send(key, &script.by_code(&[key], arguments)).await
+                self.route.send(key, &script.by_code(keys, arguments)).await
             }
             answer => answer,
         }
@@ -139,12 +148,24 @@ impl RedisProvider {
                 answer => return answer,
             }
         }
-        self.run(&CREATE, key, &[value, ttl.to_string().as_bytes()]).await
+        self.run(&CREATE, &[key], &[value, ttl.to_string().as_bytes()]).await
+    }
+
+    /// One script, which makes the entry as well. In a cluster the entry is made by a call before.
+    async fn create_owned(&self, key: &str, value: &[u8], ttl: i64, entry: &Entry) -> Result<Value> {
+        if self.route.single().is_none() {
+            self.enter(entry).await?;
+            return self.create(key, value, ttl).await.map_err(Failure::of_write);
+        }
+        let ttl = ttl.to_string();
+        let [member, deadline, past, life] = entry.arguments();
+        let arguments = [value, ttl.as_bytes(), member, deadline, past, life];
+        self.run(&CREATE_OWNED, &[key, &entry.key], &arguments).await.map_err(Failure::of_write)
     }
 
     /// One script; for a large record and a single server a `SET` and a script in one packet.
     async fn replace(&self, replacement: &Replacement<'_>) -> Result<Value, Failure> {
-        let &Replacement { key, over, value, ttl, .. } = replacement;
+        let &Replacement { key, value, ttl, entry, .. } = replacement;
         if value.len() >= LARGE
             && let Some(link) = self.route.single()
             && !self.no_rename.load(Ordering::Relaxed)
@@ -156,20 +177,47 @@ impl RedisProvider {
                 answer => return answer,
             }
         }
-        self.run(&REPLACE, key, &[over, value, ttl.to_string().as_bytes()]).await
+        let ttl = ttl.to_string();
+        match entry.filter(|_| self.route.single().is_some()) {
+            Some(entry) => {
+                let arguments = replacement.arguments(&ttl, value, true);
+                self.run(&REPLACE, &[key, &entry.key], &arguments).await
+            }
+            None => self.run(&REPLACE, &[key], &replacement.arguments(&ttl, value, false)).await,
+        }
     }
 
-    /// Runs a script on a key that does not exist, so that a user or a server without scripts is
+    /// The same, of a session whose owner or absolute deadline may be another one: in a cluster the entry is then made
+    /// first, which takes two round trips more.
+    async fn replace_entered(&self, replacement: Replacement<'_>) -> Result<Changed> {
+        match Changed::of(self.replace(&replacement).await.map_err(Failure::of_write)?) {
+            Changed::EnterFirst => {
+                if let Some(entry) = replacement.entry {
+                    self.enter(entry).await?;
+                }
+                let replacement = Replacement { entry: None, ..replacement };
+                Ok(Changed::of(self.replace(&replacement).await.map_err(Failure::of_write)?))
+            }
+            changed => Ok(changed),
+        }
+    }
+
+    /// Runs scripts on keys that do not exist, so that a user or a server without scripts is
     /// reported when connecting. Anything else that is wrong may be over at the first request.
     async fn try_scripts(&self) -> Result<()> {
-        let key = self.key(&StorageId::from_hash([0; 32]));
-        match self.run(&REMOVE, &key, &[&[0; 8]]).await {
-            Err(failure @ Failure::Refused(_)) => {
-                let fault = failure.into_fault();
-                if fault.kind == ErrorKind::Config { Err(fault.into_error()) } else { Ok(()) }
+        let (key, index) = (self.key(&StorageId::from_hash([0; 32])), self.index(&Owner([0; 32])));
+        // The second makes an index that lives for a millisecond.
+        let entry: [&[u8]; 4] = [b"", b"0", b"0", b"1"];
+        let tried = [self.run(&REMOVE, &[&key], &[&[0; 8]]).await, self.run(&ENTER, &[&index], &entry).await];
+        for refused in tried.into_iter().filter_map(Result::err) {
+            if let Failure::Refused(_) = refused {
+                let fault = refused.into_fault();
+                if fault.kind == ErrorKind::Config {
+                    return Err(fault.into_error());
+                }
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn refused(&self, current: Option<Record>) -> WriteOutcome {
@@ -195,6 +243,7 @@ impl Provider for RedisProvider {
             .enumerable(self.route.enumerates() && self.count != Count::Off)
             .time_source(TimeSource::Server)
             .durability(Durability::Server)
+            .owner_index(OwnerIndex::Exact)
     }
 
     /// One `GETEX`.
@@ -223,17 +272,34 @@ impl Provider for RedisProvider {
         let key = self.key(id);
         let left = record.header.absolute.since(self.clock.now());
         let (value, ttl) = (record.encode()?, millis(ttl.min(left)));
-        let answer = match condition {
-            Condition::Absent => self.create(&key, &value, ttl).await.map_err(Failure::of_write)?,
-            Condition::Over(stamp) => {
-                let (over, version) = (stamp.version.0.to_be_bytes(), record.header.version().0);
-                let replacement = Replacement { key: &key, over: &over, version, value: &value, ttl };
-                self.replace(&replacement).await.map_err(Failure::of_write)?
+        let entry = self.entry(id, record);
+        let changed = match (condition, &entry) {
+            (Condition::Absent, None) => {
+                Changed::of(self.create(&key, &value, ttl).await.map_err(Failure::of_write)?)
+            }
+            (Condition::Absent, Some(entry)) => {
+                Changed::of(self.create_owned(&key, &value, ttl, entry).await?)
+            }
+            (Condition::Over(stamp), entry) => {
+                let (over, version) = (&stamp.version.0.to_be_bytes(), record.header.version().0);
+                let entry = entry.as_ref();
+                self.replace_entered(Replacement { key: &key, over, version, value: &value, ttl, entry })
+                    .await?
             }
         };
-        match answer {
-            Value::Int(_) => Ok(WriteOutcome::stored()),
-            current => Ok(self.refused(self::record(current, ErrorKind::OutcomeUnknown)?)),
+        match changed {
+            Changed::Done { entries, before } => {
+                let owner = entry.map(|entry| entry.owner);
+                if let Some(before) = before.filter(|before| Some(*before) != owner) {
+                    self.leave(before, id);
+                }
+                if let Some(owner) = owner {
+                    self.tidy(owner, entries);
+                }
+                Ok(WriteOutcome::stored())
+            }
+            Changed::Other(current) => Ok(self.refused(self::record(current, ErrorKind::OutcomeUnknown)?)),
+            Changed::EnterFirst => Err(Error::new(ErrorKind::OutcomeUnknown, "unexpected type of reply")),
         }
     }
 
@@ -242,11 +308,18 @@ impl Provider for RedisProvider {
         let key = self.key(id);
         let version = expected.map(|stamp| stamp.version.0.to_be_bytes());
         let version: &[u8] = version.as_ref().map_or(&[], |version| version);
-        let answer = self.run(&REMOVE, &key, &[version]).await.map_err(Failure::of_write)?;
-        if let Value::Int(_) = answer {
-            return Ok(DestroyOutcome::Destroyed);
-        }
-        match record(answer, ErrorKind::OutcomeUnknown) {
+        let answer = self.run(&REMOVE, &[&key], &[version]).await.map_err(Failure::of_write)?;
+        let current = match Changed::of(answer) {
+            Changed::Done { before, .. } => {
+                if let Some(owner) = before {
+                    self.leave(owner, id);
+                }
+                return Ok(DestroyOutcome::Destroyed);
+            }
+            Changed::Other(current) => current,
+            Changed::EnterFirst => Value::Okay,
+        };
+        match record(current, ErrorKind::OutcomeUnknown) {
             Ok(None) => Ok(DestroyOutcome::Absent),
             Ok(Some(record)) => Ok(match record.header.state {
                 State::Moved(to) => DestroyOutcome::Moved(to),
@@ -283,6 +356,14 @@ impl Provider for RedisProvider {
     async fn gc(&self, _limit: usize) -> Result<usize> {
         Ok(0)
     }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
+    }
+
+    fn as_scan(&self) -> Option<&dyn Scan> {
+        self.route.enumerates().then_some(self)
+    }
 }
 
 impl RedisProvider {
@@ -314,7 +395,7 @@ fn is_forbidden(error: &ServerError) -> bool {
 }
 
 /// The record in an answer; an answer that Redis does not give is an error of the kind `odd`.
-fn record(answer: Value, odd: ErrorKind) -> Result<Option<Record>> {
+pub(crate) fn record(answer: Value, odd: ErrorKind) -> Result<Option<Record>> {
     match answer {
         Value::BulkString(bytes) => Record::decode(bytes).map(Some),
         Value::Nil => Ok(None),
@@ -323,7 +404,7 @@ fn record(answer: Value, odd: ErrorKind) -> Result<Option<Record>> {
 }
 
 /// Whole milliseconds, rounded up; never zero, and not so many that the server's clock would overflow.
-fn millis(time: Duration) -> i64 {
+pub(crate) fn millis(time: Duration) -> i64 {
     const MOST: u128 = 1 << 52;
     i64::try_from(time.as_nanos().div_ceil(1_000_000).clamp(1, MOST)).unwrap_or(1)
 }

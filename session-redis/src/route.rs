@@ -8,6 +8,7 @@ use std::sync::Arc;
 use redis::aio::ConnectionLike;
 use redis::{Client, Cmd, Value};
 use session_core::{Error, Result};
+use tokio::task::JoinSet;
 
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
@@ -83,6 +84,25 @@ impl Route {
             Self::Cluster(cluster) => cluster.send(key.as_bytes(), command).await,
             Self::Own(own) => answer(own.send(command).await),
         }
+    }
+
+    /// Sends commands, each about one key, and waits for all answers: in one go to one server, else side by side.
+    pub async fn send_each(
+        &self,
+        commands: Vec<(String, Cmd)>,
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        if let Self::One(link) = self {
+            let answers = link.send_all(commands.into_iter().map(|(_, command)| command)).await?;
+            return Ok(answers.into_iter().map(|value| answer(Ok(value))).collect());
+        }
+        let mut sending = JoinSet::new();
+        for (place, (key, command)) in commands.into_iter().enumerate() {
+            let route = self.clone();
+            sending.spawn(async move { (place, route.send(&key, &command).await) });
+        }
+        let mut answers = sending.join_all().await;
+        answers.sort_unstable_by_key(|(place, _)| *place);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
     /// The way to the one server that has every key, where there is one.
