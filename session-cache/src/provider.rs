@@ -140,6 +140,10 @@ impl Provider for Cached {
         self.inner.count().await
     }
 
+    async fn due(&self) -> Result<Option<u64>> {
+        self.inner.due().await
+    }
+
     async fn gc(&self, limit: usize) -> Result<usize> {
         self.inner.gc(limit).await
     }

@@ -116,6 +116,17 @@ impl Shared {
         }
     }
 
+    /// Counts what a collection would remove of a slice, and says whether the walk has come to its end.
+    pub(crate) fn due_slice(&self, walk: &mut Walk, due: &mut u64) -> Result<bool> {
+        each(walk, |leaf, entry| {
+            if let Entry::Session(name) = entry {
+                let found = File::open(leaf.directory()?, &name, OFlags::RDONLY);
+                *due += u64::from(found.and_then(|file| self.is_over(file.as_ref())).or_else(is_foreign)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
     /// Counts a slice of the sessions, and says whether the walk has come to its end.
     pub(crate) fn count_slice(&self, walk: &mut Walk, sessions: &mut u64) -> Result<bool> {
         each(walk, |leaf, entry| {

@@ -68,6 +68,21 @@ impl FileProvider {
         blocking::run(false, move || work(&shared)).await
     }
 
+    /// Counts something over all files, in slices.
+    async fn tally(&self, slice: fn(&Shared, &mut Walk, &mut u64) -> Result<bool>) -> Result<u64> {
+        let mut walk = self.unlocked(|shared| Walk::begin(shared.root.open()?)).await?;
+        let (mut counted, mut ended) = (0, false);
+        while !ended {
+            (walk, counted, ended) = self
+                .unlocked(move |shared| {
+                    let ended = slice(shared, &mut walk, &mut counted)?;
+                    Ok((walk, counted, ended))
+                })
+                .await?;
+        }
+        Ok(counted)
+    }
+
     /// Runs `work` under the lock of a session. A caller that goes away before it has the lock has changed nothing.
     pub(crate) async fn locked<T: Send + 'static>(
         &self,
@@ -237,17 +252,12 @@ impl Provider for FileProvider {
 
     /// Exact. Looks at every file.
     async fn count(&self) -> Result<Option<u64>> {
-        let mut walk = self.unlocked(|shared| Walk::begin(shared.root.open()?)).await?;
-        let (mut sessions, mut ended) = (0, false);
-        while !ended {
-            (walk, sessions, ended) = self
-                .unlocked(move |shared| {
-                    let ended = shared.count_slice(&mut walk, &mut sessions)?;
-                    Ok((walk, sessions, ended))
-                })
-                .await?;
-        }
-        Ok(Some(sessions))
+        self.tally(Shared::count_slice).await.map(Some)
+    }
+
+    /// Looks at every file.
+    async fn due(&self) -> Result<Option<u64>> {
+        self.tally(Shared::due_slice).await.map(Some)
     }
 
     /// Looks at every file, beginning where the last call left off; a directory that takes more than a second is

@@ -353,6 +353,12 @@ impl Provider for MySqlProvider {
         Ok(count.map(i64::cast_unsigned))
     }
 
+    async fn due(&self) -> Result<Option<u64>> {
+        let rows = self.client.fetch("due", || self.statements.due.query()).await?;
+        let count = rows.first().map(|row| self.column::<i64>("due", row, 0)).transpose()?;
+        Ok(count.map(i64::cast_unsigned))
+    }
+
     async fn gc(&self, limit: usize) -> Result<usize> {
         let find = |from: Option<i64>, limit: usize| async move {
             let statement = || self.statements.ended.query().bind(from.unwrap_or(0)).bind(limit as u64);

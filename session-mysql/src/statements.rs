@@ -34,6 +34,7 @@ pub(crate) struct Statements {
     pub(crate) rename: Statement,
     pub(crate) destroy: Statement,
     pub(crate) destroy_version: Statement,
+    pub(crate) due: Statement,
     pub(crate) exists: Statement,
     pub(crate) count: Statement,
     /// The keys and marks of rows that have expired, from a mark on.
@@ -117,6 +118,9 @@ impl Statements {
             destroy_version: fill(
                 "DELETE FROM {table} WHERE session_key = ? AND version = ? AND session_expiry > {now} \
                  AND NOT moved",
+            ),
+            due: fill(
+                "SELECT COUNT(*) FROM {table} WHERE collect_after <= {now} AND session_expiry <= {now}",
             ),
             exists: fill(
                 "SELECT 1 FROM {table} WHERE session_key = ? AND session_expiry > {now} AND NOT moved",

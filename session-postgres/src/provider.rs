@@ -317,6 +317,12 @@ impl Provider for PostgresProvider {
         Ok(count.map(i64::cast_unsigned))
     }
 
+    async fn due(&self) -> Result<Option<u64>> {
+        let rows = self.client.fetch("due", || self.request(&self.statements.due, &[])).await?;
+        let count = rows.first().map(|row| self.column::<i64>("due", row, 0)).transpose()?;
+        Ok(count.map(i64::cast_unsigned))
+    }
+
     async fn gc(&self, limit: usize) -> Result<usize> {
         let find = |from: Option<i64>, limit: usize| async move {
             let limit = Arg::Number(i64::try_from(limit).unwrap_or(i64::MAX));

@@ -22,6 +22,7 @@ pub(crate) struct Statements {
     pub(crate) rename: Statement,
     pub(crate) destroy: Statement,
     pub(crate) destroy_version: Statement,
+    pub(crate) due: Statement,
     pub(crate) exists: Statement,
     pub(crate) count: Statement,
     /// The keys and marks of rows that have expired; and the same from a mark on.
@@ -84,6 +85,9 @@ impl Statements {
             destroy_version: fill(
                 "DELETE FROM {table} WHERE session_key = $1::bpchar AND version = $2 \
                  AND session_expiry > now() AND NOT moved",
+            ),
+            due: fill(
+                "SELECT count(*) FROM {table} WHERE collect_after <= now() AND session_expiry <= now()",
             ),
             exists: fill(
                 "SELECT 1 FROM {table} WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved",

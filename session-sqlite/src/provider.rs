@@ -333,6 +333,12 @@ impl Provider for SqliteProvider {
         Ok(count.map_err(|error| failed("count", Effect::Read, error))?.map(i64::cast_unsigned))
     }
 
+    async fn due(&self) -> Result<Option<u64>> {
+        let row = self.row("due", self.statements.due.query().bind(self.now())).await?;
+        let count = row.map(|row| row.try_get::<i64, _>(0)).transpose();
+        Ok(count.map_err(|error| failed("due", Effect::Read, error))?.map(i64::cast_unsigned))
+    }
+
     async fn gc(&self, limit: usize) -> Result<usize> {
         let mut removed = 0;
         while removed < limit {

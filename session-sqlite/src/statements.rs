@@ -34,6 +34,7 @@ pub(crate) struct Statements {
     pub(crate) rename: Statement,
     pub(crate) destroy: Statement,
     pub(crate) destroy_version: Statement,
+    pub(crate) due: Statement,
     pub(crate) exists: Statement,
     pub(crate) count: Statement,
     pub(crate) collect: Statement,
@@ -104,6 +105,7 @@ impl Statements {
                 "DELETE FROM {table} \
                  WHERE session_key = ?1 AND session_expiry > ?2 AND moved = 0 AND version = ?3",
             ),
+            due: fill("SELECT count(*) FROM {table} WHERE collect_after <= ?1 AND session_expiry <= ?1"),
             exists: fill(
                 "SELECT 1 FROM {table} WHERE session_key = ?1 AND session_expiry > ?2 AND moved = 0",
             ),

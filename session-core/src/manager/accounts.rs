@@ -33,7 +33,8 @@ pub struct SessionInfo {
 }
 
 impl SessionInfo {
-    pub(super) fn of(listed: &Listed) -> Self {
+    /// Of a session that an engine has listed, for tools that use an engine without a manager.
+    pub fn of(listed: &Listed) -> Self {
         let header = &listed.record.header;
         let account = header.account();
         // Near the end of its life the idle deadline is the absolute one, and says less.

@@ -101,6 +101,12 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// How many sessions there are; `None` where the engine cannot tell. May lag by one idle time.
     async fn count(&self) -> Result<Option<u64>>;
 
+    /// How many records [`gc`](Self::gc) would remove now; `None` where the engine cannot tell, or ends them by
+    /// itself. Costs what has expired where there is an index on it, else a walk.
+    async fn due(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Removes up to about `limit` expired records and says how many; fewer than `limit` means that, for now,
     /// there are no more. Costs what has expired, not what is stored.
     async fn gc(&self, limit: usize) -> Result<usize>;

@@ -1,0 +1,44 @@
+//! `gc`: removes what has expired, or says how much that is.
+
+use serde_json::json;
+
+use crate::engine::Engine;
+use crate::failure::{Failure, Result};
+use crate::report::Report;
+
+/// How many records one call removes.
+const BATCH: usize = 1_000;
+
+pub async fn run(engine: &Engine, dry_run: bool) -> Result<Report> {
+    let capabilities = engine.capabilities();
+    if capabilities.client_side || capabilities.native_expiry {
+        let text =
+            format!("the engine `{}` ends expired sessions by itself: nothing to collect", engine.name());
+        let json =
+            json!({ "engine": engine.name(), "native_expiry": true, "expired": 0, "dry_run": dry_run });
+        return Ok(Report::new(json, text));
+    }
+    let expired = if dry_run { due(engine).await? } else { collect(engine).await? };
+    let verb = if dry_run { "would be" } else { "were" };
+    let text = format!("{expired} expired records {verb} removed");
+    let json =
+        json!({ "engine": engine.name(), "native_expiry": false, "expired": expired, "dry_run": dry_run });
+    Ok(Report::new(json, text))
+}
+
+async fn due(engine: &Engine) -> Result<u64> {
+    let due = engine.work("due", engine.provider.due()).await?;
+    due.ok_or_else(|| Failure::unsupported(engine.name(), "cannot count what has expired: run `gc` itself"))
+}
+
+async fn collect(engine: &Engine) -> Result<u64> {
+    let mut removed = 0;
+    loop {
+        let batch = engine.work("gc", engine.provider.gc(BATCH)).await?;
+        removed += batch as u64;
+        // A call may stop before it is through, so that requests hardly notice it.
+        if batch == 0 {
+            return Ok(removed);
+        }
+    }
+}
