@@ -11,7 +11,7 @@
     feature = "couchbase"
 ))]
 
-use session_kit::{Capabilities, ConnectOptions, Durability, connect};
+use session_kit::{Capabilities, ConnectOptions, Durability, OwnerIndex, connect};
 use session_servers::compose;
 
 const README: &str = include_str!("../../README.md");
@@ -21,20 +21,27 @@ fn row(engine: &str, capabilities: &Capabilities) -> String {
     let Capabilities { client_side, slides_on_read, native_expiry, enumerable, .. } = *capabilities;
     let guarantees = if client_side { "no: the client holds the record" } else { "yes" };
     let slides = match (slides_on_read, client_side) {
-        (true, _) => "with the read",
-        (false, true) => "with the answer, now and then",
-        (false, false) => "by a call, now and then",
+        (true, _) => "with every read",
+        (false, true) => "with a new cookie, once per `touch_after`",
+        (false, false) => "with a write, once per `touch_after`",
     };
-    let steps = match capabilities.expiry_granularity.as_millis() {
+    let granularity = match capabilities.expiry_granularity.as_millis() {
         millis @ 0..1_000 => format!("{millis} ms"),
         millis => format!("{} s", millis / 1_000),
     };
     let expired = match (native_expiry, client_side) {
-        (_, true) => "forgotten",
-        (true, false) => "vanish by themselves",
+        (_, true) => "end by themselves",
+        (true, false) => "removed by the server",
         (false, false) => "collected",
     };
     let counted = if enumerable { "yes" } else { "no" };
+    let of_user = match capabilities.owner_index {
+        OwnerIndex::None => "no",
+        OwnerIndex::EndsAll => "ended together",
+        OwnerIndex::BestEffort => "listed, unless a full server forgot them",
+        OwnerIndex::Exact => "listed",
+        other => panic!("a word for {other:?}"),
+    };
     let survive = match capabilities.durability {
         Durability::Process => "nothing: they end with the process",
         Durability::Crash => "a crash",
@@ -49,7 +56,7 @@ fn row(engine: &str, capabilities: &Capabilities) -> String {
         Some(bytes) => format!("{} kB", bytes / 1_000),
     };
     format!(
-        "| `{engine}` | {guarantees} | {slides} | {steps} | {expired} | {counted} | {survive} | {largest} |"
+        "| `{engine}` | {guarantees} | {slides} | {granularity} | {expired} | {counted} | {of_user} | {survive} | {largest} |"
     )
 }
 

@@ -12,10 +12,8 @@ use tokio::time::{Instant, sleep};
 use crate::failure::{ENGINE, number};
 
 /// Each brings the table from the version before to its own: the first one to version 1.
-pub(crate) const MIGRATIONS: [&str; 2] = [
-    include_str!("../../migrations/mysql/0001_session.sql"),
-    include_str!("../../migrations/mysql/0002_collect_after.sql"),
-];
+pub(crate) const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_session.sql"), include_str!("../migrations/0002_collect_after.sql")];
 
 /// What the table's comment says before the version.
 const MARK: &str = "session-kit schema ";

@@ -17,10 +17,8 @@ use sqlx::{Connection, MySqlConnection};
 use support::*;
 
 /// What a person pipes into the client, in this order.
-const FILES: [&str; 2] = [
-    include_str!("../../migrations/mysql/0001_session.sql"),
-    include_str!("../../migrations/mysql/0002_collect_after.sql"),
-];
+const FILES: [&str; 2] =
+    [include_str!("../migrations/0001_session.sql"), include_str!("../migrations/0002_collect_after.sql")];
 
 /// The table as the seeds' documents make it, with two sessions in it.
 fn seed(table: &str) -> String {

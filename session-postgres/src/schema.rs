@@ -14,9 +14,9 @@ use crate::request::{Arg, Statement};
 
 /// Each brings the table from the version before to its own: the first one to version 1.
 pub(crate) const MIGRATIONS: [&str; 3] = [
-    include_str!("../../migrations/postgres/0001_session.sql"),
-    include_str!("../../migrations/postgres/0002_collect_after.sql"),
-    include_str!("../../migrations/postgres/0003_by_user.sql"),
+    include_str!("../migrations/0001_session.sql"),
+    include_str!("../migrations/0002_collect_after.sql"),
+    include_str!("../migrations/0003_by_user.sql"),
 ];
 
 /// What the table's comment says before the version.

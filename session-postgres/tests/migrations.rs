@@ -16,9 +16,9 @@ use support::*;
 
 /// What a person pipes into `psql`, in this order.
 const FILES: [&str; 3] = [
-    include_str!("../../migrations/postgres/0001_session.sql"),
-    include_str!("../../migrations/postgres/0002_collect_after.sql"),
-    include_str!("../../migrations/postgres/0003_by_user.sql"),
+    include_str!("../migrations/0001_session.sql"),
+    include_str!("../migrations/0002_collect_after.sql"),
+    include_str!("../migrations/0003_by_user.sql"),
 ];
 
 /// The table as the seeds' documents make it, with two sessions in it.

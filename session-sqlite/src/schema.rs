@@ -12,10 +12,8 @@ use crate::failure::{Effect, failed};
 /// transaction that a dropped future could leave open. A later version is told from an earlier one
 /// by its columns: `user_version` belongs to the application, which may have tables of its own in
 /// the file.
-pub(crate) const MIGRATION: &str = concat!(
-    include_str!("../../migrations/sqlite/0001_session.sql"),
-    include_str!("../../migrations/sqlite/0002_by_user.sql"),
-);
+pub(crate) const MIGRATION: &str =
+    concat!(include_str!("../migrations/0001_session.sql"), include_str!("../migrations/0002_by_user.sql"),);
 
 /// What is said when a statement finds the table missing or different.
 pub(crate) const REMEDY: &str =
