@@ -114,6 +114,7 @@ async fn a_walk_has_tombstones_and_neither_what_has_expired_nor_what_is_no_recor
 const MANY: usize = 100_000;
 
 #[tokio::test]
+#[ignore = "takes a while: cargo xtask test"]
 async fn a_hundred_thousand_sessions_of_an_owner_are_listed_and_ended_in_pages() {
     let (provider, _, directory) = store().await;
     let ada = Owner::of("ada");
