@@ -10,8 +10,7 @@ use crate::report::Report;
 const BATCH: usize = 1_000;
 
 pub async fn run(engine: &Engine, dry_run: bool) -> Result<Report> {
-    let capabilities = engine.capabilities();
-    if capabilities.client_side || capabilities.native_expiry {
+    if engine.capabilities().native_expiry {
         let text =
             format!("the engine `{}` ends expired sessions by itself: nothing to collect", engine.name());
         let json =
