@@ -4,6 +4,7 @@
 //! of them, so that the limit holds when they have been answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::accounts::{end_one, handle_of, list};
 use super::end;
@@ -11,11 +12,13 @@ use super::release::begin;
 use super::replace::{Work, replace};
 use crate::live::{Live, NewOwner, Plan, Stored};
 use crate::provider::Listed;
-use crate::record::{Handle, Owner};
+use crate::record::{Handle, Owner, Record};
 use crate::shared::{Begun, Excess, Operation, PerOwner, Shared, with_deadline};
 use crate::{EndedBy, Error, ErrorKind, EventKind, Result, StorageId, Timestamp};
 
 const PAGE: usize = 100;
+/// How far apart sign-ins may be that count as simultaneous, and the clocks of processes.
+const AT_THE_SAME_TIME: Duration = Duration::from_secs(10);
 
 /// Whether a commit signs in a user whose number of sessions is limited.
 pub(super) fn applies(shared: &Shared, before: Option<&Stored>, plan: &Plan) -> bool {
@@ -38,25 +41,29 @@ pub(super) async fn sign_in(
     whole.begin();
     let counter = Counter { shared, whole, limit, owner };
     let was_there = before.is_some();
-    if limit.excess == Excess::EndOldest {
-        let stored = store(live, whole, before, work).await?;
-        let held = counter.newest(Some(handle_of(&stored.id, &stored.record))).await;
-        return held.map(|_| Arc::clone(&stored)).inspect_err(|_| live.state().show(Some(stored)));
-    }
-    // Sign-ins of one process come one after the other, so that none is refused for another that is refused as well.
-    let place = StorageId::from_hash(owner.0);
-    let turn = with_deadline(Begun::No, || whole.end(), shared.queue.turn(&place)).await;
-    let _turn = turn.ok_or_else(|| whole.part("sign_in", false).timed_out())?;
-    if counter.newest(None).await?.len() >= limit.sessions {
-        return Err(counter.refused());
+    let mut _turn = None;
+    if limit.excess == Excess::Refuse {
+        // Sign-ins of one process come one after the other, so that none is refused for another that is refused as well.
+        let place = StorageId::from_hash(owner.0);
+        _turn = with_deadline(Begun::No, || whole.end(), shared.queue.turn(&place)).await;
+        if _turn.is_none() {
+            return Err(whole.part("sign_in", false).timed_out());
+        }
+        if counter.count().await? >= limit.sessions {
+            return Err(counter.refused());
+        }
     }
     let stored = store(live, whole, before, work).await?;
-    let error = match counter.newest(None).await {
-        Ok(newest) if newest.len() <= limit.sessions => return Ok(stored),
-        Ok(_) => counter.refused(),
+    let holds = match limit.excess {
+        Excess::EndOldest => counter.end_oldest(&stored).await,
+        Excess::Refuse => counter.count().await.map(|sessions| sessions <= limit.sessions),
+    };
+    let error = match holds {
+        Ok(true) => return Ok(stored),
+        Ok(false) => counter.refused(),
         Err(error) => error,
     };
-    // A sign-in of another process was counted as well, or nothing can be said.
+    // Others signed in at the same time, or nothing can be said.
     let undone = if was_there {
         take_back(shared, whole, Arc::clone(&stored)).await.map(Some)
     } else {
@@ -92,43 +99,60 @@ struct Counter<'a> {
 impl Counter<'_> {
     fn refused(&self) -> Error {
         let message = format!(
-            "the user is signed in {} times, which is the limit: end another session first",
+            "the user has {} sessions, which is the limit: end another one first",
             self.limit.sessions
         );
         Error::new(ErrorKind::TooManySessions, message).during("sign_in")
     }
 
-    /// The newest sessions of the owner, up to one more than allowed. With a session to keep, ends the oldest of the others
-    /// until no more than allowed are left.
-    async fn newest(&self, keep: Option<Handle>) -> Result<Vec<(Timestamp, Handle, Listed)>> {
+    /// How many sessions the owner has, counted up to one more than allowed.
+    async fn count(&self) -> Result<usize> {
         let operation = self.whole.part("sign_in", false);
-        let allowed = self.limit.sessions;
-        let mut newest = Vec::new();
+        let (mut sessions, mut after) = (0, None);
+        loop {
+            let page = list(self.shared, &operation, &self.owner, after.as_ref(), PAGE).await?;
+            sessions += page.sessions.len();
+            after = page.next;
+            if after.is_none() || sessions > self.limit.sessions {
+                return Ok(sessions);
+            }
+        }
+    }
+
+    /// Ends the oldest sessions, until no more than allowed are left. Says whether this one is left: of sign-ins at the same
+    /// time all have the same order, so that they do not end each other.
+    async fn end_oldest(&self, own: &Stored) -> Result<bool> {
+        let operation = self.whole.part("sign_in", false);
+        let own = (since(&own.record), handle_of(&own.id, &own.record));
+        let mut newest: Vec<((Timestamp, Handle), Listed)> = Vec::new();
         let mut after = None;
         loop {
             let page = list(self.shared, &operation, &self.owner, after.as_ref(), PAGE).await?;
             newest.extend(page.sessions.into_iter().map(|listed| {
-                let header = &listed.record.header;
-                let since = header.account().map_or(header.created, |account| account.authenticated);
-                (since, handle_of(&listed.id, &listed.record), listed)
+                let order = (since(&listed.record), handle_of(&listed.id, &listed.record));
+                // One that seems to be much newer has the time of another clock, and was there before.
+                let is_of_another_clock = order.0.since(own.0) > AT_THE_SAME_TIME;
+                (if is_of_another_clock { (own.0, Handle([0; 16])) } else { order }, listed)
             }));
-            // The one that is kept is newer than all others, whatever its clock says.
-            newest.sort_by_key(|(since, handle, _)| {
-                std::cmp::Reverse((keep == Some(*handle), *since, *handle))
-            });
-            let excess = newest.split_off(newest.len().min(allowed + usize::from(keep.is_none())));
-            let by = EventKind::Destroyed(EndedBy::Limit);
-            if keep.is_some() {
-                for (_, _, listed) in &excess {
-                    end_one(self.shared, &operation, &self.owner, listed, by).await?;
+            newest.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
+            for (order, listed) in newest.split_off(newest.len().min(self.limit.sessions)) {
+                if order == own {
+                    return Ok(false);
                 }
+                let by = EventKind::Destroyed(EndedBy::Limit);
+                end_one(self.shared, &operation, &self.owner, &listed, by).await?;
             }
             after = page.next;
             if after.is_none() {
-                return Ok(newest);
+                return Ok(true);
             }
         }
     }
+}
+
+/// When the owner of a session signed in.
+fn since(record: &Record) -> Timestamp {
+    record.header.account().map_or(record.header.created, |account| account.authenticated)
 }
 
 /// Takes the owner away again from a session whose sign-in was refused after it was stored: the visitor goes on.

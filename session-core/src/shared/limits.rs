@@ -35,7 +35,7 @@ pub(crate) struct PerOwner {
 #[non_exhaustive]
 pub enum Excess {
     /// The sign-in succeeds, and the session whose sign-in is the longest ago ends. Exact also for sign-ins at the same
-    /// time.
+    /// time: of more than allowed the newest are left, and the others are refused as with [`Refuse`](Self::Refuse).
     EndOldest,
     /// The sign-in is refused with [`TooManySessions`](crate::ErrorKind::TooManySessions), and the visitor's session goes on
     /// without an owner. The limit is never exceeded; of sign-ins in several processes at the same moment more may be
