@@ -113,16 +113,14 @@ async fn find_one(
         }
         Err(error) => return Err(error),
     };
-    match moved_to {
-        Some(to) => Box::pin(moved(shared, operation, token, class, id, to, trust)).await,
-        None => {
-            // Reported once: with the record gone, the next request finds nothing and is quiet.
-            if !shared.capabilities.client_side {
-                let _ = Box::pin(super::end(shared, operation, &id, None)).await;
-            }
-            Ok(Lookup::Nothing(LoadState::Unreadable))
-        }
+    if let Some(to) = moved_to {
+        return Box::pin(moved(shared, operation, token, class, id, to, trust)).await;
     }
+    // Reported once: with the record gone, the next request finds nothing and is quiet.
+    if !shared.capabilities.client_side {
+        let _ = Box::pin(super::end(shared, operation, &id, None)).await;
+    }
+    Ok(Lookup::Nothing(LoadState::Unreadable))
 }
 
 /// What a session that was read is, at this time.
@@ -193,10 +191,9 @@ pub(super) async fn follow(
         return Ok(Some(Arc::new(Stored { token, id, class, record, seen: now })));
     }
     // A client that brings the new id as well has both cookies, and is the only client.
-    if presented.is_some_and(|presented| shared.renewal.ends_on_reuse && !presented.contains(to)) {
-        if super::end(shared, operation, to, Some(record.stamp())).await? {
-            shared.events.tell(EventKind::Destroyed(EndedBy::Reuse), to, Some(&record.header));
-        }
+    let is_reuse = presented.is_some_and(|presented| shared.renewal.ends_on_reuse && !presented.contains(to));
+    if is_reuse && super::end(shared, operation, to, Some(record.stamp())).await? {
+        shared.events.tell(EventKind::Destroyed(EndedBy::Reuse), to, Some(&record.header));
     }
     Ok(None)
 }

@@ -13,7 +13,7 @@ use super::replace::{Work, replace};
 use crate::live::{Live, NewOwner, Plan, Stored};
 use crate::provider::Listed;
 use crate::record::{Handle, Owner, Record};
-use crate::shared::{Begun, Excess, Operation, PerOwner, Shared, with_deadline};
+use crate::shared::{Begun, Excess, Operation, PerOwner, Shared, Turn, with_deadline};
 use crate::{EndedBy, Error, ErrorKind, EventKind, Result, StorageId, Timestamp};
 
 const PAGE: usize = 100;
@@ -41,17 +41,14 @@ pub(super) async fn sign_in(
     whole.begin();
     let counter = Counter { shared, whole, limit, owner };
     let was_there = before.is_some();
-    let mut _turn = None;
-    if limit.excess == Excess::Refuse {
-        // Sign-ins of one process come one after the other, so that none is refused for another that is refused as well.
-        let place = StorageId::from_hash(owner.0);
-        _turn = with_deadline(Begun::No, || whole.end(), shared.queue.turn(&place)).await;
-        if _turn.is_none() {
-            return Err(whole.part("sign_in", false).timed_out());
-        }
-        if counter.count().await? >= limit.sessions {
-            return Err(counter.refused());
-        }
+    // Sign-ins of one process come one after the other where the next is refused, so that none is refused for another that
+    // is refused as well.
+    let _turn = match limit.excess {
+        Excess::Refuse => Some(counter.turn().await?),
+        Excess::EndOldest => None,
+    };
+    if limit.excess == Excess::Refuse && counter.count().await? >= limit.sessions {
+        return Err(counter.refused());
     }
     let stored = store(live, whole, before, work).await?;
     let holds = match limit.excess {
@@ -96,7 +93,14 @@ struct Counter<'a> {
     owner: Owner,
 }
 
-impl Counter<'_> {
+impl<'a> Counter<'a> {
+    /// The turn of a sign-in of this owner.
+    async fn turn(&self) -> Result<Turn<'a>> {
+        let place = StorageId::from_hash(self.owner.0);
+        let turn = with_deadline(Begun::No, || self.whole.end(), self.shared.queue.turn(&place)).await;
+        turn.ok_or_else(|| self.whole.part("sign_in", false).timed_out())
+    }
+
     fn refused(&self) -> Error {
         let message = format!(
             "the user has {} sessions, which is the limit: end another one first",
@@ -157,7 +161,7 @@ fn since(record: &Record) -> Timestamp {
 
 /// Takes the owner away again from a session whose sign-in was refused after it was stored: the visitor goes on.
 async fn take_back(shared: &Arc<Shared>, whole: &Operation, stored: Arc<Stored>) -> Result<Arc<Stored>> {
-    let plan = Plan { owner: NewOwner::new(None), ..Plan::default() };
+    let plan = Plan { owner: Some(NewOwner::new(None)), ..Plan::default() };
     let mut work = Work { body: stored.record.body.clone(), changes: Vec::new(), plan };
     replace(shared, whole, stored, &mut work).await
 }

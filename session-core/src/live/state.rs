@@ -34,6 +34,7 @@ pub(crate) enum Phase {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct State {
     pub phase: Phase,
     /// The session in the store; `None` while there is none.
@@ -85,8 +86,8 @@ pub(crate) struct NewOwner {
 }
 
 impl NewOwner {
-    pub(crate) fn new(owner: Option<Owner>) -> Option<Box<Self>> {
-        Some(Box::new(Self { owner, handle: Handle::random() }))
+    pub(crate) fn new(owner: Option<Owner>) -> Box<Self> {
+        Box::new(Self { owner, handle: Handle::random() })
     }
 }
 

@@ -7,15 +7,16 @@ use std::time::Duration;
 use super::Manager;
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
 use crate::shared::{
-    Classes, Collecting, Event, Events, Excess, FOREVER, Lifetime, Limits, PerOwner, Queue, Renewal, Shared,
+    Classes, Collecting, Event, Events, Excess, FOREVER, Lifetime, Limits, Listener, PerOwner, Queue,
+    Renewal, Shared,
 };
 use crate::transport::Transport;
 use crate::{Clock, Error, ManagerConfig, OwnerIndex, Provider, Result, SystemClock, TOMBSTONE_TTL};
 
 /// Prints whether there is one.
-struct Listener(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
+struct Listening(Option<Listener>);
 
-impl fmt::Debug for Listener {
+impl fmt::Debug for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.is_some().fmt(f)
     }
@@ -42,7 +43,7 @@ pub struct ManagerBuilder {
     ends_on_reuse: bool,
     limits: Limits,
     per_owner: Option<PerOwner>,
-    listener: Listener,
+    listener: Listening,
     plain_ids: bool,
 }
 
@@ -66,7 +67,7 @@ impl ManagerBuilder {
             ends_on_reuse: false,
             limits: Limits { keys: 1_024, bytes: 4 << 20 },
             per_owner: None,
-            listener: Listener(None),
+            listener: Listening(None),
             plain_ids: false,
         }
     }
@@ -231,7 +232,7 @@ impl ManagerBuilder {
     /// # }
     /// ```
     pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.listener = Listener(Some(Arc::new(listener)));
+        self.listener = Listening(Some(Arc::new(listener)));
         self
     }
 

@@ -63,7 +63,7 @@ pub enum EndedBy {
 /// How many events may wait for the listener. More are dropped and counted.
 const WAITING: usize = 1_024;
 
-type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+pub(crate) type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// The way of events to the listener; nothing where there is none.
 #[derive(Default)]
