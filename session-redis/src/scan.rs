@@ -6,6 +6,7 @@ use session_core::{Cursor, Error, ErrorKind, Listed, Page, Result, Scan, Storage
 
 use crate::count::escaped;
 use crate::error::Failure;
+use crate::link::Link;
 use crate::provider::RedisProvider;
 
 /// How many keys are looked at in one step.
@@ -59,7 +60,7 @@ impl RedisProvider {
     /// Looks at more keys; `false` when there are none behind `place`.
     async fn step(&self, place: &mut Place) -> Result<bool> {
         let mut masters = self.route.masters().await.map_err(Failure::of_read)?;
-        masters.sort_by_cached_key(|master| master.name());
+        masters.sort_by_cached_key(Link::name);
         let begins = place.cursor.is_empty();
         let mut masters = masters.into_iter().skip_while(|master| {
             let name = master.name();
