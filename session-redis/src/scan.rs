@@ -84,14 +84,7 @@ impl RedisProvider {
 
     /// The id of a key of this prefix; `None` for an index, and for what was set aside.
     fn id(&self, key: &str) -> Option<StorageId> {
-        let text = key.strip_prefix(&*self.prefix)?;
-        let mut hash = [0; 32];
-        let is_hash = text.len() == 64
-            && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            && hash.iter_mut().enumerate().all(|(at, byte)| {
-                u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map(|value| *byte = value).is_ok()
-            });
-        if is_hash { Some(StorageId::from_hash(hash)) } else { StorageId::plain(text).ok() }
+        StorageId::from_text(key.strip_prefix(&*self.prefix)?).ok()
     }
 }
 
