@@ -6,6 +6,7 @@ use session_core::{Cursor, Error, ErrorKind, Listed, Page, Result, Scan, Storage
 
 use crate::count::escaped;
 use crate::error::Failure;
+use crate::link::Link;
 use crate::provider::RedisProvider;
 
 /// How many keys are looked at in one step.
@@ -59,7 +60,7 @@ impl RedisProvider {
     /// Looks at more keys; `false` when there are none behind `place`.
     async fn step(&self, place: &mut Place) -> Result<bool> {
         let mut masters = self.route.masters().await.map_err(Failure::of_read)?;
-        masters.sort_by_cached_key(|master| master.name());
+        masters.sort_by_cached_key(Link::name);
         let begins = place.cursor.is_empty();
         let mut masters = masters.into_iter().skip_while(|master| {
             let name = master.name();
@@ -83,14 +84,7 @@ impl RedisProvider {
 
     /// The id of a key of this prefix; `None` for an index, and for what was set aside.
     fn id(&self, key: &str) -> Option<StorageId> {
-        let text = key.strip_prefix(&*self.prefix)?;
-        let mut hash = [0; 32];
-        let is_hash = text.len() == 64
-            && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            && hash.iter_mut().enumerate().all(|(at, byte)| {
-                u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map(|value| *byte = value).is_ok()
-            });
-        if is_hash { Some(StorageId::from_hash(hash)) } else { StorageId::plain(text).ok() }
+        StorageId::from_text(key.strip_prefix(&*self.prefix)?).ok()
     }
 }
 

@@ -67,7 +67,7 @@ async fn plant(
     deadline: u64,
     age: Duration,
 ) {
-    let seconds = (SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - age).as_secs();
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - age.as_secs();
     let score = format!("{deadline}.{:010}", (seconds / 16 % 1024) * 9_765_625);
     let member = Cursor::after(id).0;
     cmd("ZADD").arg(index(owner)).arg(score).arg(&member[..]).exec_async(connection).await.unwrap();
