@@ -93,8 +93,8 @@ impl Shard {
 
     /// Up to `limit` records, expired or not, in the order of their ids.
     pub(crate) fn walk(&self, after: Option<&StorageId>, limit: usize) -> Vec<(StorageId, Record)> {
-        let is_later = |entry: &&Box<Entry>| after.is_none_or(|after| entry.id > *after);
-        let mut entries: Vec<_> = self.sessions.iter().filter(is_later).collect();
+        let is_later = |entry: &Entry| after.is_none_or(|after| entry.id > *after);
+        let mut entries: Vec<_> = self.sessions.iter().filter(|entry| is_later(entry)).collect();
         entries.sort_by(|a, b| a.id.cmp(&b.id));
         entries.into_iter().take(limit).map(|entry| (entry.id.clone(), entry.record.clone())).collect()
     }

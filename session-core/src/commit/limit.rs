@@ -161,7 +161,7 @@ fn since(record: &Record) -> Timestamp {
 
 /// Takes the owner away again from a session whose sign-in was refused after it was stored: the visitor goes on.
 async fn take_back(shared: &Arc<Shared>, whole: &Operation, stored: Arc<Stored>) -> Result<Arc<Stored>> {
-    let plan = Plan { owner: Some(NewOwner::new(None)), ..Plan::default() };
+    let plan = Plan { owner: Some(Box::new(NewOwner::new(None))), ..Plan::default() };
     let mut work = Work { body: stored.record.body.clone(), changes: Vec::new(), plan };
     replace(shared, whole, stored, &mut work).await
 }

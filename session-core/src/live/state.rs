@@ -86,8 +86,8 @@ pub(crate) struct NewOwner {
 }
 
 impl NewOwner {
-    pub(crate) fn new(owner: Option<Owner>) -> Box<Self> {
-        Box::new(Self { owner, handle: Handle::random() })
+    pub(crate) fn new(owner: Option<Owner>) -> Self {
+        Self { owner, handle: Handle::random() }
     }
 }
 

@@ -38,7 +38,7 @@ impl Session {
         state.must_be_active("sign_in")?;
         csrf::renew(&mut state);
         state.plan.regenerate = true;
-        state.plan.owner = Some(NewOwner::new(Some(Owner::of(user_id))));
+        state.plan.owner = Some(Box::new(NewOwner::new(Some(Owner::of(user_id)))));
         state.plan.new_lifetime = true;
         state.plan.elevate = true;
         Ok(())
@@ -111,7 +111,7 @@ impl Session {
     pub fn set_owner(&self, user_id: Option<&str>) -> Result<()> {
         let mut state = self.0.state();
         state.must_be_active("set_owner")?;
-        state.plan.owner = Some(NewOwner::new(user_id.map(Owner::of)));
+        state.plan.owner = Some(Box::new(NewOwner::new(user_id.map(Owner::of))));
         Ok(())
     }
 
