@@ -43,6 +43,7 @@
 mod config;
 mod connect;
 mod document;
+mod entries;
 mod errors;
 mod link;
 mod owners;

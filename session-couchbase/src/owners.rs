@@ -7,12 +7,12 @@
 
 use async_trait::async_trait;
 use session_core::{
-    Condition, Cursor, ErrorKind, Indexed, Listed, Owner, OwnerEntries, Page, Record, Result, StorageId,
-    end_listed,
+    Condition, Cursor, ErrorKind, Indexed, Listed, Owner, Page, Record, Result, StorageId, end_listed,
 };
 use tokio::task::JoinSet;
 
 use crate::document::{Document, check_size};
+use crate::entries::OwnerEntries;
 use crate::errors::Answer;
 use crate::provider::CouchbaseProvider;
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use couchbase::collection::Collection;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Indexed, Lately, Owner, OwnerIndex, Provider, Record,
-    Result, Stamp, State, StorageId, SystemClock, Timestamp, Version, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Indexed, Owner, OwnerIndex, Provider, Record, Result,
+    Stamp, State, StorageId, SystemClock, Timestamp, Version, WriteOutcome,
 };
 
 use crate::document::{Document, MAX_DOCUMENT};
+use crate::entries::Lately;
 use crate::errors::Answer;
 use crate::link::Link;
 use crate::{CouchbaseConfig, Durability, ENGINE};

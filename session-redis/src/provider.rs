@@ -206,8 +206,8 @@ impl RedisProvider {
     /// reported when connecting. Anything else that is wrong may be over at the first request.
     async fn try_scripts(&self) -> Result<()> {
         let (key, index) = (self.key(&StorageId::from_hash([0; 32])), self.index(&Owner([0; 32])));
-        // The second makes an index that lives for a millisecond.
-        let entry: [&[u8]; 4] = [b"", b"0", b"0", b"1"];
+        // The second makes an index that has expired: the server removes it at once.
+        let entry: [&[u8]; 4] = [b"", b"0", b"0", b"0"];
         let tried = [self.run(&REMOVE, &[&key], &[&[0; 8]]).await, self.run(&ENTER, &[&index], &entry).await];
         for refused in tried.into_iter().filter_map(Result::err) {
             if let Failure::Refused(_) = refused {

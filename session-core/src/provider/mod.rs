@@ -1,6 +1,5 @@
 //! What an engine implements: records by storage id, written conditionally.
 
-mod entries;
 mod indexed;
 
 use std::fmt;
@@ -8,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use entries::{Lately, OwnerEntries};
 pub use indexed::{Cursor, Indexed, Listed, Page, Scan, end_listed};
 
 use crate::record::{Record, Stamp};

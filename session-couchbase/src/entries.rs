@@ -6,8 +6,7 @@ use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Cursor;
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
+use session_core::{Cursor, Error, ErrorKind, Result, StorageId, Timestamp};
 
 const FORMAT: u8 = 1;
 /// The age from which on an entry without a record is removed: a younger one's record may be about to be written. It
@@ -19,7 +18,7 @@ const PAST: Duration = Duration::from_secs(3_600);
 /// The sessions of an owner, as bytes that are replaced as a whole when nobody else has: 51 for each session with a
 /// hashed id. In the order of their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnerEntries(BTreeMap<Box<[u8]>, Entry>);
+pub(crate) struct OwnerEntries(BTreeMap<Box<[u8]>, Entry>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -30,7 +29,7 @@ struct Entry {
 impl OwnerEntries {
     /// Reads an index. [`Corrupt`](ErrorKind::Corrupt) when it is none, [`Unsupported`](ErrorKind::Unsupported) when it is
     /// of a newer version.
-    pub fn decode(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "it is not an index of an owner");
         let (format, mut rest) = bytes.split_first().ok_or_else(corrupt)?;
         if *format > FORMAT {
@@ -52,7 +51,7 @@ impl OwnerEntries {
 
     /// The index as bytes.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 + self.0.len() * 51);
         out.push(FORMAT);
         for (id, entry) in &self.0 {
@@ -67,7 +66,7 @@ impl OwnerEntries {
 
     /// Makes the entry of a session, before its record is written, and removes what ended long ago. Says whether the
     /// index must be stored.
-    pub fn enter(&mut self, id: &StorageId, absolute: Timestamp, now: Timestamp) -> bool {
+    pub(crate) fn enter(&mut self, id: &StorageId, absolute: Timestamp, now: Timestamp) -> bool {
         let id = Cursor::after(id).0;
         // An entry that may be removed by a reader is made anew, so that its store fails.
         if self.0.get(&id).is_some_and(|entry| entry.absolute == absolute && !is_settled(entry, now)) {
@@ -80,13 +79,13 @@ impl OwnerEntries {
 
     /// Whether there is an entry of a session.
     #[must_use]
-    pub fn has(&self, id: &StorageId) -> bool {
+    pub(crate) fn has(&self, id: &StorageId) -> bool {
         self.0.contains_key(&Cursor::after(id).0)
     }
 
     /// Removes the entries of sessions that are not there, or have another owner, but for those that have just been made.
     /// Says whether the index must be stored.
-    pub fn leave(&mut self, ids: &[StorageId], now: Timestamp) -> bool {
+    pub(crate) fn leave(&mut self, ids: &[StorageId], now: Timestamp) -> bool {
         let before = self.0.len();
         for id in ids {
             let id = Cursor::after(id).0;
@@ -97,18 +96,12 @@ impl OwnerEntries {
         self.0.len() < before
     }
 
-    /// Keeps the newest entries, when the engine can store no more.
-    pub fn keep_newest(&mut self, most: usize) {
-        let excess = self.0.len().saturating_sub(most);
-        let mut oldest: Vec<_> = self.0.iter().map(|(id, entry)| (entry.made, id.clone())).collect();
-        oldest.sort_unstable();
-        for (_, id) in oldest.into_iter().take(excess) {
-            self.0.remove(&id);
-        }
-    }
-
     /// Up to `limit` sessions after a cursor, and where the next page begins.
-    pub fn page(&self, after: Option<&Cursor>, limit: usize) -> Result<(Vec<StorageId>, Option<Cursor>)> {
+    pub(crate) fn page(
+        &self,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<StorageId>, Option<Cursor>)> {
         let from = match after {
             Some(cursor) => Bound::Excluded(cursor.id().map(|_| cursor.0.clone())?),
             None => Bound::Unbounded,
@@ -121,20 +114,20 @@ impl OwnerEntries {
 
     /// How long the index must be stored.
     #[must_use]
-    pub fn lifetime(&self, now: Timestamp) -> Duration {
+    pub(crate) fn lifetime(&self, now: Timestamp) -> Duration {
         let longest = self.0.values().map(|entry| entry.absolute.since(now)).max();
         longest.unwrap_or_default().saturating_add(PAST)
     }
 
     /// How many entries there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -145,7 +138,7 @@ fn is_settled(entry: &Entry, now: Timestamp) -> bool {
 
 /// What a process has seen lately. Bounded in number: two generations, of which the older one is dropped as a whole.
 #[derive(Debug)]
-pub struct Lately<K, V>(Mutex<[HashMap<K, V>; 2]>);
+pub(crate) struct Lately<K, V>(Mutex<[HashMap<K, V>; 2]>);
 
 /// How many are remembered in each generation.
 const MOST: usize = 16 << 10;
@@ -158,7 +151,7 @@ impl<K, V> Default for Lately<K, V> {
 
 impl<K: Hash + Eq, V: Copy> Lately<K, V> {
     /// Takes note.
-    pub fn note(&self, key: K, value: V) {
+    pub(crate) fn note(&self, key: K, value: V) {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let [present, past] = &mut *generations;
         if present.len() >= MOST {
@@ -168,7 +161,7 @@ impl<K: Hash + Eq, V: Copy> Lately<K, V> {
     }
 
     /// What was noted last, if it is still known.
-    pub fn get(&self, key: &K) -> Option<V> {
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
         let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         generations.iter().find_map(|generation| generation.get(key)).copied()
     }
@@ -236,8 +229,6 @@ mod tests {
             }
             assert_eq!(found, (0..10).map(id).collect::<Vec<_>>());
         }
-        entries.keep_newest(3);
-        assert_eq!(entries.page(None, 10).unwrap().0, [id(7), id(8), id(9)]);
     }
 
     #[test]

@@ -1,0 +1,26 @@
+//! The whole suite, on the engine of the example.
+#![allow(missing_docs)]
+
+use std::sync::Arc;
+
+use session_conformance::{Harness, async_trait};
+use session_examples::own_engine::MapProvider;
+use session_kit::{ManualClock, Provider};
+
+#[derive(Default)]
+struct Map {
+    clock: ManualClock,
+}
+
+#[async_trait]
+impl Harness for Map {
+    async fn provider(&self) -> Arc<dyn Provider> {
+        Arc::new(MapProvider::new(self.clock.clone()))
+    }
+
+    fn clock(&self) -> Option<ManualClock> {
+        Some(self.clock.clone())
+    }
+}
+
+session_conformance::suite!(Map::default());
