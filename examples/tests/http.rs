@@ -239,7 +239,7 @@ async fn a_socket_stores_while_it_is_open_and_ends_with_a_logout() {
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(expected));
     }
     client.text(&app, "POST", "/logout", "").await;
-    let end = tokio::time::timeout(std::time::Duration::from_secs(60), socket.next()).await.unwrap();
+    let end = tokio::time::timeout(std::time::Duration::from_mins(1), socket.next()).await.unwrap();
     assert!(matches!(end, None | Some(Ok(Message::Close(_)) | Err(_))), "{end:?}");
     server.abort();
 }
