@@ -194,7 +194,8 @@ fn vary<H: ResponseHeaders>(headers: &mut H, names: Cow<'static, str>) -> Result
     let said = headers.all(HeaderName::Vary).filter_map(|value| std::str::from_utf8(H::bytes(value)).ok());
     let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim_ascii).collect();
     let is_said = |name: &str| said.iter().any(|word| *word == "*" || word.eq_ignore_ascii_case(name));
-    if names.split(", ").all(is_said) {
+    // Nearly always nothing is said, and there is nothing to search.
+    if !said.is_empty() && names.split(", ").all(is_said) {
         return Ok(());
     }
     headers.append(HeaderName::Vary, H::value(names, false)?)
