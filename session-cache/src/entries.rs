@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use session_core::{Error, ErrorKind, Owner, Record, StorageId, Timestamp};
+use session_core::{ErrorKind, Owner, Record, StorageId, Timestamp};
 use tokio::sync::OnceCell;
 
 use crate::Settings;
@@ -180,9 +180,4 @@ impl Drop for Writing<'_> {
             shard.remove(self.id);
         }
     }
-}
-
-/// An error for each of those who waited for one answer.
-pub(crate) fn error(kind: ErrorKind, message: &str) -> Error {
-    Error::new(kind, message.to_owned())
 }

@@ -10,7 +10,7 @@ use session_core::{
     Record, Rename, Result, Scan, Stamp, StorageId, Timestamp, WriteOutcome,
 };
 
-use crate::entries::{self, Answer, Entries};
+use crate::entries::{Answer, Entries};
 use crate::{Settings, count};
 
 /// An engine whose reads come from memory for a while; see the [crate](crate).
@@ -59,7 +59,7 @@ impl Cached {
         };
         let (_, answer) = flight.answer.get_or_init(ask).await;
         self.entries.landed(id, &flight);
-        answer.clone().map_err(|(kind, message)| entries::error(kind, &message))
+        answer.clone().map_err(|(kind, message)| Error::new(kind, message))
     }
 
     /// A record with the idle deadline that a read has moved.

@@ -58,7 +58,7 @@ async fn an_entry_costs_two_round_trips_and_a_write_by_the_same_owner_none() {
     step("the first session: look, index, record", &[("GET", 1), ("ADD", 2)]);
     create(&provider, &id(), &owned(ADA)).await.unwrap();
     step("the second one", &[("GET", 1), ("REPLACE", 1), ("ADD", 1)]);
-    create(&provider, &id(), &session("nobody's")).await.unwrap();
+    create(&provider, &id(), &session("without an owner")).await.unwrap();
     step("without an owner", &[("ADD", 1)]);
     replace(&provider, &first, Some(ADA)).await;
     step("read and write by the same owner", &[("GET", 1), ("REPLACE", 1)]);

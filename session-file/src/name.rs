@@ -13,7 +13,7 @@ const TEMPORARY: &str = ".tmp";
 /// dot. So it is never a path, and names that do begin with one are free for what is no session. An id that is too
 /// long for a name is hashed after its first two characters, behind a `~`, which no id contains.
 ///
-/// Names are ordered by the directories that they lie in, and then as they are.
+/// Names are ordered by directory, and within a directory by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
 

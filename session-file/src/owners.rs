@@ -225,7 +225,7 @@ impl Shared {
                 _ => index::leave(&lock.root, owner, name),
             }
         });
-        // The next one who reads it tries again.
+        // The next reader tries again.
         drop(tidied);
     }
 

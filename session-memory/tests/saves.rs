@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use requests::{Lazy, begin, finish, memory, presenting};
 use session_conformance::layers::{Fault, Faulty, Layer};
-use session_core::{Connection, ErrorKind, Manager, ManualClock, Session, Token};
+use session_core::{Connection, ErrorKind, Manager, ManualClock, RequestSession, Session, Token};
 use tokio::time::Instant;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +22,15 @@ fn manager() -> (Manager, Arc<Faulty>) {
 async fn values(manager: &Manager, token: &Token) -> [Option<u64>; 2] {
     let session = manager.load(token).await.unwrap().unwrap();
     [session.get("n").unwrap(), session.get("beside").unwrap()]
+}
+
+/// A request that has changed its session.
+async fn changing(manager: &Manager) -> (RequestSession, Session) {
+    let token = begin(manager).await;
+    let request = presenting(manager, &[&token]);
+    let session = request.session().await.unwrap();
+    session.set("n", &1_u64).unwrap();
+    (request, session)
 }
 
 /// Begins a save and lets it get as far as the engine.
@@ -57,10 +66,7 @@ async fn what_another_task_changes_during_a_save_is_stored_by_the_next() {
 #[tokio::test(start_paused = true)]
 async fn a_change_during_a_save_that_fails_is_not_lost_in_silence() {
     let (manager, faulty) = manager();
-    let token = begin(&manager).await;
-    let request = presenting(&manager, &[&token]);
-    let session = request.session().await.unwrap();
-    session.set("n", &1_u64).unwrap();
+    let (request, session) = changing(&manager).await;
     faulty.down(Fault::Refused);
     let task = saving(&session).await;
     session.set("beside", &7_u64).unwrap();
@@ -73,10 +79,7 @@ async fn a_change_during_a_save_that_fails_is_not_lost_in_silence() {
 async fn a_commit_that_was_given_up_and_failed_fails_its_request() {
     for destroys in [false, true] {
         let (manager, faulty) = manager();
-        let token = begin(&manager).await;
-        let request = presenting(&manager, &[&token]);
-        let session = request.session().await.unwrap();
-        session.set("n", &1_u64).unwrap();
+        let (request, session) = changing(&manager).await;
         faulty.down(Fault::Hangs);
         let given_up = Duration::from_millis(10);
         if destroys {
@@ -94,10 +97,7 @@ async fn a_commit_that_was_given_up_and_failed_fails_its_request() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_the_handler_was_told_of_is_its_own_to_answer() {
     let (manager, faulty) = manager();
-    let token = begin(&manager).await;
-    let request = presenting(&manager, &[&token]);
-    let session = request.session().await.unwrap();
-    session.set("n", &1_u64).unwrap();
+    let (request, session) = changing(&manager).await;
     faulty.down(Fault::Refused);
     assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::Unavailable);
     finish(&request).await.unwrap();
@@ -133,10 +133,7 @@ async fn an_operation_takes_no_longer_than_its_timeout_however_many_sessions_it_
 #[tokio::test(start_paused = true)]
 async fn who_waits_behind_a_commit_that_hangs_waits_no_longer_than_the_timeout() {
     let (manager, faulty) = manager();
-    let token = begin(&manager).await;
-    let request = presenting(&manager, &[&token]);
-    let session = request.session().await.unwrap();
-    session.set("n", &1_u64).unwrap();
+    let (request, session) = changing(&manager).await;
     faulty.down(Fault::Hangs);
     let first = saving(&session).await;
     let begun = Instant::now();

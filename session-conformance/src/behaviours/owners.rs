@@ -74,7 +74,7 @@ pub async fn a_list_has_each_session_of_its_owner_once(context: Context) {
     for number in 0..13 {
         stored.insert(store(&context, &owned(&context, ada, &number.to_string())).await);
         store(&context, &owned(&context, bob, "other")).await;
-        store(&context, &context.record("nobody's", LONG)).await;
+        store(&context, &context.record("without an owner", LONG)).await;
     }
     for limit in [1, 2, 5, 13, 14, 100] {
         let found = all(&provider, &ada, limit).await;
@@ -199,7 +199,7 @@ pub async fn the_sessions_of_an_owner_end_together(context: Context) {
         assert!(context.read(id).await.is_none());
     }
     assert!(context.read(&other).await.is_some());
-    assert_eq!(engine.end_owner(&somebody(&context).1, 10).await.expect("nobody's sessions"), 0);
+    assert_eq!(engine.end_owner(&somebody(&context).1, 10).await.expect("an owner without sessions"), 0);
 }
 
 /// Sessions that are written while the index is read and written by others are all found.

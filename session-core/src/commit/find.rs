@@ -97,7 +97,7 @@ async fn find_one(
         // A handle is read anew to know what is true now.
         Presented::Handle => Box::pin(operation.call(|| shared.provider.read_now(&id, class.idle))).await,
     };
-    // What is rare is apart, so that every other load carries no room for it.
+    // Rare cases have futures of their own, so that the future of an ordinary load stays small.
     let moved_to = match read {
         Ok(Answer { value: Some(record), .. }) => match record.header.state {
             State::Live => return Ok(live(shared, token, class, id, record)),

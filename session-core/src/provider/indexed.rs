@@ -60,8 +60,8 @@ pub struct Page {
 /// [`Provider::as_indexed`] and declares in [`Capabilities::owner_index`](crate::Capabilities::owner_index) what it can.
 ///
 /// The promise: **a live session whose write was acknowledged is in the list of its owner, and in no other.** An index
-/// beside the records may have entries of which nothing is left; who reads them removes them, and does not return
-/// them. So the index is written first, and the record after it.
+/// beside the records may have entries of which nothing is left; a reader removes such entries and does not
+/// return them. So the index is written first, and the record after it.
 #[async_trait]
 pub trait Indexed: Provider {
     /// Up to `limit` (at least 1) live sessions of an owner, in an order of the engine's own; costs what the owner's

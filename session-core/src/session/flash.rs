@@ -181,7 +181,7 @@ mod tests {
         assert!(first < second);
         assert!(second.starts_with("~flash.00000001."));
         assert!(key_after(Some("~flash.ffffffff.0")).starts_with("~flash.ffffffff."));
-        assert!(key_after(Some("~flash.é")).starts_with("~flash.00000000."), "a key of nobody's is no panic");
+        assert!(key_after(Some("~flash.é")).starts_with("~flash.00000000."), "an unknown key does not panic");
     }
 
     #[test]
