@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName as Name, HeaderValue};
 use actix_web::http::uri::Authority;
-use session_core::adapter::{HeaderName, RequestHead, ResponseHeaders};
-use session_core::{Error, Result};
+use session_core::Result;
+use session_core::adapter::{HeaderName, RequestHead, ResponseHeaders, unfit_header};
 
 pub(crate) struct Head<'a>(pub &'a HttpRequest);
 
@@ -40,7 +40,7 @@ impl RequestHead for Head<'_> {
 pub(crate) struct Headers<'a>(pub &'a mut HeaderMap);
 
 fn name(name: HeaderName<'_>) -> Result<Name> {
-    let unfit = |_| Error::config("the name of the session's header holds what a header cannot");
+    let unfit = |_| unfit_header("name");
     Name::try_from(name.as_str()).map_err(unfit)
 }
 
@@ -48,7 +48,7 @@ impl ResponseHeaders for Headers<'_> {
     type Value = HeaderValue;
 
     fn value(text: Cow<'static, str>, is_sensitive: bool) -> Result<HeaderValue> {
-        let unfit = |_| Error::config("the value of the session's header holds what a header cannot");
+        let unfit = |_| unfit_header("value");
         let mut value = HeaderValue::try_from(text.into_owned()).map_err(unfit)?;
         value.set_sensitive(is_sensitive);
         Ok(value)

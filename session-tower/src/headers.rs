@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use http::header::{CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName as Name, HeaderValue};
-use session_core::adapter::{HeaderName, ResponseHeaders};
-use session_core::{Error, Result};
+use session_core::Result;
+use session_core::adapter::{HeaderName, ResponseHeaders, unfit_header};
 
 pub(crate) struct Headers<'a>(pub &'a mut HeaderMap);
 
@@ -16,7 +16,7 @@ fn name(name: HeaderName<'_>) -> Result<Name> {
         HeaderName::Vary => VARY,
         HeaderName::ReferrerPolicy => REFERRER_POLICY,
         other => {
-            let unfit = |_| Error::config("the name of the session's header holds what a header cannot");
+            let unfit = |_| unfit_header("name");
             Name::try_from(other.as_str()).map_err(unfit)?
         }
     })
@@ -39,7 +39,7 @@ impl ResponseHeaders for Headers<'_> {
     type Value = HeaderValue;
 
     fn value(text: Cow<'static, str>, is_sensitive: bool) -> Result<HeaderValue> {
-        let unfit = |_| Error::config("the value of the session's header holds what a header cannot");
+        let unfit = |_| unfit_header("value");
         let mut value = match text {
             Cow::Borrowed(value) => constant(value),
             Cow::Owned(value) => HeaderValue::try_from(value).map_err(unfit)?,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A header that is read or written here. An adapter takes the constants of its framework for the known ones, or
 /// [`as_str`](Self::as_str) for all.
@@ -101,4 +101,10 @@ pub trait ResponseHeaders {
 
     /// Removes all values of a header.
     fn remove(&mut self, name: HeaderName<'_>);
+}
+
+/// The error of a session's header whose `part` (name or value) the framework does not take.
+#[must_use]
+pub fn unfit_header(part: &str) -> Error {
+    Error::config(format!("the {part} of the session's header holds what a header cannot"))
 }

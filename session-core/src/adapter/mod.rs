@@ -17,6 +17,6 @@ mod setup;
 mod slot;
 
 pub use ending::{End, Ending};
-pub use headers::{HeaderName, RequestHead, ResponseHeaders};
+pub use headers::{HeaderName, RequestHead, ResponseHeaders, unfit_header};
 pub use setup::{Main, Setup};
 pub use slot::{Loaded, Slot};
