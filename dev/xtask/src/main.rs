@@ -27,7 +27,7 @@ cargo xtask publish           every published crate is packaged, and each packag
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let result = env::set_current_dir(root).and_then(|()| match &arguments[..] {
         ["test", rest @ ..] => test::run(rest),
         ["services"] => services::run(),

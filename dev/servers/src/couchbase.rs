@@ -25,7 +25,7 @@ pub const PACKAGES: &[Package] = &[
 pub const ARTIFACT: &str = "com.couchbase.mock:CouchbaseMock:1.5.25";
 const JAR: &str = "CouchbaseMock-1.5.25.jar";
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/couchbase-mock/Launcher.java");
-const PREPARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/couchbase-mock");
+const PREPARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/couchbase-mock");
 
 /// A CouchbaseMock of one test, with one node or several, and the bucket `session`.
 #[derive(Debug)]

@@ -69,7 +69,7 @@ fn check(name: &str, target: Target, input: &[u8]) {
     if catch_unwind(|| target(input)).is_err() {
         let bytes = input.escape_ascii();
         panic!(
-            "the target {name} fails with b\"{bytes}\": put these bytes into a file in fuzz/corpus/{name}"
+            "the target {name} fails with b\"{bytes}\": put these bytes into a file in dev/fuzz/corpus/{name}"
         );
     }
 }

@@ -47,7 +47,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// As locked; of some there are two, because a peer is made for an older one.
 fn versions() -> Vec<String> {
-    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
     let lock = fs::read_to_string(lock).unwrap_or_default();
     let mut lines = lock.lines();
     let mut versions = Vec::new();

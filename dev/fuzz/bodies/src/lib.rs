@@ -1,7 +1,7 @@
 //! What every parser must do with any bytes: refuse them or read them, and never panic.
 //!
-//! Each function here is the body of a fuzz target in `fuzz/fuzz_targets`, which needs a nightly compiler, and of an
-//! ordinary test in `fuzz/bodies/tests`, which does not. A violated property is a panic.
+//! Each function here is the body of a fuzz target in `dev/fuzz/fuzz_targets`, which needs a nightly compiler, and of an
+//! ordinary test in `dev/fuzz/bodies/tests`, which does not. A violated property is a panic.
 #![allow(clippy::missing_panics_doc, reason = "a panic is how a fuzz target reports what it found")]
 
 mod configs;

@@ -5,7 +5,7 @@ use saphyr::{LoadableYamlNode, YamlOwned};
 use session_servers::compose::{self, Service};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker-compose.yml");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docker-compose.yml");
 
 fn services() -> BTreeMap<String, YamlOwned> {
     let text = std::fs::read_to_string(FILE).unwrap();
