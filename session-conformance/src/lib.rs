@@ -11,10 +11,11 @@
 //! use std::sync::Arc;
 //!
 //! use session_conformance::{Harness, async_trait};
-//! use session_core::{ManualClock, Provider};
+//! use session_core::Provider;
+//! use session_core::clock::ManualClock;
 //!
 //! # mod my_engine {
-//! #     pub fn connect(_: session_core::ManualClock) -> std::sync::Arc<dyn session_core::Provider> {
+//! #     pub fn connect(_: session_core::clock::ManualClock) -> std::sync::Arc<dyn session_core::Provider> {
 //! #         unimplemented!()
 //! #     }
 //! # }

@@ -1,7 +1,10 @@
 //! A record as a token that only we can read and make.
 
 use base64::Engine as _;
-use session_core::{Error, ErrorKind, MAX_COOKIE_OCTETS, Record, Result, Token, cookie_name_of_scope};
+use session_core::id::Token;
+use session_core::record::Record;
+use session_core::transport::{MAX_COOKIE_OCTETS, cookie_name_of_scope};
+use session_core::{Error, ErrorKind, Result};
 
 use crate::aead::{NONCE_BYTES, Nonce, TAG_BYTES};
 use crate::base64url::{self, Base64Url};

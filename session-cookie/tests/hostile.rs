@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_cookie::CookieProvider;
-use session_core::{
-    Body, Condition, DestroyOutcome, ErrorKind, Header, ManualClock, Provider, Record, Secret, StorageId,
-    Timestamp, Token, Value, WriteOutcome,
-};
+use session_core::clock::{ManualClock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record, Value};
+use session_core::{ErrorKind, Provider, Secret};
 
 const SCOPE: &str = "14:__Host-session0:";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -30,7 +31,7 @@ fn setup(key: &str, scope: &str) -> Setup {
 
 impl Setup {
     fn record(&self, value: &str) -> Record {
-        use session_core::Clock as _;
+        use session_core::clock::Clock as _;
         let now = self.clock.now();
         let mut body = Body::default();
         body.insert("user", Value::encode(value).unwrap());

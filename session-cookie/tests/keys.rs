@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use session_cookie::{CookieBuilder, CookieProvider};
-use session_core::{
-    Body, Clock as _, Condition, ConnectOptions, ErrorKind, Header, Provider, Record, Secret, StorageId,
-    SystemClock, Token, WriteOutcome,
-};
+use session_core::clock::{Clock as _, SystemClock};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record};
+use session_core::{ConnectOptions, ErrorKind, Provider, Secret};
 
 const OLD: &str = "the old key, which is long enough";
 const NEW: &str = "the new key, which is long enough";

@@ -7,7 +7,10 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider, Record, StorageId, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::couchbase::{CouchbaseMock, url};
 use session_servers::proxy::Proxy;

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use session_core::StorageId;
+use session_core::id::StorageId;
 use sha2::{Digest as _, Sha256};
 
 /// With the dot and the ending of a temporary file it is the 255 bytes that file systems take.

@@ -8,7 +8,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use common::{MINUTE, create, id, path, record, store};
-use session_core::{Condition, ConnectOptions, Error, ErrorKind, Provider as _};
+use session_core::engine::Condition;
+use session_core::{ConnectOptions, Error, ErrorKind, Provider as _};
 use session_file::{Builder, FileProvider};
 
 async fn refused(path: impl AsRef<Path>) -> Error {

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use common::{DAY, MINUTE, create, id, next, on_clock, path, record, store, tombstone, value};
 use rustix::fs::{FlockOperation, flock};
-use session_core::{
-    Clock as _, Condition, DestroyOutcome, Durability, ErrorKind, Provider as _, StorageId, TOMBSTONE_TTL,
-    WriteOutcome,
-};
+use session_core::clock::Clock as _;
+use session_core::engine::{Condition, DestroyOutcome, Durability, TOMBSTONE_TTL, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Provider as _};
 use session_file::FileProvider;
 
 const SEED: &str = "xsnkjklkjjkh27hjh78908";

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Manager, Provider, Token};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Provider};
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_servers::mariadb::MariaDb;
 use sqlx::{Connection, MySqlConnection};

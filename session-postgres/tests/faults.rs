@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Manager, Provider, Token};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Provider};
 use session_postgres::{PostgresConfig, PostgresProvider};
 use session_servers::postgres::Postgres as Server;
 use sqlx::{Connection, PgConnection};

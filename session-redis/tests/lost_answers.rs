@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::cluster::ClusterClient;
-use session_core::{Condition, ErrorKind, Manager, Provider, Token, WriteOutcome};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Provider};
 use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::{Cluster, Redis};

@@ -5,7 +5,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, ErrorKind, Provider, WriteOutcome};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::{ErrorKind, Provider};
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
 use support::{IDLE, config, connect, id, next, number, proxied, session, stored};

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use session_core::{Condition, DestroyOutcome, Error, ErrorKind, Provider, Rename, StorageId, Value};
+use session_core::engine::{Condition, DestroyOutcome, Rename};
+use session_core::id::StorageId;
+use session_core::record::Value;
+use session_core::{Error, ErrorKind, Provider};
 
 use super::renaming::{both, tombstone};
 use super::unreadable::{damaged, newer};

@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Condition, Provider, Rename, StorageId};
+use session_core::Provider;
+use session_core::engine::{Condition, Rename};
+use session_core::id::StorageId;
 use tokio::task::JoinSet;
 
 use super::renaming::tombstone;
@@ -37,7 +39,7 @@ async fn nobody_is_mixed_up(context: &Context, neighbours: &[(StorageId, String)
 /// The session can still be read, and written to; a write that was dropped may come late, once.
 async fn still_works(context: &Context, id: &StorageId) {
     for _ in 0..20 {
-        let Some(read) = context.read(id).await.filter(session_core::Record::is_live) else { return };
+        let Some(read) = context.read(id).await.filter(session_core::record::Record::is_live) else { return };
         let next = context.next(&read, "works", LONG);
         let written = context.provider().write(id, &next, Condition::Over(read.stamp()), LONG).await;
         if is_stored(&written) {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use session_core::{Condition, Connection, DestroyOutcome, ErrorKind, StorageId, Token, WriteOutcome};
+use session_core::ErrorKind;
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::transport::Connection;
 
 use super::nothing::presenting;
 use crate::layers::{Method, Spy};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use session_core::{Connection, ErrorKind};
+use session_core::ErrorKind;
+use session_core::transport::Connection;
 
 use super::nothing::presenting;
 use crate::layers::{Method, Spy};
@@ -148,13 +149,13 @@ pub async fn a_release_past_the_absolute_deadline_is_expired(context: Context) {
 pub async fn the_core_checks_the_absolute_deadline_itself(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
-    let id = session_core::StorageId::of(&token);
+    let id = session_core::id::StorageId::of(&token);
     let read = context.read(&id).await.expect("it is there");
     // Ten times the absolute deadline as time to live: an engine that looks at the header only once would serve it.
     let left = Duration::from_millis(300);
     let mut ending = context.next(&read, "value", LONG);
     ending.header.absolute = context.now().after(left);
-    let over = session_core::Condition::Over(read.stamp());
+    let over = session_core::engine::Condition::Over(read.stamp());
     let written = context.provider().write(&id, &ending, over, left * 10).await;
     assert!(is_stored(&written), "{written:?}");
     context.pass(left + Duration::from_millis(5)).await;

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use session_core::{Connection, Incoming, LoadState, Manager, StorageId, Token};
+use session_core::id::{StorageId, Token};
+use session_core::transport::{Connection, Incoming};
+use session_core::{LoadState, Manager};
 
 use super::nothing::presenting;
 use crate::layers::{Method, Spy};

@@ -1,6 +1,7 @@
 //! Logout stays logged out, whatever is in flight.
 
-use session_core::{Connection, ErrorKind, Incoming, LoadState};
+use session_core::transport::{Connection, Incoming};
+use session_core::{ErrorKind, LoadState};
 
 use super::nothing::presenting;
 use crate::{Context, begin, fails, number, open};

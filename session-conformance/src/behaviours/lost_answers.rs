@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use session_core::{ErrorKind, Manager, Token};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager};
 
 use super::renaming::both;
 use crate::layers::{ByWrites, Delayed, Fault, Faulty, Meddler, Method, Spy};

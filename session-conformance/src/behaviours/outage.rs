@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_core::{Connection, ErrorKind, Incoming, Manager};
+use session_core::transport::{Connection, Incoming};
+use session_core::{ErrorKind, Manager};
 
 use super::nothing::presenting;
 use crate::layers::{ByWrites, Fault, Faulty, Slow};

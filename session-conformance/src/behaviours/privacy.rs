@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use session_core::{Incoming, StorageId};
+use session_core::id::StorageId;
+use session_core::transport::Incoming;
 
 use super::nothing::presenting;
 use crate::layers::{Fault, Faulty};
@@ -21,7 +22,7 @@ pub async fn checklist_24_no_token_in_debug_output(context: Context) {
     write!(seen, "{session:?}{request:?}{manager:?}{:?}{:?}", context.provider(), context.read(&id).await)
         .expect("text");
     write!(seen, "{token:?}{id:?}").expect("text");
-    let reply = request.finish(session_core::Connection::default()).await.expect("a regeneration");
+    let reply = request.finish(session_core::transport::Connection::default()).await.expect("a regeneration");
     let renewed = session.token().expect("a token");
     write!(seen, "{session:?}{request:?}").expect("text");
     for token in [&token, &renewed] {

@@ -1,8 +1,10 @@
 //! A stored record that cannot be read: damaged, foreign, or from a newer version.
 
-use session_core::{
-    Condition, Connection, DestroyOutcome, ErrorKind, Manager, Provider, Record, StorageId, Token,
-};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::Record;
+use session_core::transport::Connection;
+use session_core::{ErrorKind, Manager, Provider};
 
 use super::nothing::presenting;
 use crate::layers::Garbled;

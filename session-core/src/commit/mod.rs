@@ -72,7 +72,7 @@ pub(crate) use find::{Trust, find};
 pub(crate) use release::{Create, Releasing, Then, destroy, release, settled};
 pub(crate) use reload::reload;
 
-use crate::StorageId;
+use crate::id::StorageId;
 use crate::shared::{Begun, Operation, Shared, with_deadline};
 
 /// Removes what an attempt that was not heard may have left under an id that nobody was told. It would end by

@@ -174,7 +174,9 @@ fn expand(value: &str, environment: Environment<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, HashFunction, SameSite};
+    use crate::ErrorKind;
+    use crate::id::HashFunction;
+    use crate::transport::SameSite;
 
     fn read(text: &str) -> Result<Option<(ManagerConfig, String)>> {
         super::read(text, &|name| (name == "DSN").then(|| "from-the-environment".to_owned()))

@@ -31,7 +31,9 @@ use std::time::Duration;
 use super::body::corrupt;
 use super::header::{Details, Renewed, VERSIONS};
 use super::{Account, Body, Handle, Header, Owner, Record, State, Version};
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
+use crate::clock::Timestamp;
+use crate::id::StorageId;
+use crate::{Error, ErrorKind, Result};
 
 /// How many bytes stand before the body.
 pub const HEADER_BYTES: usize = 132;

@@ -9,7 +9,8 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use session_core::{ErrorKind, Value};
+use session_core::ErrorKind;
+use session_core::record::Value;
 use table::{External, Flat, Internal, Untagged, Visit, table};
 
 #[test]
@@ -178,7 +179,7 @@ fn a_wide_integer_that_serde_cannot_read_is_an_error_that_says_what_to_do() {
     }
     let stored = Value::encode(&Internal::Struct { value: Number { value: u128::MAX } }).unwrap();
     let error = stored.decode::<Internal<Number>>().unwrap_err();
-    assert!(error.message().contains("session_core::int128"), "{error}");
+    assert!(error.message().contains("session_core::record::int128"), "{error}");
 }
 
 #[test]

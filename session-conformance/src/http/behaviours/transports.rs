@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::Request;
-use session_core::{CookieSettings, SameSite, SecureMode, Session, Transport, TrustedProxies};
+use session_core::Session;
+use session_core::transport::{CookieSettings, SameSite, SecureMode, Transport, TrustedProxies};
 
 use super::super::{Adapter, Answer, Application, Response, Shelf};
 use super::{NAME, count, usual, with_routes};
