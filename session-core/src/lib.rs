@@ -58,7 +58,7 @@ pub use shared::Lifetime;
 
 /// The sessions of a user: their owner, their devices, the names to end them by, and limits.
 ///
-/// The guide in the repository, `docs/accounts.md`, has whole examples.
+/// The guide in the repository, `docs/guide/accounts.md`, has whole examples.
 pub mod accounts {
     pub use crate::manager::{SessionInfo, Sessions};
     pub use crate::record::account::{Device, Handle};

@@ -102,7 +102,7 @@ pub mod test;
 
 /// The example of the page about actix-web, compiled.
 #[cfg(all(doctest, feature = "memory", feature = "actix"))]
-#[doc = include_str!("../../docs/actix.md")]
+#[doc = include_str!("../../docs/guide/actix.md")]
 struct Actix;
 
 /// The example of the README, compiled.
@@ -112,35 +112,35 @@ struct Readme;
 
 /// The examples of the guide, compiled.
 #[cfg(all(doctest, feature = "tower"))]
-#[doc = include_str!("../../docs/csrf.md")]
+#[doc = include_str!("../../docs/guide/csrf.md")]
 struct Csrf;
 
 /// The examples of the guide, compiled.
 #[cfg(all(doctest, feature = "test", feature = "tower", feature = "actix"))]
-#[doc = include_str!("../../docs/testing.md")]
+#[doc = include_str!("../../docs/guide/testing.md")]
 struct Testing;
 
 /// The examples of the guide, compiled.
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
-#[doc = include_str!("../../docs/accounts.md")]
+#[doc = include_str!("../../docs/guide/accounts.md")]
 struct Accounts;
 
 /// The examples of the page, compiled.
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
-#[doc = include_str!("../../docs/axum.md")]
+#[doc = include_str!("../../docs/guide/axum.md")]
 struct Axum;
 
 /// The examples of the guide, compiled.
 #[cfg(all(doctest, feature = "test"))]
-#[doc = include_str!("../../docs/moving-from-actix-session.md")]
+#[doc = include_str!("../../docs/guide/moving-from-actix-session.md")]
 struct FromActixSession;
 
 /// The examples of the guide, compiled.
 #[cfg(all(doctest, feature = "test"))]
-#[doc = include_str!("../../docs/moving-from-axum-session.md")]
+#[doc = include_str!("../../docs/guide/moving-from-axum-session.md")]
 struct FromAxumSession;
 
 /// The examples of the guide, compiled.
 #[cfg(all(doctest, feature = "test"))]
-#[doc = include_str!("../../docs/moving-from-beego.md")]
+#[doc = include_str!("../../docs/guide/moving-from-beego.md")]
 struct FromBeego;

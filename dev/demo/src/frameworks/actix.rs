@@ -64,7 +64,7 @@ async fn measure(
     Ok(response.map_into_left_body())
 }
 
-/// What browsers say of the page that sent a form; see `docs/csrf.md`. actix-web has no middleware for it.
+/// What browsers say of the page that sent a form; see `docs/guide/csrf.md`. actix-web has no middleware for it.
 fn is_of_this_site(request: &ServiceRequest) -> bool {
     let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
     match (header("sec-fetch-site"), header("origin")) {
