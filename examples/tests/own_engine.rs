@@ -29,5 +29,8 @@ session_conformance::suite!(Map::default());
 #[test]
 fn the_guide_shows_this_engine() {
     let guide = include_str!("../../docs/guide/own-engine.md");
-    assert!(guide.contains(include_str!("../src/own_engine.rs")), "docs/guide/own-engine.md has another version of it");
+    assert!(
+        guide.contains(include_str!("../src/own_engine.rs")),
+        "docs/guide/own-engine.md has another version of it"
+    );
 }

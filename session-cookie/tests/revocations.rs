@@ -30,7 +30,7 @@ async fn begin(manager: &Manager) -> Token {
 }
 
 #[tokio::test]
-async fn checklist_05_a_logout_survives_a_restart() {
+async fn a_logout_survives_a_restart() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let start = async || {
         let builder = CookieProvider::builder().key(Secret::new(KEY)).clock(Arc::new(clock.clone()));
@@ -126,7 +126,7 @@ impl Provider for Evicting {
 }
 
 #[tokio::test]
-async fn checklist_27_while_the_list_cannot_be_reached_no_cookie_is_believed() {
+async fn while_the_list_cannot_be_reached_no_cookie_is_believed() {
     let directory = tempfile::tempdir().unwrap();
     let (list, faulty) = Faulty::on(list(&directory, &ManualClock::default()).await);
     let provider = CookieProvider::builder().key(Secret::new(KEY)).revocations(list).build().unwrap();

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn checklist_28_names_that_are_not_a_sessions_are_not_taken_for_one() {
+    fn names_that_are_not_a_sessions_are_not_taken_for_one() {
         for foreign in [
             &b".."[..],
             b".",

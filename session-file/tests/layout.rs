@@ -41,7 +41,7 @@ fn files(directory: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn checklist_28_a_session_lies_where_the_seeds_say_in_files_that_only_its_owner_can_read() {
+async fn a_session_lies_where_the_seeds_say_in_files_that_only_its_owner_can_read() {
     let (provider, _, directory) = store().await;
     create(&provider, SEED, &record(7), MINUTE).await;
     assert_eq!(files(directory.path()), [format!("x/s/{SEED}")]);
@@ -162,7 +162,7 @@ async fn a_collection_does_not_wait_for_who_is_writing() {
 }
 
 #[tokio::test]
-async fn checklist_28_what_the_engine_did_not_write_is_neither_counted_nor_removed() {
+async fn what_the_engine_did_not_write_is_neither_counted_nor_removed() {
     let (provider, clock, directory) = store().await;
     create(&provider, SEED, &record(7), MINUTE).await;
     let at = |path: &str| directory.path().join(path);
@@ -197,7 +197,7 @@ async fn checklist_28_what_the_engine_did_not_write_is_neither_counted_nor_remov
 }
 
 #[tokio::test]
-async fn checklist_28_no_symbolic_link_is_followed_out_of_the_directory() {
+async fn no_symbolic_link_is_followed_out_of_the_directory() {
     let (provider, _, directory) = store().await;
     let outside = tempfile::tempdir().unwrap();
     create(&provider, SEED, &record(7), MINUTE).await;

@@ -263,10 +263,9 @@ async fn a_timeout_of_any_length_is_no_panic() {
     }
 }
 
-/// Checklist row 31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn checklist_31_no_dropped_future_leaves_an_answer_for_somebody_else() {
+async fn no_dropped_future_leaves_an_answer_for_somebody_else() {
     const SESSIONS: usize = 8;
     let server = Memcached::start().unwrap();
     let config = MemcacheConfig::new([server.process().address().to_string()]).unwrap();

@@ -74,7 +74,7 @@ async fn at_every_poll(
 }
 
 /// A read, an `exists` and a `touch`.
-pub async fn checklist_31_a_dropped_read_mixes_nothing_up(context: Context) {
+pub async fn a_dropped_read_mixes_nothing_up(context: Context) {
     at_every_poll(&context, |polls, context, id| {
         Box::pin(async move {
             let read = cut(polls, context.provider().read(id, LONG)).await;
@@ -96,7 +96,7 @@ pub async fn checklist_31_a_dropped_read_mixes_nothing_up(context: Context) {
 }
 
 /// A create and a replace: the record is the old one or the new one, whole.
-pub async fn checklist_31_a_dropped_write_is_done_or_not(context: Context) {
+pub async fn a_dropped_write_is_done_or_not(context: Context) {
     at_every_poll(&context, |polls, context, id| {
         Box::pin(async move {
             let seen = context.read(id).await.expect("it is there");
@@ -122,7 +122,7 @@ pub async fn checklist_31_a_dropped_write_is_done_or_not(context: Context) {
 }
 
 /// A destroy, and a rename by the engine's means and by the default: one session or none, never two.
-pub async fn checklist_31_a_dropped_end_or_move_is_done_or_not(context: Context) {
+pub async fn a_dropped_end_or_move_is_done_or_not(context: Context) {
     at_every_poll(&context, |polls, context, id| {
         Box::pin(async move { cut(polls, context.provider().destroy(id, None)).await.is_some() })
     })
@@ -150,7 +150,7 @@ pub async fn checklist_31_a_dropped_end_or_move_is_done_or_not(context: Context)
 }
 
 /// Counting and collecting.
-pub async fn checklist_31_a_dropped_collection_harms_nobody(context: Context) {
+pub async fn a_dropped_collection_harms_nobody(context: Context) {
     at_every_poll(&context, |polls, context, _| {
         Box::pin(async move { cut(polls, context.provider().count()).await.is_some() })
     })
@@ -162,7 +162,7 @@ pub async fn checklist_31_a_dropped_collection_harms_nobody(context: Context) {
 }
 
 /// Hundreds of readers of different sessions, every second one of whom hangs up half-way.
-pub async fn checklist_31_many_dropped_reads_at_once_mix_nothing_up(context: Context) {
+pub async fn many_dropped_reads_at_once_mix_nothing_up(context: Context) {
     let neighbours = neighbours(&context).await;
     let mut readers = JoinSet::new();
     for reader in 0..300 {

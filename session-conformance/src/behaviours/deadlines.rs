@@ -10,7 +10,7 @@ use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, fails, is_stored, number, open};
 
 /// A session that nobody used for its idle time is over, whatever the cookie says.
-pub async fn checklist_06_a_session_ends_after_its_idle_time(context: Context) {
+pub async fn a_session_ends_after_its_idle_time(context: Context) {
     let short = context.short();
     let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
     let token = begin(&manager, "key", 1).await;
@@ -39,7 +39,7 @@ pub async fn use_keeps_a_session_alive(context: Context) {
 }
 
 /// Activity does not extend the absolute deadline, by whatever means.
-pub async fn checklist_07_activity_does_not_extend_the_absolute_deadline(context: Context) {
+pub async fn activity_does_not_extend_the_absolute_deadline(context: Context) {
     let absolute = context.short().max(Duration::from_secs(2)) * 2;
     let manager = context.builder().idle_timeout(absolute).absolute_timeout(absolute);
     let manager = manager.build().expect("a sound configuration");
@@ -74,7 +74,7 @@ pub async fn checklist_07_activity_does_not_extend_the_absolute_deadline(context
 }
 
 /// No write outlives the absolute deadline: every one carries the shorter of the two times.
-pub async fn checklist_07_every_write_ends_at_the_absolute_deadline(context: Context) {
+pub async fn every_write_ends_at_the_absolute_deadline(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let absolute = context.short() * 4;
     let manager = context.builder_over(provider).idle_timeout(absolute).absolute_timeout(absolute);

@@ -21,7 +21,7 @@ fn faulty(context: &Context) -> (Manager, Arc<Faulty>) {
 }
 
 /// Neither a session, nor "no session": an error, within the deadline, and no cookie.
-pub async fn checklist_27_a_failing_engine_logs_nobody_in(context: Context) {
+pub async fn a_failing_engine_logs_nobody_in(context: Context) {
     side_by_side(DOWN.map(|fault| {
         let context = context.clone();
         async move {

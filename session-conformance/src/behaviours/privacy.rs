@@ -10,7 +10,7 @@ use crate::layers::{Fault, Faulty};
 use crate::{Context, begin, cookie, open};
 
 /// Neither of a session, nor of a request, a manager, an engine or a record.
-pub async fn checklist_24_no_token_in_debug_output(context: Context) {
+pub async fn no_token_in_debug_output(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
     let id = StorageId::of(&token);
@@ -33,7 +33,7 @@ pub async fn checklist_24_no_token_in_debug_output(context: Context) {
 }
 
 /// Nor of any error, with all its sources.
-pub async fn checklist_24_no_token_in_errors(context: Context) {
+pub async fn no_token_in_errors(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let manager = context.manager_over(provider);
     let token = begin(&manager, "key", 1).await;

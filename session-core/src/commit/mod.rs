@@ -20,7 +20,7 @@
 //! `commit::model` searches a model of this module completely within bounds):
 //!
 //! - **A write counts exactly once when it is acknowledged, at most once when it is not.**
-//!   `lost_answers::checklist_32_*`, `commit::model::histories::*`,
+//!   `lost_answers::*`, `commit::model::histories::*`,
 //!   `commit::model::commits_that_queue_lose_and_repeat_nothing`,
 //!   `commit::model::saves_of_one_handle_lose_and_repeat_nothing`.
 //! - **A compare token and a version always come from one record, and are used for its id only.**

@@ -309,7 +309,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn checklist_26_no_text_makes_it_panic(text in "(?s).{0,80}", lines in "(session(on|name)|\\[|\\]|=|\\$\\{|\\}|\\||\n|1| ){0,20}") {
+        fn no_text_makes_it_panic(text in "(?s).{0,80}", lines in "(session(on|name)|\\[|\\]|=|\\$\\{|\\}|\\||\n|1| ){0,20}") {
             let _ = read(&text);
             let _ = read(&lines);
         }
