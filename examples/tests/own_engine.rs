@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use session_conformance::{Harness, async_trait};
 use session_examples::own_engine::MapProvider;
-use session_kit::{ManualClock, Provider};
+use session_kit::Provider;
+use session_kit::clock::ManualClock;
 
 #[derive(Default)]
 struct Map {
@@ -24,3 +25,12 @@ impl Harness for Map {
 }
 
 session_conformance::suite!(Map::default());
+
+#[test]
+fn the_guide_shows_this_engine() {
+    let guide = include_str!("../../docs/guide/own-engine.md");
+    assert!(
+        guide.contains(include_str!("../src/own_engine.rs")),
+        "docs/guide/own-engine.md has another version of it"
+    );
+}
