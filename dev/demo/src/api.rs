@@ -113,7 +113,7 @@ fn whole(session: &Session) -> Answer {
 
 async fn count(hold: Hold, key: &str, session: &Session) -> Outcome {
     let no_number = |error: session_kit::Error| match error.kind() {
-        ErrorKind::Codec => Trouble::bad("what is under this key is no whole number"),
+        ErrorKind::Codec => Trouble::bad("the value under this key is not a whole number"),
         _ => error.into(),
     };
     session.update(key, |n: Option<i64>| n.unwrap_or(0).saturating_add(1)).map_err(no_number)?;

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use crate::frameworks::Framework;
 
-/// A web app that shows what a session is.
+/// A web app that shows what a session holds and costs
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Args {

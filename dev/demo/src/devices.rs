@@ -24,7 +24,7 @@ fn user_of(manager: &Manager, session: &Session) -> Result<String, Trouble> {
         let engine = manager.provider().engine();
         return Err(Trouble::Request(501, format!("the engine {engine} does not list a user's sessions")));
     }
-    session.get(USER)?.ok_or_else(|| Trouble::Request(401, "nobody is signed in".into()))
+    session.get(USER)?.ok_or_else(|| Trouble::Request(401, "you are not signed in".into()))
 }
 
 /// The sessions of the signed-in user, the one that was used last first.
@@ -118,6 +118,6 @@ fn guess(agent: &str) -> String {
     match (browser, system) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
-        (None, None) => "A program".to_owned(),
+        (None, None) => "Unknown device".to_owned(),
     }
 }

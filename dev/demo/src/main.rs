@@ -1,4 +1,4 @@
-//! A web app that shows what a session is: a page to click on, and the same as JSON routes.
+//! A web app that shows what a session holds and costs: a page, and the same actions as JSON routes.
 //!
 //! `cargo run -p session-demo` serves it on <http://127.0.0.1:3000>; `--help` lists what can be set.
 
@@ -58,6 +58,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     match args.framework {
         Framework::Axum => frameworks::axum::serve(listener, manager, stop).await?,
         Framework::Actix => frameworks::actix::serve(listener, manager, stop).await?,
+        Framework::Poem => frameworks::poem::serve(listener, manager, stop).await?,
     }
     gc.stop();
     Ok(())

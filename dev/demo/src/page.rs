@@ -19,14 +19,14 @@ const VISITS: Key<i64> = Key::new("visits");
 
 /// What the page can do, by the path that it posts to.
 const ACTIONS: [(&str, &str); 8] = [
-    ("visit", "counted a visit"),
-    ("login", "logged in"),
-    ("logout", "logged out"),
-    ("set", "set a value"),
-    ("delete", "deleted a value"),
-    ("renew", "took a new id"),
-    ("end", "signed a device out"),
-    ("end-others", "signed the other devices out"),
+    ("visit", "Count a visit"),
+    ("login", "Sign in"),
+    ("logout", "Sign out"),
+    ("set", "Save a value"),
+    ("delete", "Delete a value"),
+    ("renew", "Renew the session id"),
+    ("end", "Sign out one device"),
+    ("end-others", "Sign out all other devices"),
 ];
 
 const BACK: &str = "/";
@@ -55,7 +55,7 @@ pub async fn answer(asked: &Asked, body: &[u8], sessions: &impl Sessions) -> Res
 /// The answer to a form that another site made a browser send. The cookie is not sent along, because it is `SameSite`;
 /// sites on another port of this host count as the same site, though. Each framework tells them apart in its own way.
 pub fn refused() -> Answer {
-    trouble(403, "This form was sent by another site.")
+    trouble(403, "This form was sent from another site.")
 }
 
 async fn show(asked: &Asked, sessions: &impl Sessions) -> Result<Answer, Trouble> {
@@ -97,7 +97,9 @@ async fn act(action: &str, asked: &Asked, body: &[u8], sessions: &impl Sessions)
         "visit" => count(session.update(VISITS, |visits| visits.unwrap_or(0).saturating_add(1)))?,
         "login" => {
             let remember = form("remember").is_ok();
-            devices::sign_in(sessions, &session, asked, form("user")?.trim(), remember, None)?;
+            let label =
+                form("label").ok().map(|label| label.trim().to_owned()).filter(|label| !label.is_empty());
+            devices::sign_in(sessions, &session, asked, form("user")?.trim(), remember, label)?;
         }
         "set" => {
             let value = form("value").unwrap_or_default();
@@ -117,7 +119,7 @@ async fn act(action: &str, asked: &Asked, body: &[u8], sessions: &impl Sessions)
 fn count(counted: session_kit::Result<i64>) -> Result<(), Trouble> {
     match counted {
         Err(error) if error.kind() == ErrorKind::Codec => {
-            Err(Trouble::bad("`visits` is no whole number any more."))
+            Err(Trouble::bad("the value `visits` is not a whole number"))
         }
         counted => Ok(counted.map(drop)?),
     }
@@ -128,7 +130,8 @@ pub fn trouble(status: u16, what: &str) -> Answer {
     html(status, "", view::trouble(status, what))
 }
 
-/// A page that may load its own style sheet and icon, post its own forms, and nothing else: no script at all.
+/// A page that may load its own style sheet and icon, post its own forms, and nothing else: no script at all. No cache
+/// keeps it, so that the back button shows nothing of a session after it has ended.
 fn html(status: u16, nonce: &str, markup: Markup) -> Answer {
     let inline = if nonce.is_empty() { String::new() } else { format!(" 'nonce-{nonce}'") };
     let policy = format!(
@@ -136,6 +139,7 @@ fn html(status: u16, nonce: &str, markup: Markup) -> Answer {
          frame-ancestors 'none'"
     );
     let mut answer = Answer::new(status, "text/html; charset=utf-8", markup.into_string());
+    answer.headers.push(("cache-control", "no-store".into()));
     answer.headers.push(("x-content-type-options", "nosniff".into()));
     answer.headers.push(("referrer-policy", "same-origin".into()));
     answer.headers.push(("content-security-policy", policy));

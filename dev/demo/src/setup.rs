@@ -93,19 +93,19 @@ fn default_transport(engine: &str, engine_config: &str, loopback: bool) -> Trans
 /// Whether the cookie travels over TLS only, in words for a person.
 pub fn about_secure(manager: &Manager) -> String {
     let Some(cookie) = manager.transport().cookie_settings() else {
-        return "no cookie: the session's token travels in a header or in the URL".into();
+        return "there is no cookie: the session's token travels in a header or in the URL".into();
     };
     let name = &cookie.name;
     match cookie.secure {
         SecureMode::Always => format!(
-            "the cookie “{name}” is Secure: browsers send it over https only, so put a server that ends TLS in front"
+            "the cookie “{name}” is Secure: browsers send it over https only, so put a server that terminates TLS in front"
         ),
         SecureMode::Never => format!(
-            "the cookie “{name}” is not Secure, so that browsers take it over plain http: right on your own machine, \
-             wrong on a network"
+            "the cookie “{name}” is not Secure, so that it works over plain http on your own machine; never use it like this on a \
+             network"
         ),
         _ => format!(
-            "the cookie “{name}” is Secure when the request came over TLS, or a trusted proxy says so"
+            "the cookie “{name}” is Secure when the request came over TLS, or a trusted proxy says that it did"
         ),
     }
 }

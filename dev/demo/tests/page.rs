@@ -40,7 +40,7 @@ fn a_person_counts_visits_logs_in_edits_values_and_logs_out() {
 
     let page = click(&mut client, "/logout", "");
     assert_eq!(client.cookie, None);
-    assert!(page.body.contains("Hello, visitor.") && page.body.contains("There is none."));
+    assert!(page.body.contains("Hello, visitor.") && page.body.contains("You have no session yet."));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn the_page_may_run_no_script_and_load_nothing_from_elsewhere() {
     assert!(policy.contains("form-action 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert!(!policy.contains("script-src") && !policy.contains("unsafe"), "{policy}");
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
-    assert_eq!(page.header("cache-control"), Some("private"));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
     assert!(!page.body.contains("https://") && !page.body.contains("http://"), "no other place");
     for asset in ["/style.css", "/icon.svg"] {
         let answer = client.get(asset);
@@ -121,13 +121,13 @@ fn every_click_says_what_it_cost() {
     let page = client.send_with("GET", "/", &[("Cookie", &list)], "").body;
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
     let clicks = [
-        "showed this page",
-        "logged out",
+        "<span>This page",
+        "<span>Sign out",
         ">destroy ",
-        "logged in",
+        "<span>Sign in",
         ">read ",
         ">rename ",
-        "counted a visit",
+        "<span>Count a visit",
         ">create ",
     ];
     assert!(clicks.map(at).is_sorted(), "newest first: {page}");

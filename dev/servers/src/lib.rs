@@ -21,6 +21,7 @@
 //! A new server is a module of its own: say in a [`process::Launch`] how it is started and when it is
 //! ready, and in a [`packages::Package`] where its binary comes from.
 
+pub mod chromium;
 pub mod compose;
 pub mod couchbase;
 mod dir;

@@ -2,6 +2,7 @@
 
 use crate::interrupt::Interrupt;
 use crate::tools::works;
+use session_servers::chromium;
 use session_servers::compose::{self, Service};
 use session_servers::couchbase::{self, CouchbaseMock};
 use session_servers::mariadb::{self, MariaDb};
@@ -23,6 +24,7 @@ pub const PACKAGES: &[&[Package]] = &[
     memcached::PACKAGES,
     couchbase::PACKAGES,
     redis::PACKAGES,
+    chromium::PACKAGES,
 ];
 
 /// Starts one server and says where it is. A new kind of server is a line here and one in [`PACKAGES`].

@@ -164,6 +164,12 @@ impl Manager {
     pub fn operation_timeout(&self) -> Duration {
         self.0.operation_timeout
     }
+
+    /// How many sessions an owner may have, as set by
+    /// [`ManagerBuilder::max_sessions_per_owner`]; `None` when there is no limit.
+    pub fn max_sessions_per_owner(&self) -> Option<usize> {
+        self.0.per_owner.map(|limit| limit.sessions)
+    }
 }
 
 impl fmt::Debug for Manager {

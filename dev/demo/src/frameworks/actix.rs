@@ -11,7 +11,7 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, web};
 use session_kit::Manager;
 use session_kit::actix::{LazySession, SessionError, SessionMiddleware};
 
-use super::MAX_BODY;
+use super::{MAX_BODY, is_of_this_site};
 use crate::answer::Answer;
 use crate::asked::Asked;
 use crate::meter::Metered;
@@ -51,7 +51,8 @@ async fn measure(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let asked = asked(request.head());
     let metered = Metered::new(&asked);
-    if page::action(&asked).is_some() && !is_of_this_site(&request) {
+    let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
+    if page::action(&asked).is_some() && !is_of_this_site(header) {
         let refused = request.into_response(response(page::refused()));
         return Ok(refused.map_into_right_body());
     }
@@ -62,19 +63,6 @@ async fn measure(
         }
     }
     Ok(response.map_into_left_body())
-}
-
-/// What browsers say of the page that sent a form; see `docs/guide/csrf.md`. actix-web has no middleware for it.
-fn is_of_this_site(request: &ServiceRequest) -> bool {
-    let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
-    match (header("sec-fetch-site"), header("origin")) {
-        (Some(b"same-origin" | b"none"), _) | (None, None) => true,
-        (Some(_), _) => false,
-        (None, Some(origin)) => {
-            let origin = origin.strip_prefix(b"https://").or(origin.strip_prefix(b"http://"));
-            origin.is_some() && origin == header("host")
-        }
-    }
 }
 
 fn asked(head: &RequestHead) -> Asked {

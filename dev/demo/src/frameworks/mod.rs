@@ -2,6 +2,7 @@
 
 pub mod actix;
 pub mod axum;
+pub mod poem;
 
 use clap::ValueEnum;
 use session_kit::{Manager, Result, Session};
@@ -13,10 +14,25 @@ pub enum Framework {
     Axum,
     /// actix-web, by session-actix
     Actix,
+    /// poem, by session-poem
+    Poem,
 }
 
 /// How long a request body may be.
 const MAX_BODY: usize = 4 << 20;
+
+/// Whether a form was sent by a page of this site, by what browsers say of that page; see `docs/guide/csrf.md`. For the
+/// frameworks that have no middleware for it. `header` gives the value of a header.
+fn is_of_this_site<'a>(header: impl Fn(&str) -> Option<&'a [u8]>) -> bool {
+    match (header("sec-fetch-site"), header("origin")) {
+        (Some(b"same-origin" | b"none"), _) | (None, None) => true,
+        (Some(_), _) => false,
+        (None, Some(origin)) => {
+            let origin = origin.strip_prefix(b"https://").or(origin.strip_prefix(b"http://"));
+            origin.is_some() && origin == header("host")
+        }
+    }
+}
 
 /// The session of a request, not loaded yet: the adapter's own `LazySession`.
 pub trait Sessions {
@@ -44,4 +60,5 @@ macro_rules! sessions {
 }
 
 sessions!(actix);
+sessions!(poem);
 sessions!(tower);

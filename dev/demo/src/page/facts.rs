@@ -8,46 +8,48 @@ pub fn facts(capabilities: &Capabilities) -> Vec<(bool, String)> {
     let mut facts = Vec::new();
     let mut fact = |good: bool, text: &str| facts.push((good, text.to_owned()));
     if capabilities.client_side {
-        fact(true, "no session is stored on the server");
-        fact(false, "of two requests at once the last one wins");
+        fact(true, "Nothing is stored on the server.");
+        fact(false, "When two requests change the session at once, the last one wins.");
         if capabilities.revokes {
-            fact(true, "a logout ends copies of the cookie too");
+            fact(true, "Signing out also ends copies of the cookie.");
         } else {
-            fact(false, "a logout takes the cookie away, and cannot recall a copy of it");
+            fact(false, "Signing out removes the cookie, but a copy of it still works.");
         }
-        fact(false, "the browser may bring an earlier record back");
+        fact(false, "The browser can send back an older version of the session.");
     } else {
-        fact(true, "no update is lost, however many requests come at once");
-        fact(true, "a logout is final, also for requests under way");
-        fact(true, "expired sessions are gone at once, whenever they are collected");
+        fact(true, "No update is lost, however many requests come at once.");
+        fact(true, "Signing out is final, also for requests in progress.");
+        fact(true, "A session ends at its deadline, even if it is deleted later.");
     }
     if capabilities.slides_on_read {
-        fact(true, "reading moves the idle deadline, for no extra call");
+        fact(true, "Reading a session extends it without an extra call.");
     } else if !capabilities.client_side {
-        fact(true, "the idle deadline is moved by a call of its own, now and then");
+        fact(true, "An extra call extends the session from time to time.");
     }
     match capabilities.durability {
-        Durability::Process => fact(false, "sessions end with this process"),
+        Durability::Process => fact(false, "All sessions are lost when the server restarts."),
         Durability::Crash => {
-            fact(true, "sessions survive a crash of the process, not always a loss of power");
+            fact(true, "Sessions survive a crash of the process, but not always a power failure.");
         }
-        Durability::Disk => fact(true, "what is acknowledged is on disk"),
-        Durability::Server => fact(true, "sessions are as durable as the server is configured to keep them"),
+        Durability::Disk => fact(true, "Saved sessions survive a power failure."),
+        Durability::Server => {
+            fact(true, "How well sessions survive failures depends on how the storage server is configured.");
+        }
         _ => {}
     }
     match capabilities.owner_index {
-        OwnerIndex::Exact => fact(true, "a user's sessions are listed, and ended from another device"),
+        OwnerIndex::Exact => fact(true, "Users can see their sessions and end them from another device."),
         OwnerIndex::BestEffort => {
             fact(
                 false,
-                "a user's sessions are listed; a full server may forget some until they are used again",
+                "Users can see their sessions; a full storage server may omit some until they are used again.",
             );
         }
-        OwnerIndex::EndsAll => fact(true, "all sessions of a user can be ended, and not listed"),
-        _ => fact(false, "the sessions of a user are not listed"),
+        OwnerIndex::EndsAll => fact(true, "All sessions of a user can be ended, but not listed."),
+        _ => fact(false, "Users cannot see a list of their sessions."),
     }
     if let Some(bytes) = capabilities.max_record_bytes.filter(|bytes| *bytes < 1 << 20) {
-        facts.push((false, format!("a session has at most {bytes} bytes")));
+        facts.push((false, format!("A session can hold at most {bytes} bytes.")));
     }
     facts
 }

@@ -47,19 +47,20 @@ fn layout(title: &str, style: Option<(&str, String)>, main: Markup) -> Markup {
 
 pub fn trouble(status: u16, what: &str) -> Markup {
     layout(
-        "session-demo: trouble",
+        "Something went wrong · session-demo",
         None,
         html! {
             main.trouble {
                 p.code { (status) }
                 h1 { (capitalised(what)) }
                 @match status {
-                    503 => p { "Nothing was changed as far as is known, and nobody was logged out. Try again in a moment." },
-                    409 => p { "The session ended, or others were faster. Nothing was changed." },
-                    413 => p { "What was stored before is still there." },
+                    503 => p { "The session store did not answer. You are still signed in, but your last change may not have been saved. \
+                         Please try again in a moment." },
+                    409 => p { "Your session ended, or another request changed it at the same time. Nothing was saved." },
+                    413 => p { "Nothing was saved; your session is as it was before." },
                     _ => {}
                 }
-                a.button href="/" { "Back to the page" }
+                a.button href="/" { "Back to the demo" }
             }
         },
     )
@@ -79,7 +80,7 @@ pub fn page(view: &View<'_>) -> Markup {
         html! {
             header {
                 img src="/icon.svg" alt="" width="36" height="36";
-                p { strong { "session-demo" } " one session, to look at and to play with" }
+                p { strong { "session-demo" } " See what your session holds, and what it costs." }
                 span.engine { (view.manager.provider().engine()) }
             }
             main {
@@ -91,12 +92,12 @@ pub fn page(view: &View<'_>) -> Markup {
                 (engine(view))
             }
             footer {
-                p { "About that cookie: " (setup::about_secure(view.manager)) "." }
+                p { (capitalised(&setup::about_secure(view.manager))) "." }
                 p {
-                    "Forms of other sites cannot act for you here: the cookie is " code { "SameSite" } ", and what browsers say of a form's \
-                     origin is checked. This page runs no script at all; a " code { "Content-Security-Policy" } " says so."
+                    "Other sites cannot submit forms in your name: the cookie is " code { "SameSite" } ", and the server checks where \
+                     each form comes from. The page uses no scripts, and its " code { "Content-Security-Policy" } " allows none."
                 }
-                p { "The same as JSON: " code { "GET /api/session" } ", " code { "PUT /api/session/{key}" } ", "
+                p { "The same actions are available as JSON: " code { "GET /api/session" } ", " code { "PUT /api/session/{key}" } ", "
                     code { "POST /api/counter/{key}" } ", " code { "POST /api/login" } ", " code { "POST /api/logout" } ", "
                     code { "GET /api/sessions" } "." }
             }
@@ -111,37 +112,40 @@ fn hello(view: &View<'_>) -> Markup {
                 Some(user) => {
                     h1 { "Hello, " (shortened(user, 40)) "." }
                     p {
-                        "You are logged in. "
+                        "You are signed in. "
                         @if view.manager.provider().capabilities().client_side {
-                            "Your browser got the session anew; what it held, it kept."
+                            "Your browser received a new cookie. The values in the session were kept."
                         } @else {
-                            "That gave the session a new id and killed the old one; what it held, it kept."
+                            "The session got a new id, and the old id no longer works. The values in the session were kept."
                         }
                     }
                 }
                 None => {
                     h1 { "Hello, visitor." }
-                    p { "Count a visit, or say who you are. Before the first click nothing is stored about you, and no cookie is set." }
+                    p { "Count a visit or sign in. Until then, nothing is stored and no cookie is set." }
                 }
             }
             div.visits {
                 p.number { (view.visits) }
                 div {
-                    p { @if view.visits == 1 { "visit" } @else { "visits" } " counted in this session" }
+                    p { @if view.visits == 1 { "visit" } @else { "visits" } " in this session" }
                     form method="post" action="/visit" { button.primary { "Count a visit" } }
                 }
             }
             @if view.user.is_some() {
                 div.row {
-                    form method="post" action="/logout" { button { "Log out" } }
-                    form method="post" action="/renew" { button.quiet { "Take a new id" } }
+                    form method="post" action="/logout" { button { "Sign out" } }
+                    form method="post" action="/renew" { button.quiet { "Renew the session id" } }
                 }
             } @else {
                 form.row method="post" action="/login" {
-                    input name="user" placeholder="your name, any name" aria-label="Your name" required maxlength="80" autocomplete="username";
-                    button { "Log in" }
+                    input name="user" placeholder="Any name" aria-label="Your name" required maxlength="80" autocomplete="username";
+                    @if devices::are_listed(view.manager) {
+                        input name="label" placeholder="Device (optional)" aria-label="Name of this device" maxlength="80" autocomplete="off";
+                    }
+                    button { "Sign in" }
                     @if !view.manager.provider().capabilities().client_side {
-                        label { input type="checkbox" name="remember" value="yes"; " remember me for 30 days" }
+                        label { input type="checkbox" name="remember" value="yes"; " Remember me for 30 days" }
                     }
                 }
             }
@@ -152,22 +156,22 @@ fn hello(view: &View<'_>) -> Markup {
 fn the_session(view: &View<'_>, deadlines: Option<&Deadlines>) -> Markup {
     html! {
         section {
-            h2 { "The session" }
+            h2 { "Your session" }
             @match (view.session.token(), deadlines) {
                 (Some(token), Some(deadlines)) => {
                     dl {
                         dt { "Id" }
                         dd { code.id { (format!("{:?}", StorageId::of(&token))) "…" }
-                             small { "the first digits of its hash; the id itself is in your cookie and nowhere on this page" } }
-                        dt { "Began" }
+                             small { "The first digits of its hash. The id itself is only in your cookie." } }
+                        dt { "Started" }
                         dd { time { (clock(deadlines.created)) } }
-                        dt { "Ends, unused, in" }
-                        dd { (countdown("idle", deadlines.idle)) small { "using the session moves this" } }
-                        dt { "Ends, whatever you do, in" }
-                        dd { (countdown("absolute", deadlines.absolute)) small { "activity does not move this" } }
+                        dt { "Ends if unused in" }
+                        dd { (countdown("idle", deadlines.idle)) small { "Using the session extends this time." } }
+                        dt { "Ends at the latest in" }
+                        dd { (countdown("absolute", deadlines.absolute)) small { "Using the session does not extend this time." } }
                     }
                 }
-                _ => p.empty { "There is none. It begins with the first value that is stored." },
+                _ => p.empty { "You have no session yet. It starts when the first value is stored." },
             }
         }
     }
@@ -183,16 +187,16 @@ fn countdown(name: &str, end: Timestamp) -> Markup {
 
 fn signed_in(view: &View<'_>, now: Timestamp) -> Markup {
     html! {
-        section.wide {
+        section.wide.devices {
             h2 { "Where you are signed in" }
             table {
                 @for info in &view.devices {
-                    tr {
+                    tr.current[info.is_current(view.session)] {
                         th scope="row" {
-                            (shortened(devices::label(info).unwrap_or("An unknown device"), 60))
-                            @if info.is_current(view.session) { " " strong { "this one" } }
+                            (shortened(devices::label(info).unwrap_or("Unknown device"), 60))
+                            @if info.is_current(view.session) { " " span.tag { "this one" } }
                         }
-                        td { "last seen " (ago(now.since(info.last_seen.unwrap_or(info.created)))) }
+                        td { "Last seen " (ago(now.since(info.last_seen.unwrap_or(info.created)))) }
                         td {
                             form method="post" action="/end" {
                                 input type="hidden" name="handle" value=(info.handle);
@@ -203,7 +207,10 @@ fn signed_in(view: &View<'_>, now: Timestamp) -> Markup {
                 }
             }
             @if view.devices.len() > 1 {
-                form.row method="post" action="/end-others" { button { "Sign out all others" } }
+                form.row method="post" action="/end-others" { button { "Sign out all other devices" } }
+            }
+            @if let Some(limit) = view.manager.max_sessions_per_owner() {
+                p.limit { "You can be signed in on " (limit) " devices at a time. Signing in on another one signs out the oldest." }
             }
         }
     }
@@ -211,7 +218,7 @@ fn signed_in(view: &View<'_>, now: Timestamp) -> Markup {
 
 fn ago(time: Duration) -> String {
     match time.as_secs() {
-        0..60 => "a moment ago".to_owned(),
+        0..60 => "just now".to_owned(),
         seconds @ 60..3_600 => format!("{} min ago", seconds / 60),
         seconds => format!("{} h ago", seconds / 3_600),
     }
@@ -220,7 +227,7 @@ fn ago(time: Duration) -> String {
 fn contents(view: &View<'_>) -> Markup {
     html! {
         section.wide {
-            h2 { "What it holds" }
+            h2 { "Values in the session" }
             @if view.values.is_empty() {
                 p.empty { "Nothing yet." }
             } @else {
@@ -240,9 +247,9 @@ fn contents(view: &View<'_>) -> Markup {
                 }
             }
             form.row method="post" action="/set" {
-                input name="key" placeholder="key" aria-label="Key" required;
-                input.grow name="value" placeholder="value: text, a number, JSON" aria-label="Value";
-                button { "Set" }
+                input name="key" placeholder="Key" aria-label="Key" required;
+                input.grow name="value" placeholder="Value: text, a number or JSON" aria-label="Value";
+                button { "Save" }
             }
         }
     }
@@ -252,10 +259,10 @@ fn costs(view: &View<'_>) -> Markup {
     let (mine, log) = (meter::so_far(), &view.log);
     html! {
         section {
-            h2 { "What it cost" }
-            p { "Calls of the engine. A request that does not ask for its session makes none." }
+            h2 { "Calls to the engine" }
+            p { "What your last clicks cost. A request that does not use its session makes no call." }
             ol.costs {
-                li { span { "showed this page" } (calls(&mine)) }
+                li { span { "This page" } (calls(&mine)) }
                 @for click in log {
                     li { span { (label(click.action)) } (calls(&click.calls)) }
                 }
@@ -267,7 +274,7 @@ fn costs(view: &View<'_>) -> Markup {
 fn calls(calls: &[Call]) -> Markup {
     html! {
         span.calls {
-            @if calls.is_empty() { span.none { "no call" } }
+            @if calls.is_empty() { span.none { "none" } }
             @for call in calls { span class=(call.name) { (call.name) " " b { (duration(call.took)) } } }
         }
     }
@@ -277,7 +284,7 @@ fn engine(view: &View<'_>) -> Markup {
     let capabilities = view.manager.provider().capabilities();
     html! {
         section {
-            h2 { "The engine: " (view.manager.provider().engine()) }
+            h2 { "The engine “" (view.manager.provider().engine()) "”" }
             ul.facts { @for (good, fact) in facts(&capabilities) { li.not[!good] { (fact) } } }
         }
     }

@@ -56,7 +56,11 @@ impl Drop for Demo {
 
 /// The framework that this file of tests runs on.
 fn framework() -> &'static str {
-    if env!("CARGO_CRATE_NAME") == "on_actix" { "actix" } else { "axum" }
+    match env!("CARGO_CRATE_NAME") {
+        "on_actix" => "actix",
+        "on_poem" => "poem",
+        _ => "axum",
+    }
 }
 
 /// The program, on a free port of the loopback unless said otherwise.
