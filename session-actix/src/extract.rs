@@ -1,73 +1,55 @@
 //! How a handler gets at the session.
 
-use std::fmt;
 use std::future::{Future, Ready, ready};
-use std::ops::Deref;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use session_core::adapter::{Loaded, Main, Slot};
-use session_core::{LoadState, Result};
+use session_core::LoadState;
+use session_core::adapter::{Main, extractors};
 
 use crate::SessionError;
 use crate::place::Place;
 
-/// The session of a request, loaded: an extractor.
-///
-/// It dereferences to [`session_core::Session`], whose methods (`get`, `set`, `update`, `delete`, `regenerate`, `destroy`, …) are what
-/// a handler uses; a function that takes `&session_core::Session` takes `&session` too. All extractors of a request
-/// share one load, and one release at the end. Clones are handles to the same session.
-///
-/// Extracting costs one round trip, none for a client without a well-formed token. It fails with a
-/// [`SessionError`]: 503 when the engine is down, so that nobody looks logged out because of that; 500 when the
-/// [`SessionMiddleware`](crate::SessionMiddleware) is missing.
-///
-/// What a handler that panics did to the session is not stored, also when a middleware inside of this one catches
-/// the panic.
-///
-/// `Session<Admins>` is the session of the middleware with that [`scope`](crate::SessionMiddleware::scope).
-///
-/// # Optional sessions
-///
-/// [`OptionalSession`] is `None` for a client without a live session. `Option<Session>` is not: that is actix-web's own
-/// extractor, which is `None` when the session could not be loaded. A visitor would then look like a failure, and a
-/// failure like a visitor; therefore a request whose `Session` could not be extracted is always answered with
-/// that error, also when an `Option` or a `Result` hid it from the handler. To handle it yourself, call
-/// [`LazySession::session`].
-pub struct Session<M = Main>(Loaded<M>);
+extractors! {
+    /// The session of a request, loaded: an extractor.
+    ///
+    /// It dereferences to [`session_core::Session`], whose methods (`get`, `set`, `update`, `delete`, `regenerate`, `destroy`, …) are what
+    /// a handler uses; a function that takes `&session_core::Session` takes `&session` too. All extractors of a request
+    /// share one load, and one release at the end. Clones are handles to the same session.
+    ///
+    /// Extracting costs one round trip, none for a client without a well-formed token. It fails with a
+    /// [`SessionError`]: 503 when the engine is down, so that nobody looks logged out because of that; 500 when the
+    /// [`SessionMiddleware`](crate::SessionMiddleware) is missing.
+    ///
+    /// What a handler that panics did to the session is not stored, also when a middleware inside of this one catches
+    /// the panic.
+    ///
+    /// `Session<Admins>` is the session of the middleware with that [`scope`](crate::SessionMiddleware::scope).
+    ///
+    /// # Optional sessions
+    ///
+    /// [`OptionalSession`] is `None` for a client without a live session. `Option<Session>` is not: that is actix-web's own
+    /// extractor, which is `None` when the session could not be loaded. A visitor would then look like a failure, and a
+    /// failure like a visitor; therefore a request whose `Session` could not be extracted is always answered with
+    /// that error, also when an `Option` or a `Result` hid it from the handler. To handle it yourself, call
+    /// [`LazySession::session`].
+    pub struct Session;
 
-impl<M> Clone for Session<M> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<M> Session<M> {
-    /// The session of the core, for code that keeps it. It is no longer known to this request when a panic drops it.
-    pub fn into_inner(self) -> session_core::Session {
-        session_core::Session::clone(&self)
-    }
-}
-
-impl<M> Deref for Session<M> {
-    type Target = session_core::Session;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<M> From<Session<M>> for session_core::Session {
-    fn from(session: Session<M>) -> Self {
-        session.into_inner()
-    }
-}
-
-impl<M> fmt::Debug for Session<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+    /// The session of a request, not loaded yet: an extractor for handlers that may not need it, and for a logout.
+    ///
+    /// Extracting it costs no I/O. It fails (500) only when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
+    ///
+    /// ```
+    /// use session_actix::{LazySession, SessionError};
+    ///
+    /// async fn logout(session: LazySession) -> Result<&'static str, SessionError> {
+    ///     session.destroy().await?;
+    ///     Ok("bye")
+    /// }
+    /// # let _ = actix_web::web::post().to(logout);
+    /// ```
+    pub struct LazySession;
 }
 
 impl<M: 'static> FromRequest for Session<M> {
@@ -102,51 +84,6 @@ impl<M: 'static> FromRequest for OptionalSession<M> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let session = Session::from_request(request, payload);
         Box::pin(async { Ok(Self(Some(session.await?).filter(|s| s.load_state() == LoadState::Live))) })
-    }
-}
-
-/// The session of a request, not loaded yet: an extractor for handlers that may not need it, and for a logout.
-///
-/// Extracting it costs no I/O. It fails (500) only when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
-///
-/// ```
-/// use session_actix::{LazySession, SessionError};
-///
-/// async fn logout(session: LazySession) -> Result<&'static str, SessionError> {
-///     session.destroy().await?;
-///     Ok("bye")
-/// }
-/// # let _ = actix_web::web::post().to(logout);
-/// ```
-pub struct LazySession<M = Main>(Slot<M>);
-
-impl<M> Clone for LazySession<M> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<M: 'static> LazySession<M> {
-    /// The session, loaded by the first who asks. One round trip, none for a client without a well-formed token.
-    pub async fn session(&self) -> Result<Session<M>> {
-        Ok(Session(self.0.load().await?))
-    }
-
-    /// Ends the session that the client presents without loading it: a logout in one round trip. `Ok` also when
-    /// there was none. The response removes the cookie when there was one to end.
-    pub async fn destroy(&self) -> Result<()> {
-        self.0.request().destroy().await
-    }
-
-    /// The manager, to reopen the session in a task that outlives the request.
-    pub fn manager(&self) -> &session_core::Manager {
-        self.0.request().manager()
-    }
-}
-
-impl<M> fmt::Debug for LazySession<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LazySession").field(self.0.request()).finish()
     }
 }
 

@@ -34,10 +34,10 @@ impl<M: 'static> Place<M> {
         let missing = "this request did not pass through a SessionMiddleware: wrap the App or the scope of the route \
                        in it, `.wrap(SessionMiddleware::new(manager))`";
         let place = Self::find(request).ok_or_else(|| Error::config(missing))?;
-        place.slot.open(&Head(request));
         if let Some(head) = place.head {
             head.get_or_init(|| request.head().clone());
         }
+        place.slot.open(&Head(request))?;
         Ok(place.slot)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{RequestHead, Service, ServiceRequest, ServiceResponse, forward_ready};
 use actix_web::{Error as ActixError, HttpMessage, HttpResponse};
-use session_core::adapter::{End, Ending, Main, Reply, Slot};
+use session_core::adapter::{End, Ending, Main, Refused, Reply, Scopes, Slot};
 use session_core::{Error, Result};
 
 use crate::headers::Headers;
@@ -50,7 +50,13 @@ where
         let (slot, ending) = Slot::new(Arc::clone(setup));
         let head = self.middleware.on_error.is_some().then(Rc::default);
         let own = Own { ending, head: head.clone(), middleware: self.middleware.clone() };
-        request.request().extensions_mut().insert(Place { slot, head });
+        let main = Place::<Main>::find(request.request());
+        let mut extensions = request.extensions_mut();
+        if let Some(scopes) = slot.among(main.as_ref().map(|main| &main.slot), extensions.get::<Scopes>()) {
+            extensions.insert(scopes);
+        }
+        extensions.insert(Place { slot, head });
+        drop(extensions);
         let answer = self.inner.call(request);
         Box::pin(async move {
             match answer.await {
@@ -78,7 +84,8 @@ impl<M: 'static> Own<M> {
     async fn end<B>(self, response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
         let (request, response) = response.into_parts();
         let failed = self.failure(&response);
-        let counts = failed.is_none() && (self.middleware.stores)(response.status());
+        let refused = response.extensions().get::<Refused>().is_some();
+        let counts = failed.is_none() && !refused && (self.middleware.stores)(response.status());
         let done = match self.ending.answered(response.status().as_u16(), counts) {
             End::Release(release) => release.await,
             End::Decided(done) => done,
@@ -104,6 +111,7 @@ impl<M: 'static> Own<M> {
                 if self.middleware.on_error.is_some() || !is_said {
                     return self.instead(error.as_inner(), head, response);
                 }
+                response.extensions_mut().insert(Refused);
                 reply
             }
         };
@@ -123,6 +131,7 @@ impl<M: 'static> Own<M> {
             (Some(hook), Some(head)) => hook(error, head),
             _ => HttpResponse::new(status(error)),
         };
+        response.extensions_mut().insert(Refused);
         let instead_of = Headers(instead_of.headers_mut());
         self.ending.apply_instead(&instead_of, &mut Headers(response.headers_mut()));
         response.map_into_right_body()
@@ -131,6 +140,10 @@ impl<M: 'static> Own<M> {
     /// Why the session could not be used, when that is what was answered, or what should have been.
     fn failure<B>(&self, response: &HttpResponse<B>) -> Option<SessionError> {
         let answered = response.extensions().get::<SessionError>().cloned();
+        if response.extensions().get::<Refused>().is_some() {
+            // An inner scope has answered with its error.
+            return answered;
+        }
         answered.or_else(|| self.ending.hidden_failure().cloned().map(SessionError::from))
     }
 

@@ -15,7 +15,7 @@ use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{App, Error as ActixError, HttpResponse, HttpServer, Route};
 use futures_util::FutureExt;
-use session_actix::{LazySession, OptionalSession, Session, SessionError, SessionMiddleware};
+use session_actix::{Flashes, LazySession, OptionalSession, Session, SessionError, SessionMiddleware};
 use session_conformance::http::{
     Adapter, Answer, Application, Asked, Body, Chunks, Handler, Lazy, Outcome, Server, Shelf,
 };
@@ -139,6 +139,9 @@ fn route(handler: Handler) -> Route {
             let answer = Arc::clone(&answer);
             async move { outcome(answer(session.0.as_ref().map(core))).await }
         }),
+        Handler::Flashes(answer) => {
+            web::get().to(move |messages: Flashes| outcome(answer(messages.into_inner())))
+        }
         Handler::Thrice(answer) => web::get().to(move |one: Session, two: Session, lazy: LazySession| {
             let answer = Arc::clone(&answer);
             async move { outcome(answer(core(&one), core(&two), Arc::new(OfRequest(lazy)))).await }

@@ -1,52 +1,28 @@
 //! How a handler gets at the session.
 
-use std::fmt;
-use std::ops::Deref;
-
 use poem::{FromRequest, Request, RequestBody};
-use session_core::adapter::{Loaded, Main, Slot};
+use session_core::adapter::{Main, Slot, extractors};
 use session_core::{Error, LoadState, Result};
 
 use crate::SessionError;
 use crate::headers::Head;
 
-/// The session of a request, loaded: an extractor. It dereferences to [`session_core::Session`].
-///
-/// Extracting costs one round trip, none for a client without a well-formed token. It fails with a
-/// [`SessionError`]: 503 when the engine is down; 500 when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
-/// What a handler that panics did to the session is not stored.
-///
-/// For a client without a live session take [`OptionalSession`], not `Option<Session>`: poem's own extractor is
-/// `None` when the session could not be loaded, which would make a user look like a visitor. A request whose `Session`
-/// could not be extracted is therefore answered with that error, whatever the handler made of it; to handle it
-/// yourself, call [`LazySession::session`].
-pub struct Session<M = Main>(Loaded<M>);
+extractors! {
+    /// The session of a request, loaded: an extractor. It dereferences to [`session_core::Session`].
+    ///
+    /// Extracting costs one round trip, none for a client without a well-formed token. It fails with a
+    /// [`SessionError`]: 503 when the engine is down; 500 when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
+    /// What a handler that panics did to the session is not stored.
+    ///
+    /// For a client without a live session take [`OptionalSession`], not `Option<Session>`: poem's own extractor is
+    /// `None` when the session could not be loaded, which would make a user look like a visitor. A request whose `Session`
+    /// could not be extracted is therefore answered with that error, whatever the handler made of it; to handle it
+    /// yourself, call [`LazySession::session`].
+    pub struct Session;
 
-impl<M> Clone for Session<M> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<M> Session<M> {
-    /// The session of the core, for code that keeps it. It is no longer known to this request when a panic drops it.
-    pub fn into_inner(self) -> session_core::Session {
-        session_core::Session::clone(&self)
-    }
-}
-
-impl<M> Deref for Session<M> {
-    type Target = session_core::Session;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<M> fmt::Debug for Session<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+    /// The session of a request, not loaded yet: an extractor for handlers that may not need it, and for a logout. No I/O;
+    /// it fails (500) only when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
+    pub struct LazySession;
 }
 
 impl<'a, M: 'static> FromRequest<'a> for Session<M> {
@@ -65,40 +41,6 @@ impl<'a, M: 'static> FromRequest<'a> for OptionalSession<M> {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
         let session = Session::from_request(request, body).await?;
         Ok(Self(Some(session).filter(|session| session.load_state() == LoadState::Live)))
-    }
-}
-
-/// The session of a request, not loaded yet: an extractor for handlers that may not need it, and for a logout. No I/O;
-/// it fails (500) only when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
-pub struct LazySession<M = Main>(Slot<M>);
-
-impl<M> Clone for LazySession<M> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<M: 'static> LazySession<M> {
-    /// The session, loaded by the first who asks. One round trip, none for a client without a well-formed token.
-    pub async fn session(&self) -> Result<Session<M>> {
-        Ok(Session(self.0.load().await?))
-    }
-
-    /// Ends the session that the client presents without loading it: a logout in one round trip. `Ok` also when
-    /// there was none. The response removes the cookie when there was one to end.
-    pub async fn destroy(&self) -> Result<()> {
-        self.0.request().destroy().await
-    }
-
-    /// The manager, to reopen the session in a task that outlives the request.
-    pub fn manager(&self) -> &session_core::Manager {
-        self.0.request().manager()
-    }
-}
-
-impl<M> fmt::Debug for LazySession<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LazySession").field(self.0.request()).finish()
     }
 }
 
@@ -121,6 +63,6 @@ pub fn request_session_in<M: 'static>(request: &Request) -> Result<LazySession<M
     let missing = "this request did not pass through a SessionMiddleware: add it to the routes, \
                    `.with(SessionMiddleware::new(manager))`";
     let slot = request.extensions().get::<Slot<M>>().ok_or_else(|| Error::config(missing))?.clone();
-    slot.open(&Head(request));
+    slot.open(&Head(request))?;
     Ok(LazySession(slot))
 }

@@ -36,10 +36,12 @@
 
 mod error;
 mod extract;
+mod flash;
 mod headers;
 mod middleware;
 
 pub use error::{SessionError, status};
 pub use extract::{LazySession, OptionalSession, Session, request_session, request_session_in};
+pub use flash::Flashes;
 pub use middleware::{RequestHead, SessionEndpoint, SessionMiddleware};
 pub use session_core::adapter::Main;

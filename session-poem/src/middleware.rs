@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use poem::http::{HeaderMap, Method, StatusCode, Uri};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
-use session_core::adapter::{End, Ending, Main, Reply, Setup, Slot, stores_changes};
+use session_core::adapter::{End, Ending, Main, Refused, Reply, Scopes, Setup, Slot, stores_changes};
 use session_core::{Error, Manager};
 
 use crate::headers::Headers;
@@ -87,7 +87,8 @@ impl<M> SessionMiddleware<M> {
     }
 
     /// Names the scope of the middleware, for an application with several managers: extractors then say whose session
-    /// they want (`Session<Admins>`). Each manager needs a cookie name of its own.
+    /// they want (`Session<Admins>`). Each manager needs a cookie name of its own, or an
+    /// extractor fails (500).
     pub fn scope<N>(self) -> SessionMiddleware<N> {
         let Self { setup, on_error, stores, .. } = self;
         SessionMiddleware { setup, on_error, stores, scope: PhantomData }
@@ -131,8 +132,12 @@ impl<E: Endpoint, M: 'static> Endpoint for SessionEndpoint<E, M> {
             headers: request.headers().clone(),
         });
         let (slot, ending) = Slot::new(Arc::clone(setup));
-        request.extensions_mut().insert(slot);
-        let (said, response) = match self.inner.call(request).await {
+        let extensions = request.extensions_mut();
+        if let Some(scopes) = slot.among(extensions.get::<Slot<Main>>(), extensions.get::<Scopes>()) {
+            extensions.insert(scopes);
+        }
+        extensions.insert(slot);
+        let (said, mut response) = match self.inner.call(request).await {
             Ok(answer) => {
                 let mut response = answer.into_response();
                 (response.extensions_mut().remove::<SessionError>(), response)
@@ -143,10 +148,15 @@ impl<E: Endpoint, M: 'static> Endpoint for SessionEndpoint<E, M> {
             }
             Err(error) => (SessionError::in_chain(&error), error.into_response()),
         };
-        let hidden = || ending.hidden_failure().cloned().map(SessionError::from);
+        // Of an inner scope, which has answered with its error.
+        let refused = response.extensions().get::<Refused>().is_some();
+        let hidden = || ending.hidden_failure().filter(|_| !refused).cloned().map(SessionError::from);
         let replaces = said.is_none() || on_error.is_some();
         let failed = said.or_else(hidden);
-        let counts = failed.is_none() && stores(response.status());
+        let counts = failed.is_none() && !refused && stores(response.status());
+        if failed.is_some() {
+            response.extensions_mut().insert(Refused);
+        }
         let done = match ending.answered(response.status().as_u16(), counts) {
             End::Release(release) => release.await,
             End::Decided(done) => done,
@@ -188,6 +198,7 @@ impl<M> Own<'_, M> {
             (Some(hook), Some(head)) => hook(error, head),
             _ => Response::builder().status(status(error)).finish(),
         };
+        response.extensions_mut().insert(Refused);
         let instead_of = Headers(instead_of.headers_mut());
         self.ending.apply_instead(&instead_of, &mut Headers(response.headers_mut()));
         response

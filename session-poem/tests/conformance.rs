@@ -23,7 +23,7 @@ use session_conformance::http::{
 };
 use session_core::Session as Core;
 use session_poem::{
-    LazySession, Main, OptionalSession, RequestHead, Session, SessionError, SessionMiddleware,
+    Flashes, LazySession, Main, OptionalSession, RequestHead, Session, SessionError, SessionMiddleware,
 };
 use tokio::net::TcpListener;
 
@@ -141,6 +141,10 @@ impl Endpoint for Routed {
             Handler::Optional(answer) => {
                 let OptionalSession::<Main>(session) = extract(&request).await?;
                 outcome(answer(session.as_ref().map(core))).await
+            }
+            Handler::Flashes(answer) => {
+                let messages: Flashes = extract(&request).await?;
+                outcome(answer(messages.into_inner())).await
             }
             Handler::Thrice(answer) => {
                 let one: Session = extract(&request).await?;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
-use session_core::adapter::{End, Ending, Finish, Main, Reply};
+use session_core::adapter::{End, Ending, Finish, Main, Refused, Reply};
 use session_core::{Error, Result};
 
 use crate::answer::{OnError, RequestHead};
@@ -77,7 +77,8 @@ where
         let mut response = ready!(this.inner.poll(context))?;
         // An answer made of a session's error is one of a handler that did not come to its end.
         let failed = response.extensions().get::<Failed>().is_some();
-        let counts = !failed && (own.stores)(response.status());
+        let refused = response.extensions().get::<Refused>().is_some();
+        let counts = !failed && !refused && (own.stores)(response.status());
         match own.ending.answered(response.status().as_u16(), counts) {
             End::Untouched => {
                 own.ending.guard(&mut Headers(response.headers_mut()));
@@ -109,6 +110,9 @@ impl<M> Own<M> {
             Err(error) => return self.fail(hook, &error, response),
         };
         let failed = response.extensions_mut().remove::<Failed>();
+        if failed.is_some() {
+            response.extensions_mut().insert(Refused);
+        }
         if let Some(Failed(error)) = failed.filter(|_| hook.replaces_rejections()) {
             return self.fail(hook, &error, response);
         }
@@ -126,6 +130,7 @@ impl<M> Own<M> {
         mut instead_of: Response<B>,
     ) -> Response<H::Body> {
         let mut response = hook.answer(error, self.head.as_deref());
+        response.extensions_mut().insert(Refused);
         let instead_of = Headers(instead_of.headers_mut());
         self.ending.apply_instead(&instead_of, &mut Headers(response.headers_mut()));
         response

@@ -117,8 +117,8 @@ impl<H, M> SessionLayer<H, M> {
 
     /// Names the scope of the layer, for an application with several managers: extractors then say whose session
     /// they want. Each manager needs a cookie name of its own
-    /// ([`CookieSettings::host_prefixed`](session_core::transport::CookieSettings::host_prefixed)), or the sessions take each
-    /// other's place.
+    /// ([`CookieSettings::host_prefixed`](session_core::transport::CookieSettings::host_prefixed)), or an
+    /// extractor fails (500).
     ///
     /// ```
     /// use axum::{Router, routing::get};

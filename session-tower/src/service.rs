@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use session_core::Manager;
-use session_core::adapter::{Main, Slot};
+use session_core::adapter::{Main, Scopes, Slot};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -55,7 +55,11 @@ where
         }
         let head = on_error.needs_request().then(|| Box::new(RequestHead::of(&request)));
         let (slot, ending) = Slot::new(Arc::clone(setup));
-        request.extensions_mut().insert(slot);
+        let extensions = request.extensions_mut();
+        if let Some(scopes) = slot.among(extensions.get::<Slot<Main>>(), extensions.get::<Scopes>()) {
+            extensions.insert(scopes);
+        }
+        extensions.insert(slot);
         let own = Own { ending, head, stores: *stores };
         ResponseFuture::new(self.inner.call(request), own, on_error.clone())
     }

@@ -17,7 +17,7 @@ use session_conformance::http::{
     Adapter, Answer, Application, Asked, Before, Body as Text, Chunks, Handler, Hook, Lazy, Outcome, Server,
 };
 use session_core::Manager;
-use session_tower::{LazySession, RequestHead, Session, SessionError, SessionLayer};
+use session_tower::{Flashes, LazySession, RequestHead, Session, SessionError, SessionLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -104,6 +104,9 @@ fn method(handler: Handler) -> MethodRouter {
         }
         Handler::Optional(answer) => {
             get(async move |session: Option<Session>| outcome(answer(session.as_ref().map(core))).await)
+        }
+        Handler::Flashes(answer) => {
+            get(async move |messages: Flashes| outcome(answer(messages.into_inner())).await)
         }
         Handler::Thrice(answer) => get(async move |one: Session, two: Session, lazy: LazySession| {
             outcome(answer(core(&one), core(&two), std::sync::Arc::new(OfRequest(lazy)))).await

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_core::flash::Flash;
 use session_core::{Error, Manager, Result, Session};
 
 use super::{Adapter, Answer, Client, Server};
@@ -24,6 +25,8 @@ pub enum Handler {
     Lazy(Arc<dyn Fn(Arc<dyn Lazy>) -> Outcome + Send + Sync>),
     /// The session of a client that has one.
     Optional(Arc<dyn Fn(Option<Session>) -> Outcome + Send + Sync>),
+    /// The messages for the next page, taken.
+    Flashes(Arc<dyn Fn(Vec<Flash<String>>) -> Outcome + Send + Sync>),
     /// The session twice, each with an extractor of its own, and a lazy one.
     Thrice(Arc<Thrice>),
     /// The session, and that of the scope of [`Application::admins`].

@@ -59,6 +59,13 @@ macro_rules! http_suite {
                 an_error_keeps_the_cors_headers_of_the_answer_that_it_replaces,
                 a_cookie_whose_session_was_ended_goes_also_beside_an_error,
             }
+            flashes {
+                a_message_is_shown_once_and_taken_by_one_write,
+                of_pages_that_are_loaded_at_once_one_shows_the_message_and_none_is_failed,
+                a_logout_leaves_a_message_in_a_session_of_its_own,
+                messages_wait_while_they_cannot_be_taken,
+                a_page_that_fails_has_used_its_messages_up,
+            }
             endings {
                 a_client_that_hangs_up_in_the_middle_of_a_handler_leaves_the_store_as_it_was,
                 a_lazy_session_of_a_request_whose_client_hung_up_takes_no_changes,
@@ -78,6 +85,8 @@ macro_rules! http_suite {
                 a_handler_reaches_the_sessions_of_both_managers,
                 a_failure_of_one_scope_does_not_lose_the_new_id_of_the_other,
                 two_managers_one_inside_of_the_other_keep_two_sessions,
+                what_one_scope_refuses_no_other_scope_stores,
+                two_scopes_with_one_cookie_name_are_refused,
             }
         }
     };

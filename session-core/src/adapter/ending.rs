@@ -16,6 +16,12 @@ use crate::{Error, ErrorKind, Result};
 /// handle that somebody kept takes no change that nobody would store. A release that has begun goes on.
 pub struct Ending<M>(Slot<M>);
 
+/// Marks a response that reports a session's error, in its extensions. The layer that sends such a response adds it,
+/// and for the layers of other managers around that one the handler's changes do not [count](Ending::answered) either:
+/// the client is told that nothing was stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused;
+
 /// What an adapter does with a handler's answer.
 #[derive(Debug)]
 #[must_use]

@@ -5,20 +5,25 @@
 //!
 //! 1. puts a [`Slot`] into the request, unless an outer layer of the [same manager](Setup::is_same) has done so, and
 //!    keeps its [`Ending`];
-//! 2. lets its extractors [open](Slot::open) the slot and [load](Slot::load) the session;
+//! 2. declares its extractors ([`extractors!`](extractors), [`flashes!`](flashes)), which [open](Slot::open) the slot
+//!    and [load](Slot::load) the session;
 //! 3. asks [`Ending::answered`] what to do when the handler has answered, awaits the release, and calls
 //!    [`Ending::apply`]; on an error it sends an answer of its own, after [`Ending::apply_instead`].
 //!
 //! `session-tower`, `session-actix` and `session-poem` are made this way. No type of an HTTP library is known here.
 
 mod ending;
+mod extractors;
 mod headers;
 mod setup;
 mod slot;
 
-pub use ending::{End, Ending};
+pub use ending::{End, Ending, Refused};
 pub use headers::{HeaderName, RequestHead, ResponseHeaders, unfit_header};
 pub use setup::{Main, Setup};
-pub use slot::{Loaded, Slot};
+pub use slot::{Loaded, Scopes, Slot};
+
+#[doc(inline)]
+pub use crate::{__adapter_extractors as extractors, __adapter_flashes as flashes};
 
 pub use crate::manager::{Finish, Reply, RequestSession, stores_changes};

@@ -36,6 +36,16 @@ impl Setup {
         &self.manager
     }
 
+    /// Whether tokens of both travel under one name.
+    pub(super) fn shares_a_name(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.manager.transport(), other.manager.transport());
+        let is_same = |ours: Option<&str>, theirs: Option<&str>| ours.is_some() && ours == theirs;
+        let headers = ours.header_name().zip(theirs.header_name());
+        is_same(ours.cookie_name(), theirs.cookie_name())
+            || headers.is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs))
+            || is_same(ours.query_name(), theirs.query_name())
+    }
+
     /// Whether both have the same manager. Of two such layers around one handler the inner one has nothing to do.
     pub fn is_same(&self, other: &Self) -> bool {
         // The transport is part of the manager, which its clones share.

@@ -1,12 +1,13 @@
 //! What the layer and the extractors of one request share: the session, once somebody has asked for it.
 
+use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::{Ending, HeaderName, RequestHead, Setup};
+use super::{Ending, HeaderName, Main, RequestHead, Setup};
 use crate::manager::RequestSession;
 use crate::transport::{Connection, CookieContext, Incoming};
 use crate::{Error, Result, Session};
@@ -21,7 +22,13 @@ struct Inner {
     opened: OnceLock<Opened>,
     panicked: AtomicBool,
     failed: OnceLock<Arc<Error>>,
+    is_ambiguous: AtomicBool,
 }
+
+/// The places of the scopes of a request, without those of [`Main`]: what an adapter keeps in the request besides, so
+/// that a [`Slot::among`] them finds the others.
+#[derive(Debug, Clone, Default)]
+pub struct Scopes(Vec<Slot<()>>);
 
 /// What is taken of the request's head when somebody asks for the session first.
 pub(super) struct Opened {
@@ -43,6 +50,7 @@ impl<M> Slot<M> {
             opened: OnceLock::new(),
             panicked: AtomicBool::new(false),
             failed: OnceLock::new(),
+            is_ambiguous: AtomicBool::new(false),
         };
         let slot = Self(Arc::new(inner), PhantomData);
         (slot.clone(), Ending::of(slot))
@@ -53,8 +61,55 @@ impl<M> Slot<M> {
         &self.0.setup
     }
 
+    /// Looks at the places that layers around this one have put into the request. Two managers whose tokens travel
+    /// under one name would overwrite each other's cookies: neither place of such a pair can be [opened](Self::open).
+    ///
+    /// Gives what the adapter keeps in the request instead of `scopes`; `None` when that stays as it is.
+    pub fn among(&self, main: Option<&Slot<Main>>, scopes: Option<&Scopes>) -> Option<Scopes>
+    where
+        M: 'static,
+    {
+        let main = main.map(Slot::erased);
+        for other in main.iter().chain(scopes.into_iter().flat_map(|scopes| &scopes.0)) {
+            if self.setup().shares_a_name(other.setup()) {
+                for slot in [&self.0, &other.0] {
+                    slot.is_ambiguous.store(true, Ordering::Release);
+                }
+            }
+        }
+        (TypeId::of::<M>() != TypeId::of::<Main>()).then(|| {
+            let mut scopes = scopes.cloned().unwrap_or_default();
+            scopes.0.push(self.erased());
+            scopes
+        })
+    }
+
+    fn erased(&self) -> Slot<()> {
+        Slot(Arc::clone(&self.0), PhantomData)
+    }
+
     /// Takes the tokens that the request presents, and how it came. Only the first call looks at the head.
-    pub fn open(&self, head: &impl RequestHead) {
+    ///
+    /// [`Config`](crate::ErrorKind::Config) when another scope of this request has a manager whose tokens travel
+    /// under the same name.
+    pub fn open(&self, head: &impl RequestHead) -> Result<()> {
+        self.take(head);
+        if !self.0.is_ambiguous.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let ours = self.setup().manager().transport();
+        let name = ours.cookie_name().or(ours.header_name()).or(ours.query_name()).unwrap_or_default();
+        let error = || {
+            Error::config(format!(
+                "two session managers of this application use the name `{name}` for their tokens, which would \
+                 overwrite each other: give each one a name of its own, as CookieSettings::host_prefixed(\"admin\") does"
+            ))
+        };
+        let _ = self.0.failed.set(Arc::new(error()));
+        Err(error())
+    }
+
+    fn take(&self, head: &impl RequestHead) {
         self.0.opened.get_or_init(|| {
             let manager = self.setup().manager();
             let mut cookies = head.values(HeaderName::Cookie);

@@ -5,6 +5,7 @@ pub mod caching;
 pub mod connections;
 pub mod endings;
 pub mod failures;
+pub mod flashes;
 pub mod hostile;
 pub mod lifecycle;
 pub mod scopes;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use session_core::transport::CookieSettings;
+use session_core::transport::{CookieSettings, Transport};
 use session_core::{ErrorKind, Session};
 
 use super::super::application::boxed;
-use super::super::{Adapter, Application, Handler, Shelf};
+use super::super::{Adapter, Answer, Application, Handler, Shelf};
 use super::{usual, with_routes};
 
 fn names(cookies: &[&str]) -> Vec<String> {
@@ -76,4 +76,65 @@ pub async fn two_managers_one_inside_of_the_other_keep_two_sessions<A: Adapter>(
     let response = client.get("/count", "").await;
     assert_eq!(names(&response.set_cookies()), ["__Host-other", "__Host-session"]);
     assert_eq!((ours.sessions(), theirs.sessions()), (1, 1));
+}
+
+/// The scope of the users is inside of that of the administrators, which sees the finished response. The client is
+/// told that nothing was stored.
+pub async fn what_one_scope_refuses_no_other_scope_stores<A: Adapter>() {
+    let both = async |user: Session, admin: Session| {
+        admin.set("admin", "grace")?;
+        user.set("user", &"x".repeat(100_000))?;
+        Ok("stored")
+    };
+    let (users, admins) = (Shelf::default(), Shelf::default());
+    let on = users.clone();
+    let ended = move |user: Session, admin: Session| {
+        let users = on.clone();
+        async move {
+            admin.set("admin", "grace")?;
+            user.set("user", "ada")?;
+            users.wipe();
+            Ok("stored")
+        }
+    };
+    let small = users.builder().max_bytes(10_000);
+    let small = small.transport(Transport::cookie(CookieSettings::host_prefixed("usersession")));
+    let mut application = of_two(&users, &admins).both("/too_large", both).both("/ended", ended);
+    application.sessions = Some(small.build().expect("a manager"));
+    for has_hook in [false, true] {
+        let application = application.clone();
+        let application =
+            if has_hook { application.on_error(|_, _| Answer::new(409, "refused")) } else { application };
+        let (_server, client) = application.serve::<A>();
+        let cookie = client.get("/count", "").await.cookie();
+        for (path, status) in [("/too_large", 413), ("/ended", 409)] {
+            let response = client.get(path, &cookie).await;
+            let expected = if has_hook { (409, "refused") } else { (status, "") };
+            assert_eq!((response.status, &*response.text), expected, "{path}: the inner scope answers");
+            assert_eq!(response.set_cookies(), Vec::<&str>::new(), "{path}");
+            assert_eq!(admins.sessions(), 0, "{path}: the outer scope has stored nothing");
+        }
+    }
+}
+
+/// Their cookies would overwrite each other. A handler that asks for one of the sessions fails.
+pub async fn two_scopes_with_one_cookie_name_are_refused<A: Adapter>() {
+    let (users, admins) = (Shelf::default(), Shelf::default());
+    let mut application = usual(&users)
+        .both("/both", async |_: Session, _: Session| Ok("both"))
+        .on_error(|error, _| Answer::new(500, format!("{} {error}", error.kind())));
+    application.admins = Some(admins.manager());
+    let (_server, client) = application.serve::<A>();
+    assert_eq!(client.get("/untouched", "").await.text, "ok");
+    for path in ["/count", "/logout", "/both"] {
+        let response = client.get(path, "").await;
+        assert_eq!(response.status, 500, "{path}");
+        assert!(response.text.contains("`__Host-session`"), "{path}: {}", response.text);
+        assert_eq!(response.set_cookies(), Vec::<&str>::new(), "{path}");
+    }
+    let mut same_scope = usual(&users);
+    same_scope.inner = Some(admins.manager());
+    let (_server, client) = same_scope.serve::<A>();
+    client.get("/count", "").await.assert_refused(500);
+    assert_eq!((users.sessions(), admins.sessions()), (0, 0));
 }
