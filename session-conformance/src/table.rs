@@ -484,6 +484,20 @@ macro_rules! __client_side_behaviours {
             privacy {
                 no_token_in_debug_output,
             }
+            owners {
+                an_engine_has_the_index_that_it_declares,
+            }
+            accounts {
+                without_an_index_the_user_is_told,
+                a_proof_of_identity_is_fresh_for_a_while,
+            }
+            ended_together {
+                all_sessions_of_a_user_end,
+                they_end_together_and_are_not_listed,
+                a_sign_in_beside_end_all_is_not_missed,
+                a_write_beside_end_all_leaves_nothing,
+                a_session_follows_its_owner,
+            }
         }
     };
 }

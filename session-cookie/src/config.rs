@@ -121,7 +121,8 @@ impl CookieBuilder {
     /// Keeps a list of the sessions that were ended before their time (by a logout, or by a new id at sign-in) in another
     /// engine, until their absolute deadlines: then a copy of an old cookie is dead on the server, too.
     ///
-    /// A read, a change and a logout cost one call of that engine each. While it cannot be reached, requests fail as
+    /// A read, a change and a logout cost one call of that engine each, and for a session with an owner a second one at the same
+    /// time: all sessions of an owner [can be ended together](crate#signing-a-user-out-everywhere). While it cannot be reached, requests fail as
     /// [`Unavailable`](session_core::ErrorKind::Unavailable): no cookie is believed unchecked. Give it a prefix, table or
     /// directory of its own, or sessions and revocations are counted together.
     ///

@@ -69,7 +69,7 @@
 //!   extend (12 hours by default in the manager; without one, writing is refused).
 //! - **No protection from rollback.** A client can present an older cookie of its own again until that one's deadlines.
 //!   Nothing that may happen only once belongs in it: no one-time tokens, no balances, no failed-login counters.
-//! - **No list, count or end of sessions by user.**
+//! - **No list or count of sessions.** All sessions of a user can be ended together where there is a list of revocations.
 //!
 //! # A logout that sticks
 //!
@@ -82,6 +82,22 @@
 //! ```json
 //! {"securityKey":"…", "revocations":{"provider":"redis", "providerConfig":"redis://127.0.0.1/0?prefix=revoked:"}}
 //! ```
+//!
+//! # Signing a user out everywhere
+//!
+//! With the list, [`end_all`](session_core::Manager::end_all) and
+//! [`sign_out_everywhere`](session_core::Manager::sign_out_everywhere) end every session of a user, under every cookie that shares
+//! the list, copies included. The list then has one mark for the user: a number, the *epoch*, that is raised. A session
+//! has the epoch that its owner had when it became theirs, sealed with the record (nine bytes, and none for a user whose sessions
+//! were never ended this way), and keeps it under every new id; a higher one ends it. No clocks are compared.
+//!
+//! - How many sessions were ended nobody knows, and they cannot be listed or ended one by one
+//!   ([`OwnerIndex::EndsAll`](session_core::engine::OwnerIndex::EndsAll)).
+//! - For a session with an owner, each check of the list is two calls of its engine **at the same time**: one for the session
+//!   and one for the owner. That is one round trip of time, as before, and twice the load. A session without an owner
+//!   costs the one call, and a sign-in without a session before it one instead of none. `end_all` is two calls, one after the other.
+//! - The mark is kept for 401 days. So a user's session may not have an absolute deadline of more than 400 days, the
+//!   time after which browsers drop a cookie (RFC 6265bis): storing one is a [`Config`](session_core::ErrorKind::Config) error.
 
 mod aead;
 mod base64url;

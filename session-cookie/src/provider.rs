@@ -5,17 +5,22 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::{join, try_join};
+use session_core::accounts::Owner;
 use session_core::clock::{Clock, Timestamp};
-use session_core::engine::{Condition, DestroyOutcome, Durability, Rename, TimeSource, WriteOutcome};
+use session_core::engine::{
+    Condition, Cursor, DestroyOutcome, Durability, Indexed, OwnerIndex, Page, Rename, TimeSource,
+    WriteOutcome,
+};
 use session_core::id::StorageId;
-use session_core::record::{Header, Record, Stamp};
+use session_core::record::{Record, Stamp};
 use session_core::transport::cookie_name_of_scope;
-use session_core::{Capabilities, Error, Provider, Result};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
 use crate::key::Key;
 use crate::recent::{OVERLAP, Recent};
-use crate::revocations::Revocations;
-use crate::seal::{self, Sealer, SessionId, max_record_bytes};
+use crate::revocations::{LONGEST, Revocations, after_an_end};
+use crate::seal::{self, Identity, Sealer, SessionId, max_record_bytes};
 use crate::{CookieBuilder, ENGINE};
 
 /// The length of `__Host-session`, as a manager names the cookie unless told otherwise.
@@ -64,17 +69,23 @@ impl CookieProvider {
     }
 
     /// The session in a token, when it is ours and within its deadlines. Its name takes the place of a compare token.
-    fn open(&self, id: &StorageId) -> Result<Option<Record>> {
+    fn open(&self, id: &StorageId) -> Result<Option<(Identity, Record)>> {
+        let opened = self.unseal(id)?;
+        Ok(opened.filter(|(_, record)| record.is_alive_at(self.clock.now())))
+    }
+
+    /// The same, whatever its deadlines.
+    fn unseal(&self, id: &StorageId) -> Result<Option<(Identity, Record)>> {
         let sealer = self.sealer()?;
-        let Some((session, bytes)) = id.as_plain().and_then(|token| sealer.open(token)) else {
+        let Some((identity, bytes)) = id.as_plain().and_then(|token| sealer.open(token)) else {
             return Ok(None);
         };
         let mut record = Record::decode(bytes).map_err(|error| error.in_engine(ENGINE))?;
-        record.cas = session;
-        Ok(record.is_alive_at(self.clock.now()).then_some(record))
+        record.cas = identity.session;
+        Ok(Some((identity, record)))
     }
 
-    fn seal(&self, session: SessionId, record: &Record, ttl: Duration) -> Result<WriteOutcome> {
+    fn seal(&self, identity: Identity, record: &Record, ttl: Duration) -> Result<WriteOutcome> {
         let sealer = self.sealer()?;
         let mut record = record.clone();
         let header = &mut record.header;
@@ -83,10 +94,17 @@ impl CookieProvider {
                 "a session in a cookie needs an absolute timeout: nothing else ends one that was stolen",
             ));
         }
+        let now = self.clock.now();
+        if self.revocations.is_some() && header.owner.is_some() && header.absolute.since(now) > LONGEST {
+            return Err(config(
+                "a user's session in a cookie with a list of revocations ends after 400 days at most: set a shorter \
+                 absolute timeout",
+            ));
+        }
         let ttl = self.lifetime(ttl);
-        header.deadline = self.clock.now().after(ttl).min(header.absolute);
-        let token = sealer.seal(session, &record).map_err(|error| error.in_engine(ENGINE))?;
-        Ok(WriteOutcome::stored_in(token, session))
+        header.deadline = now.after(ttl).min(header.absolute);
+        let token = sealer.seal(identity, &record).map_err(|error| error.in_engine(ENGINE))?;
+        Ok(WriteOutcome::stored_in(token, identity.session))
     }
 
     /// How long a token is good for that is sealed now, the absolute deadline apart.
@@ -112,7 +130,7 @@ impl CookieProvider {
         if !is_short && !has_newer {
             return Ok(None);
         }
-        let Some(held) = self.open(id)? else { return Ok(None) };
+        let Some((_, held)) = self.open(id)? else { return Ok(None) };
         let (old, new) = (&held.header, &record.header);
         if held.body != record.body || old.owner != new.owner || old.absolute != new.absolute {
             return Ok(None);
@@ -124,20 +142,41 @@ impl CookieProvider {
         Ok((has_newer || is_fresh).then_some(held))
     }
 
-    /// Ends a session before its time, where there is a list; `false` when it had been ended.
-    async fn revoke(&self, session: SessionId, header: Header) -> Result<bool> {
-        match &self.revocations {
-            Some(list) => list.add(self.sealer()?.scope(), session, header, self.clock.now()).await,
-            None => Ok(true),
-        }
+    /// What a new session of this owner can be ended by. One call of the other engine, where there is a list and an owner.
+    async fn begin(&self, owner: Option<Owner>) -> Result<Identity> {
+        let epoch = match &self.revocations {
+            Some(list) => list.epoch(owner).await?,
+            None => 0,
+        };
+        Ok(Identity { session: seal::new_session(), epoch })
     }
 
-    /// Whether the session was ended before its time. One call of the other engine, where there is a list.
-    async fn is_revoked(&self, session: SessionId) -> Result<bool> {
-        match &self.revocations {
-            Some(list) => list.hold(self.sealer()?.scope(), session).await,
-            None => Ok(false),
-        }
+    /// What a session can be ended by that goes on with this owner; `None` when it was ended. Where there is a list, one
+    /// call of the other engine, and at the same time one for its owner, and one for another owner that it gets.
+    async fn go_on(
+        &self,
+        id: &StorageId,
+        session: SessionId,
+        owner: Option<Owner>,
+    ) -> Result<Option<Identity>> {
+        let Some(list) = &self.revocations else { return Ok(Some(Identity { session, epoch: 0 })) };
+        let Some((identity, held)) = self.unseal(id)? else { return Ok(None) };
+        let held = held.header.owner;
+        let checking = list.hold(self.sealer()?.scope(), identity, held);
+        let (ended, epoch) = try_join(checking, self.next_epoch(list, identity, held, owner)).await?;
+        Ok((!ended).then_some(Identity { session, epoch }))
+    }
+
+    /// The epoch that a session has from now on: its own as long as it stays with its owner, so that a new id does not
+    /// save it.
+    async fn next_epoch(
+        &self,
+        list: &Revocations,
+        identity: Identity,
+        held: Option<Owner>,
+        owner: Option<Owner>,
+    ) -> Result<u64> {
+        if owner == held { Ok(identity.epoch) } else { list.epoch(owner).await }
     }
 }
 
@@ -153,6 +192,7 @@ impl Provider for CookieProvider {
         Capabilities::new()
             .client_side(true)
             .revokes(self.revocations.is_some())
+            .owner_index(if self.revocations.is_some() { OwnerIndex::EndsAll } else { OwnerIndex::None })
             .native_expiry(self.revocations.as_ref().is_none_or(|list| list.0.capabilities().native_expiry))
             .enumerable(false)
             .time_source(TimeSource::Core)
@@ -178,8 +218,12 @@ impl Provider for CookieProvider {
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
-        let Some(record) = self.open(id)? else { return Ok(None) };
-        Ok((!self.is_revoked(record.cas).await?).then_some(record))
+        let Some((identity, record)) = self.open(id)? else { return Ok(None) };
+        let ended = match &self.revocations {
+            Some(list) => list.hold(self.sealer()?.scope(), identity, record.header.owner).await?,
+            None => false,
+        };
+        Ok((!ended).then_some(record))
     }
 
     /// Seals. Which tokens are about nobody knows, so the condition is only that the session was not revoked.
@@ -194,36 +238,58 @@ impl Provider for CookieProvider {
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
-        let session = match condition {
-            Condition::Absent => return self.seal(seal::new_session(), record, ttl),
-            Condition::Over(read) if self.is_revoked(read.cas).await? => {
-                return Ok(WriteOutcome::refused(None));
-            }
-            Condition::Over(read) => read.cas,
+        let owner = record.header.owner;
+        let identity = match condition {
+            Condition::Absent => return self.seal(self.begin(owner).await?, record, ttl),
+            Condition::Over(read) => match self.go_on(id, read.cas, owner).await? {
+                Some(identity) => identity,
+                None => return Ok(WriteOutcome::refused(None)),
+            },
         };
-        if let Some(held) = self.keeps(id, record, ttl, session)? {
+        if let Some(held) = self.keeps(id, record, ttl, identity.session)? {
             return Ok(WriteOutcome::refused(Some(held)));
         }
-        let sealed = self.seal(session, record, ttl)?;
-        self.recent.note(session, record.header.version(), self.clock.now());
+        let sealed = self.seal(identity, record, ttl)?;
+        self.recent.note(identity.session, record.header.version(), self.clock.now());
         Ok(sealed)
     }
 
     /// Seals under another name, and revokes the old one where there is a list.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
-        let sealed = self.seal(seal::new_session(), rename.record, rename.ttl)?;
-        let revoked = self.revoke(rename.over.cas, rename.record.header.clone()).await?;
-        self.recent.note(rename.over.cas, rename.record.header.version(), self.clock.now());
-        Ok(if revoked { sealed } else { WriteOutcome::refused(None) })
+        let Rename { old, over, record, ttl, .. } = *rename;
+        // What cannot be sealed ends nothing. Until the owner's epoch is known, there is room for one.
+        let with_epoch = self.revocations.is_some() && record.header.owner.is_some();
+        let mut identity = Identity { session: seal::new_session(), epoch: u64::from(with_epoch) };
+        let mut sealed = self.seal(identity, record, ttl)?;
+        let mut ended = false;
+        if let Some(list) = &self.revocations {
+            let Some((before, held)) = self.unseal(old)? else { return Ok(WriteOutcome::refused(None)) };
+            let held = held.header.owner;
+            let (scope, now) = (self.sealer()?.scope(), self.clock.now());
+            let ending = list.end(scope, before, held, record.header.clone(), now);
+            let next = self.next_epoch(list, before, held, record.header.owner);
+            let (lived, epoch) = join(ending, next).await;
+            ended = !lived?;
+            let epoch = epoch.map_err(after_an_end)?;
+            if epoch != identity.epoch {
+                identity.epoch = epoch;
+                sealed = self.seal(identity, record, ttl)?;
+            }
+        }
+        self.recent.note(over.cas, record.header.version(), self.clock.now());
+        Ok(if ended { WriteOutcome::refused(None) } else { sealed })
     }
 
     /// Says whether the token was a session. Without a list of revocations it stays one: only its deadlines end a copy.
     async fn destroy(&self, id: &StorageId, _expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let ended = match self.open(id) {
-            Ok(Some(record)) => {
-                let end = record.header.next();
-                self.recent.note(record.cas, end.version(), self.clock.now());
-                self.revoke(record.cas, end).await?
+            Ok(Some((identity, record))) => {
+                let (owner, end, now) = (record.header.owner, record.header.next(), self.clock.now());
+                self.recent.note(identity.session, end.version(), now);
+                match &self.revocations {
+                    Some(list) => list.end(self.sealer()?.scope(), identity, owner, end, now).await?,
+                    None => true,
+                }
             }
             Ok(None) => false,
             // What opens and is unreadable was ours as well, and the client is to forget it.
@@ -246,6 +312,29 @@ impl Provider for CookieProvider {
             None => Ok(0),
         }
     }
+
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        self.revocations.is_some().then_some(self as &dyn Indexed)
+    }
+}
+
+/// With a list of revocations.
+#[async_trait]
+impl Indexed for CookieProvider {
+    /// [`Unsupported`](ErrorKind::Unsupported): the sessions are with their clients.
+    async fn list(&self, _: &Owner, _: Option<&Cursor>, _: usize) -> Result<Page> {
+        let message = "the sessions are with their clients: those of a user can be ended together, and not listed \
+                       or ended one by one";
+        Err(Error::new(ErrorKind::Unsupported, message).in_engine(ENGINE))
+    }
+
+    /// Ends all of them at once, and says zero: how many there are nobody knows. Two calls of the other engine.
+    async fn end_owner(&self, owner: &Owner, _limit: usize) -> Result<usize> {
+        if let Some(list) = &self.revocations {
+            list.end_owner(*owner, self.clock.now()).await?;
+        }
+        Ok(0)
+    }
 }
 
 impl fmt::Debug for CookieProvider {
@@ -263,7 +352,7 @@ fn config(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use session_core::{ErrorKind, Secret};
+    use session_core::Secret;
 
     use super::*;
 
@@ -275,7 +364,10 @@ mod tests {
         for (bytes, kind) in
             [(&b"SSN\xc8 from the future"[..], ErrorKind::Unsupported), (b"damaged", ErrorKind::Corrupt)]
         {
-            let token = provider.sealer().and_then(|sealer| sealer.close(0, bytes)).unwrap();
+            let token = provider
+                .sealer()
+                .and_then(|sealer| sealer.close(Identity { session: 0, epoch: 0 }, bytes))
+                .unwrap();
             let id = StorageId::plain(token.expose()).unwrap();
             let error = provider.read(&id, Duration::from_secs(1)).await.unwrap_err();
             assert_eq!((error.kind(), error.engine()), (kind, Some("cookie")));

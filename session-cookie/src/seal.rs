@@ -20,9 +20,22 @@ const SEALED: usize = NONCE + NONCE_BYTES;
 /// Stands before the record: by which name the session can be ended.
 const SESSION: usize = size_of::<SessionId>();
 
+/// Stands between them when the owner's epoch does. No record begins with it.
+const WITH_EPOCH: u8 = 0;
+const EPOCH: usize = size_of::<u8>() + size_of::<u64>();
+
 /// The random name of a session, the same in every token of it until its id is regenerated. Of 2^64, so that two
 /// sessions of which one was ended hardly ever have the same; it is sealed, so nobody can choose it.
 pub(crate) type SessionId = u64;
+
+/// What a session can be ended by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub session: SessionId,
+    /// The epoch of its owner when it became theirs; zero when it has no owner, or one whose sessions were never ended
+    /// together.
+    pub epoch: u64,
+}
 
 /// The keys, bound to one cookie.
 #[derive(Debug)]
@@ -62,22 +75,22 @@ impl Sealer {
     }
 
     /// [`TooLarge`](ErrorKind::TooLarge) when browsers would drop the cookie.
-    pub(crate) fn seal(&self, session: SessionId, record: &Record) -> Result<Token> {
+    pub(crate) fn seal(&self, identity: Identity, record: &Record) -> Result<Token> {
         let record = record.encode()?;
-        if record.len() > self.max_record_bytes() {
+        let limit = self.max_record_bytes() - if identity.epoch == 0 { 0 } else { EPOCH };
+        if record.len() > limit {
             let message = format!(
-                "the session has {} bytes, as a cookie of {MAX_COOKIE_OCTETS} octets it may have {}: keep less in it, \
+                "the session has {} bytes, as a cookie of {MAX_COOKIE_OCTETS} octets it may have {limit}: keep less in it, \
                  or use an engine on a server",
                 record.len(),
-                self.max_record_bytes()
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        self.close(session, &record)
+        self.close(identity, &record)
     }
 
     /// Seals the bytes of a record, whatever their number.
-    pub(crate) fn close(&self, session: SessionId, record: &[u8]) -> Result<Token> {
+    pub(crate) fn close(&self, identity: Identity, record: &[u8]) -> Result<Token> {
         let Some((key, beside)) = self.keys.first() else {
             return Err(Error::config("there is no key"));
         };
@@ -85,11 +98,15 @@ impl Sealer {
         getrandom::fill(&mut nonce).map_err(|error| {
             Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
         })?;
-        let mut bytes = Vec::with_capacity(SEALED + SESSION + record.len() + TAG_BYTES);
+        let mut bytes = Vec::with_capacity(SEALED + SESSION + EPOCH + record.len() + TAG_BYTES);
         bytes.push(FORMAT);
         bytes.extend_from_slice(&key.id);
         bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&session.to_be_bytes());
+        bytes.extend_from_slice(&identity.session.to_be_bytes());
+        if identity.epoch != 0 {
+            bytes.push(WITH_EPOCH);
+            bytes.extend_from_slice(&identity.epoch.to_be_bytes());
+        }
         bytes.extend_from_slice(record);
         let tag = key
             .cipher
@@ -101,7 +118,7 @@ impl Sealer {
     }
 
     /// The session's name and its record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
-    pub(crate) fn open(&self, token: &str) -> Option<(SessionId, Vec<u8>)> {
+    pub(crate) fn open(&self, token: &str) -> Option<(Identity, Vec<u8>)> {
         let mut bytes = self.text.decode(token).ok()?;
         if bytes.first() != Some(&FORMAT) {
             return None;
@@ -112,10 +129,15 @@ impl Sealer {
             let nonce = head[NONCE..].first_chunk::<NONCE_BYTES>()?;
             let (sealed, tag) = rest.split_last_chunk_mut::<TAG_BYTES>()?;
             if key.cipher.open(nonce, beside, sealed, *tag).is_some() {
-                let session = SessionId::from_be_bytes(*sealed.first_chunk()?);
+                let (session, rest) = sealed.split_first_chunk()?;
+                let (epoch, before) = match rest.split_first() {
+                    Some((&WITH_EPOCH, rest)) => (u64::from_be_bytes(*rest.first_chunk()?), SESSION + EPOCH),
+                    _ => (0, SESSION),
+                };
+                let identity = Identity { session: SessionId::from_be_bytes(*session), epoch };
                 bytes.truncate(bytes.len() - TAG_BYTES);
-                bytes.drain(..SEALED + SESSION);
-                return Some((session, bytes));
+                bytes.drain(..SEALED + before);
+                return Some((identity, bytes));
             }
             // Two keys with the same id are as good as impossible; if there are any, each gets its try, on what the
             // one before has not touched.
@@ -147,6 +169,10 @@ mod tests {
 
     const SCOPE: &str = "14:__Host-session0:";
 
+    fn of(session: SessionId) -> Identity {
+        Identity { session, epoch: 0 }
+    }
+
     fn sealer(scope: &str, keys: &[&str]) -> Sealer {
         let derive = |key: &&str| {
             Material { security: Secret::new(*key), block: Secret::default() }.derive("").unwrap()
@@ -158,13 +184,13 @@ mod tests {
     fn tokens_of_earlier_versions_still_open() {
         let sealer = sealer(SCOPE, &["0123456789abcdef0123456789abcdef"]);
         let token = "AYlaADQ_gLsmYTHNUq_Wcwk94LDKU2DmxSCzYYxqZiGjJ0D2FDVpuCx_Vld_arZug78MPivhKiAscNBzQg";
-        assert_eq!(sealer.open(token), Some((7, b"a record".to_vec())));
+        assert_eq!(sealer.open(token), Some((of(7), b"a record".to_vec())));
     }
 
     #[test]
     fn equal_records_give_tokens_that_have_nothing_in_common_but_format_and_key() {
         let sealer = sealer(SCOPE, &["key"]);
-        let [one, other] = [(); 2].map(|()| sealer.close(0, &[0; 200]).unwrap());
+        let [one, other] = [(); 2].map(|()| sealer.close(of(0), &[1; 200]).unwrap());
         assert_eq!(one.expose()[..6], other.expose()[..6]);
         let same = one.expose()[8..].bytes().zip(other.expose()[8..].bytes()).filter(|(a, b)| a == b).count();
         assert!(same < 40, "{same} of 320 characters are equal, one in 64 is chance");
@@ -176,9 +202,9 @@ mod tests {
         let [first, mut second] = ["one", "two"]
             .map(|key| Material { security: Secret::new(key), block: Secret::default() }.derive("").unwrap());
         second.id = first.id;
-        let token = Sealer::new(SCOPE, vec![second.clone()]).close(7, b"a record").unwrap();
+        let token = Sealer::new(SCOPE, vec![second.clone()]).close(of(7), b"a record").unwrap();
         let both = Sealer::new(SCOPE, vec![first, second]);
-        assert_eq!(both.open(token.expose()), Some((7, b"a record".to_vec())));
+        assert_eq!(both.open(token.expose()), Some((of(7), b"a record".to_vec())));
     }
 
     #[test]
@@ -186,8 +212,9 @@ mod tests {
         for name in 1..20 {
             let scope = format!("{name}:{}0:", "n".repeat(name));
             let sealer = sealer(&scope, &["key"]);
-            let octets =
-                |length| name + sealer.close(0, &vec![0; length]).map_or(usize::MAX, |it| it.expose().len());
+            let octets = |length| {
+                name + sealer.close(of(0), &vec![1; length]).map_or(usize::MAX, |it| it.expose().len())
+            };
             assert!(octets(sealer.max_record_bytes()) <= MAX_COOKIE_OCTETS);
             assert!(octets(sealer.max_record_bytes() + 1) > MAX_COOKIE_OCTETS);
         }
@@ -197,13 +224,15 @@ mod tests {
         #[test]
         fn what_is_sealed_opens_and_nothing_else_does(
             session in any::<SessionId>(),
-            record in prop::collection::vec(any::<u8>(), 0..300),
+            epoch in prop_oneof![Just(0), any::<u64>()],
+            body in prop::collection::vec(any::<u8>(), 0..300),
             at in any::<prop::sample::Index>(),
             bit in 0..8,
         ) {
             let sealer = sealer(SCOPE, &["key"]);
-            let token = sealer.close(session, &record).unwrap();
-            prop_assert_eq!(sealer.open(token.expose()), Some((session, record)));
+            let (identity, record) = (Identity { session, epoch }, [&b"S"[..], &body].concat());
+            let token = sealer.close(identity, &record).unwrap();
+            prop_assert_eq!(sealer.open(token.expose()), Some((identity, record)));
             let mut bytes = URL_SAFE_NO_PAD.decode(token.expose()).unwrap();
             let at = at.index(bytes.len());
             bytes[at] ^= 1_u8 << bit;

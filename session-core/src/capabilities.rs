@@ -42,6 +42,13 @@ pub enum OwnerIndex {
     Exact,
 }
 
+impl OwnerIndex {
+    /// Whether the sessions of an owner are listed, and ended one by one.
+    pub const fn lists(self) -> bool {
+        matches!(self, Self::BestEffort | Self::Exact)
+    }
+}
+
 /// What an engine can do. Start from [`Capabilities::new`] and say what is different:
 ///
 /// ```

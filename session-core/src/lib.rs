@@ -31,6 +31,7 @@ mod capabilities;
 pub mod clock;
 mod commit;
 mod config;
+pub mod entries;
 mod error;
 pub mod id;
 mod live;

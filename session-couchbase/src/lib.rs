@@ -43,7 +43,6 @@
 mod config;
 mod connect;
 mod document;
-mod entries;
 mod errors;
 mod link;
 mod owners;

@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use couchbase::collection::Collection;
-use session_core::accounts::Owner;
-use session_core::clock::{Clock, SystemClock, Timestamp};
+use session_core::clock::{Clock, SystemClock};
 use session_core::engine::{Condition, DestroyOutcome, Indexed, OwnerIndex, WriteOutcome};
+use session_core::entries::{self, Seen};
 use session_core::id::StorageId;
-use session_core::record::{Record, Stamp, State, Version};
+use session_core::record::{Record, Stamp, State};
 use session_core::{Capabilities, Provider, Result};
 
 use crate::document::{Document, MAX_DOCUMENT};
-use crate::entries::Lately;
 use crate::errors::Answer;
 use crate::link::Link;
 use crate::{CouchbaseConfig, Durability, ENGINE};
@@ -31,8 +30,8 @@ pub struct CouchbaseProvider {
     pub(crate) prefix: Arc<str>,
     durability: Durability,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The owners and absolute deadlines of versions that were read or written here.
-    pub(crate) seen: Arc<Lately<Version, (Owner, Timestamp)>>,
+    /// The owners of records that were read or written here.
+    pub(crate) seen: Arc<Seen>,
 }
 
 impl CouchbaseProvider {
@@ -93,7 +92,7 @@ impl Provider for CouchbaseProvider {
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
         let found = self.document(id).look().await?;
         if let Some(record) = &found {
-            self.note(record);
+            self.seen.note(record, self.clock.now());
         }
         Ok(found)
     }
@@ -108,9 +107,9 @@ impl Provider for CouchbaseProvider {
         let document = self.document(id);
         let ttl = ttl.min(record.header.absolute.since(self.clock.now()));
         let bytes = document.encode(record, ttl)?;
-        self.enter(id, record, condition).await?;
+        let entered = entries::enter(self, id, record, condition).await?;
         let stored = |cas| {
-            self.note(record);
+            self.seen.note(record, entered);
             WriteOutcome::stored_with_cas(cas)
         };
         let mut cas = match condition {

@@ -37,10 +37,15 @@
 //!
 //! Read 1, with slide. Create 1. Read-modify-write 2. Destroy 1 with the stamp of the record, else 2. Regenerate 2
 //! after the read. A refused write takes one more, to tell what is stored instead.
+//!
+//! A session that gets an owner takes two more, for the index of the owner's sessions. A full server may evict that index;
+//! a session that is used again puts itself back: a process that reads a session with an owner looks for its entry at
+//! most once a minute, in one round trip that the request does not wait for.
 
 mod address;
 mod config;
 mod connection;
+mod owners;
 mod provider;
 mod routing;
 mod server;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use memcache::exp::AsyncMetaClient;
 use session_core::clock::{Clock, SystemClock};
-use session_core::engine::{Condition, DestroyOutcome, Durability, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, Durability, Indexed, OwnerIndex, WriteOutcome};
+use session_core::entries::{self, Seen};
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
@@ -23,12 +24,14 @@ const HASHED_ID: usize = 64;
 /// Sessions in memcached.
 ///
 /// Opens connections when they are needed and keeps them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MemcacheProvider {
-    servers: Vec<Server>,
-    prefix: String,
+    servers: Arc<[Server]>,
+    pub(crate) prefix: Arc<str>,
     item_max: usize,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The owners of records that were read or written here.
+    pub(crate) seen: Arc<Seen>,
 }
 
 impl MemcacheProvider {
@@ -37,9 +40,10 @@ impl MemcacheProvider {
     pub fn new(config: &MemcacheConfig) -> Self {
         Self {
             servers: config.servers.iter().map(|name| Server::new(name, config)).collect(),
-            prefix: config.prefix.clone(),
+            prefix: config.prefix.as_str().into(),
             item_max: config.item_max,
             clock: Arc::new(SystemClock),
+            seen: Arc::default(),
         }
     }
 
@@ -52,7 +56,7 @@ impl MemcacheProvider {
         let provider = Self::new(config);
         let mut failure = None;
         let mut answered = false;
-        for server in &provider.servers {
+        for server in &*provider.servers {
             match server.ping().await {
                 Ok(()) => answered = true,
                 // It would fail in the same way for every session on it.
@@ -80,12 +84,15 @@ impl MemcacheProvider {
     /// configuration only `prefix` and `item_max` count then.
     #[must_use]
     pub fn client(mut self, client: AsyncMetaClient) -> Self {
-        self.servers = vec![Server::given(client)];
+        self.servers = Arc::new([Server::given(client)]);
         self
     }
 
-    fn slot(&self, id: &StorageId) -> Slot<'_> {
-        let key = id.to_key(&self.prefix, MAX_KEY);
+    pub(crate) fn slot(&self, id: &StorageId) -> Slot<'_> {
+        self.slot_of(id.to_key(&self.prefix, MAX_KEY))
+    }
+
+    pub(crate) fn slot_of(&self, key: String) -> Slot<'_> {
         let server = &self.servers[routing::choose(&key, self.servers.iter().map(|server| &*server.name))];
         Slot { server, key, clock: &*self.clock }
     }
@@ -95,12 +102,17 @@ impl MemcacheProvider {
         let mut record = record.clone();
         record.header.deadline = self.clock.now().after(ttl);
         let bytes = record.encode()?;
-        let limit = self.item_max - ITEM_OVERHEAD - slot.key.len();
+        let limit = self.room(slot);
         if bytes.len() > limit {
             let why = format!("it has {} bytes and memcached's items take {limit} (`item_max`)", bytes.len());
             return Err(Error::new(ErrorKind::TooLarge, why).in_engine(ENGINE));
         }
         Ok(bytes)
+    }
+
+    /// How many bytes an item takes.
+    pub(crate) fn room(&self, slot: &Slot<'_>) -> usize {
+        self.item_max - ITEM_OVERHEAD - slot.key.len()
     }
 }
 
@@ -118,15 +130,18 @@ impl Provider for MemcacheProvider {
             .enumerable(false)
             .durability(Durability::Process)
             .evicts(true)
+            .owner_index(OwnerIndex::BestEffort)
             .max_record_bytes(self.item_max - ITEM_OVERHEAD - self.prefix.len() - HASHED_ID)
     }
 
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
         let slot = self.slot(id);
-        match slot.fetch(Some(idle)).await? {
-            Some(item) => slot.decode(item),
-            None => Ok(None),
+        let Some(item) = slot.fetch(Some(idle)).await? else { return Ok(None) };
+        let found = slot.decode(item)?;
+        if let Some(record) = &found {
+            self.keep_listed(id, record);
         }
+        Ok(found)
     }
 
     async fn write(
@@ -139,10 +154,11 @@ impl Provider for MemcacheProvider {
         let slot = self.slot(id);
         let ttl = ttl.min(record.header.absolute.since(self.clock.now()));
         let new = slot.set(record, self.encode(&slot, record, ttl)?, ttl);
-        match condition {
+        let entered = entries::enter(self, id, record, condition).await?;
+        let outcome = match condition {
             Condition::Absent => match slot.add(new.clone()).await? {
-                Answer::Done(cas) => Ok(WriteOutcome::stored_with_cas(cas)),
-                Answer::Absent | Answer::Differs => slot.replace_expired(new).await,
+                Answer::Done(cas) => WriteOutcome::stored_with_cas(cas),
+                Answer::Absent | Answer::Differs => slot.replace_expired(new).await?,
             },
             Condition::Over(Stamp { version, cas }) => {
                 let cas = match cas {
@@ -152,9 +168,13 @@ impl Provider for MemcacheProvider {
                     },
                     cas => cas,
                 };
-                slot.replace(new, cas).await
+                slot.replace(new, cas).await?
             }
+        };
+        if matches!(outcome, WriteOutcome::Stored(_)) {
+            self.seen.note(record, entered);
         }
+        Ok(outcome)
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
@@ -199,5 +219,8 @@ impl Provider for MemcacheProvider {
 
     async fn gc(&self, _limit: usize) -> Result<usize> {
         Ok(0)
+    }
+    fn as_indexed(&self) -> Option<&dyn Indexed> {
+        Some(self)
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Slot<'a> {
 
 /// What is stored under a key, not decoded yet.
 pub(crate) struct Item {
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The compare token, never zero.
     pub(crate) cas: u64,
     /// How long it lives if nobody reads it.
@@ -91,9 +91,15 @@ impl Slot<'_> {
 
     /// The command that stores a record, without its condition.
     pub(crate) fn set(&self, record: &Record, bytes: Vec<u8>, lifetime: Duration) -> Set {
+        let set = self.set_bytes(bytes, lifetime);
+        if record.is_live() { set } else { set.client_flags(TOMBSTONE) }
+    }
+
+    /// The same for bytes that are no record.
+    pub(crate) fn set_bytes(&self, bytes: Vec<u8>, lifetime: Duration) -> Set {
         let mut set = Set::new(&self.key, []).ttl_raw(ttl::wire(lifetime)).return_cas();
         set.value = bytes;
-        if record.is_live() { set } else { set.client_flags(TOMBSTONE) }
+        set
     }
 
     /// Stores where there is nothing.
@@ -106,9 +112,14 @@ impl Slot<'_> {
         Ok(answer(&self.server.write(Delete::new(&self.key).compare_cas(cas)).await?))
     }
 
+    /// Stores over what has this compare token.
+    pub(crate) async fn compare_and_set(&self, set: Set, cas: u64) -> Result<Answer> {
+        Ok(answer(&self.server.write(set.compare_cas(cas)).await?))
+    }
+
     /// Stores over what has this compare token; a second round trip tells what is there instead.
     pub(crate) async fn replace(&self, set: Set, cas: u64) -> Result<WriteOutcome> {
-        match answer(&self.server.write(set.compare_cas(cas)).await?) {
+        match self.compare_and_set(set, cas).await? {
             Answer::Done(cas) => Ok(WriteOutcome::stored_with_cas(cas)),
             Answer::Absent => Ok(WriteOutcome::refused(None)),
             Answer::Differs => Ok(WriteOutcome::refused(self.look().await?)),

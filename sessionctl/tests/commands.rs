@@ -104,6 +104,27 @@ fn what_the_cookie_engine_cannot_do_is_said_in_one_line() {
     assert_eq!(json(&["--engine", &engine, "gc"])["native_expiry"], true);
 }
 
+/// With a list of revocations it ends the sessions of a user, and lists none.
+#[tokio::test]
+async fn the_cookie_engine_ends_all_sessions_of_a_user() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = json!({
+        "securityKey": "k".repeat(32),
+        "allowWeakKey": true,
+        "revocations": { "provider": "file", "providerConfig": directory.path() },
+    });
+    let spec = spec("cookie", config);
+    let app = application(&spec).await;
+    let (ada, eve) = (user(&app, "ada").await, user(&app, "eve").await);
+    let end = ["--engine", &spec, "end", "--owner", "ada"];
+    assert_eq!(json(&end), json!({ "engine": "cookie", "ended": null }));
+    assert!(out(&run(&end)).contains("does not know how many"));
+    assert!(!app.exists(&ada).await.unwrap() && app.exists(&eve).await.unwrap());
+    for command in [&["list", "--owner", "ada"][..], &["end", "--all", "--yes"]] {
+        assert!(refused(&[&["--engine", &spec], command].concat(), 4).contains("cannot walk"));
+    }
+}
+
 /// The table does not exist, is made, and is then as expected.
 fn migrates(spec: &str) {
     let engine = spec.split_once('=').unwrap().0;

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use session_kit::accounts::{Device, Handle, SessionInfo};
-use session_kit::engine::OwnerIndex;
 use session_kit::{Manager, Session};
 
 use crate::answer::{Answer, Trouble};
@@ -15,7 +14,7 @@ const SHOWN: usize = 1_000;
 
 /// Whether the engine lists the sessions of a user.
 pub fn are_listed(manager: &Manager) -> bool {
-    matches!(manager.provider().capabilities().owner_index, OwnerIndex::Exact | OwnerIndex::BestEffort)
+    manager.provider().capabilities().owner_index.lists()
 }
 
 /// The user of a session, whose sessions are listed.

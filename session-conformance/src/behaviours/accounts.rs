@@ -44,6 +44,12 @@ pub async fn without_an_index_the_user_is_told(context: Context) {
     if context.capabilities().owner_index == OwnerIndex::None {
         fails(manager.sessions_of(&user).next_page().await, ErrorKind::Unsupported);
         fails(manager.end_all(&user).await, ErrorKind::Unsupported);
+        let token = sign_in(&manager, &user, "phone").await;
+        let session = open(&manager, &token).await;
+        fails(manager.sign_out_everywhere(&session).await, ErrorKind::Unsupported);
+        fails(manager.credentials_changed(&session).await, ErrorKind::Unsupported);
+        session.release().await.expect("there is nothing to store");
+        assert!(is_live(&manager, &token).await, "nothing is done by half");
     }
     if !lists(&context) {
         let limited = context.builder().max_sessions_per_owner(5, Excess::EndOldest).build();

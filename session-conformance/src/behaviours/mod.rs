@@ -11,6 +11,7 @@ pub mod collection;
 pub mod conditional;
 pub mod csrf;
 pub mod deadlines;
+pub mod ended_together;
 pub mod ending;
 pub mod expiry;
 pub mod flash;

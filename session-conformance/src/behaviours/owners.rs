@@ -21,7 +21,7 @@ pub(super) fn somebody(context: &Context) -> (String, Owner) {
 
 /// Whether the engine lists the sessions of an owner.
 pub(super) fn lists(context: &Context) -> bool {
-    matches!(context.capabilities().owner_index, OwnerIndex::Exact | OwnerIndex::BestEffort)
+    context.capabilities().owner_index.lists()
 }
 
 /// Every session of an owner, in pages of `limit`.

@@ -19,6 +19,19 @@ fn indexed<'a>(shared: &'a Shared, operation: &'static str) -> Result<&'a dyn In
     })
 }
 
+/// An error when the engine ends no sessions of an owner, or does not list them though that is needed. Asked before
+/// anything is stored, so that what cannot be done is not done by half.
+pub(crate) fn require_index(shared: &Shared, operation: &'static str, listed: bool) -> Result<()> {
+    indexed(shared, operation)?;
+    if listed && !shared.provider.capabilities().owner_index.lists() {
+        let message = "this engine ends the sessions of a user together, and lists none of them: call `end_all` or \
+                       `sign_out_everywhere`";
+        let error = Error::new(ErrorKind::Unsupported, message);
+        return Err(error.during(operation).in_engine(shared.provider.engine()));
+    }
+    Ok(())
+}
+
 /// The name of a stored session in the list of its owner.
 pub(crate) fn handle_of(id: &StorageId, record: &Record) -> Handle {
     record.header.account().map_or_else(|| Handle::of_id(id), |account| account.handle)

@@ -63,7 +63,7 @@ mod relocate;
 mod replace;
 mod slide;
 
-pub(crate) use accounts::{end_by_handle, end_others, end_owner, handle_of, list};
+pub(crate) use accounts::{end_by_handle, end_others, end_owner, handle_of, list, require_index};
 pub(crate) use claim::claim;
 pub(crate) use collect::{collect, ensure as ensure_collecting, stop as stop_collecting};
 pub(crate) use destroy::end;

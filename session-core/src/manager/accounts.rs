@@ -129,7 +129,8 @@ impl Manager {
     }
 
     /// Ends every session of a user and says how many: an administrator's "sign out everywhere". A sign-in that is
-    /// stored while it runs is either ended or listed afterwards.
+    /// stored while it runs is either ended or listed afterwards. Zero where the engine ends them without knowing how
+    /// many there are ([`OwnerIndex::EndsAll`](crate::capabilities::OwnerIndex::EndsAll)).
     ///
     /// It has the [`maintenance_timeout`](crate::ManagerBuilder::maintenance_timeout) for it. An error says how many
     /// sessions were ended before; call it again for the others. A handler of the user's own request calls
@@ -140,7 +141,9 @@ impl Manager {
 
     /// Ends the session of this request and every other one of its user, and says how many others that were.
     pub async fn sign_out_everywhere(&self, session: &Session) -> Result<u64> {
-        let owner = owner_of(session, "sign_out_everywhere")?;
+        const OPERATION: &str = "sign_out_everywhere";
+        commit::require_index(&self.0, OPERATION, false)?;
+        let owner = owner_of(session, OPERATION)?;
         session.destroy().await?;
         self.end_owner(owner).await
     }
@@ -164,8 +167,12 @@ impl Manager {
     /// After a change of password, or of another thing that signs the user in: gives this session a new id, notes that
     /// the user has proved who they are, stores both with what else the request changed, and ends every other session
     /// of the user (ASVS 7.4.3). Says how many those were.
+    ///
+    /// Where the engine cannot list them nothing is stored.
     pub async fn credentials_changed(&self, session: &Session) -> Result<u64> {
-        owner_of(session, "credentials_changed")?;
+        const OPERATION: &str = "credentials_changed";
+        commit::require_index(&self.0, OPERATION, true)?;
+        owner_of(session, OPERATION)?;
         session.elevate()?;
         session.save().await?;
         self.end_others(session).await

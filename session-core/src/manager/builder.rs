@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Manager;
-use crate::capabilities::OwnerIndex;
 use crate::clock::{Clock, SystemClock};
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
 use crate::provider::TOMBSTONE_TTL;
@@ -313,16 +312,15 @@ impl ManagerBuilder {
                 self.ids.random_bits()
             )));
         }
-        if let Some(limit) = self.per_owner {
-            let lists = matches!(capabilities.owner_index, OwnerIndex::Exact | OwnerIndex::BestEffort);
-            if limit.sessions == 0 || !lists {
-                return Err(Error::config(format!(
-                    "max_sessions_per_owner ({}) must be at least 1, and the engine ({}) one that lists the sessions of \
-                     an owner",
-                    limit.sessions,
-                    self.provider.engine()
-                )));
-            }
+        if let Some(limit) = self.per_owner
+            && (limit.sessions == 0 || !capabilities.owner_index.lists())
+        {
+            return Err(Error::config(format!(
+                "max_sessions_per_owner ({}) must be at least 1, and the engine ({}) one that lists the sessions of an \
+                 owner",
+                limit.sessions,
+                self.provider.engine()
+            )));
         }
         let sample = self.ids.generate()?;
         if sample.expose().len() != self.ids.length() {

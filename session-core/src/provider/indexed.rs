@@ -72,7 +72,7 @@ pub trait Indexed: Provider {
     async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page>;
 
     /// Ends up to `limit` (at least 1) sessions of an owner and says how many; zero means that there is none left that was
-    /// stored before the call.
+    /// stored before the call. An engine that can only end all of them does so at once, and says zero.
     ///
     /// The default lists and destroys one at a time.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {

@@ -1,4 +1,5 @@
 //! What the tests of this crate share: records, ids and short names for outcomes.
+#![allow(dead_code)] // each test binary uses a part of it
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use session_kit::accounts::Owner;
-use session_kit::engine::{DestroyOutcome, Listed, end_listed};
+use session_kit::engine::{DestroyOutcome, Listed, OwnerIndex, end_listed};
 use session_kit::id::StorageId;
 
 use crate::args::End;
@@ -29,6 +29,10 @@ pub async fn run(engine: &Engine, end: &End) -> Result<Report> {
         (None, Some(user)) => end_owner(engine, user).await?,
         (None, None) => end_all(engine).await?,
     };
+    if ended == 0 && end.id.is_none() && engine.capabilities().owner_index == OwnerIndex::EndsAll {
+        let text = "all sessions of the user ended; this engine does not know how many there were";
+        return Ok(Report::new(json!({ "engine": engine.name(), "ended": null }), text.to_owned()));
+    }
     let text = if ended == 1 { "1 session ended".to_owned() } else { format!("{ended} sessions ended") };
     Ok(Report::new(json!({ "engine": engine.name(), "ended": ended }), text))
 }

@@ -1,15 +1,13 @@
-//! The index of an owner as one value, for engines that store a value under a key and compare it by a token.
+//! The index of an owner as bytes.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use session_core::clock::Timestamp;
-use session_core::engine::Cursor;
-use session_core::id::StorageId;
-use session_core::{Error, ErrorKind, Result};
+use crate::clock::Timestamp;
+use crate::id::StorageId;
+use crate::provider::Cursor;
+use crate::{Error, ErrorKind, Result};
 
 const FORMAT: u8 = 1;
 /// The age from which on an entry without a record is removed: a younger one's record may be about to be written. It
@@ -21,7 +19,7 @@ const PAST: Duration = Duration::from_secs(3_600);
 /// The sessions of an owner, as bytes that are replaced as a whole when nobody else has: 51 for each session with a
 /// hashed id. In the order of their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct OwnerEntries(BTreeMap<Box<[u8]>, Entry>);
+pub struct OwnerEntries(BTreeMap<Box<[u8]>, Entry>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -32,7 +30,7 @@ struct Entry {
 impl OwnerEntries {
     /// Reads an index. [`Corrupt`](ErrorKind::Corrupt) when it is none, [`Unsupported`](ErrorKind::Unsupported) when it is
     /// of a newer version.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "it is not an index of an owner");
         let (format, mut rest) = bytes.split_first().ok_or_else(corrupt)?;
         if *format > FORMAT {
@@ -54,7 +52,7 @@ impl OwnerEntries {
 
     /// The index as bytes.
     #[must_use]
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 + self.0.len() * 51);
         out.push(FORMAT);
         for (id, entry) in &self.0 {
@@ -69,7 +67,7 @@ impl OwnerEntries {
 
     /// Makes the entry of a session, before its record is written, and removes what ended long ago. Says whether the
     /// index must be stored.
-    pub(crate) fn enter(&mut self, id: &StorageId, absolute: Timestamp, now: Timestamp) -> bool {
+    pub(super) fn enter(&mut self, id: &StorageId, absolute: Timestamp, now: Timestamp) -> bool {
         let id = Cursor::after(id).0;
         // An entry that may be removed by a reader is made anew, so that its store fails.
         if self.0.get(&id).is_some_and(|entry| entry.absolute == absolute && !is_settled(entry, now)) {
@@ -82,7 +80,7 @@ impl OwnerEntries {
 
     /// Removes the entries of sessions that are not there, or have another owner, but for those that have just been made.
     /// Says whether the index must be stored.
-    pub(crate) fn leave(&mut self, ids: &[StorageId], now: Timestamp) -> bool {
+    pub(super) fn leave(&mut self, ids: &[StorageId], now: Timestamp) -> bool {
         let before = self.0.len();
         for id in ids {
             let id = Cursor::after(id).0;
@@ -93,8 +91,13 @@ impl OwnerEntries {
         self.0.len() < before
     }
 
+    /// Whether a session has an entry.
+    pub(super) fn has(&self, id: &StorageId) -> bool {
+        self.0.contains_key(&Cursor::after(id).0)
+    }
+
     /// Up to `limit` sessions after a cursor, and where the next page begins.
-    pub(crate) fn page(
+    pub(super) fn page(
         &self,
         after: Option<&Cursor>,
         limit: usize,
@@ -111,51 +114,19 @@ impl OwnerEntries {
 
     /// How long the index must be stored.
     #[must_use]
-    pub(crate) fn lifetime(&self, now: Timestamp) -> Duration {
+    pub fn lifetime(&self, now: Timestamp) -> Duration {
         let longest = self.0.values().map(|entry| entry.absolute.since(now)).max();
         longest.unwrap_or_default().saturating_add(PAST)
     }
 
     /// How many entries there are.
-    #[must_use]
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 }
 
 fn is_settled(entry: &Entry, now: Timestamp) -> bool {
     now.since(entry.made) >= SETTLED
-}
-
-/// What a process has seen lately. Bounded in number: two generations, of which the older one is dropped as a whole.
-#[derive(Debug)]
-pub(crate) struct Lately<K, V>(Mutex<[HashMap<K, V>; 2]>);
-
-/// How many are remembered in each generation.
-const MOST: usize = 16 << 10;
-
-impl<K, V> Default for Lately<K, V> {
-    fn default() -> Self {
-        Self(Mutex::new([HashMap::new(), HashMap::new()]))
-    }
-}
-
-impl<K: Hash + Eq, V: Copy> Lately<K, V> {
-    /// Takes note.
-    pub(crate) fn note(&self, key: K, value: V) {
-        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let [present, past] = &mut *generations;
-        if present.len() >= MOST {
-            *past = std::mem::take(present);
-        }
-        present.insert(key, value);
-    }
-
-    /// What was noted last, if it is still known.
-    pub(crate) fn get(&self, key: &K) -> Option<V> {
-        let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        generations.iter().find_map(|generation| generation.get(key)).copied()
-    }
 }
 
 #[cfg(test)]
@@ -220,14 +191,5 @@ mod tests {
             }
             assert_eq!(found, (0..10).map(id).collect::<Vec<_>>());
         }
-    }
-
-    #[test]
-    fn what_was_seen_is_forgotten_after_a_while() {
-        let lately = Lately::default();
-        for number in 0..40_000 {
-            lately.note(number, number);
-        }
-        assert_eq!((lately.get(&39_999), lately.get(&0)), (Some(39_999), None));
     }
 }

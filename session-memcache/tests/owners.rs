@@ -1,0 +1,207 @@
+//! The index of owners: its commands, what is left over by a crash, and what is put back after an eviction.
+#![allow(clippy::unwrap_used)] // the helpers are test code too
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::accounts::Owner;
+use session_core::clock::{Clock as _, ManualClock, SystemClock};
+use session_core::engine::{Condition, Indexed as _, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{ErrorKind, Provider};
+use session_memcache::{MemcacheConfig, MemcacheProvider};
+use session_servers::memcached::{Memcached, ask};
+use session_servers::proxy::Proxy;
+use support::{IDLE, create, id, next, session};
+use tokio::time::sleep;
+
+const ADA: Owner = Owner([7; 32]);
+const BOB: Owner = Owner([9; 32]);
+
+fn owned(owner: Owner) -> Record {
+    let mut record = session("one");
+    record.header.owner = Some(owner);
+    record
+}
+
+fn provider(server: &Memcached) -> MemcacheProvider {
+    MemcacheProvider::new(&server.url().parse().unwrap())
+}
+
+async fn ids(provider: &MemcacheProvider, owner: &Owner) -> BTreeSet<StorageId> {
+    let page = provider.list(owner, None, 100).await.unwrap();
+    page.sessions.into_iter().map(|listed| listed.id).collect()
+}
+
+async fn replace(provider: &MemcacheProvider, id: &StorageId, owner: Option<Owner>) {
+    let seen = provider.read(id, IDLE).await.unwrap().unwrap();
+    let mut record = next(&seen, "two");
+    record.header.owner = owner;
+    let outcome = provider.write(id, &record, Condition::Over(seen.stamp()), IDLE).await.unwrap();
+    assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
+}
+
+/// As a full server does.
+fn evict_index(server: &Memcached, owner: &Owner) {
+    let key = format!("session:owner~{}", StorageId::from_hash(owner.0).to_text());
+    assert_eq!(ask(server.process().address(), &format!("delete {key}")).unwrap(), ["DELETED"]);
+}
+
+/// Waits for the work that nobody waits for.
+async fn is_listed_again(provider: &MemcacheProvider, owner: &Owner, id: &StorageId) {
+    for _ in 0..600 {
+        if ids(provider, owner).await.contains(id) {
+            return;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the session is not listed");
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn an_entry_costs_two_round_trips_and_a_write_by_the_same_owner_none() {
+    let server = Memcached::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    let config = MemcacheConfig::new([proxy.address().to_string()]).unwrap();
+    let provider = MemcacheProvider::connect(&config).await.unwrap();
+    let mut before = proxy.counts();
+    let mut step = |what: &str, trips: u64| {
+        assert_eq!((proxy.counts() - before).round_trips, trips, "{what}");
+        before = proxy.counts();
+    };
+    let first = id();
+    create(&provider, &first, &owned(ADA)).await.unwrap();
+    step("the first session: look, index, record", 3);
+    create(&provider, &id(), &owned(ADA)).await.unwrap();
+    step("the second one", 3);
+    create(&provider, &id(), &session("without an owner")).await.unwrap();
+    step("without an owner", 1);
+    provider.read(&first, IDLE).await.unwrap().unwrap();
+    step("a read", 1);
+    replace(&provider, &first, Some(ADA)).await;
+    step("read and write by the same owner", 2);
+    replace(&provider, &first, Some(BOB)).await;
+    step("another owner", 4);
+    assert_eq!(ids(&provider, &ADA).await.len(), 1);
+    step("a list of two entries", 3);
+    assert_eq!(ids(&provider, &BOB).await, BTreeSet::from([first]));
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_session_that_is_used_again_puts_itself_back() {
+    let server = Memcached::start().unwrap();
+    let clock = ManualClock::new(SystemClock.now());
+    let provider = provider(&server).clock(Arc::new(clock.clone()));
+    let another = self::provider(&server);
+    let id = id();
+    create(&provider, &id, &owned(ADA)).await.unwrap();
+    evict_index(&server, &ADA);
+    assert!(ids(&provider, &ADA).await.is_empty());
+
+    // The process that wrote it looks again after a minute.
+    clock.advance(Duration::from_secs(60));
+    provider.read(&id, IDLE * 60).await.unwrap().unwrap();
+    is_listed_again(&provider, &ADA, &id).await;
+
+    // A process that has not seen it looks at once, and a write by the owner then needs no look.
+    evict_index(&server, &ADA);
+    another.read(&id, IDLE * 60).await.unwrap().unwrap();
+    is_listed_again(&another, &ADA, &id).await;
+    assert_eq!(provider.end_owner(&ADA, 10).await.unwrap(), 1);
+    assert!(another.read(&id, IDLE).await.unwrap().is_none());
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_session_that_is_in_use_is_looked_for_once_a_minute() {
+    let server = Memcached::start().unwrap();
+    let proxy = Proxy::start(server.process().address()).unwrap();
+    let config = MemcacheConfig::new([proxy.address().to_string()]).unwrap();
+    let clock = ManualClock::new(SystemClock.now());
+    let provider = MemcacheProvider::new(&config).clock(Arc::new(clock.clone()));
+    let id = id();
+    create(&provider, &id, &owned(ADA)).await.unwrap();
+    let before = proxy.counts();
+    // Five minutes, one read in ten seconds.
+    for _ in 0..30 {
+        clock.advance(Duration::from_secs(10));
+        provider.read(&id, IDLE * 60).await.unwrap().unwrap();
+        sleep(Duration::from_millis(20)).await;
+    }
+    for _ in 0..600 {
+        if (proxy.counts() - before).round_trips >= 35 {
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!((proxy.counts() - before).round_trips, 30 + 5);
+}
+
+/// Entries without a record are not listed, and removed when they are old enough.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
+    let server = Memcached::start().unwrap();
+    let clock = ManualClock::new(SystemClock.now());
+    let provider = provider(&server).clock(Arc::new(clock.clone()));
+    let mut stored = Vec::new();
+    for _ in 0..6 {
+        let id = id();
+        let outcome = provider.write(&id, &owned(ADA), Condition::Absent, IDLE * 60).await.unwrap();
+        assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
+        stored.push(id);
+    }
+    // As after a crash: the entries are there, and their records are not.
+    for id in &stored[1..] {
+        provider.destroy(id, None).await.unwrap();
+    }
+    let gets = || server.stats().unwrap()["cmd_get"];
+    // Too young, then removed, then gone.
+    for (age, looked_at) in [(0, 6), (301, 6), (0, 1)] {
+        clock.advance(Duration::from_secs(age));
+        let before = gets();
+        assert_eq!(ids(&provider, &ADA).await, BTreeSet::from([stored[0].clone()]));
+        assert_eq!(gets() - before, 1 + looked_at);
+    }
+    assert_eq!(provider.end_owner(&ADA, 10).await.unwrap(), 1);
+}
+
+/// An item takes so many entries; those of sessions that have ended make room.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_list_that_is_full_refuses_the_next_session_and_loses_none() {
+    let server = Memcached::start().unwrap();
+    let config = server.url().parse::<MemcacheConfig>().unwrap().item_max(2_048).unwrap();
+    let clock = ManualClock::new(SystemClock.now());
+    let provider = MemcacheProvider::new(&config).clock(Arc::new(clock.clone()));
+    let store = async || {
+        let id = id();
+        let stored = provider.write(&id, &owned(ADA), Condition::Absent, IDLE * 60).await;
+        stored.map(|outcome| (id, outcome))
+    };
+    let mut stored = BTreeSet::new();
+    let error = loop {
+        match store().await {
+            Ok((id, outcome)) => {
+                assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
+                stored.insert(id);
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::TooManySessions);
+    assert!(stored.len() > 30, "{}", stored.len());
+    assert_eq!(ids(&provider, &ADA).await, stored);
+    let ended = stored.pop_first().unwrap();
+    provider.destroy(&ended, None).await.unwrap();
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(ids(&provider, &ADA).await, stored);
+    stored.insert(store().await.unwrap().0);
+    assert_eq!(ids(&provider, &ADA).await, stored);
+}
