@@ -6,6 +6,7 @@
 mod cores;
 mod goals;
 mod measure;
+mod open_loop;
 mod peers;
 mod report;
 mod rows;
@@ -18,30 +19,38 @@ use std::path::Path;
 
 use measure::Effort;
 use report::{Section, machine, plot};
-use rows::{collect, contention, crowd, local, others, scale, servers};
+use rows::{actix, build, cache, collect, contention, crowd, local, others, owners, scale, servers, tail};
 
 /// Measures a group, starting the servers that it needs.
 type Measuring = fn(Effort) -> io::Result<Vec<Section>>;
 
+/// The group that is measured only when it is named.
+const ON_REQUEST: &str = "build";
+
 /// The groups, by the name that `--only` takes.
-const GROUPS: [(&str, Measuring); 17] = [
+const GROUPS: [(&str, Measuring); 22] = [
     ("untouched", local::untouched),
     ("memory", local::memory),
     ("cookie", local::cookie),
+    ("actix", actix::rows),
     ("file", local::file),
     ("sqlite", local::sqlite),
     ("redis", servers::redis),
+    ("cache", cache::rows),
     ("postgres", servers::postgres),
     ("mysql", servers::mysql),
     ("memcached", servers::memcached),
     ("couchbase", servers::couchbase),
     ("work", others::work),
     ("shapes", others::shapes),
+    ("owners", owners::rows),
     ("collect", collect::sql),
     ("growth", scale::memory),
     ("stores", scale::stores),
     ("clients", crowd::clients),
+    ("tail", tail::rows),
     ("contention", contention::writers),
+    (ON_REQUEST, build::rows),
 ];
 
 fn main() -> io::Result<()> {
@@ -53,7 +62,10 @@ fn main() -> io::Result<()> {
     let value =
         |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1)).cloned();
     let only = value("--only");
-    let wanted = |group: &str| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == group));
+    let wanted = |group: &str| match &only {
+        Some(only) => only.split(',').any(|name| name == group),
+        None => group != ON_REQUEST,
+    };
     if let Some(unknown) = only.iter().flat_map(|only| only.split(',')).find(|name| !is_group(name)) {
         let names = GROUPS.map(|(name, _)| name).join(", ");
         return Err(io::Error::other(format!("there is no group `{unknown}`: there are {names}")));

@@ -1,7 +1,11 @@
 //! Interleaved repetitions: every subject of a row in turn, so that what else the machine does meets all of them.
 
+use std::cell::RefCell;
+use std::mem;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::open_loop::{self, Rate};
 use crate::thread::Thread;
 
 /// What a subject is, which decides what it is compared with.
@@ -22,9 +26,11 @@ pub enum Role {
 /// Something that can do so many pieces of work.
 pub struct Subject {
     role: Role,
-    name: &'static str,
+    pub name: &'static str,
     /// Does about so many pieces of work, and says how many microseconds each took.
     run: Box<dyn FnMut(usize) -> f64>,
+    /// Sends requests at a rate; a subject without clients cannot.
+    at_rate: Option<Box<dyn FnMut(Rate) -> Vec<f64>>>,
 }
 
 /// Somebody who sends requests, one after the other.
@@ -54,16 +60,25 @@ impl Subject {
             run(requests);
             micros(begun.elapsed(), requests)
         };
-        Self { role, name, run: Box::new(run) }
+        Self { role, name, run: Box::new(run), at_rate: None }
     }
 
     /// Clients who send their requests at the same time, on one thread.
-    pub fn of<C: Client>(role: Role, name: &'static str, thread: &Thread, mut clients: Vec<C>) -> Self {
+    pub fn of<C: Client>(role: Role, name: &'static str, thread: &Thread, clients: Vec<C>) -> Self {
+        let clients = Rc::new(RefCell::new(clients));
+        let (same_thread, same_clients) = (thread.clone(), Rc::clone(&clients));
+        let at_rate = move |rate| {
+            let mut clients = same_clients.borrow_mut();
+            let (same, times) = same_thread.block_on(open_loop::run(mem::take(&mut *clients), rate));
+            *clients = same;
+            times
+        };
         let thread = thread.clone();
         let run = move |requests: usize| {
+            let mut clients = clients.borrow_mut();
             let share = requests.div_ceil(clients.len());
             thread.block_on(async {
-                for client in &mut clients {
+                for client in &mut *clients {
                     client.prepare(share).await;
                 }
                 let begun = Instant::now();
@@ -87,7 +102,13 @@ impl Subject {
                 micros(begun.elapsed(), share * clients.len())
             })
         };
-        Self { role, name, run: Box::new(run) }
+        Self { role, name, run: Box::new(run), at_rate: Some(Box::new(at_rate)) }
+    }
+
+    /// Sends requests at that rate, whether the answers come or not: how many microseconds after its time each was
+    /// answered.
+    pub fn at_rate(&mut self, rate: Rate) -> Vec<f64> {
+        self.at_rate.as_mut().expect("a subject that has clients")(rate)
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Work {
     Read,
     /// Reads the user and adds one to the counter.
     ReadModifyWrite,
+    /// Reads, and adds one to the counter in every 20th request.
+    MostlyReads,
     /// Gives the session a new id.
     Regenerate,
     /// Ends the session.
@@ -27,7 +29,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// All of them.
+    /// All that an application does under a path of its own.
     pub const ALL: [Self; 7] = [
         Self::Untouched,
         Self::Anonymous,
@@ -41,13 +43,22 @@ impl Work {
     /// What a session store is for.
     pub const USUAL: [Self; 3] = [Self::Create, Self::Read, Self::ReadModifyWrite];
 
+    /// What the request with that number does.
+    pub const fn of_request(self, number: usize) -> Self {
+        match self {
+            Self::MostlyReads if number % 20 == 19 => Self::ReadModifyWrite,
+            Self::MostlyReads => Self::Read,
+            same => same,
+        }
+    }
+
     /// Under which path an application does it.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Untouched => "/untouched",
             Self::Anonymous => "/anonymous",
             Self::Create => "/create",
-            Self::Read => "/read",
+            Self::Read | Self::MostlyReads => "/read",
             Self::ReadModifyWrite => "/rmw",
             Self::Regenerate => "/regenerate",
             Self::Destroy => "/destroy",
@@ -62,6 +73,7 @@ impl Work {
             Self::Create => "create",
             Self::Read => "read",
             Self::ReadModifyWrite => "read-modify-write",
+            Self::MostlyReads => "95 % reads",
             Self::Regenerate => "regenerate",
             Self::Destroy => "destroy",
         }

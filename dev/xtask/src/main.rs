@@ -4,6 +4,7 @@
 mod bench;
 mod dependencies;
 mod features;
+mod instructions;
 mod interrupt;
 mod publish;
 mod services;
@@ -20,6 +21,8 @@ cargo xtask test [ARGUMENTS]  all tests, with the servers they need; ARGUMENTS a
 cargo xtask services          start the servers, say where they are, and keep them until Ctrl-C
 cargo xtask bench [ARGUMENTS] measure against the peers, with the servers that it takes: --only GROUP,… (a wrong
                               name shows all), --quick, --save DIR (benchmarks.md and its plots; DIR is docs)
+cargo xtask instructions      count what a request takes, and compare with dev/instructions/budget.toml; --update
+                              writes it
 cargo xtask features          session-kit with each feature alone: it builds and links no other engine
 cargo xtask dependencies      no dependency of a crate asks for a newer Rust than the crate says
 cargo xtask publish           every published crate is packaged, and each package builds by itself; nothing is uploaded";
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::run(rest),
         ["services"] => services::run(),
         ["bench", rest @ ..] => bench::run(rest),
+        ["instructions", rest @ ..] => instructions::run(rest),
         ["features"] => features::run(),
         ["dependencies"] => dependencies::run(),
         ["publish", rest @ ..] => publish::run(rest),

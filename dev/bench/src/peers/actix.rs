@@ -5,9 +5,11 @@ use std::rc::Rc;
 use actix_session::storage::{CookieSessionStore, RedisSessionStore, SessionStore};
 use actix_session::{Session, SessionMiddleware};
 use actix_web::cookie::{Cookie, Key};
+use actix_web::dev::ServiceResponse;
 use actix_web::test::TestRequest;
 use actix_web::{App, test, web};
 
+use super::FOREIGN;
 use crate::goals::ACTIX_SESSION;
 use crate::measure::{Client, Role, Subject};
 use crate::thread::Thread;
@@ -38,29 +40,60 @@ async fn subject<S: SessionStore + 'static>(thread: &Thread, store: S, job: Job)
         .route(Work::Destroy.path(), web::get().to(destroy))
         .wrap(SessionMiddleware::new(store, Key::generate()));
     let app = test::init_service(app).await;
-    // The service's own type has a private part: a function over it has not.
-    let send = Rc::new(async move |request: TestRequest| {
-        let response = test::call_service(&app, request.to_request()).await;
-        let cookies: Vec<_> = response.response().cookies().map(Cookie::into_owned).collect();
-        (response.status().as_u16(), cookies)
-    });
-    let visitor =
-        || Visitor { send: Rc::clone(&send), work: job.work, cookies: Vec::new(), ready: Vec::new() };
-    let mut visitors: Vec<_> = (0..job.clients).map(|_| visitor()).collect();
-    if job.work.has_session() {
-        for visitor in &mut visitors {
-            visitor.cookies = visitor.create().await;
-        }
-    }
-    Subject::of(Role::Peer, ACTIX_SESSION, thread, visitors)
+    let send = async move |request: TestRequest| answer(test::call_service(&app, request.to_request()).await);
+    visitors(Role::Peer, ACTIX_SESSION, thread, send, job).await
 }
 
-type Cookies = Vec<Cookie<'static>>;
+/// The web framework without sessions.
+pub fn floor(thread: &Thread, job: Job) -> Subject {
+    thread.block_on(async {
+        let app = Work::ALL
+            .iter()
+            .fold(App::new(), |app, work| app.route(work.path(), web::get().to(async || "ok")));
+        let app = test::init_service(app).await;
+        let send =
+            async move |request: TestRequest| answer(test::call_service(&app, request.to_request()).await);
+        visitors(Role::Floor, "actix-web", thread, send, job).await
+    })
+}
+
+/// What a browser takes from a response: its status and cookies.
+pub fn answer<B>(response: ServiceResponse<B>) -> (u16, Cookies) {
+    let cookies = response.response().cookies().map(Cookie::into_owned).collect();
+    (response.status().as_u16(), cookies)
+}
+
+/// An application as a subject: requests go straight into its service, without a socket.
+pub async fn visitors<F>(role: Role, name: &'static str, thread: &Thread, send: F, job: Job) -> Subject
+where
+    F: AsyncFn(TestRequest) -> (u16, Cookies) + 'static,
+{
+    let send = Rc::new(send);
+    let mut visitors = Vec::new();
+    for client in 0..job.clients {
+        let (cookies, ready) = (Vec::new(), Vec::new());
+        // They do not all write at the same time.
+        let mut visitor = Visitor { send: Rc::clone(&send), work: job.work, cookies, sent: client, ready };
+        if job.work.has_session() {
+            visitor.cookies = visitor.create().await;
+            if role == Role::Floor {
+                // Where there are no sessions, the request is the same.
+                visitor.cookies.push(Cookie::new("session", FOREIGN));
+            }
+        }
+        visitors.push(visitor);
+    }
+    Subject::of(role, name, thread, visitors)
+}
+
+pub type Cookies = Vec<Cookie<'static>>;
 
 struct Visitor<F> {
     send: Rc<F>,
     work: Work,
     cookies: Cookies,
+    /// How many requests.
+    sent: usize,
     /// Sessions to end.
     ready: Vec<Cookies>,
 }
@@ -85,7 +118,8 @@ impl<F: AsyncFn(TestRequest) -> (u16, Cookies) + 'static> Client for Visitor<F> 
         if let Some(cookies) = self.ready.pop() {
             self.cookies = cookies;
         }
-        let request = TestRequest::get().uri(self.work.path());
+        let request = TestRequest::get().uri(self.work.of_request(self.sent).path());
+        self.sent += 1;
         let request = self.cookies.iter().fold(request, |request, cookie| request.cookie(cookie.clone()));
         let (status, cookies) = (self.send)(request).await;
         assert_eq!(status, 200, "{}", self.work.name());

@@ -4,6 +4,7 @@ pub mod actix;
 pub mod axum_session;
 pub mod floor;
 pub mod kit;
+pub mod kit_actix;
 pub mod raw;
 pub mod tower_sessions;
 
@@ -18,8 +19,8 @@ use crate::measure::{Client, Role, Subject};
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
-/// A cookie of the usual length.
-const FOREIGN: &str = "session=0123456789abcdefghijABCDEFGHIJ01";
+/// The value of a cookie of the usual length.
+const FOREIGN: &str = "0123456789abcdefghijABCDEFGHIJ01";
 
 /// The web framework without sessions.
 pub fn floor(thread: &Thread, job: Job) -> Subject {
@@ -30,6 +31,12 @@ pub fn floor(thread: &Thread, job: Job) -> Subject {
 pub fn ours(thread: &Thread, provider: impl Provider, job: Job) -> Subject {
     let manager = Manager::builder(provider).build().expect("a manager");
     axum(Role::Ours, "session-kit", thread, kit::app(manager, job.shape), job)
+}
+
+/// This project over an engine, in actix-web.
+pub fn ours_in_actix(thread: &Thread, provider: impl Provider, job: Job) -> Subject {
+    let manager = Manager::builder(provider).build().expect("a manager");
+    thread.block_on(kit_actix::subject(thread, manager, job))
 }
 
 /// `tower-sessions` over one of its stores.
@@ -46,11 +53,13 @@ pub fn with_axum_session(thread: &Thread, app: Router, job: Job) -> Subject {
 }
 
 /// An axum application as a subject: requests go straight into the router, without a socket.
-fn axum(role: Role, name: &'static str, thread: &Thread, app: Router, job: Job) -> Subject {
+pub fn axum(role: Role, name: &'static str, thread: &Thread, app: Router, job: Job) -> Subject {
     let visitors = thread.block_on(async {
         let mut visitors = Vec::new();
-        for _ in 0..job.clients {
-            visitors.push(Visitor::new(app.clone(), job.work).await);
+        for client in 0..job.clients {
+            // They do not all write at the same time.
+            let visitor = Visitor { sent: client, ..Visitor::new(app.clone(), job.work).await };
+            visitors.push(visitor);
         }
         visitors
     });
@@ -62,6 +71,8 @@ pub struct Visitor {
     app: Router,
     work: Work,
     cookies: Option<HeaderValue>,
+    /// How many requests.
+    sent: usize,
     /// Sessions to end.
     ready: Vec<HeaderValue>,
 }
@@ -69,17 +80,20 @@ pub struct Visitor {
 impl Visitor {
     /// One who does that work, with a session if it needs one.
     pub async fn new(app: Router, work: Work) -> Self {
-        let mut visitor = Self { app, work, cookies: None, ready: Vec::new() };
+        let mut visitor = Self { app, work, cookies: None, sent: 0, ready: Vec::new() };
         if work.has_session() {
             // Where there are no sessions, the request is the same.
-            visitor.cookies = visitor.create().await.or(Some(HeaderValue::from_static(FOREIGN)));
+            visitor.cookies = match visitor.create().await {
+                None => HeaderValue::from_str(&format!("session={FOREIGN}")).ok(),
+                own => own,
+            };
         }
         visitor
     }
 
     /// Another one with the same session, who does that work in that application.
     pub fn with(&self, app: Router, work: Work) -> Self {
-        Self { app, work, cookies: self.cookies.clone(), ready: Vec::new() }
+        Self { app, work, cookies: self.cookies.clone(), sent: 0, ready: Vec::new() }
     }
 
     /// Sends the request of that work.
@@ -117,7 +131,9 @@ impl Client for Visitor {
         if let Some(cookies) = self.ready.pop() {
             self.cookies = Some(cookies);
         }
-        let response = self.send(self.work, self.cookies.as_ref()).await;
+        let work = self.work.of_request(self.sent);
+        self.sent += 1;
+        let response = self.send(work, self.cookies.as_ref()).await;
         assert_eq!(response.status(), 200, "{}", self.work.name());
         if self.work == Work::Regenerate {
             self.cookies = cookies(&response);

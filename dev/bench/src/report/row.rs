@@ -1,7 +1,7 @@
 //! One kind of work, and everybody's figures.
 
-use super::{Plot, Section, Table, Verdict};
-use crate::goals::Goal;
+use super::{Plot, Section, Table};
+use crate::goals::verdicts;
 use crate::measure::{Effort, Figure, Role, Subject, measure};
 
 /// Everybody's figures for the same work.
@@ -16,18 +16,6 @@ impl Row {
     pub fn measured(title: &str, subjects: Vec<Subject>, effort: Effort) -> Self {
         eprintln!("measuring {title}");
         Self { title: title.into(), figures: measure(subjects, effort) }
-    }
-
-    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
-        Goal::of(&self.title).filter_map(|goal| {
-            let (other, ratio) = goal.measured(&self.figures)?;
-            Some(Verdict {
-                what: self.title.clone(),
-                measured: format!("{ratio:.2} x {other}"),
-                goal: format!("<= {:.2} x", goal.ratio),
-                met: ratio <= goal.ratio,
-            })
-        })
     }
 }
 
@@ -69,7 +57,7 @@ impl Section {
             let bars = figures.iter().map(|figure| (figure.subject, figure.median)).collect();
             groups.push((title.clone(), bars));
         }
-        let verdicts: Vec<_> = rows.iter().flat_map(Row::verdicts).collect();
-        Self::new(name, title, table).verdicts(verdicts).plot(Plot::Bars(groups))
+        let reached: Vec<_> = rows.iter().flat_map(|row| verdicts(&row.title, &row.figures)).collect();
+        Self::new(name, title, table).verdicts(reached).plot(Plot::Bars(groups))
     }
 }

@@ -14,9 +14,10 @@ use session_sqlite::{SqliteConfig, SqliteProvider};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tower_sessions_sqlx_store::{SqliteStore, sqlx as older_sqlx};
 
-use crate::measure::{Effort, Subject};
-use crate::peers::{self, actix, axum_session, raw};
+use crate::measure::{Effort, Role, Subject};
+use crate::peers::{self, axum_session, raw};
 use crate::report::{Row, Section};
+use crate::rows::servers::{CONNECTIONS, usual};
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
@@ -33,9 +34,7 @@ pub fn in_memory(thread: &Thread, job: Job) -> Vec<Subject> {
 /// A request that does not look at its session.
 pub fn untouched(effort: Effort) -> std::io::Result<Vec<Section>> {
     let (thread, job) = (Thread::new(), Job::of(Work::Untouched));
-    let mut subjects = in_memory(&thread, job);
-    subjects.push(actix::cookie(&thread, job));
-    let rows = vec![Row::measured("untouched", subjects, effort)];
+    let rows = vec![Row::measured("untouched", in_memory(&thread, job), effort)];
     Ok(vec![Section::of_rows("untouched", "Requests that leave their session alone", rows)])
 }
 
@@ -51,21 +50,22 @@ pub fn memory(effort: Effort) -> std::io::Result<Vec<Section>> {
     Ok(vec![Section::of_rows("memory", "Memory", rows.into())])
 }
 
-/// Sessions in cookies.
+/// The engine that seals sessions into cookies.
+pub fn sealing() -> CookieProvider {
+    let key = Secret::new("a key of 32 bytes or more, for measuring only");
+    CookieProvider::builder().key(key).build().expect("a provider")
+}
+
+/// Sessions in cookies. The peer that keeps them there is measured in its own web framework: group `actix`.
 pub fn cookie(effort: Effort) -> std::io::Result<Vec<Section>> {
     let thread = Thread::new();
     let rows = Work::USUAL.map(|work| {
         let job = Job::of(work);
-        let key = Secret::new("a key of 32 bytes or more, for measuring only");
-        let provider = CookieProvider::builder().key(key).build().expect("a provider");
-        let subjects = vec![
-            peers::floor(&thread, job),
-            peers::ours(&thread, provider, job),
-            actix::cookie(&thread, job),
-        ];
+        let subjects = vec![peers::floor(&thread, job), peers::ours(&thread, sealing(), job)];
         Row::measured(&job.title("cookie"), subjects, effort)
     });
-    Ok(vec![Section::of_rows("cookie", "Cookie", rows.into())])
+    let note = "The peer that keeps sessions in cookies is compared with under actix-web.";
+    Ok(vec![Section::of_rows("cookie", "Cookie", rows.into()).note(note.into())])
 }
 
 /// Sessions in files.
@@ -92,11 +92,10 @@ pub fn file(effort: Effort) -> std::io::Result<Vec<Section>> {
 /// Sessions in SQLite, everybody in a file of their own, in WAL mode and with `synchronous = NORMAL`.
 pub fn sqlite(effort: Effort) -> std::io::Result<Vec<Section>> {
     let directory = tempfile::tempdir()?;
-    let rows = Work::USUAL.map(|work| {
-        let (thread, job) = (Thread::new(), Job::of(work));
-        let place = directory.path().join(work.name());
+    let rows = usual("sqlite", effort, |thread, job| {
+        let place = directory.path().join(job.title("sqlite"));
         std::fs::create_dir(&place).expect("a directory");
-        Row::measured(&job.title("sqlite"), on_sqlite(&thread, &place, job), effort)
+        on_sqlite(thread, &place, job)
     });
     let version = Thread::new().block_on(async {
         let pool = SqlitePoolOptions::new().connect("sqlite::memory:").await?;
@@ -104,38 +103,52 @@ pub fn sqlite(effort: Effort) -> std::io::Result<Vec<Section>> {
     });
     let version = version.map_err(std::io::Error::other)?;
     let note = format!(
-        "SQLite {version} in WAL mode with `synchronous = NORMAL`, so that nobody waits for the disk."
+        "SQLite {version} in WAL mode with `synchronous = NORMAL`, so that nobody waits for the \
+         disk. Only one connection can write at a time: the clients of the raw driver share one for \
+         writes and read over one each. With 16 clients, tower-sessions is measured with a pool of \
+         {CONNECTIONS} connections and with a single one; axum_session has a single one."
     );
-    Ok(vec![Section::of_rows("sqlite", "SQLite", rows.into()).note(note)])
+    Ok(vec![Section::of_rows("sqlite", "SQLite", rows).note(note)])
 }
 
 /// Everybody who keeps sessions in SQLite.
 fn on_sqlite(thread: &Thread, place: &Path, job: Job) -> Vec<Subject> {
-    let (ours, tower_sessions, axum_session) = thread.block_on(async {
-        let ours = SqliteProvider::connect(SqliteConfig::file(place.join("ours.db"))).await;
+    let tower_sessions = |file: &str, connections| {
         let options = older_sqlx::sqlite::SqliteConnectOptions::new()
-            .filename(place.join("tower-sessions.db"))
+            .filename(place.join(file))
             .create_if_missing(true)
             .journal_mode(older_sqlx::sqlite::SqliteJournalMode::Wal)
             .synchronous(older_sqlx::sqlite::SqliteSynchronous::Normal);
-        let pool = older_sqlx::sqlite::SqlitePoolOptions::new().test_before_acquire(false);
-        let store = SqliteStore::new(pool.connect_with(options).await.expect("connected"));
-        store.migrate().await.expect("a table");
+        let pool = older_sqlx::sqlite::SqlitePoolOptions::new().max_connections(connections);
+        let pool = pool.test_before_acquire(false);
+        thread.block_on(async {
+            let store = SqliteStore::new(pool.connect_with(options).await.expect("connected"));
+            store.migrate().await.expect("a table");
+            store
+        })
+    };
+    let (ours, axum_session) = thread.block_on(async {
+        let ours = SqliteProvider::connect(SqliteConfig::file(place.join("ours.db"))).await;
         let options = SqliteConnectOptions::new()
             .filename(place.join("axum-session.db"))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal);
-        let pool = SqlitePoolOptions::new().test_before_acquire(false);
+        let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false);
         let pool = SessionSqlitePool::from(pool.connect_with(options).await.expect("connected"));
-        (ours.expect("a provider"), store, axum_session::on(pool, job.shape).await)
+        (ours.expect("a provider"), axum_session::on(pool, job.shape).await)
     });
     let mut subjects = vec![
         peers::floor(thread, job),
         peers::ours(thread, ours, job),
-        peers::with_tower_sessions(thread, tower_sessions, job),
+        peers::with_tower_sessions(thread, tower_sessions("tower-sessions.db", CONNECTIONS), job),
         peers::with_axum_session(thread, axum_session, job),
     ];
+    if job.clients > 1 {
+        // Those who write do not get into each other's way.
+        let app = peers::tower_sessions::app(tower_sessions("one-connection.db", 1), job.shape);
+        subjects.push(peers::axum(Role::Peer, "tower-sessions, 1 connection", thread, app, job));
+    }
     let url = format!("sqlite://{}?mode=rwc", place.join("raw.db").display());
     let clients = || raw::sql::clients::<sqlx::Sqlite>(&url, raw::sql::SQLITE, job);
     subjects.extend(raw::subjects(thread, job, clients));

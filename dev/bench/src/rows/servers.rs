@@ -9,7 +9,7 @@ use session_couchbase::CouchbaseProvider;
 use session_memcache::MemcacheProvider;
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_postgres::{PostgresConfig, PostgresProvider};
-use session_redis::RedisConfig;
+use session_redis::{RedisConfig, RedisProvider};
 use session_servers::couchbase::{ARTIFACT, CouchbaseMock};
 use session_servers::mariadb::MariaDb;
 use session_servers::memcached::{self, Memcached};
@@ -44,10 +44,10 @@ pub fn start_mariadb(options: &[&str]) -> io::Result<MariaDb> {
 }
 
 /// How many connections a pool may open.
-const CONNECTIONS: u32 = 16;
+pub const CONNECTIONS: u32 = 16;
 
 /// The usual work, by one client and by sixteen.
-fn usual(engine: &str, effort: Effort, subjects: impl Fn(&Thread, Job) -> Vec<Subject>) -> Vec<Row> {
+pub fn usual(engine: &str, effort: Effort, subjects: impl Fn(&Thread, Job) -> Vec<Subject>) -> Vec<Row> {
     let jobs = [1, 16].into_iter().flat_map(|clients| Work::USUAL.map(|work| Job::of(work).clients(clients)));
     let measured = |job: Job| {
         let thread = Thread::new();
@@ -67,24 +67,33 @@ pub fn redis(effort: Effort) -> io::Result<Vec<Section>> {
 
 /// Everybody who keeps sessions in Redis.
 pub fn on_redis(thread: &Thread, server: &Redis, job: Job) -> Vec<Subject> {
+    let mut subjects = vec![peers::floor(thread, job), peers::ours(thread, our_redis(thread, server), job)];
+    subjects.extend(peers_on_redis(thread, server, job));
     let url = server.url();
-    let (ours, axum_session) = thread.block_on(async {
-        let config: RedisConfig = url.parse().expect("a URL");
-        let pool = redis::Client::open(url.as_str()).expect("a URL");
-        let pooled = axum_session::on(SessionRedisPool::from(SingleRedisPool::from(pool)), job.shape).await;
-        (config.connect().await.expect("connected"), pooled)
-    });
-    let mut subjects = vec![
-        peers::floor(thread, job),
-        peers::ours(thread, ours, job),
-        tower_sessions_on_redis(thread, server, job),
-        peers::with_axum_session(thread, axum_session, job),
-        actix::redis(thread, &url, job),
-    ];
     if Work::USUAL.contains(&job.work) {
         subjects.extend(raw::subjects(thread, job, || raw::redis::clients(&url, job)));
     }
     subjects
+}
+
+/// This project's engine.
+pub fn our_redis(thread: &Thread, server: &Redis) -> RedisProvider {
+    let config: RedisConfig = server.url().parse().expect("a URL");
+    thread.block_on(config.connect()).expect("connected")
+}
+
+/// The other libraries that keep sessions in Redis.
+pub fn peers_on_redis(thread: &Thread, server: &Redis, job: Job) -> Vec<Subject> {
+    let url = server.url();
+    let axum_session = thread.block_on(async {
+        let pool = redis::Client::open(url.as_str()).expect("a URL");
+        axum_session::on(SessionRedisPool::from(SingleRedisPool::from(pool)), job.shape).await
+    });
+    vec![
+        tower_sessions_on_redis(thread, server, job),
+        peers::with_axum_session(thread, axum_session, job),
+        actix::redis(thread, &url, job),
+    ]
 }
 
 /// `tower-sessions` over one connection, over which `fred` sends what comes at the same time in one packet.
@@ -111,30 +120,40 @@ pub fn postgres(effort: Effort) -> io::Result<Vec<Section>> {
 
 /// Everybody who keeps sessions in PostgreSQL.
 pub fn on_postgres(thread: &Thread, server: &Postgres, job: Job) -> Vec<Subject> {
+    let provider = postgres_provider(thread, server);
+    let mut subjects = vec![peers::floor(thread, job), peers::ours(thread, provider, job)];
+    subjects.extend(peers_on_postgres(thread, server, job));
+    if Work::USUAL.contains(&job.work) {
+        let url = server.url();
+        let clients = || raw::sql::clients::<sqlx::Postgres>(&url, raw::sql::POSTGRES, job);
+        subjects.extend(raw::subjects(thread, job, clients));
+    }
+    subjects
+}
+
+/// This project's engine.
+pub fn postgres_provider(thread: &Thread, server: &Postgres) -> PostgresProvider {
+    let config: PostgresConfig = server.url().parse().expect("a URL");
+    let config = config.max_connections(CONNECTIONS).migrate(true);
+    thread.block_on(PostgresProvider::connect(config)).expect("connected")
+}
+
+/// The other libraries that keep sessions in PostgreSQL.
+pub fn peers_on_postgres(thread: &Thread, server: &Postgres, job: Job) -> Vec<Subject> {
     let url = server.url();
-    let (ours, tower_sessions, axum_session) = thread.block_on(async {
-        let config: PostgresConfig = url.parse().expect("a URL");
-        let config = config.max_connections(CONNECTIONS).migrate(true);
+    let (tower_sessions, axum_session) = thread.block_on(async {
         let pool = older_sqlx::postgres::PgPoolOptions::new().max_connections(CONNECTIONS);
         let pool = pool.test_before_acquire(false).connect(&url).await.expect("connected");
         let store = PostgresStore::new(pool);
         store.migrate().await.expect("a table");
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
         let pool = SessionPgPool::from(pool.connect(&url).await.expect("connected"));
-        let ours = PostgresProvider::connect(config).await.expect("connected");
-        (ours, store, axum_session::on(pool, job.shape).await)
+        (store, axum_session::on(pool, job.shape).await)
     });
-    let mut subjects = vec![
-        peers::floor(thread, job),
-        peers::ours(thread, ours, job),
+    vec![
         peers::with_tower_sessions(thread, tower_sessions, job),
         peers::with_axum_session(thread, axum_session, job),
-    ];
-    if Work::USUAL.contains(&job.work) {
-        let clients = || raw::sql::clients::<sqlx::Postgres>(&url, raw::sql::POSTGRES, job);
-        subjects.extend(raw::subjects(thread, job, clients));
-    }
-    subjects
+    ]
 }
 
 /// MariaDB.

@@ -15,10 +15,10 @@ pub async fn clients(url: &str, job: Job) -> Vec<impl Client + use<>> {
     for client in 0..job.clients {
         let (mut held, stored, key) = (connection.clone(), stored.clone(), key(client));
         set(&key, &stored).exec_async(&mut held).await.expect("stored");
-        let mut number = 0_u64;
+        let mut number = client;
         clients.push(Calls(async move || {
+            number += 1;
             if job.work == Work::Create {
-                number += 1;
                 let mut create = set(&format!("{key}:{number}"), &stored);
                 let created = create.arg("NX").query_async::<Option<String>>(&mut held).await;
                 assert!(created.expect("an answer").is_some(), "it is new");
@@ -28,7 +28,7 @@ pub async fn clients(url: &str, job: Job) -> Vec<impl Client + use<>> {
             get.arg(&key).arg("PX").arg(IDLE.as_millis() as u64);
             let read: Vec<u8> = get.query_async(&mut held).await.expect("read");
             assert_eq!(read.len(), stored.len());
-            if job.work == Work::ReadModifyWrite {
+            if job.work.of_request(number) == Work::ReadModifyWrite {
                 set(&key, &read).exec_async(&mut held).await.expect("stored");
             }
         }));

@@ -1,6 +1,10 @@
 //! Prepared statements, each client on a connection that it holds.
 
+use std::rc::Rc;
+
 use sqlx::{Connection, Database, Decode, Encode, Executor, IntoArguments, Row as _, Type};
+
+use tokio::sync::Mutex;
 
 use super::key;
 use crate::measure::{Calls, Client};
@@ -13,6 +17,9 @@ pub struct Dialect {
     create: &'static str,
     read: &'static str,
     write: &'static str,
+    /// Whether only one connection can write at a time: then all clients write over the same one,
+    /// and those who come meanwhile queue in the process and not in the pauses between two tries.
+    one_writer: bool,
 }
 
 /// PostgreSQL.
@@ -21,6 +28,7 @@ pub const POSTGRES: Dialect = Dialect {
     create: "INSERT INTO raw (id, data) VALUES ($1, $2)",
     read: "SELECT data FROM raw WHERE id = $1",
     write: "UPDATE raw SET data = $1 WHERE id = $2",
+    one_writer: false,
 };
 
 /// MySQL and MariaDB.
@@ -29,15 +37,18 @@ pub const MYSQL: Dialect = Dialect {
     create: "INSERT INTO raw (id, data) VALUES (?, ?)",
     read: "SELECT data FROM raw WHERE id = ?",
     write: "UPDATE raw SET data = ? WHERE id = ?",
+    one_writer: false,
 };
 
-/// SQLite, with the settings of everybody else here: the first statement belongs to the file, the second to the connection.
+/// SQLite, with the settings of everybody else here: the first statement belongs to the file, the
+/// second to the connection.
 pub const SQLITE: Dialect = Dialect {
     table: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
             CREATE TABLE IF NOT EXISTS raw (id TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT",
     create: "INSERT INTO raw (id, data) VALUES (?1, ?2)",
     read: "SELECT data FROM raw WHERE id = ?1",
     write: "UPDATE raw SET data = ?1 WHERE id = ?2",
+    one_writer: true,
 };
 
 /// Reads and writes by the clients, each on a row of its own.
@@ -52,29 +63,33 @@ where
 {
     let stored = job.shape.bytes();
     let mut clients = Vec::new();
+    let mut shared = None;
     for client in 0..job.clients {
         let mut held = DB::Connection::connect(url).await.expect("connected");
         sqlx::query::<DB>(dialect.table).execute(&mut held).await.expect("a table");
         let key = key(client);
         let create = sqlx::query::<DB>(dialect.create).bind(key.clone()).bind(stored.clone());
         create.execute(&mut held).await.expect("stored");
-        let (stored, mut number) = (stored.clone(), 0_u64);
+        let held = Rc::new(Mutex::new(held));
+        let writer = if dialect.one_writer { shared.get_or_insert(Rc::clone(&held)) } else { &held };
+        let (writer, stored, mut number) = (Rc::clone(writer), stored.clone(), client as u64);
         clients.push(Calls(async move || {
+            number += 1;
             if job.work == Work::Create {
-                number += 1;
                 let create = sqlx::query::<DB>(dialect.create).bind(format!("{key}:{number}"));
-                create.bind(stored.clone()).execute(&mut held).await.expect("stored");
+                let create = create.bind(stored.clone());
+                create.execute(&mut *writer.lock().await).await.expect("stored");
                 return;
             }
-            let read = sqlx::query::<DB>(dialect.read).bind(key.clone()).fetch_one(&mut held).await;
+            let read = sqlx::query::<DB>(dialect.read).bind(key.clone());
+            let read = read.fetch_one(&mut *held.lock().await).await;
             let mut read: Vec<u8> = read.expect("read").get(0);
             assert_eq!(read.len(), stored.len());
-            if job.work == Work::ReadModifyWrite {
+            if job.work.of_request(number as usize) == Work::ReadModifyWrite {
                 // MariaDB writes nothing where nothing is changed.
-                number += 1;
                 read[..8].copy_from_slice(&number.to_be_bytes());
                 let write = sqlx::query::<DB>(dialect.write).bind(read).bind(key.clone());
-                write.execute(&mut held).await.expect("stored");
+                write.execute(&mut *writer.lock().await).await.expect("stored");
             }
         }));
     }

@@ -1,0 +1,45 @@
+//! This project in actix-web.
+
+use actix_web::test::TestRequest;
+use actix_web::{App, test, web};
+use session_actix::{Session, SessionError, SessionMiddleware};
+use session_core::Manager;
+
+use super::actix::{answer, visitors};
+use crate::measure::{Role, Subject};
+use crate::thread::Thread;
+use crate::work::{COUNT, Job, Shape, USER, User, Work};
+
+/// The application over any engine.
+pub async fn subject(thread: &Thread, manager: Manager, job: Job) -> Subject {
+    let app = App::new()
+        .app_data(web::Data::new(job.shape))
+        .route(Work::Untouched.path(), web::get().to(async || "ok"))
+        .route(Work::Create.path(), web::get().to(create))
+        .route(Work::Read.path(), web::get().to(read))
+        .route(Work::ReadModifyWrite.path(), web::get().to(read_modify_write))
+        .wrap(SessionMiddleware::new(manager));
+    let app = test::init_service(app).await;
+    let send = async move |request: TestRequest| answer(test::call_service(&app, request.to_request()).await);
+    visitors(Role::Ours, "session-kit", thread, send, job).await
+}
+
+async fn create(shape: web::Data<Shape>, session: Session) -> Result<&'static str, SessionError> {
+    for key in shape.keys() {
+        session.set(key.as_str(), &shape.user())?;
+    }
+    session.set(COUNT, &0_u64)?;
+    Ok("ok")
+}
+
+async fn read(session: Session) -> Result<&'static str, SessionError> {
+    let user: User = session.get(USER)?.expect("a user");
+    let count: u64 = session.get(COUNT)?.expect("a counter");
+    Ok(if user.id > count { "ok" } else { "" })
+}
+
+async fn read_modify_write(session: Session) -> Result<&'static str, SessionError> {
+    let user: User = session.get(USER)?.expect("a user");
+    session.update(COUNT, |count: Option<u64>| count.unwrap_or(0) + 1)?;
+    Ok(if user.id > 0 { "ok" } else { "" })
+}
