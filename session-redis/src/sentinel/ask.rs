@@ -6,7 +6,7 @@ use redis::{Value, cmd};
 use session_core::ErrorKind;
 
 use crate::config::Address;
-use crate::connection::Connection;
+use crate::connection::{Connection, answer};
 use crate::error::{Failure, Fault};
 use crate::server::Server;
 
@@ -24,42 +24,44 @@ pub(super) async fn ask(sentinel: &Server, master: &str) -> Result<Told, Fault> 
     ask_over(&connection, master).await
 }
 
-/// Asks a sentinel that is connected to.
+/// Asks a sentinel that is connected to. One round trip.
+///
+/// `SENTINEL MASTER` has the epoch. Its address is not used: between the promotion of a replica and the
+/// end of the failover it is the old one, under the new epoch. The other command names the promoted
+/// replica from then on (`sentinelGetCurrentMasterAddress`). The epoch is asked for first, so that
+/// an address is at least as new as its epoch.
 pub(super) async fn ask_over(connection: &Connection, master: &str) -> Result<Told, Fault> {
-    let mut question = cmd("SENTINEL");
-    question.arg("MASTER").arg(master);
-    match connection.send(&question).await {
-        Ok(answer) => state(answer).ok_or_else(unreadable),
+    let questions = ["MASTER", "GET-MASTER-ADDR-BY-NAME"].map(|question| {
+        let mut command = cmd("SENTINEL");
+        command.arg(question).arg(master);
+        command
+    });
+    let answers = connection.send_all(questions.into_iter()).await.map_err(Failure::into_fault)?;
+    let [state, address] = <[Value; 2]>::try_from(answers).map_err(|_| unreadable())?;
+    let epoch = match answer(Ok(state)) {
+        Ok(state) => epoch(state).ok_or_else(unreadable)?,
         // A user with few rights.
-        Err(failure) if failure.code() == Some("NOPERM") => ask_for_address(connection, master).await,
+        Err(failure) if failure.code() == Some("NOPERM") => 0,
         Err(Failure::Refused(error))
             if error.details().is_some_and(|said| said.contains("No such master")) =>
         {
-            Err(unknown_master())
+            return Err(unknown_master());
         }
-        Err(failure) => Err(failure.into_fault()),
-    }
-}
-
-async fn ask_for_address(connection: &Connection, master: &str) -> Result<Told, Fault> {
-    let mut question = cmd("SENTINEL");
-    question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-    match connection.send(&question).await.map_err(Failure::into_fault)? {
+        Err(failure) => return Err(failure.into_fault()),
+    };
+    match answer(Ok(address)).map_err(Failure::into_fault)? {
         Value::Nil => Err(unknown_master()),
-        answer => {
-            let (host, port): (String, u16) = redis::from_redis_value(answer).map_err(|_| unreadable())?;
-            Ok(Told { epoch: 0, address: Address::Tcp(host, port) })
+        address => {
+            let (host, port) = redis::from_redis_value(address).map_err(|_| unreadable())?;
+            Ok(Told { epoch, address: Address::Tcp(host, port) })
         }
     }
 }
 
-/// From the fields that a sentinel has of a master.
-fn state(answer: Value) -> Option<Told> {
+/// The configuration epoch, from the fields that a sentinel has of a master.
+fn epoch(answer: Value) -> Option<u64> {
     let fields: HashMap<String, String> = redis::from_redis_value(answer).ok()?;
-    Some(Told {
-        epoch: fields.get("config-epoch")?.parse().ok()?,
-        address: Address::Tcp(fields.get("ip")?.clone(), fields.get("port")?.parse().ok()?),
-    })
+    fields.get("config-epoch")?.parse().ok()
 }
 
 fn unreadable() -> Fault {

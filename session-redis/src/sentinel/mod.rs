@@ -150,7 +150,7 @@ impl Shared {
     /// epoch.
     fn heard(&self, told: Told) {
         let mut known = self.known();
-        if told.epoch <= known.epoch {
+        if told.epoch < known.epoch {
             return;
         }
         known.epoch = told.epoch;
