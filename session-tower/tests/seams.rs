@@ -26,7 +26,6 @@ async fn visit(session: Session) -> Answer {
     Ok(session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)?.to_string())
 }
 
-/// `Reply` prints the token.
 #[tokio::test]
 async fn a_reply_does_not_print_the_token() {
     let manager = Manager::builder(MemoryProvider::new()).build().unwrap();
@@ -37,7 +36,7 @@ async fn a_reply_does_not_print_the_token() {
     assert!(!format!("{reply:?}").contains(token.expose()), "{reply:?}");
 }
 
-/// Whoever signs in late in the life of a visitor's session is thrown out with it.
+/// A user who signs in late in the life of a visitor's session is not logged out when that life is over.
 #[tokio::test]
 async fn a_sign_in_begins_a_new_absolute_time() {
     let clock = ManualClock::default();
@@ -61,7 +60,7 @@ async fn a_sign_in_begins_a_new_absolute_time() {
     assert!(manager.load(&token).await.unwrap().is_some(), "six minutes after the sign-in");
 }
 
-/// And there is no way round it in one request: a session that was destroyed takes no new values.
+/// A logout and a fresh start in one request: the new session takes values.
 #[tokio::test]
 async fn a_session_can_be_ended_and_begun_anew_in_one_request() {
     let manager = Manager::builder(MemoryProvider::new()).build().unwrap();
@@ -71,7 +70,6 @@ async fn a_session_can_be_ended_and_begun_anew_in_one_request() {
     session.set("flash", "you are logged out").map_err(|e| e.to_string()).unwrap();
 }
 
-/// "no timeout" is a panic in library code.
 #[tokio::test]
 async fn the_longest_timeout_does_not_panic() {
     let manager = Manager::builder(Toy::new(true)).operation_timeout(Duration::MAX).build().unwrap();
@@ -110,7 +108,7 @@ async fn the_last_set_to_be_released_wins() {
     assert_eq!(now.as_deref(), Some("dark"));
 }
 
-/// An `anonymous_idle_timeout` that is added in a deployment: of two requests that only read, one fails.
+/// A deployment adds an `anonymous_idle_timeout`: two requests that only read both succeed.
 #[tokio::test]
 async fn a_request_that_only_reads_is_not_failed_by_a_change_of_class() {
     let toy = Toy::new(false);
@@ -129,7 +127,7 @@ async fn a_request_that_only_reads_is_not_failed_by_a_change_of_class() {
     a.and(b).unwrap();
 }
 
-/// A driver that sends again after a lost answer (redis' cluster client): a create is a conflict, and stored.
+/// Some drivers send a command again after a lost answer.
 #[tokio::test]
 async fn a_create_that_the_driver_sent_twice_is_stored_once_and_said_so() {
     let toy = Toy::new(true);
@@ -141,7 +139,6 @@ async fn a_create_that_the_driver_sent_twice_is_stored_once_and_said_so() {
     outcome.unwrap();
 }
 
-/// The README's program never collects.
 #[tokio::test]
 async fn the_program_of_the_readme_does_not_keep_expired_sessions() {
     let clock = ManualClock::default();
@@ -160,7 +157,6 @@ async fn the_program_of_the_readme_does_not_keep_expired_sessions() {
     assert!(held <= 200, "{held} sessions held, all of them expired");
 }
 
-/// "remember me".
 #[tokio::test]
 async fn a_class_that_outlives_the_absolute_timeout_is_refused() {
     let built = Manager::builder(MemoryProvider::new()).idle_class("remember", 30 * 24 * HOUR).build();
