@@ -19,7 +19,9 @@ use std::path::Path;
 
 use measure::Effort;
 use report::{Section, machine, plot};
-use rows::{actix, build, cache, collect, contention, crowd, local, others, owners, scale, servers, tail};
+use rows::{
+    actix, build, cache, collect, contention, crowd, local, migrate, others, owners, scale, servers, tail,
+};
 
 /// Measures a group, starting the servers that it needs.
 type Measuring = fn(Effort) -> io::Result<Vec<Section>>;
@@ -28,7 +30,7 @@ type Measuring = fn(Effort) -> io::Result<Vec<Section>>;
 const ON_REQUEST: &str = "build";
 
 /// The groups, by the name that `--only` takes.
-const GROUPS: [(&str, Measuring); 22] = [
+const GROUPS: [(&str, Measuring); 23] = [
     ("untouched", local::untouched),
     ("memory", local::memory),
     ("cookie", local::cookie),
@@ -45,6 +47,7 @@ const GROUPS: [(&str, Measuring); 22] = [
     ("shapes", others::shapes),
     ("owners", owners::rows),
     ("collect", collect::sql),
+    ("migrate", migrate::sql),
     ("growth", scale::memory),
     ("stores", scale::stores),
     ("clients", crowd::clients),

@@ -7,6 +7,7 @@ pub mod collect;
 pub mod contention;
 pub mod crowd;
 pub mod local;
+pub mod migrate;
 pub mod others;
 pub mod owners;
 pub mod scale;
