@@ -1,4 +1,4 @@
-//! What a behaviour works with: the engine, the time, and short ways to the usual steps.
+//! The context of a behaviour: the engine, the time, and helpers for the usual steps.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use session_core::{Capabilities, ErrorKind, Manager, ManagerBuilder, Provider, R
 
 use crate::{CutOff, Harness};
 
-/// A lifetime that no test sees the end of.
+/// A lifetime longer than any test.
 pub const LONG: Duration = Duration::from_secs(3_600);
 
-/// How long a session lives in these tests, whatever happens.
+/// The absolute lifetime of sessions in these tests.
 pub const ABSOLUTE: Duration = Duration::from_secs(12 * 3_600);
 
-/// One behaviour's connection to the engine. Clones are the same.
+/// One behaviour's connection to the engine. Clones share it.
 #[derive(Clone)]
 pub struct Context {
     harness: Arc<dyn Harness>,
@@ -40,12 +40,12 @@ impl Context {
         Arc::clone(&self.provider)
     }
 
-    /// The engine as another process sees it.
+    /// The engine as used by another process.
     pub async fn another(&self) -> Arc<dyn Provider> {
         self.harness.another(&self.provider).await
     }
 
-    /// What the engine declares.
+    /// The engine's capabilities.
     pub fn capabilities(&self) -> Capabilities {
         self.provider.capabilities()
     }
@@ -70,25 +70,25 @@ impl Context {
         self.harness.cut_off().await
     }
 
-    /// The clock that the tests turn, where there is one.
+    /// The clock that the tests control, if any.
     pub fn clock(&self) -> Option<&ManualClock> {
         self.clock.as_ref()
     }
 
     // ---- time ----
 
-    /// The present time, as the engine sees it.
+    /// The current time of the engine.
     pub fn now(&self) -> Timestamp {
         self.clock.as_ref().map_or_else(|| SystemClock.now(), Clock::now)
     }
 
-    /// The shortest lifetime that can be waited for: two steps of the engine's granularity.
+    /// The shortest lifetime that a test can wait for: two steps of the engine's granularity.
     pub fn short(&self) -> Duration {
         let shortest = Duration::from_millis(if self.clock.is_some() { 10_000 } else { 1_000 });
         (self.capabilities().expiry_granularity * 2).max(shortest)
     }
 
-    /// Lets time pass: turns the clock, or waits.
+    /// Lets time pass: advances the clock, or waits.
     pub async fn pass(&self, time: Duration) {
         match &self.clock {
             Some(clock) => clock.advance(time),
@@ -96,9 +96,8 @@ impl Context {
         }
     }
 
-    /// Lets time pass until what was to live for `ttl` from now is over on any honest clock:
-    /// lifetimes are rounded up to the engine's granularity, and a clock that ticks so coarsely may
-    /// be a tick behind.
+    /// Lets time pass until a record with the lifetime `ttl` has expired for certain: lifetimes are
+    /// rounded up to the engine's granularity, and such a coarse clock may be a tick behind.
     pub async fn outlive(&self, ttl: Duration) {
         let tick = self.capabilities().expiry_granularity.as_nanos().max(1);
         let nanos = (ttl.as_nanos().div_ceil(tick) + 1) * tick;
@@ -106,15 +105,15 @@ impl Context {
         self.pass(rounded + Duration::from_millis(100)).await;
     }
 
-    /// How long an operation may take in tests that let calls hang: little, because they wait for
-    /// it, and enough for a server on a busy machine to answer the second try.
+    /// The operation timeout in tests with hanging calls: short, because they wait for it, but long
+    /// enough for a busy server to respond to the retry.
     pub fn patience(&self) -> Duration {
         Duration::from_millis(if self.clock.is_some() { 1_500 } else { 2_000 })
     }
 
-    // ---- records, for the provider by itself ----
+    // ---- records, for the provider ----
 
-    /// An id that nobody has used.
+    /// A new id.
     pub fn id(&self) -> StorageId {
         let mut hash = [0; 32];
         for part in hash.chunks_exact_mut(8) {
@@ -123,7 +122,7 @@ impl Context {
         StorageId::from_hash(hash)
     }
 
-    /// The first record of a session that holds `value`, to live for `ttl` from now.
+    /// The first record of a session with `value` and the lifetime `ttl` from now.
     pub fn record(&self, value: &str, ttl: Duration) -> Record {
         let now = self.now();
         Record::new(Header::new(now, now.after(ABSOLUTE.max(ttl)), now.after(ttl)), body(value))
@@ -136,53 +135,51 @@ impl Context {
         Record::new(header, body(value))
     }
 
-    /// Stores a new session, as the engine itself does it, and returns its id and the record as it
-    /// is read.
+    /// Stores a new session with the provider, and returns its id and the record as read.
     pub async fn stored(&self, value: &str, ttl: Duration) -> (StorageId, Record) {
         let id = self.id();
         let outcome = self.provider.write(&id, &self.record(value, ttl), Condition::Absent, ttl).await;
         assert!(is_stored(&outcome), "a session under a fresh id is stored, not {outcome:?}");
-        let record = self.read_for(&id, ttl).await.expect("what was just stored is there");
+        let record = self.read_for(&id, ttl).await.expect("it was just stored");
         (id, record)
     }
 
-    /// Reads, with the long idle time.
+    /// Reads with the long idle timeout.
     pub async fn read(&self, id: &StorageId) -> Option<Record> {
         self.read_for(id, LONG).await
     }
 
-    /// Reads, with this idle time.
+    /// Reads with this idle timeout.
     pub async fn read_for(&self, id: &StorageId, idle: Duration) -> Option<Record> {
         self.provider.read(id, idle).await.expect("a read of a healthy engine")
     }
 
-    /// The value that a stored session holds, `None` when there is no session.
+    /// The value of a stored session, `None` if there is no session.
     pub async fn value(&self, id: &StorageId) -> Option<String> {
         value_of(self.read(id).await.as_ref())
     }
 
     // ---- sessions, through a manager ----
 
-    /// A manager that gives up after [`patience`](Self::patience).
+    /// A manager with the operation timeout [`patience`](Self::patience).
     pub fn impatient(&self, provider: Arc<dyn Provider>) -> Manager {
         let patience = self.patience();
         let builder = self.builder_over(provider).operation_timeout(patience).maintenance_timeout(patience);
-        builder.build().expect("a sound configuration")
+        builder.build().expect("a valid configuration")
     }
 
-    /// A manager of this engine, to be configured further.
+    /// A builder of a manager for this engine.
     pub fn builder(&self) -> ManagerBuilder {
         self.builder_over(self.provider())
     }
 
-    /// A manager over a provider of one's own, such as a [`Layer`](crate::layers::Layer) around the
-    /// engine.
+    /// A builder of a manager for another provider, such as a [`Layer`](crate::layers::Layer)
+    /// around the engine.
     pub fn builder_over(&self, provider: Arc<dyn Provider>) -> ManagerBuilder {
         let builder = Manager::builder_shared(provider).idle_timeout(LONG).absolute_timeout(ABSOLUTE);
-        // So long that a machine with other work to do does not look like an engine that does not
-        // answer.
+        // Long enough that a busy machine does not look like a hanging engine.
         let builder = builder.operation_timeout(Duration::from_secs(30));
-        // What a behaviour does not ask for must not come between the calls that it counts.
+        // No background calls may come between the calls that a behaviour counts.
         let builder = builder.gc_interval(None);
         match &self.clock {
             Some(clock) => builder.clock(clock.clone()),
@@ -195,9 +192,9 @@ impl Context {
         self.manager_over(self.provider())
     }
 
-    /// The usual manager over a provider of one's own.
+    /// The usual manager for another provider.
     pub fn manager_over(&self, provider: Arc<dyn Provider>) -> Manager {
-        self.builder_over(provider).build().expect("a sound configuration")
+        self.builder_over(provider).build().expect("a valid configuration")
     }
 }
 
@@ -213,18 +210,18 @@ fn body(value: &str) -> Body {
     body
 }
 
-/// The value of a record that [`Context::record`] made, when it is a session.
+/// The value of a record from [`Context::record`], if it is a session.
 pub fn value_of(record: Option<&Record>) -> Option<String> {
     let record = record.filter(|record| record.is_live())?;
     Some(record.body.get("value").expect("the value").decode().expect("text"))
 }
 
-/// Whether a write was done.
+/// Whether a write was stored.
 pub fn is_stored(outcome: &Result<WriteOutcome>) -> bool {
     matches!(outcome, Ok(WriteOutcome::Stored(_)))
 }
 
-/// What a refused write shows; panics when it was not refused.
+/// The record returned by a refused write; panics if it was not refused.
 #[track_caller]
 pub fn refused(outcome: Result<WriteOutcome>) -> Option<Record> {
     match outcome {
@@ -242,22 +239,22 @@ pub fn fails<T: fmt::Debug>(result: Result<T>, kind: ErrorKind) {
     }
 }
 
-/// Starts a session that holds one value and returns what its client got.
+/// Starts a session with one value and returns the client's token.
 pub async fn begin(manager: &Manager, key: &str, value: u64) -> Token {
     let session = manager.create();
-    session.set(key, &value).expect("a new session takes a value");
+    session.set(key, &value).expect("a new session accepts a value");
     session.release().await.expect("a new session is stored");
     session.token().expect("a stored session has a token")
 }
 
-/// The session of a client, which must be there.
+/// The session of a client, which must exist.
 #[track_caller]
 pub fn open(manager: &Manager, token: &Token) -> impl Future<Output = Session> {
     let (manager, token) = (manager.clone(), token.clone());
     let place = std::panic::Location::caller();
     async move {
         let loaded = manager.load(&token).await.unwrap_or_else(|error| panic!("a load at {place}: {error}"));
-        loaded.unwrap_or_else(|| panic!("the session is there at {place}"))
+        loaded.unwrap_or_else(|| panic!("no session at {place}"))
     }
 }
 
@@ -267,7 +264,7 @@ pub async fn number(manager: &Manager, token: &Token, key: &str) -> Option<u64> 
     session.get(key).expect("a number")
 }
 
-/// Waits until `check` holds, as long as something that has begun in the background may take.
+/// Waits until `check` holds, for background work.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
     for _ in 0..500 {
         if check().await {
@@ -278,13 +275,13 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl Fn
     panic!("not within 5 s: {what}");
 }
 
-/// The `Cookie` header of a client that holds this token.
+/// The `Cookie` header of a client with this token.
 pub fn cookie(manager: &Manager, token: &Token) -> String {
     let name = manager.transport().cookie_name().expect("the cookie transport");
     format!("theme=dark; {name}={}; lang=en", token.expose())
 }
 
-/// Runs cases side by side, each as a task, and panics when one of them does.
+/// Runs cases concurrently, each as a task, and panics if one of them does.
 pub async fn side_by_side<F>(cases: impl IntoIterator<Item = F>)
 where
     F: Future<Output = ()> + Send + 'static,

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-/// Polls a future so many times, then drops it; its output when it was done before.
+/// Polls a future this number of times, then drops it; returns its output if it completed before.
 pub async fn cut<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
@@ -22,7 +22,7 @@ pub async fn cut<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     .await
 }
 
-/// After how many polls to cut: one more each time, until the operation was done before it was cut.
+/// The numbers of polls before the drop: one more each time, until the operation completes.
 #[derive(Debug)]
 pub struct Polls {
     next: usize,
@@ -33,19 +33,19 @@ impl Polls {
     /// More polls than any operation takes.
     const MOST: usize = 80;
 
-    /// The first number: 0 is a future that is dropped before it was polled.
+    /// The first number: 0 drops the future before its first poll.
     pub fn from(first: usize) -> Self {
         Self { next: first, done: false }
     }
 
-    /// The next number of polls; `None` when the operation was done.
+    /// The next number of polls; `None` once the operation has completed.
     pub fn next_cut(&mut self) -> Option<usize> {
         assert!(self.next < Self::MOST, "not done after {} polls", Self::MOST);
         self.next += 1;
         (!self.done).then_some(self.next - 1)
     }
 
-    /// Says what [`cut`] returned.
+    /// Records the result of [`cut`].
     pub fn done<T>(&mut self, outcome: Option<T>) {
         self.done |= outcome.is_some();
     }

@@ -1,4 +1,4 @@
-//! What the suite must be given by the engine that it tests.
+//! The interface between the suite and the tested engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,65 +7,63 @@ use session_core::Provider;
 use session_core::clock::ManualClock;
 use session_core::id::StorageId;
 
-/// One test's way to the engine. Each test makes its own harness, so that what it stores is its
-/// own.
+/// One test's access to the engine. Each test creates its own harness, with its own storage.
 ///
-/// Only [`provider`](Self::provider) must be written; what the others say decides how much can be
-/// proven.
+/// Only [`provider`](Self::provider) is required; the other methods enable further tests.
 #[crate::async_trait]
 pub trait Harness: Send + Sync + 'static {
     /// Connects to the storage of this test: a directory, table or key prefix that no other test
-    /// uses. Called once. A shared storage will do, since every test draws its own ids; then
-    /// [`isolated`](Self::isolated) is `false`.
+    /// uses. Called once. A shared storage is sufficient, since every test generates its own ids;
+    /// then [`isolated`](Self::isolated) is `false`.
     async fn provider(&self) -> Arc<dyn Provider>;
 
-    /// A second handle on the same storage, as another process would have: its own connections and
-    /// caches. An engine that lives in one process returns `first`.
+    /// A second handle on the same storage, like that of another process, with its own connections
+    /// and caches. An engine for a single process returns `first`.
     async fn another(&self, first: &Arc<dyn Provider>) -> Arc<dyn Provider> {
         Arc::clone(first)
     }
 
-    /// Whether no other test stores into the same place, so that `count` is exact.
+    /// Whether no other test uses the same storage, so that `count` is exact.
     fn isolated(&self) -> bool {
         true
     }
 
-    /// The clock that the provider was given, for engines that keep time by the core's clock.
-    /// Without it the suite uses short lifetimes and waits.
+    /// The provider's clock, for engines that use the core's clock. Without it the suite uses short
+    /// lifetimes and waits.
     fn clock(&self) -> Option<ManualClock> {
         None
     }
 
-    /// Puts these bytes where the engine keeps the record of `id`, to last a minute at least;
-    /// `false` where that cannot be done (an engine that keeps records, not bytes).
+    /// Stores these bytes as the record of `id`, for at least a minute; `false` if that is
+    /// impossible (an engine that stores records, not bytes).
     async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
         let _ = (id, bytes);
         false
     }
 
-    /// A handle on another place of the same server: another prefix, or another table. `None` for
-    /// an engine that has no such thing. Sessions of one place are not to be seen, changed or
-    /// collected in the other.
+    /// A handle on another namespace of the same server: another prefix or table. `None` for an
+    /// engine without namespaces. Sessions of one must not be visible, changed or collected in the
+    /// other.
     async fn neighbour(&self) -> Option<Arc<dyn Provider>> {
         None
     }
 
-    /// A handle on the same storage whose connection a test can cut while an answer is on its way,
-    /// through a proxy for example. `None` for an engine without connections.
+    /// A handle on the same storage whose connection a test can break before a response arrives,
+    /// for example through a proxy. `None` for an engine without connections.
     async fn cut_off(&self) -> Option<CutOff> {
         None
     }
 }
 
-/// A handle on the storage whose answers can be lost; see [`Harness::cut_off`].
+/// A handle on the storage whose responses can be lost; see [`Harness::cut_off`].
 pub struct CutOff {
     provider: Arc<dyn Provider>,
     lose: Box<dyn Fn() + Send + Sync>,
 }
 
 impl CutOff {
-    /// `lose` makes the server do what the next request asks for, and cuts the connection instead
-    /// of passing its answer on. It keeps alive whatever that takes.
+    /// `lose` lets the server execute the next request, and breaks the connection instead of
+    /// forwarding its response. The closure owns everything it needs.
     pub fn new(provider: Arc<dyn Provider>, lose: impl Fn() + Send + Sync + 'static) -> Self {
         Self { provider, lose: Box::new(lose) }
     }
@@ -75,7 +73,7 @@ impl CutOff {
         &self.provider
     }
 
-    /// The answer to the next request is lost.
+    /// Loses the response to the next request.
     pub fn lose_next_answer(&self) {
         (self.lose)();
     }
@@ -87,7 +85,7 @@ impl fmt::Debug for CutOff {
     }
 }
 
-/// Only its name: what an engine's harness holds is the engine's business.
+/// Only the name: the contents of a harness are private to the engine.
 impl fmt::Debug for dyn Harness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Harness")

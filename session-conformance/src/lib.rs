@@ -1,9 +1,10 @@
-//! The behaviours that every session engine must show, as tests.
+//! The conformance tests for session engines.
 //!
-//! You have written a [`Provider`](session_core::Provider) and want to know whether it keeps what
-//! sessions promise: no lost update, no login that survives its logout, nothing that outlives its
-//! deadline, nothing applied twice when an answer is lost. Add this crate to your
-//! `[dev-dependencies]`, say in a [`Harness`] how a test reaches your storage, and write one line:
+//! You have written a [`Provider`](session_core::Provider) and want to know whether it keeps the
+//! guarantees of sessions: no lost update, no login that survives its logout, nothing that outlives
+//! its deadline, nothing applied twice when a response is lost. Add this crate to your
+//! `[dev-dependencies]`, implement a [`Harness`] that connects a test to your storage, and write
+//! one line:
 //!
 //! ```
 //! # fn main() {}
@@ -39,48 +40,47 @@
 //! ```
 //!
 //! `cargo test` then runs one test for each behaviour, and a failure names it:
-//! `logout::logout_is_not_undone_by_a_request_in_flight`. The functions in
-//! [`behaviours`] say what is demanded.
+//! `logout::logout_is_not_undone_by_a_request_in_flight`. The functions in [`behaviours`] document
+//! the requirements.
 //!
-//! # What it needs to know
+//! # What a harness provides
 //!
-//! - **Capabilities.** What the provider [declares](session_core::Capabilities) is what it is held
-//!   to: whether reads slide, how coarse its lifetimes are, whether it can count. An engine whose
-//!   client holds the record writes `suite!(client_side: …)` and gets the behaviours that such an
-//!   engine can show.
-//! - **Time.** With [`Harness::clock`] no test waits. Without it lifetimes are short and the tests
-//!   wait for them: a run takes about ten seconds, or half a minute where lifetimes are whole
-//!   seconds.
-//! - **Space.** Tests run at the same time and draw their own ids. Where each has a namespace of
-//!   its own, counts are compared exactly; a shared one says so in [`Harness::isolated`].
-//! - **A second process.** [`Harness::another`] connects again, so that nothing is proven by a
-//!   cache or a lock inside one handle only.
+//! - **Capabilities.** The provider is tested for what it [declares](session_core::Capabilities):
+//!   whether reads extend deadlines, the granularity of its lifetimes, whether it can count. An
+//!   engine that stores the record on the client writes `suite!(client_side: …)` and gets the
+//!   behaviours for such engines.
+//! - **Time.** With [`Harness::clock`] no test waits. Without it the tests wait for short
+//!   lifetimes: a run takes about ten seconds, or half a minute if lifetimes are whole seconds.
+//! - **Space.** Tests run concurrently and generate their own ids. If each has its own namespace,
+//!   counts are compared exactly; declare a shared one in [`Harness::isolated`].
+//! - **A second process.** [`Harness::another`] connects again, so that no test relies on a cache
+//!   or a lock inside one handle.
 //! - **Bytes.** [`Harness::put_raw`] plants damaged records and those of a newer version.
-//! - **Another place.** [`Harness::neighbour`] connects under another prefix, or to another table,
-//!   whose sessions are to be left alone.
-//! - **A connection that breaks.** [`Harness::cut_off`] connects through something that can lose an
-//!   answer, so that the engine's own errors are seen to be honest.
+//! - **Another namespace.** [`Harness::neighbour`] connects with another prefix or table, whose
+//!   sessions must be left alone.
+//! - **A connection that breaks.** [`Harness::cut_off`] connects through a proxy that can lose a
+//!   response, to check the engine's own errors.
 //!
-//! What a harness does not have is not proven; the tests then end at once.
+//! Without an optional part the tests for it end at once.
 //!
 //! # How it tests
 //!
-//! Behaviours of the engine alone call the provider. Behaviours of sessions go through a
+//! Behaviours of the engine call the provider directly. Behaviours of sessions go through a
 //! [`Manager`](session_core::Manager) with [layers] in between: a spy that counts calls, faults (an
-//! error, a hang, an answer that is lost after the call was applied, a packet that arrives late),
-//! and gates that run two requests in every order of their steps. Calls and requests are dropped at
-//! each of their polls. [`histories!`] finds situations that no behaviour plays; see
+//! error, a hang, a lost response after the call was applied, a late packet), and gates that run
+//! two requests in every order of their steps. Calls and requests are dropped at each of their
+//! polls. [`histories!`] finds situations that no behaviour covers; see
 //! [`histories`](mod@histories).
 //!
 //! The suite itself is tested against providers that keep the contract in each form that it allows
-//! (one compares by its own token alone, another is used through a driver that resends everything),
-//! and against one for each of some sixty flaws, which it must catch by name.
+//! (one compares only its own token, another is used through a driver that resends everything), and
+//! against one provider for each of some sixty flaws, which a named behaviour must detect.
 //!
-//! A behaviour that is added here reaches every engine with its next test run.
+//! A new behaviour here applies to every engine in its next test run.
 //!
-//! Adapters of web frameworks have a suite of their own: the module `http`, behind the feature of that name.
+//! Adapters of web frameworks have their own suite: the module `http`, behind the feature `http`.
 
-#![allow(clippy::missing_panics_doc, reason = "panicking is how a test says no")]
+#![allow(clippy::missing_panics_doc, reason = "a panic is a failed test")]
 
 pub mod behaviours;
 mod context;

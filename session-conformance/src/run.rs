@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::{Context, Harness};
 
-/// How long a behaviour may take before it counts as hung.
+/// The timeout of a behaviour.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Runs a behaviour against a harness on a runtime with two workers; panics when the engine does not show it.
+/// Runs a behaviour against a harness on a runtime with two workers; panics if the engine does not
+/// conform.
 ///
 /// [`suite!`](crate::suite) calls it in each of its tests.
 pub fn run<H, F>(harness: impl FnOnce() -> H, behaviour: fn(Context) -> F)
@@ -21,6 +22,6 @@ where
         let behaviour = async { behaviour(Context::new(harness()).await).await };
         tokio::time::timeout(PATIENCE, behaviour).await.expect("the behaviour ends within two minutes");
     });
-    // What still hangs is not waited for.
+    // Hanging tasks are not waited for.
     runtime.shutdown_background();
 }

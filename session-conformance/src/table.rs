@@ -1,24 +1,24 @@
-//! The one list of all behaviours, and the macro that makes tests of it.
+//! The list of all behaviours, and the macro that generates tests from it.
 
-/// Makes one `#[test]` of each behaviour, in a module for each group, so that a failure reads
+/// Generates one `#[test]` for each behaviour, in a module for each group, so that a failure reads
 /// `regeneration::of_two_at_once_one_wins`.
 ///
-/// The expression makes a [`Harness`](crate::Harness); it is evaluated anew in every test.
-/// Attributes before it are put on every test:
+/// The expression creates a [`Harness`](crate::Harness) and is evaluated in every test. Attributes
+/// before it apply to every test:
 ///
 /// ```ignore
 /// session_conformance::suite!(#[ignore = "needs a server: cargo xtask test"] MyHarness::new());
 /// ```
 ///
-/// Several configurations of one engine are several modules, each with a `suite!` of its own. An
-/// engine that leaves the record with the client writes `suite!(client_side: …)` and is held to
-/// what such an engine can do.
+/// For several configurations of one engine, use several modules, each with its own `suite!`. An
+/// engine that stores the record on the client writes `suite!(client_side: …)` and gets the
+/// behaviours for such engines.
 #[macro_export]
 macro_rules! suite {
     (client_side: $harness:expr) => {
         $crate::__client_side_behaviours! { __tests [] [$harness] }
     };
-    // One attribute at a time: an expression may begin with `#` as well.
+    // One attribute at a time, since an expression may also begin with `#`.
     (#[$attribute:meta] $($rest:tt)*) => {
         $crate::suite! { @[#[$attribute]] $($rest)* }
     };
@@ -33,15 +33,15 @@ macro_rules! suite {
     };
 }
 
-/// Makes one `#[test]`, in a module `histories`, that lets many clients use sessions on a bad line
-/// and checks all that they saw; see [`histories`](mod@crate::histories). Attributes and the
-/// harness are those of [`suite!`](crate::suite):
+/// Generates one `#[test]`, in a module `histories`, that lets many clients use sessions over an
+/// unreliable connection and checks every result; see [`histories`](mod@crate::histories).
+/// Attributes and the harness are those of [`suite!`](crate::suite):
 ///
 /// ```ignore
 /// session_conformance::histories!(#[ignore = "needs a server: cargo xtask test"] MyHarness::new());
 /// ```
 ///
-/// For engines that keep records on a server. One that leaves them with the client promises less.
+/// For engines that store records on a server. Client-side engines guarantee less.
 #[macro_export]
 macro_rules! histories {
     (#[$attribute:meta] $($rest:tt)*) => {
@@ -57,7 +57,7 @@ macro_rules! histories {
 
             $($attributes)*
             #[test]
-            fn everything_that_clients_saw_has_an_explanation() {
+            fn every_result_of_the_clients_can_be_explained() {
                 $crate::histories::run(|| $harness);
             }
         }
@@ -96,14 +96,14 @@ macro_rules! __expand {
     };
 }
 
-/// What engines on a server do.
+/// Behaviours of server-side engines.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __behaviours {
     ($($mode:tt)*) => {
         $crate::__expand! { $($mode)*
             conditional {
-                a_create_needs_an_empty_place,
+                a_create_needs_an_unused_id,
                 what_is_written_is_read,
                 a_session_without_keys_is_kept,
                 a_replace_needs_the_version_that_was_read,
@@ -115,14 +115,14 @@ macro_rules! __behaviours {
                 of_many_replaces_at_once_one_is_stored,
                 two_handles_see_one_store,
                 every_session_keeps_its_own_record,
-                plain_ids_are_taken_as_they_are,
+                plain_ids_are_used_unchanged,
             }
             ending {
                 a_destroyed_session_is_gone_for_every_method,
-                a_destroy_of_nothing_is_no_error,
+                a_destroy_of_nothing_is_not_an_error,
                 a_destroy_with_an_old_stamp_is_refused,
-                a_destroy_without_a_stamp_removes_what_is_there,
-                a_destroyed_place_is_empty,
+                a_destroy_without_a_stamp_removes_any_version,
+                a_destroyed_id_is_unused,
                 a_destroy_and_a_write_at_once_leave_no_half_session,
             }
             renaming {
@@ -132,38 +132,38 @@ macro_rules! __behaviours {
                 a_rename_of_nothing_is_refused,
                 a_rename_that_is_sent_twice_is_done_once,
                 a_rename_that_is_sent_again_after_a_logout_revives_nothing,
-                a_rename_to_a_taken_id_harms_nobody,
+                a_rename_to_a_taken_id_harms_no_session,
                 of_two_renames_at_once_one_is_done,
-                a_rename_meets_a_write_or_a_logout,
+                a_rename_during_a_write_or_a_logout,
             }
             expiry {
                 an_expired_session_is_gone_for_every_method,
                 an_expired_session_is_not_renamed,
-                an_expired_place_is_empty,
+                an_expired_id_is_unused,
                 every_write_carries_its_lifetime,
                 a_touch_moves_the_deadline_and_not_the_version,
                 a_read_slides_as_declared,
-                asking_and_counting_do_not_slide,
+                exists_and_count_do_not_extend_deadlines,
                 a_tombstone_ends,
-                the_shortest_lifetime_is_not_for_ever,
+                the_shortest_lifetime_is_not_forever,
                 a_long_lifetime_is_not_short,
-                the_deadline_is_exact_where_the_clock_is_ours,
+                the_deadline_is_exact_on_the_cores_clock,
             }
             collection {
                 the_count_is_of_sessions,
-                only_what_has_expired_is_collected,
-                a_manager_collects_what_has_expired,
+                only_expired_records_are_collected,
+                a_manager_collects_expired_sessions,
                 the_collecting_task_ends_with_its_manager,
             }
             nothing {
                 a_session_that_was_never_written_to_is_not_stored,
-                an_untouched_request_asks_nothing,
+                an_untouched_request_makes_no_call,
                 an_unchanged_session_is_not_rewritten,
                 a_new_session_that_is_empty_again_is_not_stored,
                 a_release_if_present_creates_nothing,
                 a_stale_cookie_is_left_alone,
                 a_cookie_is_sent_only_when_it_changes,
-                the_deadline_is_moved_by_a_write_only_now_and_then,
+                writes_that_extend_the_deadline_are_throttled,
             }
             round_trips {
                 a_create_is_one_call,
@@ -179,7 +179,7 @@ macro_rules! __behaviours {
                 an_ended_id_is_never_used_again,
                 a_malformed_id_never_reaches_the_engine,
                 the_store_knows_only_hashes,
-                every_session_has_an_id_of_its_own,
+                every_session_has_its_own_id,
                 of_several_cookies_the_one_live_session_is_used,
                 of_two_live_sessions_none_is_used,
                 a_login_of_an_ambiguous_client_ends_the_others,
@@ -208,17 +208,17 @@ macro_rules! __behaviours {
                 of_pages_at_the_same_time_one_shows_a_message,
                 messages_of_requests_at_the_same_time_are_all_kept,
                 taking_is_one_write_and_leaves_other_changes_to_the_release,
-                what_a_page_changed_goes_on_top_of_what_others_did,
+                a_pages_changes_are_merged_with_those_of_others,
                 a_session_that_ended_meanwhile_has_nothing_to_show,
                 an_engine_that_is_down_keeps_the_messages,
-                a_lost_answer_shows_a_message_once_at_most,
+                a_lost_response_shows_a_message_at_most_once,
             }
             csrf {
-                a_token_is_good_for_its_session_only,
-                every_token_has_a_text_of_its_own,
-                a_sign_in_makes_the_tokens_before_it_useless,
+                a_token_is_valid_for_its_session_only,
+                every_token_has_a_different_text,
+                a_sign_in_invalidates_earlier_tokens,
                 the_librarys_own_keys_are_not_listed,
-                first_tokens_of_pages_at_the_same_time_are_all_good,
+                first_tokens_of_concurrent_pages_are_all_valid,
             }
             logout {
                 a_destroyed_session_cannot_be_replayed,
@@ -226,7 +226,7 @@ macro_rules! __behaviours {
                 a_late_release_touches_no_cookie,
                 a_logout_ends_what_others_changed_meanwhile,
                 after_a_logout_a_new_session_may_begin,
-                a_logout_after_a_release_takes_the_cookie_away,
+                a_logout_after_a_release_removes_the_cookie,
                 a_logout_with_a_replaced_id_ends_the_session,
                 a_session_of_one_request_leaves_nothing,
                 a_login_beside_a_logout_is_untouched,
@@ -253,12 +253,12 @@ macro_rules! __behaviours {
                 the_core_checks_the_absolute_deadline_itself,
             }
             classes {
-                a_class_has_an_idle_time_of_its_own,
+                a_class_has_its_own_idle_timeout,
                 a_class_cannot_be_forged,
                 changing_the_class_regenerates,
                 visitors_without_an_owner_end_sooner,
-                the_owner_is_kept_beside_the_body,
-                a_class_has_an_absolute_time_of_its_own,
+                the_owner_is_stored_outside_the_body,
+                a_class_has_its_own_absolute_timeout,
                 a_class_that_comes_or_goes_logs_nobody_out,
                 a_request_that_only_reads_is_not_failed_by_a_new_class,
             }
@@ -266,7 +266,7 @@ macro_rules! __behaviours {
                 a_session_keeps_its_limits,
                 a_merge_keeps_the_limits_too,
                 a_large_record_is_kept_or_refused_whole,
-                a_value_of_another_type_is_an_error_and_stays,
+                a_value_of_another_type_is_an_error_and_is_kept,
             }
             unreadable {
                 a_damaged_record_is_an_error_that_can_be_removed,
@@ -282,7 +282,7 @@ macro_rules! __behaviours {
                 a_regeneration_cut_between_its_writes_loses_nothing,
                 a_failed_touch_fails_no_request,
                 a_commit_behind_a_call_that_hangs_is_unavailable,
-                one_refused_call_is_tried_again,
+                one_refused_call_is_retried,
                 the_collecting_task_survives_an_outage,
             }
             lost_answers {
@@ -304,7 +304,7 @@ macro_rules! __behaviours {
                 a_dropped_read_mixes_nothing_up,
                 a_dropped_write_is_done_or_not,
                 a_dropped_end_or_move_is_done_or_not,
-                a_dropped_collection_harms_nobody,
+                a_dropped_collection_is_harmless,
                 many_dropped_reads_at_once_mix_nothing_up,
             }
             hanging_up {
@@ -314,7 +314,7 @@ macro_rules! __behaviours {
                 a_create_that_has_begun_is_finished,
                 a_logout_that_has_begun_is_finished,
                 a_regeneration_that_has_begun_is_finished,
-                a_load_that_is_given_up_is_nobodys_loss,
+                a_cancelled_load_does_not_affect_other_callers,
                 a_panic_in_a_handler_stores_nothing,
                 a_panic_in_an_update_stores_nothing,
                 a_panic_beside_a_release_does_not_stop_it,
@@ -336,7 +336,7 @@ macro_rules! __behaviours {
                 no_token_in_errors,
             }
             handles {
-                a_save_stores_and_goes_on,
+                a_save_stores_and_the_handle_remains_usable,
                 a_save_merges,
                 a_new_id_that_was_saved_reaches_the_client,
                 a_handle_that_outlives_its_request_reloads_and_saves,
@@ -345,17 +345,17 @@ macro_rules! __behaviours {
             }
             renewal {
                 a_sign_in_begins_a_new_absolute_time,
-                a_renewed_id_goes_on_for_a_while,
+                a_renewed_id_still_works_for_a_while,
                 requests_beside_a_renewal_lose_nothing,
                 a_logout_within_the_grace_ends_all,
                 an_id_that_is_used_after_its_grace_is_dead,
                 a_sign_in_has_no_grace,
             }
             lifetimes {
-                a_lifetime_beyond_all_numbers_is_long,
+                a_lifetime_beyond_the_range_of_numbers_is_long,
                 no_write_outlives_the_absolute_deadline,
                 no_touch_outlives_the_absolute_deadline,
-                what_is_refused_moves_no_deadline,
+                a_refused_call_changes_no_deadline,
                 a_rename_lengthens_a_lifetime,
                 a_tombstone_lasts_a_minute,
             }
@@ -363,34 +363,34 @@ macro_rules! __behaviours {
                 what_a_rename_writes_is_read,
                 a_touch_brings_no_older_values_back,
                 a_create_over_a_tombstone_is_refused,
-                a_create_over_what_cannot_be_read_is_not_stored,
+                a_create_over_unreadable_bytes_is_not_stored,
             }
             leftovers {
                 tombstones_are_collected_too,
-                a_collection_takes_any_limit,
-                another_place_is_left_alone,
+                a_collection_accepts_any_limit,
+                another_namespace_is_left_alone,
             }
             answers {
-                an_answer_that_was_cut_off_is_not_nothing_changed,
+                a_lost_response_is_not_reported_as_unchanged,
                 an_engines_errors_show_no_id_and_no_value,
             }
             workers {
                 no_call_sleeps_on_its_worker,
             }
             stamps {
-                a_write_of_another_process_survives_a_lost_answer,
-                a_replaced_id_stays_dead_after_a_lost_answer,
-                a_logout_after_an_unheard_release_ends_the_session,
+                a_write_of_another_process_survives_a_lost_response,
+                a_replaced_id_stays_dead_after_a_lost_response,
+                a_logout_after_a_lost_response_ends_the_session,
             }
             owners {
                 an_engine_has_the_index_that_it_declares,
                 a_list_has_each_session_of_its_owner_once,
                 a_write_moves_a_session_to_its_owner,
                 a_rename_moves_the_entry,
-                a_list_has_only_what_lives,
+                a_list_has_only_live_sessions,
                 the_sessions_of_an_owner_end_together,
                 an_index_loses_nothing_under_load,
-                a_walk_meets_every_record,
+                a_scan_returns_every_record,
             }
             accounts {
                 without_an_index_the_user_is_told,
@@ -402,7 +402,7 @@ macro_rules! __behaviours {
                 a_sign_in_beside_end_all_is_ended_or_listed,
                 a_regeneration_beside_end_all_leaves_nothing,
                 a_lost_answer_hides_no_session,
-                an_end_that_failed_half_way_goes_on,
+                an_end_that_failed_half_way_can_be_continued,
                 a_limit_ends_the_oldest,
                 a_limit_refuses_the_next,
                 a_proof_of_identity_is_fresh_for_a_while,
@@ -411,8 +411,7 @@ macro_rules! __behaviours {
     };
 }
 
-/// What engines do that leave the record with the client: what they share with the others, and
-/// their own.
+/// Behaviours of client-side engines: the common ones, and their own.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __client_side_behaviours {
@@ -422,21 +421,21 @@ macro_rules! __client_side_behaviours {
                 every_write_gives_a_token,
                 there_is_nothing_to_count_or_to_collect,
                 a_release_gives_the_client_the_new_record,
-                of_two_requests_at_once_the_last_answer_wins,
-                a_logout_takes_the_cookie_away,
-                a_logout_after_a_release_takes_the_cookie_away,
+                of_two_requests_at_once_the_last_response_wins,
+                a_logout_removes_the_cookie,
+                a_logout_after_a_release_removes_the_cookie,
                 a_logout_ends_copies_as_declared,
                 a_new_id_ends_the_old_token_as_declared,
-                a_changed_token_is_nobodys,
+                a_changed_token_is_not_a_session,
                 a_token_ends_after_its_idle_time,
-                use_gives_a_token_that_lives_longer,
+                use_gives_a_token_with_a_later_deadline,
                 a_release_past_a_deadline_is_expired,
-                what_is_too_large_is_refused,
+                a_session_that_is_too_large_is_refused,
                 idle_classes_are_refused,
             }
             nothing {
                 a_session_that_was_never_written_to_is_not_stored,
-                an_untouched_request_asks_nothing,
+                an_untouched_request_makes_no_call,
                 an_unchanged_session_is_not_rewritten,
                 a_new_session_that_is_empty_again_is_not_stored,
                 a_release_if_present_creates_nothing,
@@ -445,7 +444,7 @@ macro_rules! __client_side_behaviours {
             }
             identity {
                 an_unknown_id_is_never_adopted,
-                every_session_has_an_id_of_its_own,
+                every_session_has_its_own_id,
                 of_several_cookies_the_one_live_session_is_used,
             }
             deadlines {
@@ -455,7 +454,7 @@ macro_rules! __client_side_behaviours {
             }
             limits {
                 a_session_keeps_its_limits,
-                a_value_of_another_type_is_an_error_and_stays,
+                a_value_of_another_type_is_an_error_and_is_kept,
             }
             regeneration {
                 of_a_new_session_is_a_create,
@@ -463,7 +462,7 @@ macro_rules! __client_side_behaviours {
             hanging_up {
                 what_was_not_released_is_not_stored,
                 a_create_that_has_begun_is_finished,
-                a_load_that_is_given_up_is_nobodys_loss,
+                a_cancelled_load_does_not_affect_other_callers,
                 a_panic_in_a_handler_stores_nothing,
             }
             flash {
@@ -476,9 +475,9 @@ macro_rules! __client_side_behaviours {
                 a_client_that_shows_nothing_keeps_the_newest_messages,
             }
             csrf {
-                a_token_is_good_for_its_session_only,
-                every_token_has_a_text_of_its_own,
-                a_sign_in_makes_the_tokens_before_it_useless,
+                a_token_is_valid_for_its_session_only,
+                every_token_has_a_different_text,
+                a_sign_in_invalidates_earlier_tokens,
                 the_librarys_own_keys_are_not_listed,
             }
             privacy {

@@ -1,4 +1,4 @@
-//! Where the cluster is, who we are there, and where the sessions lie: the seeds' string, a URL, or a builder.
+//! The configuration of cluster, login and collection: Beego's string, a URL, or a builder.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,14 +10,16 @@ const EXPECTED: &str = "expected `http://bucket:password@host:8091`, `http://use
     `couchbase://user:password@host1,host2/bucket?scope=_default&collection=_default&durability=none` \
     (`couchbases://` with TLS), with what is special in user and password percent-encoded";
 
-/// Couchbase's keys end at 250 bytes, of which a collection may take 5, and 64 are the hexadecimal storage id.
+/// Couchbase limits keys to 250 bytes, of which a collection may take 5, and 64 are the hexadecimal
+/// storage id.
 const MAX_PREFIX: usize = 100;
 
-/// When a write counts as done. More of it costs round trips between the nodes, and needs replicas.
+/// When a write is acknowledged. Higher levels cost round trips between the nodes and need
+/// replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Durability {
-    /// In the memory of one node: a failover may undo it, and with it a logout.
+    /// In the memory of one node: a failover may undo it, even a logout.
     #[default]
     None,
     /// In the memory of a majority of the nodes that hold it.
@@ -28,7 +30,7 @@ pub enum Durability {
     PersistToMajority,
 }
 
-/// How Couchbase is reached.
+/// The cluster and the options.
 ///
 /// ```
 /// use session_couchbase::{CouchbaseConfig, Durability};
@@ -46,7 +48,7 @@ pub enum Durability {
 pub struct CouchbaseConfig {
     pub(crate) tls: bool,
     pub(crate) tls_ca: Option<PathBuf>,
-    /// `host` or `host:port` each; the port is the key-value service's.
+    /// Each is `host` or `host:port`, with the port of the key-value service.
     pub(crate) hosts: Vec<String>,
     pub(crate) network: Option<String>,
     pub(crate) user: String,
@@ -62,21 +64,21 @@ pub struct CouchbaseConfig {
 }
 
 impl CouchbaseConfig {
-    /// The cluster at `couchbase://host1,host2` or `couchbases://…` (TLS), its user, and the bucket that the sessions
-    /// lie in; and the defaults of the setters.
+    /// The cluster at `couchbase://host1,host2` or `couchbases://…` (TLS), its user, and the bucket
+    /// of the sessions, with the setters' defaults.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when one of them is empty or cannot be right.
+    /// [`Config`](session_core::ErrorKind::Config) if one of them is empty or invalid.
     pub fn new(hosts: &str, user: &str, password: &str, bucket: &str) -> Result<Self> {
-        let (scheme, hosts) = hosts.split_once("://").ok_or_else(|| wrong("there is no scheme in it"))?;
+        let (scheme, hosts) = hosts.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
         let tls = match scheme {
             "couchbase" => false,
             "couchbases" => true,
-            _ => return Err(wrong("its scheme is none of `http`, `couchbase` and `couchbases`")),
+            _ => return Err(wrong("its scheme must be `http`, `couchbase` or `couchbases`")),
         };
         let hosts =
             (1..).zip(hosts.split(',')).map(|(number, host)| address(number, host)).collect::<Result<_>>()?;
         if user.is_empty() || password.is_empty() {
-            return Err(wrong("the user or the password is missing, and Couchbase lets nobody in without"));
+            return Err(wrong("the user or the password is missing, which Couchbase requires"));
         }
         Ok(Self {
             tls,
@@ -96,62 +98,65 @@ impl CouchbaseConfig {
         })
     }
 
-    /// The scope and the collection in the bucket, `_default` and `_default` unless said otherwise. They must exist.
+    /// The scope and the collection in the bucket, `_default` and `_default` by default. They must
+    /// exist.
     pub fn collection(mut self, scope: &str, collection: &str) -> Result<Self> {
         self.scope = name("scope", scope)?;
         self.collection = name("collection", collection)?;
         Ok(self)
     }
 
-    /// A file of certificates (PEM) whose signatures are trusted besides those that the system trusts: that of the cluster's
+    /// A PEM file of certificate authorities to trust in addition to the system's: the cluster's
     /// own authority, which its console shows under "Security". Read when connecting.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when the hosts are not reached with TLS (`couchbases://`).
+    /// [`Config`](session_core::ErrorKind::Config) without TLS (`couchbases://`).
     pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> Result<Self> {
         let file = file.into();
         if !self.tls || file.as_os_str().is_empty() {
-            return Err(wrong("`tls_ca` names a file of certificates, and belongs to `couchbases://`"));
+            return Err(wrong("`tls_ca` names a file of certificates, and needs `couchbases://`"));
         }
         self.tls_ca = Some(file);
         Ok(self)
     }
 
-    /// When a write counts as done; [`Durability::None`] unless said otherwise.
+    /// When a write is acknowledged; [`Durability::None`] by default.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// What stands before the storage id in every key, `session:` by default: up to 100 visible ASCII characters, or nothing.
+    /// The prefix of every key, `session:` by default: up to 100 visible ASCII characters, or
+    /// empty.
     pub fn prefix(mut self, prefix: &str) -> Result<Self> {
         if prefix.len() > MAX_PREFIX || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("`prefix` takes up to 100 visible ASCII characters, and no spaces"));
+            return Err(wrong("`prefix` takes up to 100 visible ASCII characters and no spaces"));
         }
         prefix.clone_into(&mut self.prefix);
         Ok(self)
     }
 
-    /// How long an answer may take: 5 s by default. The SDK by itself waits for ever. A manager's deadline is usually
-    /// shorter and ends a call first.
+    /// The timeout of a response: 5 s by default. The SDK alone would wait forever. A manager's own
+    /// timeout usually ends a call first.
     pub fn timeout(mut self, timeout: Duration) -> Result<Self> {
         if timeout.is_zero() {
-            return Err(wrong("`timeout` must be longer than nothing, as in `500ms` or `5s`"));
+            return Err(wrong("`timeout` must be greater than zero, as in `500ms` or `5s`"));
         }
         self.timeout = timeout;
         Ok(self)
     }
 
-    /// How long connecting may take until it is given up with the reason: 10 s by default.
+    /// The timeout of connecting: 10 s by default. The error gives the reason.
     pub fn connect_timeout(mut self, timeout: Duration) -> Result<Self> {
         if timeout.is_zero() {
-            return Err(wrong("`connect_timeout` must be longer than nothing, as in `10s`"));
+            return Err(wrong("`connect_timeout` must be greater than zero, as in `10s`"));
         }
         self.connect_timeout = timeout;
         Ok(self)
     }
 
-    /// How many connections to the key-value service of each node: 2 by default. Each carries many requests at a time.
+    /// The number of connections to the key-value service of each node: 2 by default. Each carries
+    /// many requests at a time.
     pub fn connections(mut self, connections: usize) -> Result<Self> {
         if !(1..=100).contains(&connections) {
             return Err(wrong("`connections` takes a number from 1 to 100"));
@@ -160,14 +165,14 @@ impl CouchbaseConfig {
         Ok(self)
     }
 
-    /// Under which addresses the nodes are told apart when they have several: `external` for those who come from
-    /// outside of a container network. Found out by itself when it is not set.
+    /// Which of the nodes' addresses to use: `external` for clients outside a container network.
+    /// Detected if not set.
     pub fn network(mut self, network: &str) -> Result<Self> {
         self.network = Some(name("network", network)?);
         Ok(self)
     }
 
-    /// What the SDK is given: no user and no password.
+    /// The SDK's connection string, without user and password.
     pub(crate) fn connection_string(&self) -> String {
         let scheme = if self.tls { "couchbases" } else { "couchbase" };
         let network = self.network.as_ref().map(|network| format!("?network={network}")).unwrap_or_default();
@@ -189,9 +194,12 @@ impl CouchbaseConfig {
                 "majority" => Durability::Majority,
                 "majority_and_persist_to_active" => Durability::MajorityAndPersistToActive,
                 "persist_to_majority" => Durability::PersistToMajority,
-                _ => return Err(wrong(
-                    "`durability` is none of `none`, `majority`, `majority_and_persist_to_active` and `persist_to_majority`",
-                )),
+                _ => {
+                    return Err(wrong(
+                        "`durability` must be `none`, `majority`, `majority_and_persist_to_active` or \
+                    `persist_to_majority`",
+                    ));
+                }
             })),
             "prefix" => self.prefix(value),
             "timeout" => self.timeout(duration(value)?),
@@ -200,13 +208,13 @@ impl CouchbaseConfig {
             "network" => self.network(value),
             "tls_ca" => self.tls_ca(value),
             _ => Err(wrong(
-                "an option is none of `scope`, `collection`, `durability`, `prefix`, `timeout`, `connect_timeout`, `connections`, \
-                 `network` and `tls_ca`",
+                "unknown option: the options are `scope`, `collection`, `durability`, `prefix`, `timeout`, \
+                `connect_timeout`, `connections`, `network` and `tls_ca`",
             )),
         }
     }
 
-    /// `http://…` as the seeds write it: the port is the web console's, so the SDK is given the host alone.
+    /// `http://…` in Beego's format: the port is the web console's, so the SDK gets only the host.
     fn from_legacy(rest: &str) -> Result<Self> {
         let (login, place) = split_login(rest)?;
         let (user, password) = login.unwrap_or_default();
@@ -214,8 +222,8 @@ impl CouchbaseConfig {
         let bucket = match parts[..] {
             [_] => user.as_str(),
             [_, "" | "default", bucket] => bucket,
-            [_, _, _] => return Err(wrong("the only pool that Couchbase has is `default`")),
-            _ => return Err(wrong("it has not the three parts `url,pool,bucket`")),
+            [_, _, _] => return Err(wrong("Couchbase's only pool is `default`")),
+            _ => return Err(wrong("it must have the three parts `url,pool,bucket`")),
         };
         let host = parts[0].strip_suffix('/').unwrap_or(parts[0]);
         let host = host.strip_suffix(":8091").unwrap_or(host);
@@ -230,17 +238,18 @@ impl CouchbaseConfig {
 impl FromStr for CouchbaseConfig {
     type Err = Error;
 
-    // No error repeats what was given: there is a password in it.
+    // No error repeats the input, which contains a password.
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("there is no scheme in it"))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
         if scheme == "http" {
             return Self::from_legacy(rest);
         }
         let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
         if options.contains('@') {
             return Err(wrong(
-                "there is an `@` behind a `?`: in user and password write `?` as %3F, and in an option write `@` as %40",
+                "there is an `@` after a `?`: in user and password write `?` as %3F, and in an option write \
+                `@` as %40",
             ));
         }
         let (login, place) = split_login(rest)?;
@@ -254,7 +263,7 @@ impl FromStr for CouchbaseConfig {
     }
 }
 
-/// `user:password@rest`, both decoded. A password may hold an `@` that was not encoded.
+/// `user:password@rest`, both decoded. A password may contain an unencoded `@`.
 fn split_login(text: &str) -> Result<(Option<(String, String)>, &str)> {
     let Some((login, rest)) = text.rsplit_once('@') else { return Ok((None, text)) };
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
@@ -295,7 +304,7 @@ fn address(number: usize, text: &str) -> Result<String> {
         None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')),
     };
     if !host_is_good {
-        return Err(bad("is no host name and no IP address (IPv6 is written `[::1]`)"));
+        return Err(bad("is not a host name or an IP address (IPv6 is written `[::1]`)"));
     }
     match port.map(str::parse::<u16>) {
         Some(Ok(8091 | 18091)) => {
@@ -306,11 +315,11 @@ fn address(number: usize, text: &str) -> Result<String> {
     }
 }
 
-/// A name in Couchbase: of a bucket, a scope, a collection, a network.
+/// A name of a bucket, a scope, a collection or a network.
 fn name(what: &str, text: &str) -> Result<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'%' | b'.');
     if text.is_empty() || text.len() > 251 || !text.bytes().all(allowed) {
-        return Err(wrong(&format!("the {what} is not named with A-Z a-z 0-9 _ - . %")));
+        return Err(wrong(&format!("the name of the {what} must consist of A-Z a-z 0-9 _ - . %")));
     }
     Ok(text.to_owned())
 }
@@ -320,7 +329,7 @@ fn duration(text: &str) -> Result<Duration> {
         Some(millis) => millis.parse().ok().map(Duration::from_millis),
         None => text.strip_suffix('s').and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
     };
-    duration.ok_or_else(|| wrong("a timeout is no whole number with its unit, as in `500ms` or `5s`"))
+    duration.ok_or_else(|| wrong("a timeout must be a whole number with its unit, as in `500ms` or `5s`"))
 }
 
 fn wrong(why: &str) -> Error {

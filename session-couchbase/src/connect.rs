@@ -1,4 +1,5 @@
-//! Getting in: the SDK tries for ever and says nothing, so each step has an end here, and a failure a reason.
+//! Connecting: the SDK retries forever without an error, so each step has a timeout here, and a
+//! failure gives its reason.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -23,32 +24,33 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::link::Boxed;
 use crate::{CouchbaseConfig, ENGINE, errors};
 
-/// Keys that no session has, since an id is longer, on several nodes: one of those may be down.
+/// Probe keys on several nodes, of which one may be down. No session has such a key, since ids are
+/// longer.
 const NOBODY: [&str; 8] =
     ["nobody-0", "nobody-1", "nobody-2", "nobody-3", "nobody-4", "nobody-5", "nobody-6", "nobody-7"];
 
-/// How long the nodes that have not answered yet are waited for when another one has.
+/// How long to wait for the other nodes after the first response.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// A connect timeout that is longer than this means "wait as long as it takes". The SDK adds it to the present time.
+/// The longest connect timeout: the SDK adds it to the current time, which must not overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A connected cluster, and the collection in it. The collection works for as long as the cluster is kept.
+/// A connected cluster and its collection, which works only while the cluster is kept.
 pub(crate) struct Connected {
     pub(crate) collection: Collection,
     _cluster: Cluster,
 }
 
-/// Connects, and comes back with the connection or with what is wrong.
+/// Connects, or returns the reason of the failure.
 ///
-/// First on a runtime of its own, which is thrown away: where there is no such bucket, the SDK leaves a task behind that
-/// asks for it for ever, and only the end of its runtime ends it.
+/// First on a separate, temporary runtime: if the bucket does not exist, the SDK leaves a task
+/// behind that retries forever and ends only with its runtime.
 pub(crate) async fn connect(config: &CouchbaseConfig) -> Result<Connected> {
     let tls = rehearse(CouchbaseConfig { connections: 1, ..config.clone() }).await?;
     open(config, tls).await
 }
 
-/// Gives what is needed for TLS, which is read from files there.
+/// Reads the files needed for TLS.
 async fn rehearse(config: CouchbaseConfig) -> Result<Option<TlsOptions>> {
     let (answer, heard) = tokio::sync::oneshot::channel();
     let failed = |error: std::io::Error| unavailable("no thread to connect on").with_source(error);
@@ -63,10 +65,10 @@ async fn rehearse(config: CouchbaseConfig) -> Result<Option<TlsOptions>> {
         let _ = answer.send(result);
     };
     std::thread::Builder::new().name("session-couchbase".to_owned()).spawn(work).map_err(failed)?;
-    heard.await.unwrap_or_else(|_| Err(unavailable("connecting was given up")))
+    heard.await.unwrap_or_else(|_| Err(unavailable("connecting was aborted")))
 }
 
-/// Whose certificates are trusted besides those that the system trusts.
+/// The authorities trusted in addition to the system's.
 fn authorities(config: &CouchbaseConfig) -> Result<Option<TlsOptions>> {
     let Some(file) = &config.tls_ca else { return Ok(None) };
     let unusable = |why: String| {
@@ -78,7 +80,7 @@ fn authorities(config: &CouchbaseConfig) -> Result<Option<TlsOptions>> {
     };
     let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(unusable("holds no certificate".to_owned())),
+        Ok(certificates) if certificates.is_empty() => Err(unusable("has no certificate".to_owned())),
         Ok(certificates) => Ok(Some(TlsOptions::new().add_ca_certificates(certificates))),
         Err(error) => Err(unusable(format!("cannot be read ({error})"))),
     }
@@ -93,7 +95,7 @@ async fn open(config: &CouchbaseConfig, tls: Option<TlsOptions>) -> Result<Conne
             KvOptions::new()
                 .num_connections(config.connections)
                 .connect_timeout(connect_timeout)
-                // How long it rests after a failure: short, so that a server that is back is used again at once.
+                // The pause after a failure: short, so that a recovered server is soon used again.
                 .connect_throttle_timeout(Duration::from_millis(500)),
         )
         .orphan_reporter_options(OrphanReporterOptions::new().enabled(false))
@@ -115,8 +117,8 @@ async fn open(config: &CouchbaseConfig, tls: Option<TlsOptions>) -> Result<Conne
         let answer = collection.get(key, None);
         Box::pin(async { answer.await.map(drop).map_err(|error| error.kind().clone()) })
     };
-    // The SDK calls a bucket ready when all of its nodes answer. With one of them down the others can be used, so what
-    // counts is an answer; the other nodes get a moment.
+    // The SDK considers a bucket ready when all of its nodes respond. If one is down, the others
+    // can be used, so one response is enough; the other nodes get a moment.
     let mut ready: Boxed<'_, _> = Box::pin(bucket.wait_until_ready(key_value));
     let mut readiness = None;
     let mut answers: Boxed<'_, _> = Box::pin(first_answer(NOBODY.map(ask)));
@@ -140,13 +142,13 @@ async fn open(config: &CouchbaseConfig, tls: Option<TlsOptions>) -> Result<Conne
         }
     }
     if readiness.is_none() && timeout_at(end.min(Instant::now() + MOMENT), ready).await.is_err() {
-        tracing::warn!(engine = ENGINE, "connected, and not to all nodes: some do not answer");
+        tracing::warn!(engine = ENGINE, "connected, but some nodes do not respond");
     }
     drop(answers);
     Ok(Connected { collection, _cluster: cluster })
 }
 
-/// The first answer of a server. That one could not be asked, or not in time, counts when all say so.
+/// The first response of a server. Failures count only if all servers fail.
 async fn first_answer<const N: usize>(questions: [Boxed<'_, Result<(), Sdk>>; N]) -> Result<(), Sdk> {
     let mut open: Vec<_> = questions.into();
     poll_fn(|context| {
@@ -169,12 +171,13 @@ async fn first_answer<const N: usize>(questions: [Boxed<'_, Result<(), Sdk>>; N]
     .await
 }
 
-/// The SDK's answer, or `None` when it is still trying.
+/// The SDK's result, or `None` while it is still retrying.
 async fn within<T>(end: Instant, step: Boxed<'_, T>) -> Option<T> {
     timeout_at(end, step).await.ok()
 }
 
-/// Why a step did not end: a server that answers everybody but us has a reason, and that is in the configuration.
+/// Why a step did not finish: if a server responds but refuses this client, the configuration is
+/// wrong.
 async fn refused(config: &CouchbaseConfig, reason: &str) -> Error {
     for host in &config.hosts {
         if config.tls {
@@ -182,21 +185,22 @@ async fn refused(config: &CouchbaseConfig, reason: &str) -> Error {
         }
         if matches!(timeout(Duration::from_secs(1), greet(host)).await, Ok(Ok(()))) {
             let message = format!(
-                "the server answers, but does not let us in within {:?}: {reason}",
+                "the server responds, but does not grant access within {:?}: {reason}",
                 config.connect_timeout
             );
             return Error::config(message).in_engine(ENGINE);
         }
     }
     unavailable(if config.tls {
-        "no node let us in in time: the servers are down, their certificate is not trusted (`tls_ca`) or is for other names \
+        "no node granted access in time: the servers are down, their certificate is not trusted (`tls_ca`) \
+        or is for other names \
          than the cluster's own, or the user, password or bucket is wrong"
     } else {
-        "no server answers at the key-value port of the hosts that are named"
+        "no server responds at the key-value port of the configured hosts"
     })
 }
 
-/// Sends a no-operation of the key-value protocol, which asks for no login, and reads the answer to it.
+/// Sends a no-operation of the key-value protocol, which needs no login, and reads the response.
 async fn greet(host: &str) -> std::io::Result<()> {
     const NO_OPERATION: [u8; 24] = {
         let mut packet = [0; 24];
@@ -217,8 +221,8 @@ fn unavailable(why: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, why).in_engine(ENGINE).during("connect")
 }
 
-/// How long the SDK may try by itself what the server was not ready for: about a second, and then it says why not.
-/// What was on its way when a connection broke is asked again only when it reads.
+/// How long the SDK may retry when the server is not ready: about a second, then it returns the
+/// reason. Commands in flight on a broken connection are retried only if they are reads.
 #[derive(Debug)]
 struct Patience;
 

@@ -1,4 +1,4 @@
-//! One session's document, and the commands that are sent for it. Each is one round trip unless it says more.
+//! One session's document and its commands. Each is one round trip unless documented otherwise.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use crate::errors::Answer;
 use crate::link::Link;
 use crate::{Durability, ENGINE};
 
-/// What Couchbase allows a document.
+/// Couchbase's limit for documents.
 pub(crate) const MAX_DOCUMENT: usize = 20 * 1024 * 1024;
 
 /// The document of one session.
@@ -24,7 +24,7 @@ pub(crate) struct Document<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
-/// What was fetched, not decoded yet.
+/// A fetched, undecoded document.
 pub(crate) struct Fetched {
     pub(crate) bytes: Vec<u8>,
     /// The compare token, never zero.
@@ -32,7 +32,7 @@ pub(crate) struct Fetched {
 }
 
 impl Document<'_> {
-    /// What is there.
+    /// The document.
     pub(crate) async fn fetch(&self) -> Result<Option<Fetched>> {
         let way = self.link.way();
         match self.link.answer(false, Box::pin(way.collection().get(&self.key, None))).await? {
@@ -43,19 +43,19 @@ impl Document<'_> {
         }
     }
 
-    /// What was fetched as a record, if that has not ended.
+    /// The fetched document as a record, unless expired.
     pub(crate) fn decode(&self, fetched: Fetched) -> Result<Option<Record>> {
         let mut record = Record::decode(fetched.bytes).map_err(|error| error.in_engine(ENGINE))?;
         record.cas = fetched.cas;
         Ok(record.is_alive_at(self.clock.now()).then_some(record))
     }
 
-    /// The record that is there.
+    /// The current record.
     pub(crate) async fn look(&self) -> Result<Option<Record>> {
         self.fetch().await?.map_or(Ok(None), |fetched| self.decode(fetched))
     }
 
-    /// The record as it is stored: its idle deadline is what the time to live says.
+    /// The stored form of a record: its idle deadline is determined by the time to live.
     pub(crate) fn encode(&self, record: &Record, ttl: Duration) -> Result<Vec<u8>> {
         let mut record = record.clone();
         record.header.deadline = self.clock.now().after(ttl);
@@ -64,7 +64,7 @@ impl Document<'_> {
         Ok(bytes)
     }
 
-    /// Stores where there is nothing; gives the new compare token.
+    /// Stores if there is no document; returns the new compare token.
     pub(crate) async fn insert(&self, bytes: &[u8], ttl: Duration) -> Result<Answer<u64>> {
         let options = InsertOptions::new().expiry(expiry(ttl)).durability_level(level(self.durability));
         let way = self.link.way();
@@ -73,7 +73,7 @@ impl Document<'_> {
         Ok(self.link.answer(true, Box::pin(call)).await?.map(|done| done.cas()))
     }
 
-    /// Stores over what has this compare token; gives the new one.
+    /// Replaces the document with this compare token; returns the new one.
     pub(crate) async fn replace(&self, bytes: &[u8], ttl: Duration, cas: u64) -> Result<Answer<u64>> {
         let options =
             ReplaceOptions::new().cas(cas).expiry(expiry(ttl)).durability_level(level(self.durability));
@@ -83,7 +83,7 @@ impl Document<'_> {
         Ok(self.link.answer(true, Box::pin(call)).await?.map(|done| done.cas()))
     }
 
-    /// Removes what has this compare token.
+    /// Removes the document with this compare token.
     pub(crate) async fn remove(&self, cas: u64) -> Result<Answer<()>> {
         let options = RemoveOptions::new().cas(cas).durability_level(level(self.durability));
         let way = self.link.way();
@@ -91,29 +91,29 @@ impl Document<'_> {
     }
 }
 
-/// [`TooLarge`](ErrorKind::TooLarge) for what no document takes.
+/// [`TooLarge`](ErrorKind::TooLarge) above the limit for documents.
 pub(crate) fn check_size(bytes: usize) -> Result<()> {
     if bytes > MAX_DOCUMENT {
-        let why = format!("it has {bytes} bytes and Couchbase's documents take {MAX_DOCUMENT}");
+        let why = format!("it has {bytes} bytes, but Couchbase's documents are limited to {MAX_DOCUMENT}");
         return Err(Error::new(ErrorKind::TooLarge, why).in_engine(ENGINE));
     }
     Ok(())
 }
 
-/// The last date that every server takes: it has 32 bits, which the mock reads with a sign, so that a later one would
-/// be over at once.
+/// The last date that every server accepts: it has 32 bits, which the mock treats as signed, so a
+/// later one would expire at once.
 const LAST_DATE: u64 = i32::MAX as u64;
 
-/// The server's time to live: whole seconds, and one more because the present second of the server's clock has begun
-/// already, so that nothing ends early. The deadline in the header is exact, and decides what is read.
+/// The server's time to live: whole seconds, plus one because the current second of the server's
+/// clock has already begun, so that nothing ends early. Reads use the exact deadline in the header.
 fn expiry(ttl: Duration) -> Duration {
     expiry_at(ttl, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 fn expiry_at(ttl: Duration, now: u64) -> Duration {
-    /// From here on the SDK sends a date.
+    /// Above this the SDK sends a date.
     const DATES: u64 = 30 * 24 * 60 * 60;
-    /// The SDK looks at the clock a moment later.
+    /// The SDK reads the clock a moment later.
     const MOMENT: u64 = 60;
     let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0)).saturating_add(1);
     let latest = LAST_DATE.saturating_sub(now).saturating_sub(MOMENT).max(DATES - 1);
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lifetimes_round_up_and_never_reach_the_zero_that_means_for_ever() {
+    fn lifetimes_round_up_and_are_never_zero_which_means_forever() {
         assert_eq!(expiry(Duration::ZERO), Duration::from_secs(1));
         assert_eq!(expiry(Duration::from_millis(1)), Duration::from_secs(2));
         assert_eq!(expiry(Duration::from_secs(60)), Duration::from_secs(61));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn near_the_last_date_and_after_it_a_long_lifetime_is_thirty_days_and_not_over_at_once() {
+    fn long_lifetimes_beyond_the_last_date_become_thirty_days() {
         let (last, year_9999) = (LAST_DATE, 253_402_300_799);
         for now in [last - 60, last, last + 1, year_9999, u64::MAX] {
             assert_eq!(expiry_at(Duration::MAX, now), Duration::from_secs(30 * 86_400 - 1));

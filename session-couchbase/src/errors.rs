@@ -1,19 +1,19 @@
-//! What the SDK's errors mean for a session.
+//! Classifies the SDK's errors.
 //!
-//! The SDK's own error names the document's key in its context, and the text of a kind may repeat anything, so only the name
-//! of the kind is kept as the source.
+//! The SDK's error contains the document's key in its context, and the text of a kind may contain
+//! anything, so only the name of the kind is kept as the source.
 
 use couchbase::error::{Error as SdkError, ErrorKind as Sdk};
 use session_core::{Error, ErrorKind};
 
-/// What the server says to a command on one document.
+/// The server's response to a command on one document.
 #[derive(Debug)]
 pub(crate) enum Answer<T> {
     /// Done.
     Done(T),
     /// There is no such document.
     Absent,
-    /// There is another one than was asked for.
+    /// The document differs from the expected one.
     Differs,
 }
 
@@ -27,7 +27,8 @@ impl<T> Answer<T> {
     }
 }
 
-/// Sorts a result into answers and failures; `changes` says whether the command may have changed something.
+/// Separates responses from failures; `changes` says whether the command may have changed
+/// something.
 pub(crate) fn sort<T>(result: Result<T, SdkError>, changes: bool) -> Result<Answer<T>, Error> {
     match result {
         Ok(value) => Ok(Answer::Done(value)),
@@ -42,38 +43,37 @@ pub(crate) fn sort<T>(result: Result<T, SdkError>, changes: bool) -> Result<Answ
 pub(crate) fn explain(kind: &Sdk, changes: bool) -> Error {
     let lost = if changes { ErrorKind::OutcomeUnknown } else { ErrorKind::Unavailable };
     let (ours, why) = match kind {
-        Sdk::ValueTooLarge => (ErrorKind::TooLarge, "Couchbase's documents end at 20 MB"),
+        Sdk::ValueTooLarge => (ErrorKind::TooLarge, "Couchbase's documents are limited to 20 MB"),
         Sdk::QuotaLimitedFailure => (ErrorKind::Full, "the scope has used up its quota"),
-        // The server answered, and did nothing.
+        // The server responded and did nothing.
         Sdk::TemporaryFailure | Sdk::RateLimitedFailure => {
             (ErrorKind::Unavailable, "the server is overloaded")
         }
-        Sdk::DocumentLocked => (ErrorKind::Unavailable, "somebody has locked the document"),
+        Sdk::DocumentLocked => (ErrorKind::Unavailable, "the document is locked"),
         Sdk::DurabilityWriteInProgress | Sdk::DurableWriteRecommitInProgress => {
-            (ErrorKind::Unavailable, "another durable write to the document is under way")
+            (ErrorKind::Unavailable, "another durable write to the document is in progress")
         }
-        Sdk::DurabilityImpossible => (
-            ErrorKind::Unavailable,
-            "too few of the bucket's replicas are up for the durability that is asked for",
-        ),
+        Sdk::DurabilityImpossible => {
+            (ErrorKind::Unavailable, "too few of the bucket's replicas are up for the configured durability")
+        }
         Sdk::DurabilityLevelNotAvailable => (
             ErrorKind::Config,
-            "the bucket cannot give the durability that is asked for: `durability=none` can",
+            "the bucket does not support the configured durability: use `durability=none`",
         ),
         Sdk::AuthenticationFailure => (ErrorKind::Config, "the user may not do this in the bucket"),
         Sdk::BucketNotFound | Sdk::ScopeNotFound | Sdk::CollectionNotFound => {
             (ErrorKind::Config, "the bucket, scope or collection does not exist")
         }
         Sdk::InvalidArgument(_) | Sdk::UnsupportedOperation | Sdk::FeatureNotAvailable(_) => {
-            (ErrorKind::Config, "the server does not know what it is asked for")
+            (ErrorKind::Config, "the server does not support the command")
         }
         Sdk::DurabilityAmbiguous => (ErrorKind::OutcomeUnknown, "the replicas did not confirm in time"),
-        _ => (lost, "the answer was lost"),
+        _ => (lost, "the response was lost"),
     };
     Error::new(ours, why).in_engine(crate::ENGINE).with_source(name(kind))
 }
 
-/// The same while connecting, when there is no session whose id the SDK's text could name.
+/// The same while connecting, where the SDK's text cannot contain a session id.
 pub(crate) fn explain_connecting(kind: &Sdk) -> Error {
     explain(kind, false).with_source(kind.to_string())
 }
@@ -86,7 +86,7 @@ fn name(kind: &Sdk) -> String {
 /// A call that took too long.
 pub(crate) fn late(changes: bool) -> Error {
     let kind = if changes { ErrorKind::OutcomeUnknown } else { ErrorKind::Unavailable };
-    Error::new(kind, "no answer in time").in_engine(crate::ENGINE)
+    Error::new(kind, "no response in time").in_engine(crate::ENGINE)
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_and_another_document_are_answers() {
+    fn a_missing_and_another_document_are_not_failures() {
         let sorted = |kind| sort::<()>(Err(SdkError::new(kind)), true).unwrap();
         assert!(matches!(sorted(Sdk::DocumentNotFound), Answer::Absent));
         assert!(matches!(sorted(Sdk::DocumentExists), Answer::Differs));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_repeats_no_text_of_the_sdk_which_may_hold_a_key() {
+    fn an_error_repeats_no_text_of_the_sdk_which_may_contain_a_key() {
         let error = explain(&Sdk::OtherFailure("no answer for session:1234abcd".into()), true);
         assert!(!format!("{error:?}").contains("1234abcd"), "{error:?}");
         assert!(format!("{error:?}").contains("OtherFailure"), "{error:?}");

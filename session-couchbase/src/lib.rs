@@ -28,17 +28,18 @@
 //! # }
 //! ```
 //!
-//! # What is lost when
+//! # Durability
 //!
-//! A write that was acknowledged is in the memory of one node unless [`Durability`] asks for more: a node that fails over
-//! before it has replicated takes the last writes with it, and a logout among them is undone. With
-//! [`Durability::Majority`] that does not happen.
+//! An acknowledged write is in the memory of one node unless [`Durability`] asks for more: a
+//! failover before replication undoes the last writes, including a logout. [`Durability::Majority`]
+//! prevents this.
 //!
 //! # Round trips
 //!
-//! Read 1. Create 1. Read-modify-write 2. Destroy 1 with the stamp of the record, else 2. Regenerate 2 after the read. The
-//! idle deadline slides by a write of its own (1), not more often than the manager's `touch_after`: on a Couchbase server
-//! every touch changes the compare token, and readers would get in the way of writers. A refused write takes one more.
+//! Read 1. Create 1. Read-modify-write 2. Destroy 1 with the stamp of the record, else 2.
+//! Regenerate 2 after the read. The idle deadline is extended by a separate write (1), at most once
+//! per `touch_after` of the manager: on a Couchbase server every touch changes the compare token,
+//! so extending it on each read would conflict with writers. A conflicting write takes one more.
 
 mod config;
 mod connect;
@@ -51,7 +52,7 @@ mod provider;
 pub use config::{CouchbaseConfig, Durability};
 pub use provider::CouchbaseProvider;
 
-/// The SDK's handle of a collection, of the very version that this crate is built with.
+/// The SDK's handle of a collection, in the version that this crate uses.
 pub use couchbase::collection::Collection;
 
 use std::sync::Arc;

@@ -1,8 +1,9 @@
-//! The connection that is in use now, an end to every call, and a new connection where the old one fell silent.
+//! The current connection, a timeout for every call, and a replacement for a silent connection.
 //!
-//! The SDK reconnects when a connection is closed. One that died without a word (a firewall forgot it) it keeps using
-//! until the operating system gives up, which takes a quarter of an hour; so a call without an answer, while nothing else
-//! was answered either, has a new connection made beside the old one, which takes its place when it works.
+//! The SDK reconnects when a connection is closed. A silently dead connection (dropped by a
+//! firewall) stays in use until the operating system gives up, after a quarter of an hour. So if a
+//! call gets no response and no other call did either, a new connection is opened and replaces the
+//! old one once it works.
 
 use std::fmt;
 use std::future::Future;
@@ -21,28 +22,29 @@ use crate::connect::{Connected, connect};
 use crate::errors::{Answer, late, sort};
 use crate::{CouchbaseConfig, ENGINE};
 
-/// A call that is dropped after so long was probably not dropped by an impatient client.
+/// If a call is dropped after this time, the server probably hangs.
 const SUSPICIOUS: Duration = Duration::from_millis(500);
 
-/// The way to the collection. Clones share it.
+/// The connection to the collection. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Link(Arc<Inner>);
 
 struct Inner {
     timeout: Duration,
     current: RwLock<Arc<Way>>,
-    /// What a new connection is made with; `None` when the application handed in its own.
+    /// The configuration of new connections; `None` for an application's own collection.
     config: Option<CouchbaseConfig>,
     began: Instant,
-    /// When something was answered last, in microseconds since `began`.
+    /// The time of the last response, in microseconds since `began`.
     answered: AtomicU64,
     reconnecting: AtomicBool,
 }
 
-/// The SDK's futures are large, and nested so deeply that the compiler loses count where they are part of ours.
+/// The SDK's futures are boxed: they are large, and nested too deeply for the compiler's recursion
+/// limit.
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What commands are sent through.
+/// The collection that commands are sent to.
 pub(crate) enum Way {
     Own(Connected),
     Given(Collection),
@@ -88,7 +90,8 @@ impl Link {
         Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits for a call's answer and sorts it; `changes` says whether the call may change something.
+    /// Waits for a call's response and classifies it; `changes` says whether the call may change
+    /// something.
     pub(crate) async fn answer<T>(
         &self,
         changes: bool,
@@ -104,7 +107,7 @@ impl Link {
                 watch.since = None;
                 answer
             }
-            // The watch takes note.
+            // Dropping the watch records it.
             Err(_) => Err(late(changes)),
         }
     }
@@ -126,16 +129,19 @@ impl Link {
                 Ok(connected) => {
                     let way = Arc::new(Way::Own(connected));
                     *inner.current.write().unwrap_or_else(PoisonError::into_inner) = way;
-                    tracing::info!(engine = ENGINE, "connected anew after silence");
+                    tracing::info!(engine = ENGINE, "reconnected after a silent connection");
                 }
-                Err(error) => tracing::warn!(engine = ENGINE, %error, "silence, and no new connection"),
+                Err(error) => {
+                    tracing::warn!(engine = ENGINE, %error, "could not replace a silent connection")
+                }
             }
             inner.reconnecting.store(false, Ordering::Relaxed);
         });
     }
 }
 
-/// Notices a call that ends without an answer after a while: by its own timeout, or because it was given up.
+/// Notices a call that ends without a response after a while: by its own timeout, or because it was
+/// dropped.
 struct Watch<'a> {
     link: &'a Link,
     since: Option<u64>,

@@ -1,4 +1,4 @@
-//! The sessions of an owner: a document for each owner, beside the records.
+//! The sessions of an owner: one document per owner, in addition to the records.
 
 use async_trait::async_trait;
 use session_core::Result;
@@ -15,7 +15,7 @@ use crate::provider::CouchbaseProvider;
 
 impl CouchbaseProvider {
     fn index(&self, owner: &Owner) -> Document<'_> {
-        // No id has a `~`.
+        // No id contains a `~`.
         let key = format!("{}owner~{}", self.prefix, StorageId::from_hash(owner.0).to_text());
         Document { key, ..self.document(&StorageId::from_hash(owner.0)) }
     }
@@ -23,12 +23,14 @@ impl CouchbaseProvider {
 
 #[async_trait]
 impl Indexed for CouchbaseProvider {
-    /// Two round trips, and one more where entries are left over; no more than 256 sessions, in the order of their ids.
+    /// Two round trips, and one more if there are stale entries; at most 256 sessions, in the order
+    /// of their ids.
     async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         entries::list(self, owner, after, limit).await
     }
 
-    /// As [`list`](Self::list), and one round trip for all that are ended, two for those that change meanwhile.
+    /// As [`list`](Self::list), plus one round trip for ending all of them, or two for sessions
+    /// that change meanwhile.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
         entries::end_owner(self, owner, limit).await
     }

@@ -1,7 +1,8 @@
-//! The [`Provider`]: what each of its methods is in Couchbase's key-value operations.
+//! The [`Provider`] on Couchbase's key-value operations.
 //!
-//! The compare token of a document changes with everything that is done to it, a touch included. Whether *data* has
-//! changed is told by the version in the record: where only the token differs, the command is sent again with the new one.
+//! Every operation on a document changes its compare token, even a touch. The version in the record
+//! shows whether the *data* has changed: if only the token differs, the command is retried with the
+//! new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::errors::Answer;
 use crate::link::Link;
 use crate::{CouchbaseConfig, Durability, ENGINE};
 
-/// What Couchbase allows a key in a collection.
+/// Couchbase's limit for keys in a collection.
 const MAX_KEY: usize = 246;
 
 /// Sessions in Couchbase.
@@ -30,16 +31,16 @@ pub struct CouchbaseProvider {
     pub(crate) prefix: Arc<str>,
     durability: Durability,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The owners of records that were read or written here.
+    /// The owners of records that this process read or wrote.
     pub(crate) seen: Arc<Seen>,
 }
 
 impl CouchbaseProvider {
     /// Connects and waits until the bucket's key-value service is ready; share the result.
     ///
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) when no server answers;
-    /// [`Config`](session_core::ErrorKind::Config) when one does and lets nobody in: wrong user or password, no such
-    /// bucket, scope or collection. It is given up when the connect timeout is over.
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable) if no server responds;
+    /// [`Config`](session_core::ErrorKind::Config) if one responds but refuses access: wrong user
+    /// or password, missing bucket, scope or collection. Fails after the connect timeout.
     pub async fn connect(config: CouchbaseConfig) -> Result<Self> {
         let (prefix, durability) = (config.prefix.clone(), config.durability);
         let link = Link::connect(config).await.map_err(|error| error.during("connect"))?;
@@ -47,8 +48,9 @@ impl CouchbaseProvider {
         Ok(Self { link, prefix, durability, clock: Arc::new(SystemClock), seen: Arc::default() })
     }
 
-    /// Uses a collection of a cluster that the application has connected already, and keeps: with its own certificates,
-    /// say. Of the configuration `prefix`, `durability` and `timeout` count.
+    /// Uses a collection of a cluster that the application has connected, for example with client
+    /// certificates, and must keep. Of the configuration only `prefix`, `durability` and `timeout`
+    /// apply.
     #[must_use]
     pub fn with_collection(collection: Collection, config: &CouchbaseConfig) -> Self {
         let link = Link::given(collection, config.timeout);
@@ -61,7 +63,8 @@ impl CouchbaseProvider {
         }
     }
 
-    /// Takes the time from another clock. It judges deadlines on reading; the server removes what has expired.
+    /// Uses another clock for deadlines on reading; the server removes expired documents by its
+    /// own.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -126,7 +129,7 @@ impl Provider for CouchbaseProvider {
                 match (document.decode(fetched)?, condition) {
                     (Some(current), Condition::Over(Stamp { version, .. }))
                         if current.header.version() == version => {}
-                    // It has ended, though the server still keeps it: there is room.
+                    // It has expired, but the server still keeps it: replace it.
                     (None, Condition::Absent) => {}
                     (current, _) => return Ok(WriteOutcome::refused(current)),
                 }
@@ -139,9 +142,10 @@ impl Provider for CouchbaseProvider {
         }
     }
 
-    /// One round trip: the record is written again with its new idle deadline, under its version and compare token.
+    /// One round trip: rewrites the record with its new idle deadline, under its version and
+    /// compare token.
     async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
-        // That a slide is lost in a failover harms nobody, so it need not wait for replicas.
+        // Losing a touch in a failover is harmless, so it need not wait for replicas.
         let document = Document { durability: Durability::None, ..self.document(id) };
         let mut seen = seen.clone();
         loop {
@@ -168,8 +172,9 @@ impl Provider for CouchbaseProvider {
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let document = self.document(id);
         let mut cas = expected.map_or(0, |stamp| stamp.cas);
-        // Look, then remove what was seen; again when somebody wrote in between, so that a logout neither takes a
-        // tombstone away nor is undone by the write that was faster. Ends at the caller's deadline at the latest.
+        // Reads, then removes what was read; repeated after a concurrent write, so that a logout
+        // neither removes a tombstone nor is undone by that write. Ends at the caller's deadline at
+        // the latest.
         loop {
             if cas == 0 {
                 let Some(fetched) = document.fetch().await? else { return Ok(DestroyOutcome::Absent) };
@@ -184,8 +189,8 @@ impl Provider for CouchbaseProvider {
                             return Ok(DestroyOutcome::Refused(Box::new(current)));
                         }
                     }
-                    // A damaged record has no stamp. One that a newer version wrote after this process had read the
-                    // session is still the session that is to end.
+                    // A damaged record has no stamp. A record that a newer version wrote after this
+                    // process read the session must be ended too.
                     (Err(_), _) => {}
                 }
             }
@@ -214,5 +219,5 @@ impl Provider for CouchbaseProvider {
     }
 }
 
-/// A deadline that somebody else has moved this close to the wanted one need not be moved again.
+/// If another process has already moved the deadline this close to the new one, no write is needed.
 const CLOSE_ENOUGH: Duration = Duration::from_secs(1);

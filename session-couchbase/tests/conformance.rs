@@ -1,4 +1,5 @@
-//! What every engine must show, shown by this one: on a real Couchbase Server where containers run, else on CouchbaseMock.
+//! Runs the conformance suite: on a real Couchbase Server if Docker is available, otherwise on
+//! CouchbaseMock.
 #![allow(clippy::unwrap_used)] // the harness is test code too
 #![recursion_limit = "256"] // the SDK's futures are nested deeply
 
@@ -15,7 +16,7 @@ use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::compose::COUCHBASE;
 use tokio::runtime::Runtime;
 
-/// Two connections for all tests, on a runtime that outlives them: a login takes its time without optimization.
+/// Two connections for all tests, on a runtime that outlives them: a login is slow in debug builds.
 static CONNECTED: LazyLock<Connected> = LazyLock::new(|| {
     let runtime = Runtime::new().unwrap();
     let (first, second, cluster) = runtime.block_on(async {
@@ -43,7 +44,7 @@ struct Couchbase;
 
 impl Couchbase {
     async fn connected() -> &'static Connected {
-        // The first test to come connects, which may not be done on its own runtime's threads.
+        // The first test connects, which must not happen on its own runtime's threads.
         tokio::task::spawn_blocking(|| &*CONNECTED).await.unwrap()
     }
 }

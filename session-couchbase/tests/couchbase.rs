@@ -1,6 +1,6 @@
-//! What only Couchbase has: compare tokens that change with every touch, slides by writing, logins, buckets.
-//! The server is CouchbaseMock.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! What is specific to Couchbase: compare tokens that change with every touch, touches that write,
+//! logins, buckets. The server is CouchbaseMock.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -67,10 +67,11 @@ async fn each_operation_takes_the_commands_that_are_documented() {
     step(commands([("GET", 1)]));
 }
 
-/// On a real server every touch changes the compare token, so readers must not make writers conflict.
+/// On a real server every touch changes the compare token, so readers must not make writers
+/// conflict.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_compare_token_that_a_touch_changed_is_no_conflict() {
+async fn a_compare_token_changed_by_a_touch_is_not_a_conflict() {
     let server = CouchbaseMock::start().unwrap();
     let (writer, reader) = (connect(&server).await, connect(&server).await);
     let id = id();
@@ -94,7 +95,7 @@ async fn a_compare_token_that_a_touch_changed_is_no_conflict() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_touch_moves_the_deadline_of_what_is_there_and_never_undoes_a_write() {
+async fn a_touch_extends_the_deadline_and_never_undoes_a_write() {
     let server = CouchbaseMock::start().unwrap();
     let provider = connect(&server).await;
     let id = id();
@@ -102,12 +103,12 @@ async fn a_touch_moves_the_deadline_of_what_is_there_and_never_undoes_a_write() 
     let seen = provider.read(&id, IDLE).await.unwrap().unwrap();
     over(&provider, &id, &seen, "two").await.unwrap();
 
-    // As it was read before the write: what was written stays, and is touched.
+    // With the stamp from before the write: the written record is kept and touched.
     assert!(provider.touch(&id, &seen, IDLE * 2).await.unwrap());
     let current = provider.read(&id, IDLE).await.unwrap().unwrap();
     assert_eq!(text(&current), "two");
     assert!(current.header.deadline.since(seen.header.deadline) > IDLE / 2);
-    // Somebody else has just touched it: nothing to do.
+    // It was just touched: nothing to do.
     assert!(provider.touch(&id, &seen, IDLE * 2).await.unwrap());
 
     provider.destroy(&id, None).await.unwrap();
@@ -117,7 +118,7 @@ async fn a_touch_moves_the_deadline_of_what_is_there_and_never_undoes_a_write() 
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn no_lifetime_reaches_past_the_absolute_deadline_and_none_is_a_panic() {
+async fn no_lifetime_exceeds_the_absolute_deadline_or_panics() {
     let server = CouchbaseMock::start().unwrap();
     let config: CouchbaseConfig = server.url().parse().unwrap();
     let config = config.timeout(Duration::MAX).unwrap().connect_timeout(Duration::MAX).unwrap();
@@ -131,7 +132,7 @@ async fn no_lifetime_reaches_past_the_absolute_deadline_and_none_is_a_panic() {
         assert!(provider.touch(&id, &seen, lifetime).await.unwrap());
         let touched = provider.read(&id, lifetime).await.unwrap().unwrap();
         assert!(touched.header.deadline <= touched.header.absolute);
-        // A deadline that cannot be later is not written again.
+        // A deadline that cannot be later is not rewritten.
         assert!(provider.touch(&id, &seen, lifetime).await.unwrap());
         assert_eq!(server.counts().unwrap()["REPLACE"] - before.get("REPLACE").unwrap_or(&0), 2);
     }
@@ -142,7 +143,7 @@ async fn no_lifetime_reaches_past_the_absolute_deadline_and_none_is_a_panic() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn sessions_slide_by_touches_and_end_without_them() {
+async fn touches_extend_sessions_which_end_without_them() {
     let server = CouchbaseMock::start().unwrap();
     let provider = connect(&server).await;
     let id = id();
@@ -158,7 +159,7 @@ async fn sessions_slide_by_touches_and_end_without_them() {
     assert!(provider.read(&id, idle).await.unwrap().is_none());
     assert!(!provider.exists(&id).await.unwrap());
     assert!(!provider.touch(&id, &seen, idle).await.unwrap(), "a touch revived it");
-    // The server lets go of it within two more seconds.
+    // The server removes it within two more seconds.
     sleep(Duration::from_secs(2)).await;
     assert!(matches!(over(&provider, &id, &seen, "late").await.unwrap(),
         WriteOutcome::Refused(refusal) if refusal.current.is_none()));
@@ -184,7 +185,7 @@ async fn lifetimes_above_thirty_days_are_kept() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_session_past_its_absolute_deadline_is_gone_and_its_place_is_free() {
+async fn a_session_past_its_absolute_deadline_is_gone_and_can_be_replaced() {
     let server = CouchbaseMock::start().unwrap();
     let provider = connect(&server).await;
     let id = id();
@@ -192,7 +193,7 @@ async fn a_session_past_its_absolute_deadline_is_gone_and_its_place_is_free() {
     let seen = provider.read(&id, IDLE).await.unwrap().unwrap();
     sleep(Duration::from_millis(1_100)).await;
     assert!(provider.read(&id, IDLE).await.unwrap().is_none());
-    // A late write does not revive it: the absolute deadline goes from record to record.
+    // A late write does not revive it: each record inherits the absolute deadline.
     over(&provider, &id, &seen, "late").await.unwrap();
     assert!(provider.read(&id, IDLE).await.unwrap().is_none());
     assert!(matches!(provider.destroy(&id, None).await.unwrap(), DestroyOutcome::Absent));
@@ -202,7 +203,7 @@ async fn a_session_past_its_absolute_deadline_is_gone_and_its_place_is_free() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_tombstone_is_no_session_and_a_logout_is_told_where_it_went() {
+async fn a_tombstone_is_not_a_session_and_a_logout_can_follow_it() {
     let server = CouchbaseMock::start().unwrap();
     let provider = connect(&server).await;
     let (old, new) = (id(), id());
@@ -225,7 +226,7 @@ async fn a_tombstone_is_no_session_and_a_logout_is_told_where_it_went() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_bucket_that_is_not_there_and_a_login_that_is_refused_are_clear_errors_in_time() {
+async fn a_missing_bucket_and_a_refused_login_are_clear_errors_in_time() {
     let server = CouchbaseMock::start().unwrap();
     let connect = async |url: String| {
         let began = Instant::now();
@@ -251,7 +252,7 @@ async fn a_bucket_that_is_not_there_and_a_login_that_is_refused_are_clear_errors
     sleep(Duration::from_millis(50)).await;
     let (kind, message) = connect(server.url()).await;
     assert_eq!(kind, ErrorKind::Unavailable);
-    assert!(message.contains("no server answers"), "{message}");
+    assert!(message.contains("no server responds"), "{message}");
 
     server.process().kill().unwrap();
     assert_eq!(connect(server.url()).await.0, ErrorKind::Unavailable);
@@ -259,7 +260,7 @@ async fn a_bucket_that_is_not_there_and_a_login_that_is_refused_are_clear_errors
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_the_server_refuses_is_named_and_nothing_is_changed() {
+async fn refusals_of_the_server_are_reported_and_nothing_is_changed() {
     let server = CouchbaseMock::start().unwrap();
     let provider = session_core::connect("couchbase", ConnectOptions::new(&server.url())).await.unwrap();
     let id = id();
@@ -281,7 +282,7 @@ async fn what_the_server_refuses_is_named_and_nothing_is_changed() {
         server.fail(status, 0).unwrap();
         assert_eq!(text(&provider.read(&id, IDLE).await.unwrap().unwrap()), "one");
     }
-    // What passes by itself within a moment is not worth an error.
+    // Conditions that pass within a moment cause no error.
     server.fail("ETMPFAIL", 2).unwrap();
     assert!(matches!(over(&*provider, &id, &seen, "two").await.unwrap(), WriteOutcome::Stored(_)));
 }

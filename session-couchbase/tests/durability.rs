@@ -1,9 +1,9 @@
-//! What is asked of a cluster for the durability that is configured, and what its answers mean.
+//! The durability requested from the cluster, and the meaning of its responses.
 //!
-//! CouchbaseMock knows no durability. A translator in front of it says that it does, takes the level out of each
-//! command, and gives the answers of a cluster that cannot reach it. Whether replicas really hold a write that was
-//! acknowledged, only a real cluster can show.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! CouchbaseMock does not support durability. A translator in front of it announces support,
+//! removes the level from each command, and gives the responses of a cluster that cannot reach it.
+//! Only a real cluster can show that replicas hold an acknowledged write.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -33,11 +33,11 @@ const INVALID_LEVEL: u16 = 0xa0;
 struct Seen {
     /// Each command that asked for a level, and the level.
     levels: Vec<(u8, u8)>,
-    /// What such commands are answered with, and whether they are carried out all the same.
+    /// The response to such commands, and whether they are executed anyway.
     answer: Option<(u16, bool)>,
 }
 
-/// A server that is believed to replicate.
+/// A server that appears to replicate.
 struct Translator {
     address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
@@ -86,7 +86,7 @@ fn with_length(mut header: [u8; 24], body: &[u8]) -> Vec<u8> {
 async fn translate(mut client: TcpStream, mut server: TcpStream, seen: Arc<Mutex<Seen>>) {
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
-    // Answers that are replaced, by the number that pairs them with their requests.
+    // Replaced responses, by the number that pairs them with their requests.
     let mut replaced: Vec<([u8; 4], u16)> = Vec::new();
     loop {
         tokio::select! {
@@ -94,7 +94,8 @@ async fn translate(mut client: TcpStream, mut server: TcpStream, seen: Arc<Mutex
                 let Some((mut header, mut body)) = request else { return };
                 let opaque = header[12..16].try_into().unwrap();
                 if header[0] == 0x08 {
-                    // A frame is its kind and length in one byte, and its data. Kind 1 is the durability.
+                    // A frame is its kind and length in one byte, and its data. Kind 1 is the
+                    // durability.
                     let frames: Vec<u8> = body.drain(..usize::from(header[2])).collect();
                     assert_eq!(frames[0] >> 4, 1, "only a durability is sent in a frame");
                     (header[0], header[2]) = (0x80, 0);
@@ -103,7 +104,7 @@ async fn translate(mut client: TcpStream, mut server: TcpStream, seen: Arc<Mutex
                     if let Some((status, carried_out)) = seen.answer {
                         replaced.push((opaque, status));
                         if !carried_out {
-                            // A no-operation has the same number, and an answer to be replaced.
+                            // A no-operation gets the same number, and its response is replaced.
                             (header[1], header[3], header[4]) = (0x0a, 0, 0);
                             body.clear();
                         }
@@ -136,7 +137,7 @@ async fn connect(address: SocketAddr, durability: Durability) -> CouchbaseProvid
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn the_level_is_asked_for_with_every_write_and_logout_and_not_with_a_slide() {
+async fn every_write_and_logout_requests_the_level_and_a_touch_does_not() {
     let server = CouchbaseMock::start().unwrap();
     let translator = Translator::start(&server).await;
     for (durability, level) in [
@@ -160,7 +161,7 @@ async fn the_level_is_asked_for_with_every_write_and_logout_and_not_with_a_slide
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_level_that_is_not_reached_is_told_by_what_is_known_of_the_write() {
+async fn an_unreached_level_is_reported_by_what_is_known_about_the_write() {
     let server = CouchbaseMock::start().unwrap();
     let translator = Translator::start(&server).await;
     let provider = connect(translator.address, Durability::Majority).await;
@@ -187,7 +188,7 @@ async fn a_level_that_is_not_reached_is_told_by_what_is_known_of_the_write() {
         assert_eq!((text(&now).as_str(), now.stamp()), ("before", seen.stamp()), "nothing was changed");
     }
 
-    // It was written, and how many replicas have it is not known: the same write again shows that it was.
+    // It was written to an unknown number of replicas: a retry shows that it was written.
     let id = id();
     create(&provider, &id, &session("before")).await.unwrap();
     let seen = provider.read(&id, IDLE).await.unwrap().unwrap();

@@ -1,6 +1,6 @@
-//! Servers that restart, hang, are cut off, fall silent or lose answers: honest errors, recovery, nothing mixed up.
-//! The server is CouchbaseMock.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! Servers that restart, hang, are cut off, fall silent or lose responses: correct errors,
+//! recovery, no mixed-up responses. The server is CouchbaseMock.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -22,7 +22,7 @@ async fn connect(url: &str, patience: Duration) -> CouchbaseProvider {
     CouchbaseProvider::connect(config.timeout(patience).unwrap().connections(1).unwrap()).await.unwrap()
 }
 
-/// A server behind a proxy that its clients stay with.
+/// A server behind a proxy that its clients keep using.
 fn proxied() -> (CouchbaseMock, Proxy) {
     let server = CouchbaseMock::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
@@ -30,7 +30,7 @@ fn proxied() -> (CouchbaseMock, Proxy) {
     (server, proxy)
 }
 
-/// Reads until there is an answer; fails the test when there is none for too long.
+/// Reads until there is a response; panics if that takes too long.
 async fn recovered(provider: &CouchbaseProvider, id: &StorageId) -> Option<Record> {
     let began = Instant::now();
     loop {
@@ -38,13 +38,13 @@ async fn recovered(provider: &CouchbaseProvider, id: &StorageId) -> Option<Recor
             Ok(record) => return record,
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}"),
         }
-        assert!(began.elapsed() < Duration::from_secs(15), "it does not recover");
+        assert!(began.elapsed() < Duration::from_secs(15), "no recovery in time");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_is_down_is_unavailable_in_time_and_one_that_is_back_is_used() {
+async fn a_server_that_is_down_is_unavailable_in_time_and_used_after_recovery() {
     let server = CouchbaseMock::start().unwrap();
     let provider = connect(&server.url(), Duration::from_millis(700)).await;
     let id = id();
@@ -66,7 +66,7 @@ async fn a_server_that_is_down_is_unavailable_in_time_and_one_that_is_back_is_us
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_hangs_is_unavailable_in_time_and_goes_on_when_it_wakes() {
+async fn a_hanging_server_is_unavailable_in_time_and_recovers() {
     let server = CouchbaseMock::start().unwrap();
     let provider = connect(&server.url(), Duration::from_millis(700)).await;
     let id = id();
@@ -84,7 +84,7 @@ async fn a_server_that_hangs_is_unavailable_in_time_and_goes_on_when_it_wakes() 
     server.process().resume().unwrap();
 
     recovered(&provider, &id).await.unwrap();
-    // Another write on what was read before: one of the two is stored, and never both.
+    // Another write over the same read: one of the two is stored, never both.
     let outcome = over(&provider, &id, &seen, "after").await.unwrap();
     let now = text(&provider.read(&id, IDLE).await.unwrap().unwrap());
     match outcome {
@@ -114,13 +114,13 @@ async fn a_connection_that_is_cut_is_replaced() {
 /// The SDK alone would wait for the operating system to notice, which takes a quarter of an hour.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn connections_that_died_in_silence_are_replaced() {
+async fn silently_dead_connections_are_replaced() {
     let (_server, proxy) = proxied();
     let provider = connect(&url(proxy.address()), Duration::from_millis(700)).await;
     let id = id();
     create(&provider, &id, &session("x")).await.unwrap();
 
-    // What is on the way is lost, and the connections stay open without another word.
+    // Packets in flight are lost, and the connections stay open silently.
     proxy.forget_connections();
     assert_eq!(provider.read(&id, IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(text(&recovered(&provider, &id).await.unwrap()), "x");
@@ -145,7 +145,7 @@ async fn a_slow_server_is_waited_for_and_a_too_slow_one_is_unavailable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_lost_answer_is_unknown_for_a_write_and_the_same_write_again_is_applied_once() {
+async fn a_lost_response_is_unknown_for_a_write_and_its_retry_is_applied_once() {
     const ADD: &[u8] = &[0x80, 0x02];
     const REPLACE: &[u8] = &[0x80, 0x03];
     const DELETE: &[u8] = &[0x80, 0x04];
@@ -173,11 +173,12 @@ async fn a_lost_answer_is_unknown_for_a_write_and_the_same_write_again_is_applie
     assert!(matches!(provider.destroy(&id, None).await.unwrap(), DestroyOutcome::Absent));
 }
 
-/// Of a write that is sent again after others wrote over it, the caller is told what is stored now, whole: the record and
-/// the compare token of one document. Whether its own write is in that record's history is for the caller to see.
+/// When a write is retried after others have overwritten it, the caller gets the current state as a
+/// unit: the record and the compare token of one document. The caller checks whether its own write
+/// is in that record's history.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_document() {
+async fn a_retried_write_that_was_overwritten_is_refused_with_one_document() {
     let (_server, proxy) = proxied();
     let provider = connect(&url(proxy.address()), Duration::from_secs(2)).await;
     let other = connect(&url(proxy.address()), Duration::from_secs(2)).await;
@@ -199,10 +200,10 @@ async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_docum
 
         let WriteOutcome::Refused(refusal) = provider.write(&id, &record, condition, IDLE).await.unwrap()
         else {
-            panic!("written over somebody else's")
+            panic!("overwrote another write")
         };
         let current = refusal.current.unwrap();
-        assert!(current.header.has_version(record.header.version()), "the caller sees its own write in it");
+        assert!(current.header.has_version(record.header.version()), "the caller finds its own write in it");
         let newest = other.read(&id, IDLE).await.unwrap().unwrap();
         assert_eq!((current.stamp(), text(&current).as_str()), (newest.stamp(), "theirs"));
         let stored = over(&provider, &id, &current, "merged").await.unwrap();
@@ -212,7 +213,7 @@ async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_docum
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn no_dropped_future_leaves_an_answer_for_somebody_else() {
+async fn no_dropped_future_leaves_its_response_to_another_call() {
     const SESSIONS: usize = 8;
     let server = CouchbaseMock::start().unwrap();
     let provider = Arc::new(connect(&server.url(), Duration::from_secs(5)).await);
@@ -254,7 +255,7 @@ async fn no_dropped_future_leaves_an_answer_for_somebody_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_logout_ends_a_session_that_others_write_to_and_touch_without_pause() {
+async fn a_logout_ends_a_session_under_constant_writes_and_touches() {
     let server = CouchbaseMock::start().unwrap();
     let provider = Arc::new(connect(&server.url(), Duration::from_secs(5)).await);
     for _ in 0..5 {

@@ -1,5 +1,6 @@
-//! Several nodes, of which one is down, hangs, or is failed over. The server is CouchbaseMock with three nodes.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! Several nodes, of which one is down, hangs, or is failed over. The server is CouchbaseMock with
+//! three nodes.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -12,10 +13,10 @@ use session_servers::couchbase::CouchbaseMock;
 use session_servers::proxy::Proxy;
 use support::{IDLE, create, id, over, session, text};
 
-/// So many that every node has some of them; which node has which is up to the ids, which are random.
+/// Enough that every node has some of them; their ids are random.
 const SESSIONS: usize = 48;
 
-/// Three nodes, each behind a proxy that its clients stay with.
+/// Three nodes, each behind a proxy that its clients keep using.
 struct Cluster {
     server: CouchbaseMock,
     proxies: Vec<Proxy>,
@@ -53,7 +54,7 @@ async fn sessions(provider: &CouchbaseProvider) -> Vec<StorageId> {
     ids
 }
 
-/// How many of the sessions are found, and how many cannot be asked for.
+/// The numbers of found and of unavailable sessions.
 async fn found(provider: &CouchbaseProvider, ids: &[StorageId]) -> (usize, usize) {
     let (mut found, mut unavailable) = (0, 0);
     for id in ids {
@@ -70,7 +71,7 @@ async fn found(provider: &CouchbaseProvider, ids: &[StorageId]) -> (usize, usize
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn with_one_node_down_the_sessions_of_the_others_go_on_and_its_own_return_with_it() {
+async fn with_one_node_down_only_its_own_sessions_are_unavailable_until_it_returns() {
     let cluster = Cluster::start();
     let provider = cluster.connect(&[0, 1, 2]).await.unwrap();
     let ids = sessions(&provider).await;
@@ -79,7 +80,7 @@ async fn with_one_node_down_the_sessions_of_the_others_go_on_and_its_own_return_
     cluster.take_down(1);
     let began = Instant::now();
     let (there, unavailable) = found(&provider, &ids).await;
-    assert_eq!(there + unavailable, SESSIONS, "what is not asked for is not missing");
+    assert_eq!(there + unavailable, SESSIONS, "none is reported missing");
     assert!(there > 0 && unavailable > 0, "{there} there, {unavailable} unavailable");
     assert!(began.elapsed() < Duration::from_secs(60));
     let mut outcomes = (0, 0);
@@ -101,13 +102,13 @@ async fn with_one_node_down_the_sessions_of_the_others_go_on_and_its_own_return_
     cluster.proxies[1].accept().unwrap();
     let began = Instant::now();
     while found(&provider, &ids).await != (SESSIONS, 0) {
-        assert!(began.elapsed() < Duration::from_secs(60), "it does not recover");
+        assert!(began.elapsed() < Duration::from_secs(60), "no recovery in time");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn after_a_failover_every_session_can_be_asked_for_and_written_again() {
+async fn after_a_failover_every_session_can_be_read_and_written_again() {
     let cluster = Cluster::start();
     let provider = cluster.connect(&[0, 1, 2]).await.unwrap();
     let ids = sessions(&provider).await;
@@ -116,7 +117,7 @@ async fn after_a_failover_every_session_can_be_asked_for_and_written_again() {
     let there = loop {
         match found(&provider, &ids).await {
             (there, 0) => break there,
-            _ => assert!(began.elapsed() < Duration::from_secs(60), "it does not recover"),
+            _ => assert!(began.elapsed() < Duration::from_secs(60), "no recovery in time"),
         }
     };
     assert_eq!(there, SESSIONS, "each was on a replica");

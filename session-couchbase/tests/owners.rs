@@ -1,5 +1,5 @@
-//! The index of owners: its commands, and what is left over by a crash. The server is CouchbaseMock.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The index of owners: its commands, and stale entries after a crash. The server is CouchbaseMock.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 #![recursion_limit = "256"] // the SDK's futures are nested deeply
 
 mod support;
@@ -40,7 +40,7 @@ async fn replace(provider: &CouchbaseProvider, id: &StorageId, owner: Option<Own
     assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
 }
 
-/// An entry costs two commands, and none where the owner stays the same.
+/// An entry costs two commands, and none if the owner stays the same.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn an_entry_costs_two_round_trips_and_a_write_by_the_same_owner_none() {
@@ -57,7 +57,7 @@ async fn an_entry_costs_two_round_trips_and_a_write_by_the_same_owner_none() {
     };
     let first = id();
     create(&provider, &first, &owned(ADA)).await.unwrap();
-    step("the first session: look, index, record", &[("GET", 1), ("ADD", 2)]);
+    step("the first session: read the index, write it, write the record", &[("GET", 1), ("ADD", 2)]);
     create(&provider, &id(), &owned(ADA)).await.unwrap();
     step("the second one", &[("GET", 1), ("REPLACE", 1), ("ADD", 1)]);
     create(&provider, &id(), &session("without an owner")).await.unwrap();
@@ -71,10 +71,10 @@ async fn an_entry_costs_two_round_trips_and_a_write_by_the_same_owner_none() {
     assert_eq!(ids(&provider, &BOB).await, BTreeSet::from([first]));
 }
 
-/// Entries without a record are not listed, and removed when they are old enough.
+/// Entries without a record are not listed, and are removed once they are old enough.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
+async fn entries_left_by_a_crash_are_not_listed_and_are_removed() {
     let server = CouchbaseMock::start().unwrap();
     let clock = ManualClock::new(SystemClock.now());
     let provider = CouchbaseProvider::connect(server.url().parse().unwrap()).await.unwrap();
@@ -86,7 +86,7 @@ async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
         assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
         stored.push(id);
     }
-    // As after a crash: the entries are there, and their records are not.
+    // As after a crash: entries without records.
     for id in &stored[1..] {
         provider.destroy(id, None).await.unwrap();
     }

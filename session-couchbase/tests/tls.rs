@@ -1,5 +1,6 @@
-//! TLS: whose certificates are trusted, and for which names. CouchbaseMock speaks none, so a proxy does it in its place.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! TLS: accepted certificates and names. CouchbaseMock does not support TLS, so a proxy terminates
+//! it.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -20,7 +21,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// A server behind a proxy that speaks TLS, with certificates of an authority of its own.
+/// A server behind a TLS proxy with its own certificate authority.
 struct Tls {
     server: CouchbaseMock,
     authority: CertifiedIssuer<'static, KeyPair>,
@@ -91,10 +92,11 @@ async fn a_certificate_of_a_trusted_authority_for_the_nodes_name_is_accepted() {
     assert!(provider.read(&id, IDLE).await.unwrap().is_some());
 }
 
-/// The certificate must name the nodes as the cluster's map does, not only as the connection string does.
+/// The certificate must name the nodes as the cluster's map does, not only as the connection string
+/// does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_certificate_of_a_stranger_or_for_other_names_is_refused_and_nothing_is_sent() {
+async fn an_untrusted_certificate_or_one_for_other_names_is_refused_and_nothing_is_sent() {
     let tls = Tls::new();
     for (certificate_for, host, ca) in [
         ("127.0.0.1", "127.0.0.1", None),
@@ -116,7 +118,7 @@ async fn a_file_without_certificates_is_a_configuration_error_that_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let [empty, missing] = ["empty.pem", "missing.pem"].map(|name| directory.path().join(name));
     std::fs::write(&empty, "").unwrap();
-    for (file, why) in [(empty, "holds no certificate"), (missing, "cannot be read")] {
+    for (file, why) in [(empty, "has no certificate"), (missing, "cannot be read")] {
         let error = connect("127.0.0.1", 1, Some(file)).await.unwrap_err();
         assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, Some("connect")));
         assert!(error.message().contains(why), "{error}");

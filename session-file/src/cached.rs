@@ -1,8 +1,9 @@
-//! Reading what the system holds in its caches, which a session in use is in.
+//! Reads from the system's caches, where sessions in use are.
 //!
-//! Going to another thread and back takes longer than copying a record that is there already. Linux can be asked to
-//! fail rather than wait, for the way to a file (`RESOLVE_CACHED`) and for its bytes (`RWF_NOWAIT`): a read that
-//! neither refuses has waited for no disk, and may be done where it is asked for. Every other read goes the long way.
+//! A hop to another thread takes longer than copying a cached record. Linux can fail instead of
+//! waiting, both for the path of a file (`RESOLVE_CACHED`) and for its bytes (`RWF_NOWAIT`): a read
+//! that succeeds under both never waits for the disk and can run on the async worker. Every other
+//! read takes the slow path.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,18 +15,18 @@ use crate::file::{File, decoded};
 use crate::name::Name;
 use crate::root::{Root, Waiting};
 
-/// Copying more than this would hold up an async worker.
+/// Copying more than this would block an async worker.
 const LARGEST: usize = 64 << 10;
 
-/// Reads that never wait, as far as the file system offers them.
+/// Non-blocking reads, if the file system supports them.
 #[derive(Debug, Default)]
 pub(crate) struct CachedReads {
-    /// It does not (overlayfs and tmpfs do not), so that trying again costs time for nothing.
+    /// The file system does not support them (overlayfs, tmpfs), so they are not tried again.
     refused: AtomicBool,
 }
 
 impl CachedReads {
-    /// The record of a session whose file is in memory. `None` says nothing about the session.
+    /// The record of a session whose file is cached. `None` says nothing about the session.
     pub(crate) fn read(&self, root: &Root, name: &Name) -> Option<Result<Record>> {
         if self.refused.load(Ordering::Relaxed) {
             return None;
@@ -39,7 +40,7 @@ impl CachedReads {
                 self.refused.store(true, Ordering::Relaxed);
                 None
             }
-            // A part of it is on disk only, or it is not what it looked like: the long way tells.
+            // Part of it is only on disk, or it is not a session file: leave it to the slow path.
             _ => None,
         }
     }
@@ -51,7 +52,7 @@ fn read(file: &File, bytes: &mut [u8]) -> Result<usize, Errno> {
     preadv2(&file.0, &mut [std::io::IoSliceMut::new(bytes)], 0, ReadWriteFlags::NOWAIT)
 }
 
-/// Never called: opening without waiting has failed before.
+/// Never called: the non-blocking open has failed before.
 #[cfg(not(target_os = "linux"))]
 fn read(_: &File, _: &mut [u8]) -> Result<usize, Errno> {
     Err(Errno::NOSYS)

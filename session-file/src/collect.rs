@@ -1,4 +1,4 @@
-//! Collecting and counting: walks over the files, in slices of blocking work.
+//! Collecting and counting: scans of the files, in slices of blocking work.
 
 use std::ops::ControlFlow;
 use std::sync::PoisonError;
@@ -14,25 +14,25 @@ use crate::lock::Lock;
 use crate::provider::Shared;
 use crate::walk::{Entry, Leaf, Walk};
 
-/// How many files one piece of blocking work looks at: a few milliseconds.
+/// The number of files per slice: a few milliseconds.
 const SLICE: usize = 1024;
-/// How long a collection looks around before it leaves the rest to the next one.
+/// How long a collection runs before it leaves the rest to the next one.
 const COLLECTION: Duration = Duration::from_secs(1);
 
-/// How old a file must be that a loss of power may have left, before it is removed.
+/// The age at which a file left by a power loss is removed.
 const TORN_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// What a slice of a collection did.
+/// The result of a slice of a collection.
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub removed: usize,
-    /// Whether the walk has come to its end.
+    /// Whether the scan is complete.
     pub ended: bool,
 }
 
 impl Shared {
-    /// Goes on with the walk that an earlier call left off, or begins one, and removes up to `limit` expired records.
-    /// The walk is left where others find it, so that a caller that gives up loses nothing.
+    /// Continues the scan of an earlier call, or starts one, and removes up to `limit` expired
+    /// records. The scan is shared, so that a caller that gives up loses no progress.
     pub(crate) fn collect_slice(&self, limit: usize) -> Result<Collected> {
         let left_off = self.walk.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut walk = match left_off {
@@ -41,7 +41,7 @@ impl Shared {
         };
         let (mut removed, mut failure) = (0, None);
         let ended = each(&mut walk, |leaf, entry| {
-            // A file that cannot be looked at must not keep the others from being collected.
+            // An unreadable file must not keep the others from being collected.
             match self.collect(leaf, &entry) {
                 Ok(one) => removed += usize::from(one),
                 Err(error) => failure = failure.take().or(Some(error)),
@@ -57,7 +57,7 @@ impl Shared {
         }
     }
 
-    /// Goes on with the walk over the entries of owners, and says whether it has come to its end.
+    /// Continues the scan of the entries of owners. Returns whether it is complete.
     pub(crate) fn sweep(&self) -> Result<bool> {
         let left_off = self.sweep.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut sweep = left_off.unwrap_or_default();
@@ -68,12 +68,13 @@ impl Shared {
         Ok(ended)
     }
 
-    /// Whether a walk was left off, so that its end will not be the end of a whole one.
+    /// Whether an unfinished scan exists, so that finishing it is not a complete scan.
     pub(crate) fn has_walk(&self) -> bool {
         self.walk.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Removes what has expired, and what a killed writer or a loss of power left. Says whether it was a record.
+    /// Removes an expired record, or a file left by a killed writer or a power loss. Returns
+    /// whether it was a record.
     fn collect(&self, leaf: &Leaf, entry: &Entry) -> Result<bool> {
         let (directory, sync) = (leaf.directory()?, self.root.sync);
         match entry {
@@ -82,7 +83,7 @@ impl Shared {
                 if !found.and_then(|file| self.is_over(file.as_ref())).or_else(is_foreign)? {
                     return Ok(false);
                 }
-                // Somebody who holds the lock may be bringing it back; the next collection will see.
+                // The holder of the lock may be rewriting it; leave it to the next collection.
                 let Some(lock) = Lock::try_acquire(self.root.open()?, name.lock())? else { return Ok(false) };
                 let claimed = lock.claim(directory, name, OFlags::RDONLY)?;
                 if !self.is_over(claimed.as_ref().map(|claimed| &claimed.file))? {
@@ -90,14 +91,15 @@ impl Shared {
                 }
                 file::remove(directory, name.as_str(), sync)?;
                 if let Some(owner) = claimed.and_then(|claimed| claimed.owner()) {
-                    // An entry that stays is removed by its next reader.
+                    // A stale entry is removed by its next reader.
                     let _ = index::leave(&lock.root, &owner, name);
                 }
                 Ok(true)
             }
             Entry::Temporary(name) => {
                 if let Some(_lock) = Lock::try_acquire(self.root.open()?, name.lock())? {
-                    // Its writer would hold the lock. One that has just finished has renamed it.
+                    // A running writer would hold the lock, and a finished one has renamed the
+                    // file.
                     let _ = file::remove(directory, &name.temporary(), false);
                 }
                 Ok(false)
@@ -105,8 +107,8 @@ impl Shared {
         }
     }
 
-    /// Whether a file is a record that has expired, or was one that a loss of power has torn, a while ago. What was torn
-    /// just now is left for those who want to look into it.
+    /// Whether a file is an expired record, or one that a power loss tore some time ago. A recently
+    /// torn file is kept for inspection.
     fn is_over(&self, file: Option<&File>) -> Result<bool> {
         let Some(file) = file else { return Ok(false) };
         let now = self.clock.now();
@@ -116,7 +118,8 @@ impl Shared {
         }
     }
 
-    /// Counts what a collection would remove of a slice, and says whether the walk has come to its end.
+    /// Counts the records of a slice that a collection would remove. Returns whether the scan is
+    /// complete.
     pub(crate) fn due_slice(&self, walk: &mut Walk, due: &mut u64) -> Result<bool> {
         each(walk, |leaf, entry| {
             if let Entry::Session(name) = entry {
@@ -127,7 +130,7 @@ impl Shared {
         })
     }
 
-    /// Counts a slice of the sessions, and says whether the walk has come to its end.
+    /// Counts the sessions of a slice. Returns whether the scan is complete.
     pub(crate) fn count_slice(&self, walk: &mut Walk, sessions: &mut u64) -> Result<bool> {
         each(walk, |leaf, entry| {
             if let Entry::Session(name) = entry {
@@ -139,7 +142,7 @@ impl Shared {
     }
 }
 
-/// Shows up to a slice of files, until `seen` has had enough. Says whether the walk has come to its end.
+/// Passes up to a slice of files to `seen`, until it stops. Returns whether the scan is complete.
 fn each(walk: &mut Walk, mut seen: impl FnMut(&Leaf, Entry) -> Result<ControlFlow<()>>) -> Result<bool> {
     for _ in 0..SLICE {
         match walk.next()? {
@@ -154,12 +157,12 @@ fn each(walk: &mut Walk, mut seen: impl FnMut(&Leaf, Entry) -> Result<ControlFlo
     Ok(false)
 }
 
-/// What is no file is not this engine's, and so not over.
+/// A non-file is not this engine's, so it never expires.
 fn is_foreign(error: Error) -> Result<bool> {
     if error.kind() == ErrorKind::Corrupt { Ok(false) } else { Err(error) }
 }
 
-/// Whether a collection that began then should leave the rest to the next one.
+/// Whether a collection that began at this time should leave the rest to the next one.
 pub(crate) fn has_had_enough(begun: Instant) -> bool {
     begun.elapsed() >= COLLECTION
 }

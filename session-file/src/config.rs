@@ -1,4 +1,4 @@
-//! How a directory of sessions is set up: the builder, and the config string that fills it.
+//! The configuration: the builder, and the config string.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::{ENGINE, FileProvider, blocking};
 const EXPECTED: &str = "expected a directory as in `./tmp`, or a URL as in `file:./tmp?sync=true` or \
                         `file:///var/lib/app/sessions`, and as options `sync` and `trust_directory`";
 
-/// Sets up a [`FileProvider`].
+/// Builds a [`FileProvider`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     directory: PathBuf,
@@ -34,19 +34,19 @@ impl Builder {
         }
     }
 
-    /// Reads the engine's config string: a directory, or a URL; see the crate's documentation.
+    /// Parses the engine's config string: a directory or a URL; see the crate's documentation.
     ///
     /// [`Config`](session_core::ErrorKind::Config) for anything else.
     pub fn parse(config: &str) -> Result<Self> {
         let config = config.trim();
         let (place, options) = config.split_once('?').unwrap_or((config, ""));
         let builder = match place.strip_prefix("file:") {
-            None if place.contains("://") => return Err(refused("it is the URL of something else")),
+            None if place.contains("://") => return Err(refused("its scheme is not `file:`")),
             None => Self::at(place.to_owned())?,
             Some(url) => match url.strip_prefix("//") {
                 None => Self::at(decoded(url)?)?,
                 Some(absolute) if absolute.starts_with('/') => Self::at(decoded(absolute)?)?,
-                Some(_) => return Err(refused("it names a host, but sessions are on this machine")),
+                Some(_) => return Err(refused("it names a host, but sessions are stored on this machine")),
             },
         };
         builder.options(options)
@@ -79,49 +79,52 @@ impl Builder {
 
     fn at(directory: String) -> Result<Self> {
         match &*directory {
-            "" => Err(refused("no directory is given")),
-            path if path.contains('\0') => Err(refused("a path holds no NUL")),
+            "" => Err(refused("the directory is missing")),
+            path if path.contains('\0') => Err(refused("a path must not contain NUL")),
             _ => Ok(Self::new(directory)),
         }
     }
 
-    /// Brings every write and every logout to disk before it is acknowledged (`fsync` of file and directory): they
-    /// then survive a loss of power, at the price of one wait for the disk each. Off by default.
+    /// Flushes every write and logout to disk before it is acknowledged (`fsync` of file and
+    /// directory): they then survive a power loss, at the cost of one disk wait each. Off by
+    /// default.
     #[must_use]
     pub const fn sync(mut self, sync: bool) -> Self {
         self.sync = sync;
         self
     }
 
-    /// Accepts a directory that belongs to another user, or that its group may write to. Off by default: anyone who can write
-    /// to the directory can plant sessions in it, and so be logged in as anybody. One that every user of the machine may
-    /// write to is refused all the same.
+    /// Accepts a directory that belongs to another user or is group-writable. Off by default:
+    /// anyone who can write to the directory can plant sessions in it and log in as any user. A
+    /// world-writable directory is always refused.
     #[must_use]
     pub const fn trust_directory(mut self, trust: bool) -> Self {
         self.trust_directory = trust;
         self
     }
 
-    /// Takes the time from another clock than the system's.
+    /// Uses another clock than the system's.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// For how long a write waits for other processes before it fails with `Unavailable`, having changed nothing.
-    /// Keep it below half of the manager's deadline, which cannot tell that nothing was changed. Default: one second.
+    /// How long a write waits for other processes before it fails with `Unavailable`, having
+    /// changed nothing. Keep it below half of the manager's operation timeout, after which the
+    /// outcome would be unknown. Default: one second.
     #[must_use]
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
     }
 
-    /// Creates the directory if it is missing, makes sure that it can be used, and gives the provider.
+    /// Creates the directory if it is missing, checks that it can be used, and returns the
+    /// provider.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when it cannot be created or written to, is a file or a symbolic
-    /// link, belongs to another user, or can be written to by others; the message says what to change.
-    /// [`Full`](session_core::ErrorKind::Full) when there is no room for a file.
+    /// [`Config`](session_core::ErrorKind::Config) if it cannot be created or written to, is a file
+    /// or a symbolic link, belongs to another user, or can be written to by others; the message
+    /// says what to change. [`Full`](session_core::ErrorKind::Full) if the disk is full.
     pub async fn connect(self) -> Result<FileProvider> {
         let Self { directory, sync, trust_directory, clock, lock_timeout } = self;
         let root = blocking::run(false, move || Root::prepare(&directory, sync, trust_directory)).await?;
@@ -129,7 +132,7 @@ impl Builder {
     }
 }
 
-/// Resolves `%20` and its like.
+/// Decodes `%20` and the like.
 fn decoded(path: &str) -> Result<String> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
@@ -139,7 +142,7 @@ fn decoded(path: &str) -> Result<String> {
             let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
             let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
             let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            bytes.push(code.ok_or_else(|| refused("in a URL `%` stands before two hexadecimal digits"))?);
+            bytes.push(code.ok_or_else(|| refused("`%` must be followed by two hexadecimal digits"))?);
             rest = &tail[2..];
         } else {
             bytes.push(*byte);

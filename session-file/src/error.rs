@@ -1,4 +1,4 @@
-//! What the operating system's refusals mean, and what can be done about them.
+//! Classifies the operating system's errors, with advice.
 
 use std::borrow::Cow;
 
@@ -12,16 +12,18 @@ pub(crate) fn failed(errno: Errno) -> Error {
     let (kind, message) = match errno {
         Errno::NOSPC | Errno::DQUOT => (
             ErrorKind::Full,
-            "the disk has no space or no inodes left, or the quota is used up: nothing was changed",
+            "the disk has no space or no inodes left, or the quota is exhausted: nothing was changed",
         ),
-        Errno::FBIG => (ErrorKind::TooLarge, "the file system takes no file of this size"),
+        Errno::FBIG => (ErrorKind::TooLarge, "the file system does not support files of this size"),
         Errno::ACCESS | Errno::PERM | Errno::ROFS => (
             ErrorKind::Unavailable,
-            "this process may not read and write the session directory: give it the directory, and what is in it",
+            "this process may not read and write the session directory: give it access to the directory and \
+            its contents",
         ),
         Errno::NOTDIR | Errno::LOOP => (
             ErrorKind::Unavailable,
-            "the session directory, or one in it, was replaced by something else (symbolic links are not followed)",
+            "the session directory, or one in it, is not a directory any more (symbolic links are not \
+            followed)",
         ),
         Errno::MFILE | Errno::NFILE => {
             (ErrorKind::Unavailable, "too many open files: raise the limit (`ulimit -n`)")
@@ -31,16 +33,16 @@ pub(crate) fn failed(errno: Errno) -> Error {
     error(kind, message).with_source(std::io::Error::from(errno))
 }
 
-/// A system call failed after the change was made, so that a loss of power may undo it.
+/// A system call failed after the change was made, so a power loss may undo it.
 pub(crate) fn not_on_disk(errno: Errno) -> Error {
-    error(ErrorKind::OutcomeUnknown, "the change was made, but could not be brought to disk")
+    error(ErrorKind::OutcomeUnknown, "the change was made, but could not be flushed to disk")
         .with_source(std::io::Error::from(errno))
 }
 
-/// The system call that makes the change failed. Where the disk failed, the change may have been made.
+/// The system call that makes the change failed. After a disk error the change may have been made.
 pub(crate) fn not_made(errno: Errno) -> Error {
     match errno {
-        Errno::IO => error(ErrorKind::OutcomeUnknown, "the disk failed while the change was made")
+        Errno::IO => error(ErrorKind::OutcomeUnknown, "the disk failed during the change")
             .with_source(std::io::Error::from(errno)),
         errno => failed(errno),
     }

@@ -14,7 +14,8 @@ use crate::lock::{Held, Lock};
 use crate::name::Name;
 use crate::root::{CAREFUL, FILE, found};
 
-/// More than any session should hold, and few enough that a file which is none fills no memory.
+/// The limit for a session file: more than any session should need, and small enough to read an
+/// arbitrary file.
 pub(crate) const LARGEST: usize = 64 << 20;
 
 /// An opened file that may hold a session.
@@ -30,7 +31,7 @@ impl File {
         }
     }
 
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub(crate) fn size(&self) -> Result<usize> {
         let stat = fstat(&self.0).map_err(failed)?;
         match FileType::from_raw_mode(stat.st_mode) {
@@ -43,7 +44,7 @@ impl File {
     pub(crate) fn record(&self) -> Result<Record> {
         let size = self.size()?;
         if size > LARGEST {
-            return Err(corrupt("it is larger than a session can be"));
+            return Err(corrupt("it exceeds the size limit of a session"));
         }
         let mut bytes = vec![0; size];
         let mut filled = 0;
@@ -57,7 +58,7 @@ impl File {
         decoded(bytes)
     }
 
-    /// What its first bytes tell.
+    /// Its first bytes.
     pub(crate) fn head(&self) -> Result<Head> {
         let mut bytes = [0; HEADER_BYTES];
         match retry_on_intr(|| pread(&self.0, &mut bytes, 0)) {
@@ -67,18 +68,19 @@ impl File {
         }
     }
 
-    /// When it was written last.
+    /// The time of the last write.
     pub(crate) fn written(&self) -> Result<Timestamp> {
         let seconds = fstat(&self.0).map_err(failed)?.st_mtime;
         Ok(Timestamp::from_millis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000)))
     }
 
-    /// Moves the idle deadline of a session that is alive, and says whether it is. The caller has claimed the file.
+    /// Extends the idle deadline of a live session. Returns whether it is live. The caller has
+    /// claimed the file.
     pub(crate) fn touch(&self, now: Timestamp, to: impl FnOnce(Timestamp) -> Timestamp) -> Result<bool> {
         match self.head()? {
             head @ Head::Ours { absolute, .. } if head.is_session_at(now) => {
                 let deadline = to(absolute).as_millis().to_be_bytes();
-                // Eight bytes within one block: readers see the old ones or the new ones.
+                // Eight bytes within one block: readers see either the old or the new ones.
                 match retry_on_intr(|| pwrite(&self.0, &deadline, DEADLINE as u64)).map_err(not_made)? {
                     8 => Ok(true),
                     _ => Err(not_made(Errno::IO)),
@@ -91,7 +93,7 @@ impl File {
     }
 }
 
-/// What the first bytes of a file tell that was looked for; what is there and is no file is not ours either.
+/// The first bytes of a file; a non-file is foreign.
 pub(crate) fn head(found: Result<Option<File>>) -> Result<Option<Head>> {
     match found.and_then(|file| file.map(|file| file.head()).transpose()) {
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Some(Head::Foreign)),
@@ -99,7 +101,7 @@ pub(crate) fn head(found: Result<Option<File>>) -> Result<Option<Head>> {
     }
 }
 
-/// Puts a file with these bytes in the place of the one that is claimed, or leaves everything as it is.
+/// Replaces the claimed file by one with these bytes, or changes nothing.
 pub(crate) fn replace(
     (lock, claimed): (&Lock, Option<&Held>),
     leaf: BorrowedFd<'_>,
@@ -121,7 +123,8 @@ pub(crate) fn replace(
     on_disk(leaf, sync)
 }
 
-/// Removes a file. The caller has claimed it, or it is a temporary one and the caller holds the lock.
+/// Removes a file. The caller has claimed it, or it is a temporary one and the caller holds the
+/// lock.
 pub(crate) fn remove(leaf: BorrowedFd<'_>, file: &str, sync: bool) -> Result<()> {
     unlinkat(leaf, file, AtFlags::empty()).map_err(not_made)?;
     on_disk(leaf, sync)
@@ -131,7 +134,7 @@ fn fill(leaf: BorrowedFd<'_>, temporary: &str, mut bytes: &[u8], sync: bool) -> 
     let create = || openat(leaf, temporary, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFUL, FILE);
     let file = match create() {
         Err(Errno::EXIST) => {
-            // Left by a writer that was killed: whoever holds the lock is the only one alive.
+            // Left by a killed writer, since this call holds the lock.
             unlinkat(leaf, temporary, AtFlags::empty())?;
             create()
         }
@@ -156,7 +159,7 @@ pub(crate) fn decoded(bytes: Vec<u8>) -> Result<Record> {
 }
 
 pub(crate) fn no_file() -> Error {
-    corrupt("it is a link, a directory or a device, and not a file")
+    corrupt("it is a link, a directory or a device instead of a file")
 }
 
 fn corrupt(why: &'static str) -> Error {

@@ -1,28 +1,28 @@
-//! What the first bytes of a file tell, without reading the rest.
+//! Classifies a file by its first bytes, without reading the rest.
 
 use session_core::accounts::Owner;
 use session_core::clock::Timestamp;
 use session_core::record::HEADER_BYTES;
 
-// The header's layout, as `session-core` documents it.
+// The header's layout, as documented in `session-core`.
 const MAGIC: &[u8] = b"SSN";
-/// The formats that have this header; the second has more behind it.
+/// The formats with this header; the second has details after it.
 const FORMATS: std::ops::RangeInclusive<u8> = 1..=2;
 const STATE: usize = 4;
 const HAS_OWNER: usize = 5;
 const ABSOLUTE: usize = 24;
-/// Where the idle deadline stands, 8 bytes, which no checksum covers.
+/// The offset of the idle deadline: 8 bytes, not covered by the checksum.
 pub(crate) const DEADLINE: usize = 32;
 const OWNER: usize = 40;
 
-/// What can be told from a file's first bytes.
+/// The classification of a file by its first bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Head {
     /// A record of this engine.
     Ours { live: bool, absolute: Timestamp, deadline: Timestamp, owner: Option<Owner> },
-    /// A record that a newer version wrote.
+    /// A record of a newer version.
     Newer,
-    /// What a loss of power leaves of a record that was not on disk yet: nothing, zeros, or its beginning.
+    /// A record torn by a power loss: empty, zeros, or only its beginning.
     Torn,
     /// Anything else.
     Foreign,
@@ -49,7 +49,7 @@ impl Head {
         }
     }
 
-    /// Whether it is a record whose time is over.
+    /// Whether it is an expired record.
     pub(crate) fn has_expired(self, now: Timestamp) -> bool {
         matches!(self, Self::Ours { absolute, deadline, .. } if deadline.min(absolute) <= now)
     }
@@ -62,7 +62,7 @@ impl Head {
         }
     }
 
-    /// Whether it is a session, and its time is not over.
+    /// Whether it is a session that has not expired.
     pub(crate) fn is_session_at(self, now: Timestamp) -> bool {
         matches!(self, Self::Ours { live: true, .. }) && !self.has_expired(now)
     }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_loss_of_power_leaves_is_told_from_what_somebody_else_put_there() {
+    fn torn_records_are_distinguished_from_foreign_files() {
         let mut whole = [1; HEADER_BYTES];
         whole[..5].copy_from_slice(b"SSN\x01\x00");
         assert!(matches!(Head::parse(&whole), Head::Ours { live: true, .. }));

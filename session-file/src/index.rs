@@ -1,9 +1,8 @@
-//! Which sessions an owner has: a directory for each owner, and an empty file in it for each
-//! session.
+//! The index of owners: a directory for each owner, with an empty file for each session.
 //!
-//! An entry is made before the record that needs it, and removed after its record is gone or
-//! somebody else's; both under the lock of the session. So an entry of which nothing is left is all
-//! that a killed process leaves, and everybody who has the lock may remove it.
+//! An entry is created before the record that needs it, and removed after its record is gone or has
+//! another owner; both under the lock of the session. A killed process thus leaves at most an entry
+//! without a session, which any holder of the lock may remove.
 
 use std::os::fd::OwnedFd;
 use std::vec;
@@ -18,13 +17,13 @@ use crate::error::{error, failed};
 use crate::name::Name;
 use crate::root::{CAREFUL, FILE, Root, found, open_directory};
 
-/// No session's directory begins with a dot.
+/// The directories of sessions never begin with a dot.
 const INDEX: &str = ".owners";
 
-/// How often a directory is made again that others remove because it is empty.
+/// How often a directory is recreated that others remove because it is empty.
 const ATTEMPTS: usize = 100;
 
-/// Makes an entry if there is none. The caller holds the lock of the session.
+/// Creates an entry if it is missing. The caller holds the lock of the session.
 pub(crate) fn enter(root: &Root, directory: &OwnedFd, owner: &Owner, name: &Name) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let entry = folder(root, directory, owner).and_then(|folder| {
@@ -39,10 +38,10 @@ pub(crate) fn enter(root: &Root, directory: &OwnedFd, owner: &Owner, name: &Name
             Err(errno) => return Err(failed(errno)),
         }
     }
-    Err(error(ErrorKind::Unavailable, "others remove the directory of this owner again and again"))
+    Err(error(ErrorKind::Unavailable, "other processes keep removing the directory of this owner"))
 }
 
-/// The directory of an owner, made if it is not there.
+/// The directory of an owner, created if missing.
 fn folder(root: &Root, directory: &OwnedFd, owner: &Owner) -> Result<OwnedFd, Errno> {
     let [first, second] = place(owner);
     if let Ok(folder) = level(directory, &first).and_then(|level| open_directory(level, &*second)) {
@@ -53,8 +52,8 @@ fn folder(root: &Root, directory: &OwnedFd, owner: &Owner) -> Result<OwnedFd, Er
     root.make_directory(&level, &second)
 }
 
-/// Removes an entry if it is there, and its directory if that is empty by then. The caller holds
-/// the lock of the session.
+/// Removes an entry if it exists, and its directory if that becomes empty. The caller holds the
+/// lock of the session.
 pub(crate) fn leave(directory: &OwnedFd, owner: &Owner, name: &Name) -> Result<()> {
     let [first, second] = place(owner);
     let left = level(directory, &first).and_then(|level| {
@@ -75,12 +74,12 @@ fn level(directory: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
     open_directory(open_directory(directory, INDEX)?, name)
 }
 
-/// The entries of an owner, in no order.
+/// The entries of an owner, unordered.
 #[derive(Debug)]
 pub(crate) struct Entries(Dir);
 
 impl Entries {
-    /// `None` when there are none.
+    /// `None` if there are none.
     pub(crate) fn of(directory: &OwnedFd, owner: &Owner) -> Result<Option<Self>> {
         let [first, second] = place(owner);
         let folder = level(directory, &first).and_then(|level| open_directory(level, &*second));
@@ -98,17 +97,17 @@ impl Entries {
     }
 }
 
-/// A walk over all entries, which can stop anywhere and go on later.
+/// A scan of all entries that can be paused and continued.
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
-    /// What is still to be seen, by the names of directories; `None` before the beginning.
+    /// The names of the remaining directories; `None` before the start.
     levels: Option<vec::IntoIter<String>>,
     level: String,
     owners: vec::IntoIter<String>,
     entries: Option<(Owner, Entries)>,
 }
 
-/// What one step of a walk has come to.
+/// The result of one step of a scan.
 #[derive(Debug)]
 pub(crate) enum Step {
     Entry(Owner, Name),
@@ -117,7 +116,7 @@ pub(crate) enum Step {
 }
 
 impl Sweep {
-    /// Goes on by one step. A directory that is left empty is removed on the way.
+    /// Advances by one step. Removes empty directories on the way.
     pub(crate) fn step(&mut self, directory: &OwnedFd) -> Result<Step> {
         if let Some((owner, entries)) = &mut self.entries {
             if let Some(name) = entries.next()? {
@@ -127,7 +126,7 @@ impl Sweep {
         }
         if let Some(digits) = self.owners.next() {
             if let Ok(level) = level(directory, &self.level) {
-                // It succeeds only for one that is empty.
+                // Succeeds only for an empty directory.
                 let removed = unlinkat(level, &*digits, AtFlags::REMOVEDIR).is_ok();
                 let owner = if removed { None } else { owner(&digits) };
                 if let Some(owner) = owner {
@@ -152,7 +151,7 @@ fn owner(digits: &str) -> Option<Owner> {
     if id.as_plain().is_some() { None } else { id.as_bytes().try_into().ok().map(Owner) }
 }
 
-/// The names of the directories in one that this engine can have made.
+/// The names of subdirectories that this engine may have created.
 fn directories(parent: Result<OwnedFd, Errno>) -> Result<vec::IntoIter<String>> {
     let mut names = Vec::new();
     let parent = found(parent).and_then(|parent| parent.map(Dir::new).transpose()).map_err(failed)?;

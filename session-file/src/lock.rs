@@ -1,12 +1,12 @@
-//! What keeps two writers apart: 256 lock files, a queue in front of each, and the session's own file.
+//! Mutual exclusion of writers: 256 lock files, a queue for each, and the session's own file.
 //!
-//! A process takes a lock once at a time, so its own requests queue for it without taking a thread each; only
-//! the first of them meets other processes.
+//! A process takes each lock once at a time: its own requests queue for it without blocking a
+//! thread each, and only the first competes with other processes.
 //!
-//! A lock belongs to an opened file and not to its name. A lock file that somebody removes excludes nobody who opens its
-//! successor, and a lock on a session's file nobody who opens the file that replaces it. So each name is looked up again
-//! once its lock is held. Only the holder of the lock on a session's present file may replace it, also where a lock file
-//! was removed under its holder.
+//! A lock belongs to an open file, not to its name. A removed lock file does not exclude processes
+//! that open its successor, and a lock on a session's file does not exclude those that open its
+//! replacement. So each name is looked up again once its lock is held. Only the holder of the lock
+//! on a session's current file may replace it, even if a lock file was removed while held.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use crate::head::Head;
 use crate::name::Name;
 use crate::root::{CAREFUL, FILE, found};
 
-/// How long the first wait for another process is, and the longest one, before jitter.
+/// The first and the longest wait for another process, before jitter.
 const WAITS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(10));
 
-/// Where the requests of this process wait for their turn.
+/// The queues of this process's requests.
 #[derive(Debug)]
 pub(crate) struct Queues([Arc<Mutex<()>>; 256]);
 
@@ -42,16 +42,17 @@ impl Queues {
     }
 }
 
-/// A locked file that has its name still, unlocked when this is dropped.
+/// A locked file that still has its name; unlocked on drop.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub file: File,
-    /// As it was when it was locked: device and inode tell it from others.
+    /// Its device and inode when it was locked, which identify it.
     stat: Stat,
 }
 
 impl Held {
-    /// Locks an opened file. `None` when somebody else has locked it, or when the name is another file's by now.
+    /// Locks an open file. `None` if another process has locked it, or if its name now belongs to
+    /// another file.
     fn new(file: File, directory: impl AsFd, name: &str) -> Result<Option<Self>> {
         match flock(&file.0, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -63,7 +64,7 @@ impl Held {
         Ok(held.is_named(directory, name)?.then_some(held))
     }
 
-    /// The owner of the session in it, also where the rest of its record is damaged.
+    /// The owner of the session in it, even if the rest of its record is damaged.
     pub(crate) fn owner(&self) -> Option<Owner> {
         self.file.head().ok().and_then(Head::owner)
     }
@@ -77,12 +78,12 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Closing would do it as well, were the file not open a moment longer in a process that was forked meanwhile.
+        // Closing is not enough: a process forked meanwhile may keep the file open a moment longer.
         let _ = flock(&self.file.0, FlockOperation::Unlock);
     }
 }
 
-/// One of the 256 locks, held until this is dropped, and the directory that it is in.
+/// One of the 256 locks, held until dropped, and its directory.
 #[derive(Debug)]
 pub(crate) struct Lock {
     held: Held,
@@ -92,7 +93,7 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Waits for a lock until the deadline, or until nobody wants it any more. Blocks.
+    /// Waits for a lock until the deadline, or until no caller wants it any more. Blocks.
     pub(crate) fn acquire(
         root: OwnedFd,
         number: u8,
@@ -103,14 +104,15 @@ impl Lock {
         Ok(Self { held, number, until, root })
     }
 
-    /// Takes a lock if nobody holds it.
+    /// Takes a lock if it is free.
     pub(crate) fn try_acquire(root: OwnedFd, number: u8) -> Result<Option<Self>> {
         let held = Held::new(open(&root, number)?, &root, &name(number))?;
         let until = Some(Instant::now());
         Ok(held.map(|held| Self { held, number, until, root }))
     }
 
-    /// A session's file, which nobody else replaces or removes until it is dropped. `None` when there is none.
+    /// A session's file, which no other process replaces or removes until this is dropped. `None`
+    /// if there is none.
     pub(crate) fn claim(&self, leaf: BorrowedFd<'_>, name: &Name, access: OFlags) -> Result<Option<Held>> {
         wait(
             self.until,
@@ -122,20 +124,20 @@ impl Lock {
         )
     }
 
-    /// [`Unavailable`](ErrorKind::Unavailable) when the lock excludes nobody any more, which matters where there is no
-    /// file to claim.
+    /// [`Unavailable`](ErrorKind::Unavailable) if the lock file was removed, which matters when
+    /// there is no session file to claim.
     pub(crate) fn still_excludes(&self) -> Result<()> {
         if self.held.is_named(&self.root, &name(self.number))? {
             return Ok(());
         }
         Err(error(
             ErrorKind::Unavailable,
-            "somebody has removed a lock file (`.lock-…`) from the session directory: leave them where they are",
+            "a lock file (`.lock-…`) was removed from the session directory: do not remove them",
         ))
     }
 }
 
-/// Tries until it is had, or the deadline has passed, or nobody wants it any more.
+/// Retries until it is acquired, the deadline has passed, or no caller wants it any more.
 fn wait<T>(
     until: Option<Instant>,
     wanted: impl Fn() -> bool,
@@ -149,7 +151,7 @@ fn wait<T>(
         if until.is_some_and(|until| Instant::now() >= until) || !wanted() {
             return Err(error(
                 ErrorKind::Unavailable,
-                "another process holds the lock of this session for too long: it may have been stopped",
+                "another process has held the lock of this session for too long: it may have been stopped",
             ));
         }
         sleep(wait.mul_f64(0.5 + rand::random::<f64>()));
@@ -157,7 +159,7 @@ fn wait<T>(
     }
 }
 
-/// Makes the files of all locks. Later a disk may have no room for one.
+/// Creates all lock files, since the disk may be full later.
 pub(crate) fn make_all(root: &OwnedFd) -> Result<()> {
     (0..=u8::MAX).try_for_each(|number| open(root, number).map(drop))
 }

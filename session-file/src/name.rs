@@ -1,19 +1,20 @@
-//! The names of files: checked before a path is made of them.
+//! File names, checked before they become part of a path.
 
 use std::cmp::Ordering;
 
 use session_core::id::StorageId;
 use sha2::{Digest as _, Sha256};
 
-/// With the dot and the ending of a temporary file it is the 255 bytes that file systems take.
+/// With the dot and the suffix of a temporary file this is the 255 bytes that file systems allow.
 const LONGEST: usize = 250;
 const TEMPORARY: &str = ".tmp";
 
-/// The file name of a session: its hash in hexadecimal, or its raw id, `A-Z a-z 0-9 _ - .` and not beginning with a
-/// dot. So it is never a path, and names that do begin with one are free for what is no session. An id that is too
-/// long for a name is hashed after its first two characters, behind a `~`, which no id contains.
+/// The file name of a session: its hash in hexadecimal, or its plain id, `A-Z a-z 0-9 _ - .` and
+/// not beginning with a dot. So it is never a path, and names beginning with a dot are free for
+/// other files. An id that is too long for a name is hashed after its first two characters,
+/// following a `~`, which no id contains.
 ///
-/// Names are ordered by directory, and within a directory by name.
+/// Ordered by directory, then by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
@@ -28,10 +29,10 @@ impl Name {
         })
     }
 
-    /// The session that a file belongs to, if it can be one of this engine's.
+    /// The session of a file, if the name can be this engine's.
     pub(crate) fn parse(file: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(file).ok().filter(|text| text.len() <= LONGEST)?;
-        // The rules of a plain id are those of a file name here.
+        // The rules for plain ids also apply to these file names.
         let is_id = |text| StorageId::plain(text).is_ok();
         let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let is_name = match text.split_once('~') {
@@ -41,12 +42,12 @@ impl Name {
         is_name.then(|| Self(text.to_owned()))
     }
 
-    /// The session whose temporary file this is.
+    /// The session of a temporary file.
     pub(crate) fn parse_temporary(file: &[u8]) -> Option<Self> {
         Self::parse(file.strip_prefix(b".")?.strip_suffix(TEMPORARY.as_bytes())?)
     }
 
-    /// The id of the session, unless that was too long for a name.
+    /// The id of the session, unless it was too long for a name.
     pub(crate) fn id(&self) -> Option<StorageId> {
         StorageId::from_text(&self.0).ok()
     }
@@ -55,12 +56,13 @@ impl Name {
         &self.0
     }
 
-    /// Where a record is written before it gets its name. One per session, since only the holder of its lock writes.
+    /// The temporary file of a write. One per session is enough, since only the holder of its lock
+    /// writes.
     pub(crate) fn temporary(&self) -> String {
         format!(".{}{TEMPORARY}", self.0)
     }
 
-    /// The two directories that it lies in. A dot would name the directory itself.
+    /// The two directories of the file. A dot would be the directory itself.
     pub(crate) fn levels(&self) -> [&str; 2] {
         let second = match self.0.as_bytes().get(1) {
             None | Some(b'.') => "_",
@@ -69,7 +71,7 @@ impl Name {
         [&self.0[..1], second]
     }
 
-    /// Which of the 256 locks guards it: FNV-1a, folded. Every process, of whatever version, must come to the same.
+    /// The number of its lock, out of 256: FNV-1a, folded. It must be the same in every version.
     pub(crate) fn lock(&self) -> u8 {
         let hash = self
             .0
@@ -91,7 +93,7 @@ impl PartialOrd for Name {
     }
 }
 
-/// Whether a directory's name can be one of the two levels.
+/// Whether a directory's name is valid for one of the two levels.
 pub(crate) fn is_level(directory: &[u8]) -> bool {
     matches!(directory, [byte] if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_lies_two_levels_deep_under_its_first_two_characters() {
+    fn a_session_is_two_levels_deep_under_its_first_two_characters() {
         let long = "lo".repeat(2_000);
         for (id, levels) in [
             ("xsnk", ["x", "s"]),
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_fits_and_is_known_again() {
+    fn every_name_fits_and_is_recognized() {
         for length in [1, 2, 64, 249, 250, 251, 4096] {
             let name = name(&"x".repeat(length));
             assert!(name.temporary().len() <= 255);
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_a_sessions_are_not_taken_for_one() {
+    fn other_names_are_not_recognized_as_sessions() {
         for foreign in [
             &b".."[..],
             b".",

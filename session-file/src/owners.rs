@@ -1,4 +1,4 @@
-//! The sessions of an owner, and the walk over all records.
+//! The sessions of an owner, and the scan of all records.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
@@ -20,21 +20,21 @@ use crate::provider::{FileProvider, Shared};
 use crate::root::{Root, found};
 use crate::walk::{Entry, Walk};
 
-/// How many entries one piece of blocking work looks at.
+/// The number of entries per slice of blocking work.
 const SLICE: usize = 1024;
-/// How often the entries of an owner are looked through whose sessions get other ids meanwhile.
+/// How often an owner's entries are read again if ids were replaced meanwhile.
 const PASSES: usize = 8;
 
 #[async_trait]
 impl Indexed for FileProvider {
-    /// Reads the names of all sessions of the owner, and the records that are on the page. A
-    /// session whose id has more than 250 characters is left out: its file does not tell the id.
+    /// Reads the names of all sessions of the owner, and the records on the page. Skips sessions
+    /// with ids of more than 250 characters, whose file names do not contain the id.
     async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         let (owner, after) = (*owner, after.map(name_of).transpose()?);
         self.unlocked(move |shared| shared.list_page(&owner, after, limit)).await
     }
 
-    /// Takes the lock of each session, as a logout does.
+    /// Takes the lock of each session, like a logout.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
         let owner = *owner;
         for _ in 0..PASSES {
@@ -52,7 +52,7 @@ impl Indexed for FileProvider {
                         self.locked(&name, move |shared, lock| shared.end_one(lock, &owner, &place)).await;
                     match one {
                         Ok(one) => ended += usize::from(one),
-                        // The next call meets it again.
+                        // The next call finds it again.
                         Err(_) if ended > 0 => return Ok(ended),
                         Err(error) => return Err(error),
                     }
@@ -64,7 +64,7 @@ impl Indexed for FileProvider {
                     break;
                 }
             }
-            // A session that has got another id has an entry under that one by now.
+            // A session whose id was replaced now has an entry under the new id.
             if ended > 0 || !met {
                 return Ok(ended);
             }
@@ -75,8 +75,8 @@ impl Indexed for FileProvider {
 
 #[async_trait]
 impl Scan for FileProvider {
-    /// Reads the directories that the page's records are in. A record whose id has more than 250
-    /// characters is left out: its file does not tell the id.
+    /// Reads the directories of the page's records. Skips records with ids of more than 250
+    /// characters, whose file names do not contain the id.
     async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         let after = after.map(name_of).transpose()?;
         self.unlocked(move |shared| shared.scan_page(after, limit)).await
@@ -85,7 +85,7 @@ impl Scan for FileProvider {
 
 fn name_of(cursor: &Cursor) -> Result<Name> {
     Name::parse(&cursor.0).ok_or_else(|| {
-        Error::config("the cursor is of another list: begin again without one").in_engine(crate::ENGINE)
+        Error::config("the cursor belongs to another list: start without one").in_engine(crate::ENGINE)
     })
 }
 
@@ -94,7 +94,7 @@ fn cursor_at(name: &Name) -> Cursor {
 }
 
 impl Entries {
-    /// The next entries; none at the end.
+    /// The next entries; empty at the end.
     fn slice(mut self) -> Result<(Self, Vec<Name>)> {
         let mut names = Vec::new();
         while names.len() < SLICE
@@ -106,12 +106,12 @@ impl Entries {
     }
 }
 
-/// The first names of many, in their order.
+/// The first names, in order.
 struct First {
     after: Option<Name>,
     limit: usize,
     names: BTreeSet<Name>,
-    /// Whether there are others behind them.
+    /// Whether more follow.
     more: bool,
 }
 
@@ -158,7 +158,7 @@ impl Shared {
         Ok(Page { sessions, next })
     }
 
-    /// A record that may be there, expired or not. What cannot be read is none.
+    /// A record, expired or not, if it exists and can be read.
     fn record_of(&self, name: &Name) -> Result<Option<Record>> {
         match self.find(name).and_then(|file| file.map(|file| file.record()).transpose()) {
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => Ok(None),
@@ -174,7 +174,7 @@ impl Shared {
             let Entry::Session(name) = entry else { continue };
             let levels = name.levels().map(str::to_owned);
             if leaf.as_ref() != Some(&levels) {
-                // Names are in the order of their directories, so that those behind are not needed.
+                // Names are ordered by directory, so the following directories are not needed.
                 if first.names.len() >= limit {
                     first.more = true;
                     break;
@@ -192,8 +192,8 @@ impl Shared {
         Ok(Page { sessions, next })
     }
 
-    /// Ends a session if it is this owner's, and removes its entry in any case. Says whether it was
-    /// alive.
+    /// Ends a session if it belongs to this owner, and removes its entry in any case. Returns
+    /// whether it was live.
     fn end_one(&self, lock: &Lock, owner: &Owner, name: &Name) -> Result<bool> {
         let mut ended = false;
         if let Some(leaf) = Root::leaf(&lock.root, name)? {
@@ -213,7 +213,7 @@ impl Shared {
         Ok(ended)
     }
 
-    /// Removes an entry of which nothing is left, unless somebody is writing the session.
+    /// Removes an entry without a session, unless the session is being written.
     fn tidy(&self, owner: &Owner, name: &Name) {
         let tidied = self.root.open().and_then(|root| {
             let Some(lock) = Lock::try_acquire(root, name.lock())? else { return Ok(()) };
@@ -232,8 +232,8 @@ impl Shared {
         drop(tidied);
     }
 
-    /// Goes on with the walk over all entries that an earlier call left off, or begins one, and
-    /// removes those whose session is gone. Says whether it has come to its end.
+    /// Continues the scan of all entries of an earlier call, or starts one, and removes those
+    /// without a session. Returns whether it is complete.
     pub(crate) fn sweep_slice(&self, sweep: &mut Sweep) -> Result<bool> {
         let root = self.root.open()?;
         for _ in 0..SLICE {

@@ -1,4 +1,4 @@
-//! The provider: which steps an operation is made of, and what is done under the lock.
+//! The provider: the steps of each operation, and the work under the lock.
 
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use crate::root::{Root, Waiting};
 use crate::walk::Walk;
 use crate::{Builder, ENGINE, blocking, collect};
 
-/// Sessions in files. Share one in an `Arc`, and the directory with as many processes as you like.
+/// Sessions in files. Share it in an `Arc`, and the directory with any number of processes.
 #[derive(Debug)]
 pub struct FileProvider {
     shared: Arc<Shared>,
@@ -33,20 +33,21 @@ pub struct FileProvider {
     lock_timeout: Duration,
 }
 
-/// What the blocking work of an operation needs.
+/// The state that blocking work needs.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub root: Root,
     pub clock: Arc<dyn Clock>,
     cached: CachedReads,
-    /// The walk of a collection that was left off.
+    /// The unfinished scan of a collection.
     pub walk: Mutex<Option<Walk>>,
-    /// The same of the walk over the entries of owners, which follows it.
+    /// The unfinished scan of the entries of owners, which follows it.
     pub sweep: Mutex<Option<Sweep>>,
 }
 
 impl FileProvider {
-    /// Sessions in this directory, on the system's clock, without waiting for the disk. See [`Builder::connect`].
+    /// Sessions in this directory, with the system's clock and without `sync`. See
+    /// [`Builder::connect`].
     pub async fn connect(directory: impl Into<PathBuf>) -> Result<Self> {
         Self::builder(directory).connect().await
     }
@@ -63,7 +64,7 @@ impl FileProvider {
         Self { shared, queues: Queues::new(), lock_timeout }
     }
 
-    /// Runs `work` in one piece of blocking work, without a lock.
+    /// Runs `work` as blocking work, without a lock.
     pub(crate) async fn unlocked<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
@@ -87,13 +88,14 @@ impl FileProvider {
         Ok(counted)
     }
 
-    /// Runs `work` under the lock of a session. A caller that goes away before it has the lock has changed nothing.
+    /// Runs `work` under the lock of a session. A caller that is dropped before it has the lock has
+    /// changed nothing.
     pub(crate) async fn locked<T: Send + 'static>(
         &self,
         name: &Name,
         work: impl FnOnce(&Shared, &Lock) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // One that is beyond all clocks is no deadline.
+        // A time that overflows means no deadline.
         let until = Instant::now().checked_add(self.lock_timeout);
         let lock = name.lock();
         let turn = self.queues.turn(lock).await;
@@ -178,7 +180,8 @@ impl Provider for FileProvider {
             let stored = leaf.and_then(|leaf| {
                 file::replace((lock, claimed.as_ref()), leaf.as_fd(), &place, &bytes, shared.root.sync)
             });
-            // One of the two entries is not needed any more. One that stays is removed by its next reader.
+            // One of the two entries is no longer needed. A stale entry is removed by its next
+            // reader.
             let left = match &stored {
                 Ok(()) => before.filter(|before| after != Some(*before)),
                 Err(error) if error.kind() == ErrorKind::Full => after.filter(|after| before != Some(*after)),
@@ -212,7 +215,7 @@ impl Provider for FileProvider {
             let claimed = lock.claim(leaf.as_fd(), &place, OFlags::RDONLY);
             let record = match &claimed {
                 Ok(claimed) => claimed.as_ref().map(|claimed| claimed.file.record()).transpose(),
-                // It is no file, and there is nothing to claim in it.
+                // It is not a file, so there is nothing to claim.
                 Err(error) if error.kind() == ErrorKind::Corrupt => Err(file::no_file()),
                 Err(_) => return claimed.map(|_| DestroyOutcome::Absent),
             };
@@ -231,13 +234,13 @@ impl Provider for FileProvider {
                         return Ok(DestroyOutcome::Refused(Box::new(current)));
                     }
                 }
-                // Nobody can use it, or a newer version does: in both cases its id is to end.
+                // It is unreadable or from a newer version: in both cases its id must end.
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {}
                 Err(error) => return Err(error),
             }
             file::remove(leaf.as_fd(), place.as_str(), shared.root.sync)?;
             if let Some(owner) = owner {
-                // An entry that stays is removed by its next reader.
+                // A stale entry is removed by its next reader.
                 let _ = index::leave(&lock.root, &owner, &place);
             }
             Ok(DestroyOutcome::Destroyed)
@@ -254,21 +257,21 @@ impl Provider for FileProvider {
         .await
     }
 
-    /// Exact. Looks at every file.
+    /// Exact. Reads every file's header.
     async fn count(&self) -> Result<Option<u64>> {
         self.tally(Shared::count_slice).await.map(Some)
     }
 
-    /// Looks at every file.
+    /// Reads every file's header.
     async fn due(&self) -> Result<Option<u64>> {
         self.tally(Shared::due_slice).await.map(Some)
     }
 
-    /// Looks at every file, beginning where the last call left off; a directory that takes more than a second is
-    /// left to the next call, which is the one exception to "fewer than `limit` means no more".
+    /// Reads every file's header, continuing where the last call stopped. After a second the rest
+    /// is left to the next call, which is the only exception to "fewer than `limit` means no more".
     async fn gc(&self, limit: usize) -> Result<usize> {
         let begun = Instant::now();
-        // A walk that was left off has not seen what expired behind it: one that is whole comes after it.
+        // A continued scan has missed records that expired behind it, so a complete one follows.
         let mut walks = 1 + usize::from(self.shared.has_walk());
         let mut removed = 0;
         while walks > 0 && removed < limit && !collect::has_had_enough(begun) {
@@ -300,7 +303,7 @@ fn owner(record: &Record) -> Option<Owner> {
 }
 
 impl Shared {
-    /// A session's file, for those who hold no lock.
+    /// A session's file, for callers without a lock.
     pub(crate) fn find(&self, name: &Name) -> Result<Option<File>> {
         match self.root.file_at_once(name, Waiting::Allowed) {
             Some(file) => Ok(Some(File(file))),

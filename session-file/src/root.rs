@@ -1,4 +1,4 @@
-//! The directory, and the way down in it: step by step, following no symbolic link.
+//! The directory and paths in it, opened step by step without following symbolic links.
 
 use std::fs::{DirBuilder, FileType};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,28 +17,28 @@ use crate::name::Name;
 
 const DIRECTORY: Mode = Mode::RWXU;
 pub(crate) const FILE: Mode = Mode::RUSR.union(Mode::WUSR);
-/// A symbolic link is refused, and a pipe does not make the opening wait.
+/// Symbolic links are refused, and a pipe does not block the open.
 pub(crate) const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
-/// The directory that holds all sessions. It is opened for every operation, so that one that was away (a disk that
-/// was not mounted) is found again when it is back.
+/// The directory of all sessions. It is opened for every operation, so that it is found again after
+/// a disk was mounted.
 #[derive(Debug)]
 pub(crate) struct Root {
     path: PathBuf,
-    /// Whether changes must be on disk before they count as done.
+    /// Whether changes must be on disk before they are acknowledged.
     pub sync: bool,
-    /// Whether the directory may belong to another user, and its group may write to it.
+    /// Whether the directory may belong to another user or be group-writable.
     trusted: bool,
 }
 
 impl Root {
-    /// Creates the directory if it is missing, and makes sure that it can be used.
+    /// Creates the directory if it is missing, and checks that it can be used.
     pub(crate) fn prepare(path: &Path, sync: bool, trusted: bool) -> Result<Self> {
-        // Without a slash or a dot at its end, which would make the system follow a symbolic link.
+        // Without a trailing slash or dot, which would make the system follow a symbolic link.
         let path: PathBuf = path.components().collect();
         let refused = |why: &str| Error::config(format!("`{}` {why}", path.display())).in_engine(ENGINE);
         let path = std::path::absolute(&path)
-            .map_err(|error| refused("is no path: give a directory, as in `./tmp`").with_source(error))?;
+            .map_err(|error| refused("is not a path: give a directory, as in `./tmp`").with_source(error))?;
         match path.symlink_metadata().map(|metadata| metadata.file_type()) {
             Ok(kind) => check(kind).map_err(refused)?,
             Err(_) => DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| {
@@ -49,15 +49,15 @@ impl Root {
                 .with_source(error)
             })?,
         }
-        // What leads to the directory may be a link, now; afterwards nothing is.
-        let path = path.canonicalize().map_err(|error| refused("cannot be looked up").with_source(error))?;
+        // Parent directories may be links now; later none is followed.
+        let path = path.canonicalize().map_err(|error| refused("cannot be resolved").with_source(error))?;
         let root = Self { path, sync, trusted };
         root.probe()?;
         Ok(root)
     }
 
-    /// Makes sure that files can be made in it, and only by this user, and makes the locks, so that a logout
-    /// needs no room on the disk.
+    /// Checks that only this user can create files in it, and creates the locks, so that a logout
+    /// needs no disk space.
     fn probe(&self) -> Result<()> {
         let refused = |why: &str| Error::config(format!("`{}` {why}", self.path.display())).in_engine(ENGINE);
         let no_access = |errno| match errno {
@@ -79,12 +79,12 @@ impl Root {
         lock::make_all(&root)
     }
 
-    /// Why the directory must not be used: somebody else could plant sessions in it.
+    /// Why the directory must not be used: other users could plant sessions in it.
     fn insecure(&self, directory: &Stat) -> Option<&'static str> {
         let mode = Mode::from_raw_mode(directory.st_mode);
         if mode.contains(Mode::WOTH) {
             return Some(
-                "may be written to by every user of this machine, who could plant sessions in it: \
+                "is world-writable, so any user of this machine could plant sessions in it: \
                  `chmod 700` it, or choose a directory of its own in it",
             );
         }
@@ -94,16 +94,16 @@ impl Root {
         if directory.st_uid != geteuid().as_raw() {
             return Some(
                 "belongs to another user, who could plant sessions in it: `chown` it to the user that this service \
-                 runs as, or say `trust_directory=true` if that user may be logged in as anybody",
+                 runs as, or set `trust_directory=true` if that user may log in as anybody",
             );
         }
         mode.contains(Mode::WGRP).then_some(
-            "may be written to by its group, which could plant sessions in it: `chmod 700` it, or say \
+            "may be written to by its group, which could plant sessions in it: `chmod 700` it, or set \
              `trust_directory=true` if all of the group may be logged in as anybody",
         )
     }
 
-    /// The directory as it is now, which may be another one than at the start.
+    /// Opens the current directory, which may differ from the one at the start.
     pub(crate) fn open(&self) -> Result<OwnedFd> {
         let root = open_directory(CWD, &self.path).map_err(|errno| match errno {
             Errno::NOENT => gone().with_source(std::io::Error::from(errno)),
@@ -118,19 +118,19 @@ impl Root {
         }
     }
 
-    /// A session's file in one step, where the system can follow a path and refuse links in it at once. `None` says
-    /// that it must be looked for step by step, which also tells what is missing or in the way.
+    /// Opens a session's file in one step, if the system can resolve a path without links. `None`
+    /// means that it must be opened step by step, which also reports what is missing or wrong.
     pub(crate) fn file_at_once(&self, name: &Name, waiting: Waiting) -> Option<OwnedFd> {
         let [first, second] = name.levels();
         let mut path = self.path.clone();
         path.reserve(name.as_str().len() + "/x/s/".len());
         path.extend([first, second, name.as_str()]);
         let file = open_at_once(CWD, path, OFlags::RDONLY, waiting)?;
-        // Of a file that somebody else made, the long way tells whether the directory is still ours.
+        // For another user's file, the slow path checks whether the directory is still this user's.
         fstat(&file).is_ok_and(|file| file.st_uid == geteuid().as_raw()).then_some(file)
     }
 
-    /// The directory that a session lies in; `None` when it is not there yet.
+    /// The directory of a session; `None` if it does not exist yet.
     pub(crate) fn leaf(root: &OwnedFd, name: &Name) -> Result<Option<OwnedFd>> {
         let [first, second] = name.levels();
         if let Some(leaf) = open_at_once(
@@ -145,7 +145,7 @@ impl Root {
         found(leaf).map_err(failed)
     }
 
-    /// The directory that a session lies in, made as far as it is not there yet.
+    /// The directory of a session; creates missing directories.
     pub(crate) fn make_leaf(&self, root: &OwnedFd, name: &Name) -> Result<OwnedFd> {
         let [first, second] = name.levels();
         let first = self.make_directory(root, first).map_err(failed)?;
@@ -169,13 +169,13 @@ pub(crate) fn open_directory<P: rustix::path::Arg>(parent: impl AsFd, name: P) -
 /// Whether a system call may wait for the disk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Waiting {
-    /// It may, and belongs off the async workers.
+    /// It may, so it must run off the async workers.
     Allowed,
-    /// It fails instead.
+    /// It must fail instead.
     Refused,
 }
 
-/// Opens a path of several steps if none of them is a symbolic link.
+/// Opens a path if none of its components is a symbolic link.
 #[cfg(target_os = "linux")]
 fn open_at_once<P: rustix::path::Arg>(
     parent: impl AsFd,
@@ -191,13 +191,14 @@ fn open_at_once<P: rustix::path::Arg>(
     openat2(parent, path, access | CAREFUL, Mode::empty(), resolve).ok()
 }
 
-/// Other systems cannot, nor can old kernels.
+/// Not supported on other systems and old kernels.
 #[cfg(not(target_os = "linux"))]
 fn open_at_once<P: rustix::path::Arg>(_: impl AsFd, _: P, _: OFlags, _: Waiting) -> Option<OwnedFd> {
     None
 }
 
-/// It is not made again: where a disk is not mounted, sessions would be hidden behind it later, and logouts undone.
+/// It is not recreated: if a disk is not mounted, mounting it would hide the new sessions and undo
+/// logouts.
 fn gone() -> Error {
     error(
         ErrorKind::Unavailable,
@@ -206,7 +207,7 @@ fn gone() -> Error {
     )
 }
 
-/// What is not there is no error.
+/// A missing file is not an error.
 pub(crate) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,4 +1,4 @@
-//! A walk over all files that can be this engine's, which can stop anywhere and go on later.
+//! A scan of all files that can be this engine's, which can be paused and continued.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::vec;
@@ -11,7 +11,7 @@ use crate::error::failed;
 use crate::name::{Name, is_level};
 use crate::root::open_directory;
 
-/// Where a walk is: the directories that are still to be seen, and the one that is being read.
+/// The state of a scan: the remaining directories, and the one being read.
 #[derive(Debug)]
 pub(crate) struct Walk {
     root: Level,
@@ -19,7 +19,7 @@ pub(crate) struct Walk {
     leaf: Option<Leaf>,
 }
 
-/// A directory whose directories are to be seen.
+/// A directory of the first level.
 #[derive(Debug)]
 struct Level {
     name: String,
@@ -27,14 +27,14 @@ struct Level {
     rest: vec::IntoIter<String>,
 }
 
-/// A directory that sessions lie in.
+/// A directory of sessions.
 #[derive(Debug)]
 pub(crate) struct Leaf {
     levels: [String; 2],
     files: Dir,
 }
 
-/// A file whose name and place are those of this engine.
+/// A file with a name and path of this engine.
 #[derive(Debug)]
 pub(crate) enum Entry {
     Session(Name),
@@ -47,12 +47,12 @@ impl Walk {
         Ok(Self { root, second: None, leaf: None })
     }
 
-    /// A walk that begins with the directory of this name.
+    /// A scan that starts with the directory of this name.
     pub(crate) fn begin_at(root: OwnedFd, name: Option<&Name>) -> Result<Self> {
         let mut walk = Self::begin(root)?;
         if let Some([first, second]) = name.map(Name::levels) {
             walk.root.skip_to(first);
-            // The first level is there, unless all that was in it was removed meanwhile.
+            // The first level exists, unless it was emptied and removed meanwhile.
             if walk.root.rest.as_slice().first().is_some_and(|level| level == first)
                 && let Some((name, directory)) = walk.root.enter().map_err(failed)?
             {
@@ -69,7 +69,8 @@ impl Walk {
     /// The next file, `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<(&Leaf, Entry)>> {
         loop {
-            // In two steps, since a reference that may be returned cannot be given up again.
+            // In two steps, because of the borrow checker: a conditionally returned reference stays
+            // borrowed.
             let entry = match &mut self.leaf {
                 Some(leaf) => leaf.next().map_err(failed)?,
                 None => None,
@@ -82,7 +83,7 @@ impl Walk {
         }
     }
 
-    /// Goes on to the next directory, and says whether there was one.
+    /// Moves to the next directory. Returns whether there was one.
     fn next_leaf(&mut self) -> Result<bool, Errno> {
         self.leaf = None;
         loop {
@@ -102,7 +103,7 @@ impl Walk {
 }
 
 impl Level {
-    /// Finds the directories in it whose names can be those of a level: at most 64.
+    /// Finds the subdirectories with valid names of a level: at most 64.
     fn new(name: String, directory: OwnedFd) -> Result<Self, Errno> {
         let mut directory = Dir::new(directory)?;
         let mut levels = Vec::new();
@@ -122,7 +123,8 @@ impl Level {
         self.rest.by_ref().take(skipped).for_each(drop);
     }
 
-    /// The next directory; what is none, is gone, or is closed to this process, and so not this engine's, is passed.
+    /// The next directory. Skips non-directories, removed ones, and those without access, which are
+    /// not this engine's.
     fn enter(&mut self) -> Result<Option<(String, OwnedFd)>, Errno> {
         for name in &mut self.rest {
             match open_directory(self.directory.fd()?, &*name) {

@@ -1,4 +1,4 @@
-//! Reads of what the system holds in memory, and those of everything else.
+//! Reads of cached and of uncached files.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -25,7 +25,8 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap()
 }
 
-/// What a read says while the thread for blocking work is busy; `None` when it waits for that.
+/// The result of a read while the thread for blocking work is busy; `None` if it waits for that
+/// thread.
 async fn at_once(provider: &FileProvider) -> Option<Result<Option<Record>>> {
     let (done, busy) = std::sync::mpsc::channel::<()>();
     let blocking = tokio::task::spawn_blocking(move || busy.recv());
@@ -39,7 +40,7 @@ async fn at_once(provider: &FileProvider) -> Option<Result<Option<Record>>> {
     answer
 }
 
-/// Whether this kernel and file system can say that a file is in memory.
+/// Whether this kernel and file system support non-blocking reads.
 fn system_can(file: &std::path::Path) -> bool {
     openat2(CWD, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED)
         .and_then(|file| preadv2(file, &mut [IoSliceMut::new(&mut [0; 8])], 0, ReadWriteFlags::NOWAIT))
@@ -47,10 +48,10 @@ fn system_can(file: &std::path::Path) -> bool {
 }
 
 #[test]
-fn a_session_in_use_is_read_without_another_thread_where_the_system_can() {
+fn a_session_in_use_is_read_without_another_thread_if_supported() {
     runtime().block_on(async {
         let (provider, clock, directory) = store().await;
-        assert!(at_once(&provider).await.is_none(), "whether it is missing only the long way tells");
+        assert!(at_once(&provider).await.is_none(), "only the slow path can report a missing file");
         create(&provider, ID, &record(7), MINUTE).await;
         let can = system_can(&path(directory.path(), ID));
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! What every engine must show, shown by this one.
+//! Runs the conformance suite.
 
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -12,7 +12,7 @@ use session_core::id::StorageId;
 use session_file::FileProvider;
 use tempfile::TempDir;
 
-/// A directory of its own for each test, on a clock that the test turns.
+/// Each test has its own directory, and a clock that it controls.
 struct Files {
     directory: TempDir,
     clock: ManualClock,

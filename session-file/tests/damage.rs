@@ -1,4 +1,4 @@
-//! Files that are no record, or not one that this version reads.
+//! Files that are not a record, or not of a known version.
 
 mod common;
 
@@ -12,7 +12,7 @@ use session_core::{ErrorKind, Provider as _};
 const ID: &str = "xsnk";
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_corrupt_is_not_written_over_and_can_be_destroyed() {
+async fn an_unreadable_record_is_corrupt_is_not_overwritten_and_can_be_destroyed() {
     let (provider, _, directory) = store().await;
     let file = path(directory.path(), ID);
     create(&provider, ID, &record(7), MINUTE).await;
@@ -38,7 +38,7 @@ async fn a_record_that_cannot_be_read_is_corrupt_is_not_written_over_and_can_be_
 }
 
 #[tokio::test]
-async fn a_record_of_a_newer_version_is_unsupported_and_outlives_everything_but_a_logout() {
+async fn a_record_of_a_newer_version_is_unsupported_and_kept_until_a_logout() {
     let (provider, clock, directory) = store().await;
     let file = path(directory.path(), ID);
     for with_stamp in [false, true] {
@@ -65,9 +65,9 @@ async fn a_record_of_a_newer_version_is_unsupported_and_outlives_everything_but_
     }
 }
 
-/// Without `sync` a loss of power leaves files that were renamed, and whose contents never reached the disk.
+/// Without `sync` a power loss leaves renamed files whose contents never reached the disk.
 #[tokio::test]
-async fn what_a_loss_of_power_leaves_is_collected_after_an_hour() {
+async fn files_torn_by_a_power_loss_are_collected_after_an_hour() {
     let (provider, clock, directory) = store().await;
     create(&provider, ID, &record(7), DAY).await;
     let whole = fs::read(path(directory.path(), ID)).unwrap();
@@ -77,10 +77,10 @@ async fn what_a_loss_of_power_leaves_is_collected_after_an_hour() {
         fs::write(path(directory.path(), name), bytes).unwrap();
         assert_eq!(provider.read(&id(name), MINUTE).await.unwrap_err().kind(), ErrorKind::Corrupt);
     }
-    // Not what a torn record looks like: it stays.
+    // It does not look like a torn record: it is kept.
     fs::write(path(directory.path(), "xs-text"), "text").unwrap();
     clock.advance(MINUTE * 59);
-    assert_eq!(provider.gc(100).await.unwrap(), 0, "somebody may want to look into it");
+    assert_eq!(provider.gc(100).await.unwrap(), 0, "kept for inspection");
     clock.advance(MINUTE * 2);
     assert_eq!(provider.gc(100).await.unwrap(), torn.len());
     assert!(!names.iter().any(|name| path(directory.path(), name).exists()));
@@ -89,7 +89,7 @@ async fn what_a_loss_of_power_leaves_is_collected_after_an_hour() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_far_too_large_fills_no_memory() {
+async fn a_huge_file_is_not_read_into_memory() {
     let (provider, _, directory) = store().await;
     create(&provider, ID, &record(7), MINUTE).await;
     fs::File::options().write(true).open(path(directory.path(), ID)).unwrap().set_len(1 << 40).unwrap();
@@ -97,7 +97,7 @@ async fn a_file_that_is_far_too_large_fills_no_memory() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_corrupt_and_makes_nobody_wait() {
+async fn a_non_file_is_corrupt_and_blocks_no_call() {
     let (provider, _, directory) = store().await;
     let file = path(directory.path(), ID);
     create(&provider, ID, &record(7), MINUTE).await;
@@ -119,7 +119,7 @@ async fn what_is_no_file_is_corrupt_and_makes_nobody_wait() {
 }
 
 #[tokio::test]
-async fn what_a_killed_writer_left_is_swept_and_not_counted_and_in_nobodys_way() {
+async fn files_of_a_killed_writer_are_removed_not_counted_and_block_no_write() {
     let (provider, _, directory) = store().await;
     create(&provider, ID, &record(7), MINUTE).await;
     let left = |text: &str| directory.path().join(format!("x/s/.{text}.tmp"));

@@ -1,4 +1,4 @@
-//! Directories that cannot be used: each is an error that says what to change.
+//! Unusable directories: each is an error that says what to change.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod common;
@@ -25,11 +25,11 @@ async fn a_missing_directory_is_created_for_its_owner_only() {
     FileProvider::connect(&directory).await.unwrap();
     assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o7777, 0o700);
     let mut names = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(names.all(|name| name.to_string_lossy().starts_with(".lock-")), "nothing is left of the check");
+    assert!(names.all(|name| name.to_string_lossy().starts_with(".lock-")), "the check leaves no files");
 }
 
 #[tokio::test]
-async fn a_file_in_the_place_of_the_directory_is_refused() {
+async fn a_file_instead_of_the_directory_is_refused() {
     let parent = tempfile::tempdir().unwrap();
     let file = parent.path().join("tmp");
     fs::write(&file, "mine").unwrap();
@@ -52,7 +52,7 @@ async fn a_symbolic_link_in_the_place_of_the_directory_is_refused() {
     assert!(refused(parent.path().join("dangling")).await.message().contains("is a symbolic link"));
 }
 
-/// `/proc` refuses new files to everybody, root included.
+/// `/proc` refuses new files, even from root.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_directory_that_cannot_be_written_to_is_refused() {
@@ -65,7 +65,7 @@ async fn a_directory_that_cannot_be_written_to_is_refused() {
 }
 
 #[tokio::test]
-async fn a_directory_that_everybody_can_write_to_is_refused() {
+async fn a_world_writable_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).unwrap();
     assert!(refused(directory.path()).await.message().contains("chmod 700"));
@@ -83,7 +83,7 @@ async fn trusting(path: &Path) -> [FileProvider; 3] {
 }
 
 #[tokio::test]
-async fn a_directory_that_its_group_can_write_to_is_refused_unless_it_is_trusted() {
+async fn a_group_writable_directory_is_refused_unless_it_is_trusted() {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o770)).unwrap();
     let error = refused(directory.path()).await;
@@ -94,7 +94,7 @@ async fn a_directory_that_its_group_can_write_to_is_refused_unless_it_is_trusted
         create(&provider, "xs", &record(7), MINUTE).await;
         provider.destroy(&id("xs"), None).await.unwrap();
     }
-    // One that everybody can write to cannot be trusted.
+    // A world-writable one cannot be trusted.
     fs::set_permissions(directory.path(), Permissions::from_mode(0o707)).unwrap();
     let error = FileProvider::builder(directory.path()).trust_directory(true).connect().await.unwrap_err();
     assert!(error.message().contains("every user"), "{error}");
@@ -116,14 +116,14 @@ async fn a_directory_of_another_user_is_refused_unless_it_is_trusted() {
             provider.destroy(&id("xs"), None).await.unwrap();
         }
     } else {
-        // Only root can give a directory away; everybody else meets root's.
+        // Only root can give a directory away; other users test with root's.
         assert!(refused("/").await.message().contains("another user"));
     }
 }
 
-/// A directory of somebody else may come in the place of ours while the service runs.
+/// The directory may be replaced by another user's while the service runs.
 #[tokio::test]
-async fn a_directory_that_others_can_write_to_by_now_is_not_used_any_more() {
+async fn a_directory_that_becomes_writable_for_others_is_no_longer_used() {
     let (provider, _, directory) = store().await;
     create(&provider, "xs", &record(7), MINUTE).await;
     let mut modes = vec![(0o770, "its group"), (0o707, "every user")];
@@ -141,7 +141,7 @@ async fn a_directory_that_others_can_write_to_by_now_is_not_used_any_more() {
             provider.gc(10).await.unwrap_err(),
         ];
         if is_root {
-            // The file, too, is another user's now, so that it may have been planted.
+            // The file now belongs to another user as well, so it may have been planted.
             errors.push(provider.read(&id("xs"), MINUTE).await.unwrap_err());
         }
         for error in errors {
@@ -155,7 +155,7 @@ async fn a_directory_that_others_can_write_to_by_now_is_not_used_any_more() {
 }
 
 #[tokio::test]
-async fn a_directory_that_was_removed_is_unavailable_until_somebody_makes_it_again() {
+async fn a_removed_directory_is_unavailable_until_it_is_created_again() {
     let (provider, _, directory) = store().await;
     create(&provider, "xs", &record(7), MINUTE).await;
     for collected_before in [false, true] {
@@ -164,7 +164,7 @@ async fn a_directory_that_was_removed_is_unavailable_until_somebody_makes_it_aga
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert!(error.message().contains("create it again"), "{error}");
         assert_eq!(provider.read(&id("xs"), MINUTE).await.unwrap_err().kind(), ErrorKind::Unavailable);
-        assert!(!directory.path().exists(), "it may be a disk that is not mounted");
+        assert!(!directory.path().exists(), "it may be an unmounted disk");
         if collected_before {
             assert_eq!(provider.gc(10).await.unwrap_err().kind(), ErrorKind::Unavailable);
         }
@@ -173,7 +173,7 @@ async fn a_directory_that_was_removed_is_unavailable_until_somebody_makes_it_aga
         assert!(provider.read(&id("xs"), MINUTE).await.unwrap().is_none());
         create(&provider, "xs", &record(9), MINUTE).await;
         assert_eq!((provider.count().await.unwrap(), provider.gc(10).await.unwrap()), (Some(1), 0));
-        // The directories in it are made again by themselves.
+        // Its subdirectories are recreated automatically.
         fs::remove_dir_all(directory.path().join("x")).unwrap();
         assert!(provider.read(&id("xs"), MINUTE).await.unwrap().is_none());
         create(&provider, "xs", &record(9), MINUTE).await;
@@ -181,7 +181,7 @@ async fn a_directory_that_was_removed_is_unavailable_until_somebody_makes_it_aga
 }
 
 #[tokio::test]
-async fn a_directory_that_is_away_is_unavailable_and_its_sessions_come_back_with_it() {
+async fn a_missing_directory_is_unavailable_and_its_sessions_return_with_it() {
     let (provider, _, directory) = store().await;
     create(&provider, "xs", &record(7), MINUTE).await;
     let away = directory.path().with_extension("away");
@@ -214,7 +214,7 @@ async fn by_name_a_bad_config_string_shows_the_form() {
 }
 
 #[test]
-fn without_a_runtime_it_is_an_error_and_no_panic() {
+fn without_a_runtime_it_is_an_error_and_not_a_panic() {
     use std::task::{Context, Poll, Waker};
     let directory = tempfile::tempdir().unwrap();
     let connecting = std::pin::pin!(FileProvider::connect(directory.path()));

@@ -1,7 +1,9 @@
-//! A disk without space, and one without inodes: nothing is lost, users can log out, and the error says what is wrong.
+//! A disk without space or without inodes: no session is lost, users can log out, and the error
+//! says what is wrong.
 //!
-//! Each test starts itself again in a mount namespace of its own (`unshare`, as root or as a user who may make user
-//! namespaces) and mounts a small tmpfs there, which ends with it. Where the system permits neither, it says so and ends.
+//! Each test restarts itself in its own mount namespace (`unshare`, as root or as a user who may
+//! create user namespaces) and mounts a small tmpfs there. If the system permits neither, it prints
+//! a message and ends.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a failure fails the test")]
 
@@ -20,7 +22,7 @@ use session_file::FileProvider;
 
 const DIRECTORY: &str = "SESSION_FILE_SMALL_DISK";
 
-/// The directory of a small disk, in the process that has mounted it. `None` in the one that has started that process.
+/// The directory of a small disk, in the process that has mounted it; `None` in its parent.
 fn small_disk(test: &str, options: &str) -> Option<PathBuf> {
     if let Some(directory) = env::var_os(DIRECTORY) {
         let mount =
@@ -58,7 +60,7 @@ fn with_filling(mut record: Record, bytes: usize) -> Record {
     record
 }
 
-/// Creates sessions of this size until there is no room, and says how many there are.
+/// Creates sessions of this size until the disk is full. Returns their number.
 async fn fill(provider: &FileProvider, bytes: usize) -> u64 {
     for number in 0.. {
         let session = with_filling(record(number), bytes);
@@ -94,7 +96,7 @@ async fn shows_that_nothing_is_lost(directory: &Path, bytes: usize) {
     assert_all_there(&provider, 0..stored).await;
     assert_eq!((provider.count().await.unwrap(), temporary_files(directory)), (Some(stored), 0));
 
-    // A write that finds no room leaves the old record, and a slide needs none.
+    // A write that fails keeps the old record, and a touch needs no space.
     let first = provider.read(&id("xs-0"), DAY).await.unwrap().unwrap();
     let larger = with_filling(next(&first, 99), bytes.max(4_096) * 3);
     let over = Condition::Over(first.stamp());
@@ -102,20 +104,20 @@ async fn shows_that_nothing_is_lost(directory: &Path, bytes: usize) {
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     assert!(provider.touch(&id("xs-0"), &first, DAY).await.unwrap());
     assert_all_there(&provider, 0..stored).await;
-    // One that has no directory yet finds none either.
+    // A session without a directory fails as well.
     let error = provider.write(&id("zz"), &with_filling(record(1), bytes), Condition::Absent, DAY).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Full);
     let another = FileProvider::connect(directory).await;
     assert!(another.map_or_else(|error| error.kind() == ErrorKind::Full, |_| true));
 
-    // Logouts work, and make room.
+    // Logouts work and free space.
     for number in 0..5 {
         let ended = provider.destroy(&id(&format!("xs-{number}")), None).await.unwrap();
         assert!(matches!(ended, DestroyOutcome::Destroyed));
     }
     create(&provider, "xs-again", &with_filling(record(1), bytes), DAY).await;
     assert_all_there(&provider, 5..stored).await;
-    // Collecting makes room, too.
+    // Collecting frees space as well.
     clock.advance(DAY);
     assert_eq!(provider.gc(10_000).await.unwrap(), usize::try_from(stored - 5 + 1).unwrap());
     let mut tomorrow = with_filling(record(1), bytes);
@@ -124,17 +126,17 @@ async fn shows_that_nothing_is_lost(directory: &Path, bytes: usize) {
 }
 
 #[tokio::test]
-async fn on_a_disk_without_space_nothing_is_lost_and_logouts_work() {
-    let test = "on_a_disk_without_space_nothing_is_lost_and_logouts_work";
+async fn on_a_disk_without_space_no_session_is_lost_and_logouts_work() {
+    let test = "on_a_disk_without_space_no_session_is_lost_and_logouts_work";
     if let Some(directory) = small_disk(test, "size=512k,mode=700") {
         shows_that_nothing_is_lost(&directory, 9_000).await;
     }
 }
 
 #[tokio::test]
-async fn on_a_disk_without_inodes_nothing_is_lost_and_logouts_work() {
-    let test = "on_a_disk_without_inodes_nothing_is_lost_and_logouts_work";
-    // Of which the locks take 256.
+async fn on_a_disk_without_inodes_no_session_is_lost_and_logouts_work() {
+    let test = "on_a_disk_without_inodes_no_session_is_lost_and_logouts_work";
+    // The locks take 256 of them.
     if let Some(directory) = small_disk(test, "size=4m,nr_inodes=320,mode=700") {
         shows_that_nothing_is_lost(&directory, 10).await;
     }

@@ -1,4 +1,4 @@
-//! What lies in the directory, with which modes, and what is left alone there.
+//! The contents and modes of the directory, and files that are left alone.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod common;
@@ -21,7 +21,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Everything below a directory, sorted, the locks left out.
+/// Everything below a directory, sorted, without the locks.
 fn files(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut directories = vec![directory.to_owned()];
@@ -41,7 +41,7 @@ fn files(directory: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_session_lies_where_the_seeds_say_in_files_that_only_its_owner_can_read() {
+async fn a_session_is_stored_at_beegos_path_in_a_file_that_only_its_owner_can_read() {
     let (provider, _, directory) = store().await;
     create(&provider, SEED, &record(7), MINUTE).await;
     assert_eq!(files(directory.path()), [format!("x/s/{SEED}")]);
@@ -55,7 +55,7 @@ async fn a_session_lies_where_the_seeds_say_in_files_that_only_its_owner_can_rea
 }
 
 #[tokio::test]
-async fn ids_whose_first_characters_make_no_directory_have_a_place_as_well() {
+async fn ids_with_unusable_first_characters_get_a_directory() {
     let (provider, _, directory) = store().await;
     for text in ["x", "x.", "x..", "-.a"] {
         create(&provider, text, &record(7), MINUTE).await;
@@ -66,7 +66,7 @@ async fn ids_whose_first_characters_make_no_directory_have_a_place_as_well() {
 }
 
 #[tokio::test]
-async fn ids_that_are_longer_than_a_file_name_are_told_apart_counted_and_collected() {
+async fn ids_longer_than_a_file_name_are_distinguished_counted_and_collected() {
     let (provider, clock, directory) = store().await;
     let long = "xs".repeat(200);
     for (text, number) in [(format!("{long}a"), 1), (format!("{long}b"), 2)] {
@@ -80,7 +80,7 @@ async fn ids_that_are_longer_than_a_file_name_are_told_apart_counted_and_collect
 }
 
 #[tokio::test]
-async fn a_touch_moves_the_deadline_in_place_and_not_beyond_the_absolute_one() {
+async fn a_touch_extends_the_deadline_in_place_and_not_beyond_the_absolute_one() {
     let (provider, clock, directory) = store().await;
     let first = record(7);
     create(&provider, SEED, &first, MINUTE).await;
@@ -102,7 +102,7 @@ async fn a_touch_moves_the_deadline_in_place_and_not_beyond_the_absolute_one() {
 }
 
 #[tokio::test]
-async fn a_reading_slides_nothing() {
+async fn a_read_extends_no_deadline() {
     let (provider, clock, _directory) = store().await;
     create(&provider, SEED, &record(7), MINUTE).await;
     provider.read(&id(SEED), DAY).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_reading_slides_nothing() {
 }
 
 #[tokio::test]
-async fn a_tombstone_shows_the_way_is_not_counted_and_is_collected() {
+async fn a_tombstone_leads_to_the_new_id_is_not_counted_and_is_collected() {
     let (provider, clock, directory) = store().await;
     let first = record(7);
     create(&provider, SEED, &first, MINUTE).await;
@@ -130,7 +130,7 @@ async fn a_tombstone_shows_the_way_is_not_counted_and_is_collected() {
 }
 
 #[tokio::test]
-async fn a_collection_goes_on_where_the_last_one_stopped_and_misses_nothing() {
+async fn a_collection_continues_where_the_last_one_stopped_and_misses_nothing() {
     let (provider, clock, directory) = store().await;
     for number in 0..60 {
         let idle = if number % 3 == 0 { DAY } else { MINUTE };
@@ -138,7 +138,7 @@ async fn a_collection_goes_on_where_the_last_one_stopped_and_misses_nothing() {
     }
     clock.advance(MINUTE);
     assert_eq!(provider.gc(15).await.unwrap(), 15);
-    // Expired behind the place where the collection stopped.
+    // Expired before the position where the collection stopped.
     create(&provider, "A-first", &record(1), MINUTE).await;
     clock.advance(MINUTE);
     assert_eq!(provider.gc(15).await.unwrap(), 15);
@@ -148,7 +148,7 @@ async fn a_collection_goes_on_where_the_last_one_stopped_and_misses_nothing() {
 }
 
 #[tokio::test]
-async fn a_collection_does_not_wait_for_who_is_writing() {
+async fn a_collection_does_not_wait_for_writers() {
     let (provider, clock, directory) = store().await;
     create(&provider, SEED, &record(7), MINUTE).await;
     clock.advance(MINUTE);
@@ -170,7 +170,8 @@ async fn what_the_engine_did_not_write_is_neither_counted_nor_removed() {
     for foreign in ["long/er", "x/sy", "q/r", ".hidden/a", "a/b"] {
         fs::create_dir_all(at(foreign)).unwrap();
     }
-    // Valid names with other contents; valid contents under other names, in other places, or behind a link.
+    // Valid names with other contents; valid contents under other names, in other directories, or
+    // behind a link.
     fs::write(at("x/s/xs-notes"), "SS").unwrap();
     for place in [
         "x/s/ab",
@@ -237,7 +238,7 @@ async fn no_symbolic_link_is_followed_out_of_the_directory() {
         fs::create_dir_all(directory.path().join("x")).unwrap();
     }
 
-    // What is written goes where the temporary file is, even if a link was planted in its place.
+    // A write goes to the temporary file, even if a link was planted under its name.
     fs::create_dir_all(directory.path().join("x/s")).unwrap();
     symlink(&planted, directory.path().join(format!("x/s/.{SEED}.tmp"))).unwrap();
     create(&provider, SEED, &record(9), MINUTE).await;
@@ -245,7 +246,7 @@ async fn no_symbolic_link_is_followed_out_of_the_directory() {
 }
 
 #[tokio::test]
-async fn with_sync_the_same_sessions_are_kept_and_the_engine_says_so() {
+async fn with_sync_the_same_sessions_are_kept_and_durability_is_declared() {
     let (provider, clock, directory) = store().await;
     assert_eq!(provider.capabilities().durability, Durability::Crash);
     let synced = on_clock(FileProvider::builder(directory.path()).sync(true), &clock).await;

@@ -1,4 +1,4 @@
-//! Lifetimes and timeouts of any length: none is a panic, and none reaches past the absolute deadline.
+//! Lifetimes and timeouts of any length: none panics or exceeds the absolute deadline.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod common;
@@ -14,7 +14,7 @@ use session_file::FileProvider;
 const YEAR_9999: u64 = 253_402_300_799;
 
 #[tokio::test]
-async fn no_lifetime_is_a_panic_or_longer_than_the_absolute_one() {
+async fn no_lifetime_panics_or_exceeds_the_absolute_one() {
     let directory = tempfile::tempdir().unwrap();
     for now in [0, i32::MAX.unsigned_abs().into(), u32::MAX.into(), YEAR_9999, u64::MAX / 1_000] {
         let now = Timestamp::from_millis(now.saturating_mul(1_000));
@@ -41,7 +41,7 @@ async fn no_lifetime_is_a_panic_or_longer_than_the_absolute_one() {
 }
 
 #[tokio::test]
-async fn without_any_patience_a_lock_that_is_free_is_taken() {
+async fn a_free_lock_is_taken_even_with_a_timeout_of_zero() {
     let directory = tempfile::tempdir().unwrap();
     let builder = FileProvider::builder(directory.path()).lock_timeout(Duration::ZERO);
     let provider = builder.connect().await.unwrap();

@@ -1,4 +1,4 @@
-//! The entries of owners: where they are, what a killed process leaves, and who removes it.
+//! The entries of owners: their paths, and the removal of stale ones after a process was killed.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod common;
@@ -41,7 +41,7 @@ async fn listed(provider: &FileProvider, owner: &Owner) -> Vec<String> {
     page.sessions.iter().map(|listed| listed.id.to_text()).collect()
 }
 
-/// Writes over what is there, as a request does.
+/// Overwrites the session, like a request.
 async fn replace(provider: &FileProvider, text: &str, change: impl FnOnce(&mut Record)) {
     let seen = provider.read(&id(text), DAY).await.unwrap().unwrap();
     let mut record = next(&seen, 2);
@@ -51,7 +51,7 @@ async fn replace(provider: &FileProvider, text: &str, change: impl FnOnce(&mut R
 }
 
 #[tokio::test]
-async fn a_session_of_an_owner_has_an_entry_for_as_long_as_it_is_theirs() {
+async fn a_session_has_an_entry_as_long_as_it_has_the_owner() {
     let (provider, clock, directory) = store().await;
     let (directory, ada, bob) = (directory.path(), Owner::of("ada"), Owner::of("bob"));
     create(&provider, "nobodys", &record(1), DAY).await;
@@ -68,7 +68,7 @@ async fn a_session_of_an_owner_has_an_entry_for_as_long_as_it_is_theirs() {
         (vec!["xtra".into()], vec!["xsnk".into()])
     );
     replace(&provider, "xsnk", |record| record.header.owner = None).await;
-    assert!(!folder(directory, &bob).exists(), "a directory that is empty is removed");
+    assert!(!folder(directory, &bob).exists(), "an empty directory is removed");
     replace(&provider, "xsnk", |record| record.header.owner = Some(ada)).await;
     provider.destroy(&id("xsnk"), None).await.unwrap();
     assert_eq!(entries(directory, &ada), ["xtra"]);
@@ -85,15 +85,15 @@ async fn a_session_of_an_owner_has_an_entry_for_as_long_as_it_is_theirs() {
     create(&provider, "brief", &owned(1, ada), MINUTE).await;
     clock.advance(MINUTE);
     assert!(listed(&provider, &ada).await.is_empty());
-    assert_eq!(entries(directory, &ada), ["brief"], "a clock that is set back brings it back");
+    assert_eq!(entries(directory, &ada), ["brief"], "a clock that is set back revives it");
     provider.gc(10).await.unwrap();
-    assert!(entries(directory, &ada).is_empty(), "what is collected has no entry");
+    assert!(entries(directory, &ada).is_empty(), "a collected session has no entry");
 }
 
-/// What is left when a process is killed between the entry and the record, or between the record
-/// and the entry.
+/// As after a process was killed between the entry and the record, or between the record and the
+/// entry.
 #[tokio::test]
-async fn an_entry_of_which_nothing_is_left_is_removed_by_its_next_reader() {
+async fn an_entry_without_a_session_is_removed_by_its_next_reader() {
     let (provider, _, directory) = store().await;
     let (directory, ada, bob) = (directory.path(), Owner::of("ada"), Owner::of("bob"));
     create(&provider, "lives", &owned(1, ada), DAY).await;
@@ -106,7 +106,7 @@ async fn an_entry_of_which_nothing_is_left_is_removed_by_its_next_reader() {
     };
     plant();
     assert_eq!(listed(&provider, &ada).await, ["lives"]);
-    assert_eq!(entries(directory, &ada), ["a b", "lives", "xs~"], "what nobody can have made stays");
+    assert_eq!(entries(directory, &ada), ["a b", "lives", "xs~"], "foreign names are kept");
     plant();
     assert_eq!(provider.end_owner(&ada, 100).await.unwrap(), 1);
     assert_eq!(entries(directory, &ada), ["a b", "xs~"]);
@@ -117,7 +117,7 @@ async fn an_entry_of_which_nothing_is_left_is_removed_by_its_next_reader() {
 }
 
 #[tokio::test]
-async fn a_collection_removes_entries_and_directories_that_were_left() {
+async fn a_collection_removes_stale_entries_and_directories() {
     let (provider, _, directory) = store().await;
     let (directory, ada, bob) = (directory.path(), Owner::of("ada"), Owner::of("bob"));
     create(&provider, "lives", &owned(1, ada), DAY).await;
@@ -126,8 +126,8 @@ async fn a_collection_removes_entries_and_directories_that_were_left() {
     }
     fs::create_dir_all(folder(directory, &bob)).unwrap();
     fs::create_dir_all(directory.join(".owners/notes")).unwrap();
-    assert_eq!(provider.gc(10).await.unwrap(), 0, "an entry is no record");
-    // One that takes long is gone on with.
+    assert_eq!(provider.gc(10).await.unwrap(), 0, "an entry is not a record");
+    // A long scan is continued.
     for _ in 0..100 {
         if entries(directory, &ada).len() > 1 || folder(directory, &bob).exists() {
             provider.gc(10).await.unwrap();
@@ -135,13 +135,13 @@ async fn a_collection_removes_entries_and_directories_that_were_left() {
     }
     assert_eq!(entries(directory, &ada), ["lives"]);
     assert!(!folder(directory, &bob).exists());
-    assert!(directory.join(".owners/notes").exists(), "what is not of this engine is left alone");
+    assert!(directory.join(".owners/notes").exists(), "foreign files are left alone");
     assert_eq!(listed(&provider, &ada).await, ["lives"]);
 }
 
 /// The entry is there before the record, which its writer is about to store under the lock.
 #[tokio::test]
-async fn an_entry_whose_session_is_being_written_stays() {
+async fn an_entry_whose_session_is_being_written_is_kept() {
     let (provider, _, directory) = store().await;
     let ada = Owner::of("ada");
     create(&provider, "lives", &owned(1, ada), DAY).await;
@@ -158,7 +158,7 @@ async fn an_entry_whose_session_is_being_written_stays() {
     assert_eq!(entries(directory.path(), &ada), ["lives"]);
 }
 
-/// As the version before this one stored it.
+/// As stored by the previous version.
 #[tokio::test]
 async fn a_session_without_an_entry_gets_it_at_its_next_write() {
     let (provider, _, directory) = store().await;
@@ -184,9 +184,9 @@ async fn a_damaged_session_is_not_listed_and_ends_with_the_others() {
     assert!(!place.exists());
 }
 
-/// In pages of any size, also of directories whose first characters are the same.
+/// In pages of any size, also for directories with the same first characters.
 #[tokio::test]
-async fn a_walk_meets_each_record_once_in_pages_of_any_size() {
+async fn a_scan_returns_each_record_once_in_pages_of_any_size() {
     let (provider, clock, _directory) = store().await;
     let names = ["-_", "A-b", "a", "a.b", "ab", "abc", "b", "ba", "x", "x.", "xs", "xsnk", "xt", "z"];
     for name in names {
@@ -212,9 +212,9 @@ async fn a_walk_meets_each_record_once_in_pages_of_any_size() {
     assert_eq!((error.kind(), error.engine()), (ErrorKind::Config, Some("file")));
 }
 
-/// Directories of owners are made and removed all the time.
+/// Directories of owners are created and removed constantly.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_providers_that_make_and_remove_the_same_directory_lose_no_entry() {
+async fn two_providers_that_create_and_remove_the_same_directory_lose_no_entry() {
     let (first, clock, directory) = store().await;
     let second = on_clock(FileProvider::builder(directory.path()), &clock).await;
     let ada = Owner::of("ada");
@@ -240,9 +240,9 @@ async fn two_providers_that_make_and_remove_the_same_directory_lose_no_entry() {
     assert!(entries(directory.path(), &ada).is_empty());
 }
 
-/// A session gets other ids while its owner's sessions are ended.
+/// A session's id is replaced while its owner's sessions are ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
+async fn no_session_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
     let (provider, clock, _directory) = store().await;
     let provider = Arc::new(provider);
     for round in 0..20 {

@@ -1,6 +1,7 @@
-//! Several processes on one directory: none is lost, killed or stopped at anybody else's expense.
+//! Several processes on one directory: a killed or stopped one does not harm the others.
 //!
-//! A test starts this binary again, as the same test with a directory in the environment: that is the other process.
+//! A test starts this binary as the other process: the same test, with a directory in the
+//! environment.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod common;
@@ -85,7 +86,7 @@ async fn four_processes_keep_every_increment() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_writers_of_one_process_get_their_turn() {
+async fn many_writers_of_one_process_all_succeed() {
     let directory = tempfile::tempdir().unwrap();
     let provider = std::sync::Arc::new(FileProvider::connect(directory.path()).await.unwrap());
     create(&provider, "shared", &record(0), DAY).await;
@@ -105,7 +106,7 @@ async fn many_writers_of_one_process_get_their_turn() {
     assert_eq!(value(&provider.read(&id("shared"), DAY).await.unwrap().unwrap()), 320);
 }
 
-/// A record whose filling follows from its number, so that a mixture of two would be seen.
+/// A record whose filling follows from its number, so that a mixture of two is detected.
 fn filled(base: &Record, number: u64) -> Record {
     let mut record = next(base, number);
     let filling = format!("{number:07}").repeat(usize::try_from(number % 9_000).unwrap());
@@ -118,13 +119,13 @@ fn assert_whole(record: &Record) {
     assert!(record.body == expected.body, "record {} is a mixture", value(record));
 }
 
-/// Ids of the sessions that are written while their writer is killed.
+/// Ids of the sessions that a killed writer was writing.
 fn targets() -> impl Iterator<Item = StorageId> {
     (0..6).map(|number| id(&format!("target-{number}")))
 }
 
 #[tokio::test]
-async fn a_writer_that_is_killed_at_any_moment_leaves_whole_records() {
+async fn a_writer_killed_at_any_moment_leaves_complete_records() {
     if let Some(directory) = other_process() {
         let provider = FileProvider::connect(directory).await.unwrap();
         let first = u64::from(std::process::id());
@@ -149,7 +150,7 @@ async fn a_writer_that_is_killed_at_any_moment_leaves_whole_records() {
     let mut seen = 0;
     for round in 0..12 {
         let mut other =
-            Other::start("a_writer_that_is_killed_at_any_moment_leaves_whole_records", directory.path());
+            Other::start("a_writer_killed_at_any_moment_leaves_complete_records", directory.path());
         other.wait_until_at_work();
         tokio::time::sleep(Duration::from_micros(rand::random_range(0..20_000))).await;
         drop(other);
@@ -165,7 +166,7 @@ async fn a_writer_that_is_killed_at_any_moment_leaves_whole_records() {
     assert!(seen > 12, "only {seen} records were looked at");
 }
 
-/// The lock of a directory that somebody holds.
+/// A held lock of a directory.
 fn held_lock(directory: &Path) -> Option<PathBuf> {
     let mut locks = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     locks.find(|path| {
@@ -176,7 +177,8 @@ fn held_lock(directory: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Starts this test in another process, which writes to the session `shared` without end, and stops it while it holds its lock.
+/// Starts this test in another process, which writes to the session `shared` forever, and stops it
+/// while it holds its lock.
 async fn stopped_with_a_lock(test: &str, directory: &Path) -> (Other, PathBuf) {
     let mut other = Other::start(test, directory);
     other.wait_until_at_work();
@@ -193,7 +195,7 @@ async fn stopped_with_a_lock(test: &str, directory: &Path) -> (Other, PathBuf) {
 }
 
 #[tokio::test]
-async fn a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_hang() {
+async fn with_a_lock_held_by_a_stopped_process_others_fail_in_time() {
     if let Some(directory) = other_process() {
         let provider = FileProvider::connect(directory).await.unwrap();
         println!("{READY}");
@@ -205,7 +207,7 @@ async fn a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_h
     let timeout = Duration::from_millis(200);
     let provider = FileProvider::builder(directory.path()).lock_timeout(timeout).connect().await.unwrap();
     create(&provider, "shared", &record(0), DAY).await;
-    let test = "a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_hang";
+    let test = "with_a_lock_held_by_a_stopped_process_others_fail_in_time";
     let (other, _lock) = stopped_with_a_lock(test, directory.path()).await;
 
     // Reads need no lock.
@@ -231,21 +233,22 @@ async fn a_stopped_process_that_holds_a_lock_makes_others_fail_in_time_and_not_h
     assert!(stored >= 2, "only {stored} of 3 others could be written");
 
     other.signal(Signal::CONT);
-    // The other one writes without a pause: on a busy machine it may take a while to come in between.
+    // The other one writes without a pause: on a busy machine it may take a while to get the lock.
     let patient = FileProvider::builder(directory.path()).lock_timeout(Duration::from_secs(60));
     increment(&patient.connect().await.unwrap(), &shared).await;
 }
 
-/// A lock belongs to an opened file. The holder of one that was removed excludes nobody, and must find out before it writes.
+/// A lock belongs to an open file. The holder of a removed lock file excludes no other process, and
+/// must notice before it writes.
 #[tokio::test]
-async fn the_holder_of_a_lock_file_that_was_removed_writes_over_nobody() {
+async fn the_holder_of_a_removed_lock_file_overwrites_no_other_write() {
     if let Some(directory) = other_process() {
         let provider = FileProvider::connect(directory).await.unwrap();
         println!("{READY}");
         let mut written = 0_u64;
         loop {
             let seen = provider.read(&id("shared"), DAY).await.unwrap().unwrap();
-            // Until somebody else has written, whose value must stay.
+            // Until another process has written; its value must be kept.
             if value(&seen) >= 1 << 32 {
                 std::process::exit(0);
             }
@@ -262,7 +265,7 @@ async fn the_holder_of_a_lock_file_that_was_removed_writes_over_nobody() {
         let builder = FileProvider::builder(directory.path()).lock_timeout(Duration::from_millis(200));
         let provider = builder.connect().await.unwrap();
         create(&provider, "shared", &record(0), DAY).await;
-        let test = "the_holder_of_a_lock_file_that_was_removed_writes_over_nobody";
+        let test = "the_holder_of_a_removed_lock_file_overwrites_no_other_write";
         let (mut other, lock) = stopped_with_a_lock(test, directory.path()).await;
         std::fs::remove_file(lock).unwrap();
         let seen = provider.read(&id("shared"), DAY).await.unwrap().unwrap();
@@ -275,14 +278,15 @@ async fn the_holder_of_a_lock_file_that_was_removed_writes_over_nobody() {
                 let now = provider.read(&id("shared"), DAY).await.unwrap().unwrap();
                 assert_eq!(value(&now), 1 << 32, "an acknowledged write was lost");
             }
-            // It was stopped while it had claimed the session's own file, and excludes all others still.
+            // It was stopped while it had claimed the session's own file, and still excludes all
+            // others.
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
         }
     }
 }
 
 #[tokio::test]
-async fn lock_files_that_somebody_removes_again_and_again_still_exclude() {
+async fn repeatedly_removed_lock_files_still_exclude() {
     const EACH: u64 = 150;
     if let Some(directory) = other_process() {
         let provider = FileProvider::connect(directory).await.unwrap();
@@ -296,7 +300,7 @@ async fn lock_files_that_somebody_removes_again_and_again_still_exclude() {
     let directory = tempfile::tempdir().unwrap();
     let provider = FileProvider::connect(directory.path()).await.unwrap();
     create(&provider, "shared", &record(0), DAY).await;
-    let test = "lock_files_that_somebody_removes_again_and_again_still_exclude";
+    let test = "repeatedly_removed_lock_files_still_exclude";
     let mut others: Vec<_> = (0..4).map(|_| Other::start(test, directory.path())).collect();
     while others.iter_mut().any(|other| other.0.try_wait().unwrap().is_none()) {
         for entry in std::fs::read_dir(directory.path()).unwrap() {
@@ -313,7 +317,7 @@ async fn lock_files_that_somebody_removes_again_and_again_still_exclude() {
     assert_eq!(value(&provider.read(&id("shared"), DAY).await.unwrap().unwrap()), 4 * EACH);
 }
 
-/// One increment, or nothing.
+/// One increment, or no change.
 async fn try_increment(provider: &FileProvider) -> session_core::Result<()> {
     loop {
         let seen = provider.read(&id("shared"), DAY).await?.expect("it is there");

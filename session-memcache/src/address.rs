@@ -1,4 +1,4 @@
-//! Where a server listens: `host:port`, or a Unix socket. The text is also the name that sessions are routed by.
+//! The address of a server: `host:port`, or a Unix socket. Sessions are routed by this text.
 
 use session_core::Result;
 
@@ -6,7 +6,7 @@ use crate::config::wrong;
 
 const DEFAULT_PORT: u16 = 11211;
 
-/// What the name of a server on a Unix socket begins with; no host name contains a colon there.
+/// The prefix of the name of a server on a Unix socket; no host name has a colon there.
 const UNIX: &str = "unix:";
 
 /// The path of a server that listens on a Unix socket.
@@ -14,23 +14,23 @@ pub(crate) fn socket(server: &str) -> Option<&str> {
     server.strip_prefix(UNIX)
 }
 
-/// One server as it is configured, in the form that is always the same: with its port, or as `unix:/path`.
+/// A configured server in canonical form: with its port, or as `unix:/path`.
 pub(crate) fn parse(number: usize, text: &str) -> Result<String> {
     let path = socket(text).or_else(|| text.starts_with('/').then_some(text));
     path.map_or_else(|| host_and_port(number, text), |path| unix(number, path))
 }
 
 fn unix(number: usize, path: &str) -> Result<String> {
-    // The system's limit for the address of a socket, of which one byte is the end.
+    // The system's limit for a socket path, without its final zero byte.
     const LONGEST: usize = 107;
     if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') || path.len() > LONGEST {
         let why = format!(
-            "server {number} is no socket: `unix:` takes the absolute path of one, up to {LONGEST} bytes"
+            "server {number} is not a socket: `unix:` takes the absolute path of one, up to {LONGEST} bytes"
         );
         return Err(wrong(&why));
     }
     if cfg!(not(unix)) {
-        return Err(wrong(&format!("server {number} is a Unix socket, and this system has none")));
+        return Err(wrong(&format!("server {number} is a Unix socket, which this system does not support")));
     }
     Ok(format!("{UNIX}{path}"))
 }
@@ -51,7 +51,7 @@ fn host_and_port(number: usize, text: &str) -> Result<String> {
         None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')),
     };
     if !host_is_good {
-        return Err(bad("is no host name and no IP address (IPv6 is written `[::1]:11211`)"));
+        return Err(bad("is not a host name or an IP address (IPv6 is written `[::1]:11211`)"));
     }
     match port.map_or(Ok(DEFAULT_PORT), str::parse) {
         Ok(port) if port != 0 => Ok(format!("{}:{port}", host.to_ascii_lowercase())),

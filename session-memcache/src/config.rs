@@ -1,4 +1,4 @@
-//! Where the servers are, and how they are used: the seeds' string, a URL, or a builder.
+//! The configuration: Beego's string, a URL, or a builder.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const EXPECTED: &str = "expected `host:port;host:port`, `/path/of/socket`, or \
 /// memcached's keys have 250 bytes at most, and 64 of them are the hexadecimal storage id.
 const MAX_PREFIX: usize = 100;
 
-/// How memcached is reached.
+/// The servers and their options.
 ///
 /// ```
 /// use session_memcache::MemcacheConfig;
@@ -37,21 +37,22 @@ pub struct MemcacheConfig {
 }
 
 impl MemcacheConfig {
-    /// These servers and the defaults of the setters. A server is `host`, `host:port` (11211 when there is none), or the
-    /// path of its Unix socket, as in `/run/memcached.sock` or `unix:/run/memcached.sock`.
+    /// These servers, with the setters' defaults. A server is `host`, `host:port` (default 11211),
+    /// or the path of its Unix socket, as in `/run/memcached.sock` or `unix:/run/memcached.sock`.
     ///
-    /// Every process must name the same servers in the same words: a session's server is chosen by hashing its
-    /// id with each name. The order does not matter.
+    /// Every process must spell the same servers in the same way: a session's server is chosen by
+    /// hashing its id with each name. The order does not matter.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when there is none, one is twice in the list, or is no address.
+    /// [`Config`](session_core::ErrorKind::Config) if the list is empty, has a duplicate, or has an
+    /// invalid address.
     pub fn new<S: AsRef<str>>(servers: impl IntoIterator<Item = S>) -> Result<Self> {
         let servers = (1..).zip(servers).map(|(number, server)| address::parse(number, server.as_ref()));
         let servers = servers.collect::<Result<Vec<_>>>()?;
         if servers.is_empty() {
-            return Err(wrong("there is no server in it"));
+            return Err(wrong("it names no server"));
         }
         if let Some(twice) = servers.iter().enumerate().find(|(at, server)| servers[..*at].contains(server)) {
-            return Err(wrong(&format!("the server `{}` is in it twice", twice.1)));
+            return Err(wrong(&format!("the server `{}` is listed twice", twice.1)));
         }
         Ok(Self {
             servers,
@@ -63,46 +64,47 @@ impl MemcacheConfig {
         })
     }
 
-    /// The user and the password that every server asks for (its option `-Y`). Both are sent as they are: without a
-    /// private network or a Unix socket, others can read them.
+    /// The user and password for all servers (their option `-Y`). Both are sent in clear text: use
+    /// a private network or a Unix socket.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when one is empty or has a character that memcached cannot have there:
-    /// a space, a control character, a colon.
+    /// [`Config`](session_core::ErrorKind::Config) if one is empty or contains a space, a control
+    /// character or a colon, which memcached does not allow.
     pub fn login(mut self, user: &str, password: &str) -> Result<Self> {
         let possible = |text: &str| {
             !text.is_empty() && !text.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control())
         };
         if !possible(user) || !possible(password) {
             return Err(wrong(
-                "a login is a user and a password, and memcached has neither with spaces or colons: choose others",
+                "a login is a user and a password, and memcached allows no spaces or colons in them: choose \
+                others",
             ));
         }
         self.login = Some(Login { user: user.to_owned(), password: Secret::new(password) });
         Ok(self)
     }
 
-    /// What stands before the storage id in every key, `session:` by default: up to 100 visible ASCII characters,
-    /// or nothing. Applications that share servers and not sessions need different ones.
+    /// The prefix of every key, `session:` by default: up to 100 visible ASCII characters, or
+    /// empty. Applications that share servers but not sessions need different prefixes.
     pub fn prefix(mut self, prefix: &str) -> Result<Self> {
         if prefix.len() > MAX_PREFIX || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("`prefix` takes up to 100 visible ASCII characters, and no spaces"));
+            return Err(wrong("`prefix` takes up to 100 visible ASCII characters and no spaces"));
         }
         prefix.clone_into(&mut self.prefix);
         Ok(self)
     }
 
-    /// How long connecting may take, and how long an answer: 5 s by default. It is the outer bound for those who
-    /// call the provider directly; a manager's deadline is usually shorter and ends a call first.
+    /// The timeout of connecting and of a response: 5 s by default. A manager's own timeout usually
+    /// ends a call first.
     pub fn timeout(mut self, timeout: Duration) -> Result<Self> {
         if timeout.is_zero() {
-            return Err(wrong("`timeout` must be longer than nothing, as in `500ms` or `5s`"));
+            return Err(wrong("`timeout` must be greater than zero, as in `500ms` or `5s`"));
         }
         self.timeout = timeout;
         Ok(self)
     }
 
-    /// How many connections to each server at most: 64 by default. A request holds one for one round trip; more
-    /// requests than that wait for their turn.
+    /// The maximum number of connections to each server: 64 by default. A request holds one for one
+    /// round trip; further requests wait.
     pub fn connections(mut self, connections: usize) -> Result<Self> {
         if !(1..=10_000).contains(&connections) {
             return Err(wrong("`connections` takes a number from 1 to 10000"));
@@ -111,9 +113,9 @@ impl MemcacheConfig {
         Ok(self)
     }
 
-    /// The servers' largest item in bytes, 1,048,576 by default; what their option `-I` says, if it is used.
-    /// Larger records are refused before they are sent, because memcached answers an item that is too large by
-    /// removing the one that is stored.
+    /// The servers' largest item in bytes, 1,048,576 by default; the value of their option `-I`, if
+    /// set. Larger records are refused before they are sent, because memcached removes the stored
+    /// item when it refuses a larger one.
     pub fn item_max(mut self, bytes: usize) -> Result<Self> {
         if !(1024..=1024 * 1024 * 1024).contains(&bytes) {
             return Err(wrong("`item_max` takes bytes, from 1024 to 1073741824"));
@@ -138,7 +140,7 @@ impl MemcacheConfig {
             },
             "connections" => self.connections(value.parse().unwrap_or(0)),
             "item_max" => self.item_max(value.parse().unwrap_or(0)),
-            _ => Err(wrong("an option is none of `prefix`, `timeout`, `connections` and `item_max`")),
+            _ => Err(wrong("unknown option: expected `prefix`, `timeout`, `connections` or `item_max`")),
         }
     }
 }
@@ -146,7 +148,7 @@ impl MemcacheConfig {
 impl FromStr for MemcacheConfig {
     type Err = Error;
 
-    // No error repeats what was given: there may be a password in it, also in another engine's string.
+    // No error repeats the input: it may contain a password, even in another engine's format.
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         let Some((scheme, rest)) = text.split_once("://") else {
@@ -154,13 +156,14 @@ impl FromStr for MemcacheConfig {
             return Self::new(servers.split(';').map(str::trim))?.logged_in(login);
         };
         if scheme != "memcache" {
-            return Err(wrong("its scheme is not `memcache` (TLS is not spoken)"));
+            return Err(wrong("its scheme is not `memcache` (TLS is not supported)"));
         }
         let place = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        // An `@` further on belongs to a password, or to an option.
+        // A later `@` belongs to a password or an option.
         if rest[place.len()..].contains('@') {
             return Err(wrong(
-                "there is an `@` behind a `/`, `?` or `#`: in user and password write these as %2F, %3F and %23, \
+                "there is an `@` after a `/`, `?` or `#`: in user and password write these as %2F, %3F and \
+                %23, \
                  and in an option write `@` as %40",
             ));
         }
@@ -170,7 +173,7 @@ impl FromStr for MemcacheConfig {
             ("", path) if path.len() > 1 => Self::new([decoded(path)?]),
             (servers, "" | "/") => Self::new(servers.split(',').map(decoded).collect::<Result<Vec<_>>>()?),
             _ => Err(wrong(
-                "there is a path behind the servers, and memcached has no databases (a Unix socket is \
+                "there is a path after the servers, but memcached has no databases (a Unix socket is \
                  `memcache:///run/memcached.sock`, and one of several `%2Frun%2Fmemcached.sock`)",
             )),
         };
@@ -182,14 +185,14 @@ impl FromStr for MemcacheConfig {
     }
 }
 
-/// `user:password@servers`, user and password decoded. A password may hold an `@` that was not encoded.
+/// `user:password@servers`, user and password decoded. A password may contain an unencoded `@`.
 fn split_login(text: &str) -> Result<(Option<(String, String)>, &str)> {
     let Some((login, servers)) = text.rsplit_once('@') else { return Ok((None, text)) };
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     Ok((Some((decoded(user)?, decoded(password)?)), servers))
 }
 
-/// Resolves `%20` and its like.
+/// Decodes `%20` and the like.
 fn decoded(text: &str) -> Result<String> {
     let bad = || wrong("a `%` is not followed by two hexadecimal digits of UTF-8 text (write `%25` for `%`)");
     let digits_follow = |at: usize| {

@@ -1,7 +1,7 @@
-//! One connection: opened, logged in, and used for one exchange at a time.
+//! One connection: opens it, logs in, and runs one exchange at a time.
 //!
-//! Commands and answers are encoded by the crate `memcache`. Its own connections speak TCP only, know no login, and
-//! return a connection to the pool before the answer is understood.
+//! The crate `memcache` encodes commands and decodes responses. Its own connections support only
+//! TCP and no login, and return to the pool before the response is decoded.
 
 use std::io;
 use std::pin::Pin;
@@ -17,24 +17,25 @@ use tokio::net::{TcpStream, lookup_host};
 #[cfg(unix)]
 use crate::address;
 
-/// What `-Y` asks for: a user and a password.
+/// The login for `-Y`: a user and a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) user: String,
     pub(crate) password: Secret,
 }
 
-/// Why an exchange gave no result. The connection is of no more use.
+/// Why an exchange failed. The connection is no longer usable.
 pub(crate) enum Failure {
-    /// The server's name has no address.
+    /// The server's name cannot be resolved.
     Unresolved(io::Error),
-    /// The request was not sent in full, so that the server has done nothing. The number is that of the bytes sent.
+    /// The request was not sent completely, so the server has done nothing. The number counts the
+    /// bytes sent.
     Unsent(io::Error, usize),
-    /// The request was sent, and no whole answer came back.
+    /// The request was sent, but no complete response was received.
     Unanswered(io::Error),
-    /// What came back is not the answer to a request of this protocol.
+    /// The response does not follow the protocol.
     Unintelligible,
-    /// The server refused the request, and said so in these words.
+    /// The server refused the request with this message.
     Refused(ClientError),
 }
 
@@ -42,7 +43,7 @@ pub(crate) enum Failure {
 pub(crate) struct Connection(BufReader<Stream>);
 
 impl Connection {
-    /// Connects to a server by its name, and logs in where there is a login.
+    /// Connects to a server by its name, and logs in if there is a login.
     pub(crate) async fn open(server: &str, login: Option<&Login>) -> Result<Self, Failure> {
         let stream = Stream::connect(server).await?;
         let mut connection = Self(BufReader::new(stream));
@@ -52,20 +53,21 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The text protocol's login: the first command is a `set` whose value is the user and the password.
+    /// The text protocol's login: the first command is a `set` whose value is the user and the
+    /// password.
     async fn log_in(&mut self, Login { user, password }: &Login) -> Result<(), Failure> {
         let length = user.len() + 1 + password.expose().len();
-        // A server without a login takes it for an item. This lifetime is over at once, so that it keeps nothing.
+        // A server without a login stores it as an item. This lifetime expires it at once.
         let request = Secret::new(format!("set login 0 -1 {length}\r\n{user} {}\r\n", password.expose()));
         self.send(request.expose().as_bytes()).await?;
         match &*self.line().await? {
             b"STORED" => Ok(()),
-            // `CLIENT_ERROR authentication failure` reads as a refusal.
+            // `CLIENT_ERROR authentication failure` is a refusal.
             line => Err(MetaResponse::parse_header(line).map_or_else(refused, |_| Failure::Unintelligible)),
         }
     }
 
-    /// Sends a request and reads its answer. A future that is dropped half-way takes the connection with it.
+    /// Sends a request and reads its response. Dropping the future half-way drops the connection.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<MetaCommandResult, Failure> {
         self.send(request).await?;
         let line = self.line().await?;
@@ -78,7 +80,8 @@ impl Connection {
         Ok(result)
     }
 
-    /// Whether nothing has arrived since the last answer, the end of the stream included. No round trip.
+    /// Whether nothing has arrived since the last response, not even the end of the stream. No
+    /// round trip.
     pub(crate) fn is_quiet(&self) -> bool {
         let mut probe = [0; 1];
         let read = self.0.get_ref().try_read(&mut probe);
@@ -98,7 +101,7 @@ impl Connection {
     }
 
     async fn line(&mut self) -> Result<Vec<u8>, Failure> {
-        /// The longest line of an answer: a key and its flags.
+        /// The longest line of a response: a key and its flags.
         const LONGEST: u64 = 2048;
         let mut line = Vec::new();
         (&mut self.0).take(LONGEST).read_until(b'\n', &mut line).await.map_err(Failure::Unanswered)?;
@@ -124,7 +127,7 @@ impl Connection {
     }
 }
 
-/// A refusal in the server's own words, or an answer that is none.
+/// A refusal with the server's message, or a malformed response.
 fn refused(error: ClientError) -> Failure {
     match error {
         ClientError::Server(_) | ClientError::Rejected(_) => Failure::Refused(error),
@@ -138,7 +141,7 @@ fn value_length(line: &[u8]) -> Option<usize> {
     str::from_utf8(length).ok()?.parse().ok()
 }
 
-/// What the protocol is spoken over.
+/// The transport of the protocol.
 enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
@@ -152,7 +155,7 @@ impl Stream {
         if let Some(path) = address::socket(server) {
             return UnixStream::connect(path).await.map(Self::Unix).map_err(unsent);
         }
-        // Each time anew: a server that comes back may have another address.
+        // Resolved each time: a server that comes back may have another address.
         let addresses: Vec<_> = lookup_host(server).await.map_err(Failure::Unresolved)?.collect();
         let stream = TcpStream::connect(&*addresses).await.map_err(unsent)?;
         stream.set_nodelay(true).map_err(unsent)?;
@@ -168,7 +171,7 @@ impl Stream {
     }
 }
 
-/// Passes each call on to the stream that it is.
+/// Forwards each call to the inner stream.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match $self.get_mut() {

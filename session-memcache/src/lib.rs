@@ -1,7 +1,8 @@
-//! Sessions in memcached: a read that slides is one round trip, so is a conditional write, and several servers
-//! share the sessions by hashing.
+//! Sessions in memcached: a read that extends the idle deadline takes one round trip, and so does a
+//! conditional write. Sessions are distributed over several servers by hashing.
 //!
-//! By name, from a configuration file (`provider = "memcache"`, `providerConfig = "127.0.0.1:11211"`):
+//! By name, from a configuration file (`provider = "memcache"`,
+//! `providerConfig = "127.0.0.1:11211"`):
 //!
 //! ```no_run
 //! use session_core::ConnectOptions;
@@ -26,21 +27,22 @@
 //! # Ok::<(), session_core::Error>(())
 //! ```
 //!
-//! # What is lost when
+//! # Durability
 //!
-//! memcached keeps everything in memory and nothing else: a server that restarts has no sessions, and one that is
-//! full drops those that were not used for longest. Both read as "not found": the user signs in again. While a server
-//! is down, its sessions are `Unavailable` and those of the others go on. Logouts stay: nothing that was removed
-//! comes back. Sizing and operation are in `docs/memcache.md`.
+//! memcached keeps everything only in memory: a restart loses all sessions of a server, and a full
+//! server evicts the least recently used ones. Both read as "not found", and the user signs in
+//! again. While a server is down, its sessions are `Unavailable`; other servers' sessions are not
+//! affected. A logout is final. For sizing and operation see `docs/memcache.md`.
 //!
 //! # Round trips
 //!
-//! Read 1, with slide. Create 1. Read-modify-write 2. Destroy 1 with the stamp of the record, else 2. Regenerate 2
-//! after the read. A refused write takes one more, to tell what is stored instead.
+//! Read 1, including the extension. Create 1. Read-modify-write 2. Destroy 1 with the stamp of the
+//! record, else 2. Regenerate 2 after the read. A conflicting write takes one more, to read the
+//! current record.
 //!
-//! A session that gets an owner takes two more, for the index of the owner's sessions. A full server may evict that index;
-//! a session that is used again puts itself back: a process that reads a session with an owner looks for its entry at
-//! most once a minute, in one round trip that the request does not wait for.
+//! A session that gets an owner takes two more, for the index of the owner's sessions. A full
+//! server may evict that index; a session that is used again re-enters it: a process that reads a
+//! session with an owner checks its entry at most once a minute, in one background round trip.
 
 mod address;
 mod config;
@@ -53,7 +55,7 @@ mod slot;
 mod ttl;
 
 pub use config::MemcacheConfig;
-/// The client of the crate `memcache`, of the very version that this crate is built with.
+/// The client of the crate `memcache`, in the version that this crate uses.
 pub use memcache::exp::AsyncMetaClient;
 pub use provider::MemcacheProvider;
 

@@ -1,7 +1,7 @@
-//! The sessions of an owner: an item for each owner, beside the records.
+//! The sessions of an owner: one item per owner, in addition to the records.
 //!
-//! A server that is full may evict it, and one that restarts forgets it, while the sessions on other servers live on. So a
-//! process that reads a session looks for its entry from time to time, and makes it anew.
+//! A full server may evict it, and a restart loses it, while sessions on other servers remain. A
+//! process that reads a session therefore checks its entry from time to time, and recreates it.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use crate::ENGINE;
 use crate::provider::MemcacheProvider;
 use crate::slot::{Answer, Slot};
 
-/// How often a process looks for the entry of a session that is in use.
+/// How often a process checks the entry of a session in use.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
 impl MemcacheProvider {
-    /// Looks for the entry of a session that was read, when that is due; nobody waits for it.
+    /// Checks the entry of a session that was read, if that is due, in the background.
     pub(crate) fn keep_listed(&self, id: &StorageId, record: &Record) {
         if !self.seen.is_due(record, self.clock.now(), CHECK_EVERY) {
             return;
@@ -30,25 +30,27 @@ impl MemcacheProvider {
         let (provider, id, record) = (self.clone(), id.clone(), record.clone());
         tokio::spawn(async move {
             if let Err(error) = entries::put_back(&provider, &id, &record).await {
-                tracing::debug!(%error, "the entry of a session in the index of its owner was not looked for");
+                tracing::debug!(%error, "could not check a session's entry in the index of its owner");
             }
         });
     }
 
     fn index(&self, owner: &Owner) -> Slot<'_> {
-        // No id has a `~`.
+        // No id contains a `~`.
         self.slot_of(format!("{}owner~{}", self.prefix, StorageId::from_hash(owner.0).to_text()))
     }
 }
 
 #[async_trait]
 impl Indexed for MemcacheProvider {
-    /// Two round trips, and one more where entries are left over; no more than 256 sessions, in the order of their ids.
+    /// Two round trips, and one more if there are stale entries; at most 256 sessions, in the order
+    /// of their ids.
     async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         entries::list(self, owner, after, limit).await
     }
 
-    /// As [`list`](Self::list), and one round trip for all that are ended, two for those that change meanwhile.
+    /// As [`list`](Self::list), plus one round trip for ending all of them, or two for sessions
+    /// that change meanwhile.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
         entries::end_owner(self, owner, limit).await
     }
@@ -66,9 +68,9 @@ impl KeepsEntries for MemcacheProvider {
         let index = self.index(owner);
         let bytes = entries.encode();
         if bytes.len() > self.room(&index) {
-            // memcached would answer by removing the index.
-            let why = "the list of its owner's sessions is as large as an item of memcached may be (`item_max`): end \
-                       some of them";
+            // memcached would refuse it and remove the index.
+            let why = "the list of its owner's sessions has reached memcached's item size (`item_max`): end \
+            some of them";
             return Err(Error::new(ErrorKind::TooManySessions, why).in_engine(ENGINE));
         }
         let set = index.set_bytes(bytes, entries.lifetime(self.clock.now()));

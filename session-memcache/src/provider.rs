@@ -1,4 +1,4 @@
-//! The [`Provider`]: what each of its methods is in memcached's meta commands.
+//! The [`Provider`] on memcached's meta commands.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,26 +16,27 @@ use crate::server::Server;
 use crate::slot::{Answer, ITEM_OVERHEAD, Slot};
 use crate::{ENGINE, MemcacheConfig, routing};
 
-/// What memcached allows a key.
+/// memcached's limit for keys.
 const MAX_KEY: usize = 250;
-/// How long a hashed storage id is as text.
+/// The length of a hashed storage id as text.
 const HASHED_ID: usize = 64;
 
 /// Sessions in memcached.
 ///
-/// Opens connections when they are needed and keeps them.
+/// Connections are opened on demand and kept.
 #[derive(Debug, Clone)]
 pub struct MemcacheProvider {
     servers: Arc<[Server]>,
     pub(crate) prefix: Arc<str>,
     item_max: usize,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The owners of records that were read or written here.
+    /// The owners of records that this process read or wrote.
     pub(crate) seen: Arc<Seen>,
 }
 
 impl MemcacheProvider {
-    /// A provider for these servers. Sends nothing: a server that is down is noticed by the first session on it.
+    /// A provider for these servers. Sends nothing: an unreachable server is noticed by the first
+    /// session on it.
     #[must_use]
     pub fn new(config: &MemcacheConfig) -> Self {
         Self {
@@ -47,11 +48,11 @@ impl MemcacheProvider {
         }
     }
 
-    /// A provider for these servers, of which at least one answers. One round trip to each.
+    /// A provider for these servers, of which at least one must respond. One round trip to each.
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) when none does, so that a wrong address is noticed at the start;
-    /// a service that must start while memcached is down uses [`new`](Self::new).
-    /// [`Config`](ErrorKind::Config) when one of them refuses the login, asks for one, or is too old.
+    /// [`Unavailable`](ErrorKind::Unavailable) if none does, so that a wrong address is noticed at
+    /// the start; a service that must start while memcached is down uses [`new`](Self::new).
+    /// [`Config`](ErrorKind::Config) if a server refuses the login, requires one, or is too old.
     pub async fn connect(config: &MemcacheConfig) -> Result<Self> {
         let provider = Self::new(config);
         let mut failure = None;
@@ -59,10 +60,10 @@ impl MemcacheProvider {
         for server in &*provider.servers {
             match server.ping().await {
                 Ok(()) => answered = true,
-                // It would fail in the same way for every session on it.
+                // Every session on it would fail in the same way.
                 Err(error) if error.kind() == ErrorKind::Config => return Err(error.during("connect")),
                 Err(error) => {
-                    tracing::warn!(%error, "a memcached server does not answer");
+                    tracing::warn!(%error, "a memcached server does not respond");
                     failure = Some(error);
                 }
             }
@@ -73,15 +74,16 @@ impl MemcacheProvider {
         }
     }
 
-    /// Takes the time from another clock. It judges absolute deadlines and tombstones; idle time is the server's.
+    /// Uses another clock for absolute deadlines and tombstones; the idle deadline follows the
+    /// server's clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Uses a client that the application has already, with its own routing, connections and timeouts: of the
-    /// configuration only `prefix` and `item_max` count then.
+    /// Uses an application's client, with its own routing, connections and timeouts: of the
+    /// configuration only `prefix` and `item_max` apply.
     #[must_use]
     pub fn client(mut self, client: AsyncMetaClient) -> Self {
         self.servers = Arc::new([Server::given(client)]);
@@ -97,20 +99,21 @@ impl MemcacheProvider {
         Slot { server, key, clock: &*self.clock }
     }
 
-    /// The record as it is stored: its idle deadline is what the time to live says.
+    /// The stored form of a record: its idle deadline is determined by the time to live.
     fn encode(&self, slot: &Slot<'_>, record: &Record, ttl: Duration) -> Result<Vec<u8>> {
         let mut record = record.clone();
         record.header.deadline = self.clock.now().after(ttl);
         let bytes = record.encode()?;
         let limit = self.room(slot);
         if bytes.len() > limit {
-            let why = format!("it has {} bytes and memcached's items take {limit} (`item_max`)", bytes.len());
+            let why =
+                format!("{} bytes are more than memcached\'s item size of {limit} (`item_max`)", bytes.len());
             return Err(Error::new(ErrorKind::TooLarge, why).in_engine(ENGINE));
         }
         Ok(bytes)
     }
 
-    /// How many bytes an item takes.
+    /// The number of bytes that a record may have under this key.
     pub(crate) fn room(&self, slot: &Slot<'_>) -> usize {
         self.item_max - ITEM_OVERHEAD - slot.key.len()
     }
@@ -180,8 +183,9 @@ impl Provider for MemcacheProvider {
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let slot = self.slot(id);
         let mut cas = expected.map_or(0, |stamp| stamp.cas);
-        // Look, then remove what was seen; again when somebody wrote in between, so that a logout neither takes a
-        // tombstone away nor is undone by the write that was faster. Ends at the caller's deadline at the latest.
+        // Reads, then removes what was read; repeated after a concurrent write, so that a logout
+        // neither removes a tombstone nor is undone by that write. Ends at the caller's deadline at
+        // the latest.
         loop {
             if cas == 0 {
                 let Some(item) = slot.fetch(None).await? else { return Ok(DestroyOutcome::Absent) };
@@ -196,8 +200,8 @@ impl Provider for MemcacheProvider {
                             return Ok(DestroyOutcome::Refused(Box::new(current)));
                         }
                     }
-                    // A damaged record has no stamp. One that a newer version wrote after this process had read the
-                    // session is still the session that is to end.
+                    // A damaged record has no stamp. A record that a newer version wrote after this
+                    // process read the session must be ended too.
                     (Err(_), _) => {}
                 }
             }

@@ -1,7 +1,8 @@
-//! Which server a session lies on: rendezvous hashing, so that a server more or less moves only its own sessions.
+//! Maps a session to its server by rendezvous hashing, so that adding or removing a server moves
+//! only its own sessions.
 //!
-//! The hash is written out here because all processes must agree on it, also those built with another version
-//! of the compiler; the standard library's may change with one.
+//! The hash is implemented here because all processes must agree on it; the standard library's may
+//! change between compiler versions.
 
 /// The index of the server with the highest score for this key.
 pub(crate) fn choose<'a>(key: &str, servers: impl ExactSizeIterator<Item = &'a str>) -> usize {

@@ -1,7 +1,8 @@
-//! One server: its connections, and what a failure of theirs means.
+//! One server: its connections, and the handling of their failures.
 //!
-//! Each request has a connection to itself for one exchange. A connection whose exchange failed, or whose request was
-//! dropped half-way, is closed, so that no answer is ever read by somebody else. A failure ends the idle connections too.
+//! Each request has its own connection for one exchange. A connection is closed if its exchange
+//! failed or its request was dropped half-way, so that no other request reads its response. A
+//! failure also closes the idle connections.
 
 use std::fmt;
 use std::io;
@@ -19,24 +20,24 @@ use tokio::time::timeout;
 use crate::MemcacheConfig;
 use crate::connection::{Connection, Failure, Login};
 
-/// A call that is dropped after so long was probably not dropped by an impatient client: the server is
-/// suspected of hanging, and what is idle to it is not used again.
+/// If a call is dropped after this time, the server probably hangs: its idle connections are not
+/// reused.
 const SUSPICIOUS: Duration = Duration::from_millis(500);
 
-/// A connection that was idle for longer may have been forgotten by a firewall, and is not used again.
+/// A connection that was idle for longer is not reused: a firewall may have dropped it.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// One memcached.
 pub(crate) struct Server {
-    /// As configured: what the hashing sees, and what errors say.
+    /// The configured name, used for hashing and in errors.
     pub(crate) name: String,
     way: Way,
 }
 
-/// How the server is reached.
+/// The connections to the server.
 enum Way {
     Own(Pool),
-    /// The application's own client, which stays whatever happens.
+    /// The application's own client, which is never replaced.
     Given(AsyncMetaClient),
 }
 
@@ -47,7 +48,7 @@ struct Pool {
     idle: Mutex<Idle>,
 }
 
-/// The connections that nobody uses. They are numbered: a failure ends the generation it happened in, and no later one.
+/// The idle connections. A failure closes those of its generation, but no later ones.
 #[derive(Default)]
 struct Idle {
     generation: u64,
@@ -71,19 +72,19 @@ impl Server {
         Self { name: name.to_owned(), way: Way::Own(pool) }
     }
 
-    /// The servers behind a client that the application made.
+    /// The servers of an application's client.
     pub(crate) fn given(client: AsyncMetaClient) -> Self {
         Self { name: "memcached".to_owned(), way: Way::Given(client) }
     }
 
-    /// Sends a command that reads. That it may slide the idle deadline is no change that a caller need know of, so
-    /// a lost answer is `Unavailable`. One round trip, as for [`write`](Self::write); a connection is opened where
-    /// none is idle.
+    /// Sends a reading command. An extension of the idle deadline does not count as a change, so a
+    /// lost response is `Unavailable`. One round trip, as for [`write`](Self::write); opens a
+    /// connection if none is idle.
     pub(crate) async fn read(&self, get: Get) -> Result<GetResult> {
         self.exchange(get, false).await
     }
 
-    /// Sends a command that changes something, so that a lost answer is `OutcomeUnknown`.
+    /// Sends a changing command, for which a lost response is `OutcomeUnknown`.
     pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output> {
         self.exchange(operation, true).await
     }
@@ -104,7 +105,7 @@ impl Server {
         }
     }
 
-    /// One round trip that says whether the server answers.
+    /// One round trip that checks whether the server responds.
     pub(crate) async fn ping(&self) -> Result<()> {
         match &self.way {
             Way::Given(client) => client.noop().await.map_err(|error| self.explain_given(error, false)),
@@ -123,16 +124,16 @@ impl Server {
     fn explain(&self, failure: Failure, changes: bool) -> Error {
         match failure {
             Failure::Refused(error) => self.refused(&error),
-            Failure::Unresolved(error) => self.unavailable("its name has no address").with_source(error),
+            Failure::Unresolved(error) => self.unavailable("its name cannot be resolved").with_source(error),
             Failure::Unsent(error, _) => self.unavailable("it cannot be reached").with_source(error),
             Failure::Unanswered(error) => self.lost(changes).with_source(error),
             Failure::Unintelligible => {
-                self.lost(changes).with_source("what was answered is not memcached's protocol")
+                self.lost(changes).with_source("the response is not memcached's protocol")
             }
         }
     }
 
-    /// What a client of the application's own says. The key that it names is left out.
+    /// Classifies an error of the application's client. Omits the key that it names.
     fn explain_given(&self, error: ClientError, changes: bool) -> Error {
         match error {
             ClientError::Ambiguous { source, .. } => match *source {
@@ -140,35 +141,35 @@ impl Server {
                 _ => self.lost(changes),
             },
             ClientError::Io(error) => self.unavailable("it cannot be reached").with_source(error),
-            ClientError::Timeout { .. } => self.unavailable("no answer in time"),
-            // An answer that cannot be read may be the answer to a command that was carried out.
+            ClientError::Timeout { .. } => self.unavailable("no response in time"),
+            // An unreadable response may belong to a command that was executed.
             ClientError::Protocol(_) => self.lost(changes),
             error => self.refused(&error),
         }
     }
 
-    /// The server answered in words of its own, and did nothing.
+    /// The server returned an error message and did nothing.
     fn refused(&self, error: &ClientError) -> Error {
         match error {
             ClientError::Server(answer) if answer.contains("too large") => {
-                let why = "the server refused it, and memcached then drops what was stored: \
+                let why = "the server refused it, and memcached then removes the stored item: \
                            set `item_max` to the server's own limit (its option -I)";
                 self.error(ErrorKind::TooLarge, why)
             }
             ClientError::Server(answer) if answer.contains("out of memory") => {
-                self.error(ErrorKind::Full, "it has no memory left and is told not to evict (-M)")
+                self.error(ErrorKind::Full, "it has no memory left and may not evict (-M)")
             }
-            ClientError::Server(_) => self.unavailable("it answered with an error of its own"),
+            ClientError::Server(_) => self.unavailable("it responded with an error"),
             ClientError::Rejected(answer) if answer.contains("unauthenticated") => self.error(
                 ErrorKind::Config,
-                "it asks for a login (-Y): give a user and a password, as in `memcache://user:password@host`",
+                "it requires a login (-Y): give a user and a password, as in `memcache://user:password@host`",
             ),
             ClientError::Rejected(answer) if answer.contains("authentication failure") => {
                 self.error(ErrorKind::Config, "it refused the login: check the user and the password")
             }
             ClientError::Rejected(_) => self.error(
                 ErrorKind::Config,
-                "it does not understand the meta commands: memcached 1.6 is needed (tested with 1.6.18)",
+                "it does not support the meta commands: memcached 1.6 is needed (tested with 1.6.18)",
             ),
             ClientError::Usage(why) => self.error(ErrorKind::Config, why),
             _ => self.unavailable("the exchange failed"),
@@ -177,7 +178,7 @@ impl Server {
 
     fn lost(&self, changes: bool) -> Error {
         let kind = if changes { ErrorKind::OutcomeUnknown } else { ErrorKind::Unavailable };
-        self.error(kind, "its answer was lost")
+        self.error(kind, "its response was lost")
     }
 
     fn unavailable(&self, why: &'static str) -> Error {
@@ -190,7 +191,7 @@ impl Server {
 }
 
 impl Pool {
-    /// One exchange, on a connection that is idle or is opened for it.
+    /// One exchange, on an idle or a new connection.
     async fn exchange<T>(
         &self,
         name: &str,
@@ -213,7 +214,7 @@ impl Pool {
                 Err(Failure::Refused(error)) => return Err(Failure::Refused(error)),
                 Err(failure) => {
                     self.discard(generation);
-                    // An idle connection had died, and nothing of the request has left: a new one can be tried.
+                    // An idle connection was dead and nothing was sent: try a new one.
                     match failure {
                         Failure::Unsent(_, 0) if was_idle => {}
                         failure => return Err(failure),
@@ -237,7 +238,7 @@ impl Pool {
                 Err(_) => return Err(unsent("connecting took too long")),
             },
         };
-        // The time ends around the whole exchange, whose own failure says how far it came.
+        // The timeout covers the whole exchange, whose own failure says how far it got.
         let result = match timeout(self.timeout, connection.exchange(request)).await {
             Ok(result) => result?,
             Err(_) => return Err(Failure::Unanswered(io::ErrorKind::TimedOut.into())),
@@ -245,7 +246,7 @@ impl Pool {
         understood(result).map(|value| (connection, value))
     }
 
-    /// A connection that is idle, and the number of the present generation.
+    /// An idle connection, if any, and the current generation.
     fn take(&self) -> (u64, Option<Connection>) {
         let mut idle = self.idle();
         while let Some((connection, since)) = idle.connections.pop() {
@@ -263,7 +264,7 @@ impl Pool {
         }
     }
 
-    /// Ends that generation: those in use are closed after their exchange, the idle ones now.
+    /// Ends that generation: connections in use are closed after their exchange, idle ones now.
     fn discard(&self, generation: u64) {
         let mut idle = self.idle();
         if idle.generation == generation {
@@ -280,16 +281,16 @@ fn unsent(why: &'static str) -> Failure {
     Failure::Unsent(io::Error::other(why), 0)
 }
 
-/// Before a connection is open nothing of a request has left, whatever went wrong.
+/// Before a connection is open, nothing of a request has been sent.
 fn while_opening(failure: Failure) -> Failure {
     match failure {
         Failure::Unanswered(error) => Failure::Unsent(error, 0),
-        Failure::Unintelligible => unsent("what was answered is not memcached's protocol"),
+        Failure::Unintelligible => unsent("the response is not memcached's protocol"),
         failure => failure,
     }
 }
 
-/// Notices a call that was given up after a while.
+/// Notices a call that was dropped after a while.
 struct Watch<'a> {
     pool: &'a Pool,
     generation: u64,

@@ -1,4 +1,5 @@
-//! One key on its server, and the commands that are sent for it. Each method is one round trip unless it says more.
+//! One key on its server, and its commands. Each method is one round trip unless documented
+//! otherwise.
 
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use session_core::{ErrorKind, Result};
 use crate::server::Server;
 use crate::{ENGINE, ttl};
 
-/// What an item takes besides its key and value: header, compare token, flags, and what ends both strings.
+/// The overhead of an item: header, compare token, flags, and the terminators of both strings.
 pub(crate) const ITEM_OVERHEAD: usize = 63;
 
-/// The client flags of a tombstone, so that `exists` need not fetch the record. A session has none.
+/// The client flags of a tombstone, so that `exists` need not fetch the record. Sessions have flags 0.
 const TOMBSTONE: u32 = 1;
 
 /// One key on its server.
@@ -24,27 +25,27 @@ pub(crate) struct Slot<'a> {
     pub(crate) clock: &'a dyn Clock,
 }
 
-/// What is stored under a key, not decoded yet.
+/// The undecoded item under a key.
 pub(crate) struct Item {
     pub(crate) bytes: Vec<u8>,
     /// The compare token, never zero.
     pub(crate) cas: u64,
-    /// How long it lives if nobody reads it.
+    /// Its remaining lifetime.
     left: Option<Duration>,
 }
 
-/// What the server says to a conditional command.
+/// The server's response to a conditional command.
 pub(crate) enum Answer {
-    /// Done; the new compare token, or zero.
+    /// Done, with the new compare token or zero.
     Done(u64),
-    /// There is nothing.
+    /// There is no item.
     Absent,
-    /// There is something else.
+    /// The item has another compare token.
     Differs,
 }
 
 impl Slot<'_> {
-    /// What is there; with `slide` its idle time begins anew.
+    /// The item; with `slide` its idle deadline is extended.
     pub(crate) async fn fetch(&self, slide: Option<Duration>) -> Result<Option<Item>> {
         let get = Get::new(&self.key);
         let get = match slide {
@@ -63,8 +64,8 @@ impl Slot<'_> {
         }))
     }
 
-    /// The item as a record, if that has not ended. The idle deadline of a session is the server's knowledge, that
-    /// of a tombstone stands in its header and is not moved by those who read it.
+    /// The item as a record, unless expired. The idle deadline of a session is the server's; that
+    /// of a tombstone is in its header, and reads do not extend it.
     pub(crate) fn decode(&self, item: Item) -> Result<Option<Record>> {
         let mut record = Record::decode(item.bytes).map_err(|error| error.in_engine(ENGINE))?;
         let now = self.clock.now();
@@ -75,7 +76,7 @@ impl Slot<'_> {
         Ok(record.is_alive_at(now).then_some(record))
     }
 
-    /// The record that is there now; does not slide.
+    /// The current record; does not extend its deadline.
     pub(crate) async fn look(&self) -> Result<Option<Record>> {
         match self.fetch(None).await? {
             Some(item) => self.decode(item),
@@ -83,7 +84,7 @@ impl Slot<'_> {
         }
     }
 
-    /// Whether there is a session. The value is not sent.
+    /// Whether there is a session. The server does not send the value.
     pub(crate) async fn holds_session(&self) -> Result<bool> {
         let found = self.server.read(Get::new(&self.key).without_value()).await?;
         Ok(found.status == GetStatus::Hit && found.client_flags != Some(TOMBSTONE))
@@ -95,29 +96,30 @@ impl Slot<'_> {
         if record.is_live() { set } else { set.client_flags(TOMBSTONE) }
     }
 
-    /// The same for bytes that are no record.
+    /// The same for bytes that are not a record.
     pub(crate) fn set_bytes(&self, bytes: Vec<u8>, lifetime: Duration) -> Set {
         let mut set = Set::new(&self.key, []).ttl_raw(ttl::wire(lifetime)).return_cas();
         set.value = bytes;
         set
     }
 
-    /// Stores where there is nothing.
+    /// Stores if there is no item.
     pub(crate) async fn add(&self, set: Set) -> Result<Answer> {
         Ok(answer(&self.server.write(set.add()).await?))
     }
 
-    /// Removes what has this compare token.
+    /// Removes the item with this compare token.
     pub(crate) async fn remove(&self, cas: u64) -> Result<Answer> {
         Ok(answer(&self.server.write(Delete::new(&self.key).compare_cas(cas)).await?))
     }
 
-    /// Stores over what has this compare token.
+    /// Replaces the item with this compare token.
     pub(crate) async fn compare_and_set(&self, set: Set, cas: u64) -> Result<Answer> {
         Ok(answer(&self.server.write(set.compare_cas(cas)).await?))
     }
 
-    /// Stores over what has this compare token; a second round trip tells what is there instead.
+    /// Replaces the item with this compare token; on a conflict a second round trip reads the
+    /// current one.
     pub(crate) async fn replace(&self, set: Set, cas: u64) -> Result<WriteOutcome> {
         match self.compare_and_set(set, cas).await? {
             Answer::Done(cas) => Ok(WriteOutcome::stored_with_cas(cas)),
@@ -126,8 +128,8 @@ impl Slot<'_> {
         }
     }
 
-    /// Tells what is there; where that has ended, though the server still keeps it, stores over it. Two round trips
-    /// at most, three when others write as well.
+    /// Returns the current item; if it has expired but the server still keeps it, replaces it. At
+    /// most two round trips, three with concurrent writes.
     pub(crate) async fn replace_expired(&self, set: Set) -> Result<WriteOutcome> {
         let Some(item) = self.fetch(None).await? else { return Ok(WriteOutcome::refused(None)) };
         let cas = item.cas;
@@ -138,7 +140,7 @@ impl Slot<'_> {
     }
 
     fn compare_token(&self, cas: Option<u64>) -> Result<u64> {
-        let why = "it runs without compare tokens (-C), so no conditional write is possible";
+        let why = "it runs without compare tokens (-C), so conditional writes are impossible";
         cas.filter(|cas| *cas != 0).ok_or_else(|| self.server.error(ErrorKind::Config, why))
     }
 }

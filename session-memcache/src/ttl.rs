@@ -1,17 +1,18 @@
-//! Times to live as memcached reads them.
+//! Times to live in memcached's format.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Above this a number is not seconds from now but a date, as seconds since 1970.
+/// A larger number is not seconds from now but a date, in seconds since 1970.
 const LONGEST_RELATIVE: u64 = 30 * 24 * 60 * 60;
-/// memcached reads the number with 31 bits; a greater one turns negative, which means "expired".
+/// memcached uses 31 bits; a larger number becomes negative, which means "expired".
 const LATEST: u64 = i32::MAX as u64;
 
-/// The protocol's number for a lifetime that begins now.
+/// The protocol's number for a lifetime that starts now.
 ///
-/// The server counts whole ticks of its clock, and the present tick has begun already: an item that is to live for `n`
-/// ticks lives for more than `n - 1` seconds and at most `n`. A lifetime of whole seconds therefore gets one tick more, and
-/// never ends early; that of a fraction ends when its last second does, or earlier in it. None is longer by more than a second.
+/// The server counts whole ticks of one second, and the current tick has already begun: an item
+/// with `n` ticks lives for more than `n - 1` and at most `n` seconds. A lifetime of whole seconds
+/// therefore gets one more tick and never ends early; a fractional one ends within its last second.
+/// None is longer by more than a second.
 pub(crate) fn wire(ttl: Duration) -> u32 {
     wire_at(ttl, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
@@ -24,7 +25,7 @@ fn wire_at(ttl: Duration, now: u64) -> u32 {
     } else if date > now.saturating_add(LONGEST_RELATIVE) {
         date
     } else {
-        // The dates end too soon for this lifetime. Thirty days need none.
+        // The last date is too early for this lifetime; thirty days need no date.
         LONGEST_RELATIVE
     };
     u32::try_from(number).unwrap_or(i32::MAX.unsigned_abs())
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lifetimes_round_up_and_are_never_the_zero_that_means_for_ever() {
+    fn lifetimes_round_up_and_are_never_zero_which_means_forever() {
         assert_eq!(wire(Duration::ZERO), 1);
         assert_eq!(wire(Duration::from_millis(1)), 1);
         assert_eq!(wire(Duration::from_secs(1)), 2);
@@ -52,7 +53,7 @@ mod tests {
         assert_eq!(u64::from(wire(Duration::MAX)), LATEST);
     }
     #[test]
-    fn near_the_last_date_and_after_it_a_long_lifetime_is_thirty_days_and_not_over_at_once() {
+    fn long_lifetimes_beyond_the_last_date_become_thirty_days() {
         let month = 30 * 24 * 60 * 60;
         let year_9999 = 253_402_300_799;
         for now in [LATEST - 60, LATEST - month, LATEST, LATEST + 1, year_9999, u64::MAX] {

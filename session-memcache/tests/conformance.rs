@@ -1,4 +1,4 @@
-//! What every engine must show, shown by this one: on one server, and on three.
+//! Runs the conformance suite: on one server, and on three.
 #![allow(clippy::unwrap_used)] // the harness is test code too
 
 use std::net::ToSocketAddrs as _;
@@ -55,7 +55,7 @@ impl Harness for Memcached {
         Some(CutOff::new(Arc::new(provider), move || proxy.lose_answers(1, b"")))
     }
 
-    /// On every server, whichever of them it is that is asked.
+    /// On every server.
     async fn put_raw(&self, id: &StorageId, bytes: Vec<u8>) -> bool {
         for server in self.0.address().split(';') {
             let client = AsyncMetaClient::connect(server).await.unwrap();

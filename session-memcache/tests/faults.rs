@@ -1,6 +1,7 @@
-//! Servers that restart, hang, are cut off or lose answers: honest errors, recovery, nothing mixed up.
+//! Servers that restart, hang, are cut off or lose responses: correct errors, recovery, no mixed-up
+//! responses.
 
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -20,7 +21,7 @@ fn through(proxy: &Proxy) -> MemcacheProvider {
     MemcacheProvider::new(&config.timeout(Duration::from_secs(2)).unwrap())
 }
 
-/// Opens so many connections, which are idle afterwards.
+/// Opens this number of connections and leaves them idle.
 async fn warm_up(provider: &Arc<MemcacheProvider>, connections: usize) {
     let calls = (0..connections).map(|_| {
         let provider = Arc::clone(provider);
@@ -33,7 +34,7 @@ async fn warm_up(provider: &Arc<MemcacheProvider>, connections: usize) {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn after_a_restart_the_sessions_are_not_found_and_no_stale_connection_shows() {
+async fn after_a_restart_the_sessions_are_not_found_and_stale_connections_cause_no_error() {
     let server = Memcached::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     proxy.delay_answers(Duration::from_millis(30));
@@ -57,7 +58,7 @@ async fn after_a_restart_the_sessions_are_not_found_and_no_stale_connection_show
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_hangs_is_unavailable_in_time_and_goes_on_when_it_wakes() {
+async fn a_hanging_server_is_unavailable_in_time_and_recovers() {
     let server = Memcached::start().unwrap();
     let config = MemcacheConfig::new([server.process().address().to_string()]).unwrap();
     let provider = MemcacheProvider::new(&config.timeout(Duration::from_millis(700)).unwrap());
@@ -70,7 +71,7 @@ async fn a_server_that_hangs_is_unavailable_in_time_and_goes_on_when_it_wakes() 
     sleep(Duration::from_millis(50)).await;
     let began = Instant::now();
     assert_eq!(provider.read(&id, IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    // It lies in the server's buffer and may be done when the server wakes.
+    // It is in the server's buffer and may be executed when the server wakes.
     let error = over(&provider, &id, &seen, "while it hung").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
     assert!(!format!("{error} {error:?}").contains(&id.to_text()), "{error:?}");
@@ -89,7 +90,7 @@ async fn a_server_that_hangs_is_unavailable_in_time_and_goes_on_when_it_wakes() 
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn connections_that_died_in_silence_are_found_out_once_and_not_one_by_one() {
+async fn silently_dead_connections_cause_one_failure_not_one_each() {
     let server = Memcached::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     proxy.delay_answers(Duration::from_millis(30));
@@ -111,7 +112,7 @@ async fn connections_that_died_in_silence_are_found_out_once_and_not_one_by_one(
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_lost_answer_is_unknown_for_a_write_and_unavailable_for_a_read() {
+async fn a_lost_response_is_unknown_for_a_write_and_unavailable_for_a_read() {
     let server = Memcached::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let provider = through(&proxy);
@@ -126,7 +127,7 @@ async fn a_lost_answer_is_unknown_for_a_write_and_unavailable_for_a_read() {
     proxy.lose_answers(1, b"mg ");
     assert_eq!(provider.read(&id, IDLE).await.unwrap_err().kind(), ErrorKind::Unavailable);
 
-    // Written, and the same write again finds its own token in what is stored: the core says "stored" then.
+    // Written; a retry finds its own token in the stored record, which the core reports as stored.
     let record = next(&seen, "two");
     let write = || provider.write(&id, &record, Condition::Over(seen.stamp()), IDLE);
     proxy.lose_answers(1, b"ms ");
@@ -140,7 +141,7 @@ async fn a_lost_answer_is_unknown_for_a_write_and_unavailable_for_a_read() {
 
     proxy.refuse();
     proxy.cut();
-    // The runtime has to hear of it; a write that is faster than the news is `OutcomeUnknown`.
+    // The runtime must notice first; an earlier write is `OutcomeUnknown`.
     sleep(Duration::from_millis(50)).await;
     assert_eq!(create(&provider, &id, &session("x")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     proxy.accept().unwrap();
@@ -165,11 +166,12 @@ async fn something_that_is_not_memcached_is_unavailable_and_never_a_session() {
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
 }
 
-/// Of a write that is sent again after others wrote over it, the caller is told what is stored now, whole: the record and
-/// the compare token of one item. Whether its own write is in that record's history is for the caller to see.
+/// When a write is retried after others have overwritten it, the caller gets the current state as a
+/// unit: the record and the compare token of one item. The caller checks whether its own write is
+/// in that record's history.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_item() {
+async fn a_retried_write_that_was_overwritten_is_refused_with_one_item() {
     let server = Memcached::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let (provider, other) = (through(&proxy), MemcacheProvider::new(&server.url().parse().unwrap()));
@@ -190,20 +192,20 @@ async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_item(
 
         let WriteOutcome::Refused(refusal) = provider.write(&id, &record, condition, IDLE).await.unwrap()
         else {
-            panic!("written over somebody else's")
+            panic!("overwrote another write")
         };
         let current = refusal.current.unwrap();
-        assert!(current.header.has_version(record.header.version()), "the caller sees its own write in it");
+        assert!(current.header.has_version(record.header.version()), "the caller finds its own write in it");
         assert_eq!((current.stamp(), text(&current).as_str()), (newest(&id).await.stamp(), "theirs"));
         let stored = over(&provider, &id, &current, "merged").await.unwrap();
         assert!(matches!(stored, WriteOutcome::Stored(_)));
     }
 }
 
-/// An answer that is cut off, or is none, may be the answer to a command that was carried out.
+/// A truncated or malformed response may belong to a command that was executed.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn an_answer_that_is_cut_off_or_makes_no_sense_is_unknown_for_a_write() {
+async fn a_truncated_or_malformed_response_is_unknown_for_a_write() {
     for answer in [
         "",
         "H",
@@ -232,7 +234,7 @@ async fn an_answer_that_is_cut_off_or_makes_no_sense_is_unknown_for_a_write() {
     }
 }
 
-/// A server that says this to the first request of each connection, and closes it.
+/// A server that sends this response to the first request of each connection, and closes it.
 fn answers(text: &'static str) -> std::net::SocketAddr {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -249,7 +251,7 @@ fn answers(text: &'static str) -> std::net::SocketAddr {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_timeout_of_any_length_is_no_panic() {
+async fn no_timeout_is_too_long() {
     let server = Memcached::start().unwrap();
     for timeout in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(253_402_300_799)] {
         let config = server.url().parse::<MemcacheConfig>().unwrap().timeout(timeout).unwrap();
@@ -265,11 +267,11 @@ async fn a_timeout_of_any_length_is_no_panic() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn no_dropped_future_leaves_an_answer_for_somebody_else() {
+async fn no_dropped_future_leaves_its_response_to_another_call() {
     const SESSIONS: usize = 8;
     let server = Memcached::start().unwrap();
     let config = MemcacheConfig::new([server.process().address().to_string()]).unwrap();
-    // Few connections, so that they are fought for.
+    // Few connections, so that calls compete for them.
     let provider = Arc::new(MemcacheProvider::new(&config.connections(3).unwrap()));
     let ids: Arc<Vec<_>> = Arc::new((0..SESSIONS).map(|_| id()).collect());
     for (number, id) in ids.iter().enumerate() {
@@ -311,7 +313,7 @@ async fn no_dropped_future_leaves_an_answer_for_somebody_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_logout_ends_a_session_that_others_write_to_without_pause() {
+async fn a_logout_ends_a_session_under_constant_writes() {
     let server = Memcached::start().unwrap();
     let provider = Arc::new(MemcacheProvider::new(&server.url().parse().unwrap()));
     for _ in 0..20 {

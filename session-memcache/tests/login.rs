@@ -1,6 +1,6 @@
-//! Servers that ask for a login, and servers on Unix sockets.
+//! Servers that require a login, and servers on Unix sockets.
 
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -18,7 +18,7 @@ async fn connect(config: &str) -> Result<MemcacheProvider, Error> {
     MemcacheProvider::connect(&config.parse().unwrap()).await
 }
 
-/// Creates a session, writes over it, and ends it.
+/// Creates a session, changes it, and ends it.
 async fn works(provider: &dyn Provider) {
     let id = id();
     create(provider, &id, &session("one")).await.unwrap();
@@ -31,7 +31,7 @@ async fn works(provider: &dyn Provider) {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_asks_for_a_login_is_given_it_by_string_url_and_builder() {
+async fn a_required_login_is_given_by_string_url_and_builder() {
     let server = Memcached::start_with_login("app", PASSWORD).unwrap();
     let address = server.process().address().to_string();
     let encoded = "p%40ss%2Cw%2Frd%3F%23%25";
@@ -50,8 +50,8 @@ async fn a_missing_or_wrong_login_is_a_configuration_error_that_says_so() {
     let open = Memcached::start().unwrap();
     let (address, other) = (server.process().address(), open.process().address());
     for (config, why) in [
-        (address.to_string(), "asks for a login"),
-        (format!("{other};{address}"), "asks for a login"),
+        (address.to_string(), "requires a login"),
+        (format!("{other};{address}"), "requires a login"),
         (format!("app:hunter2@{address}"), "refused the login"),
         (format!("nobody:hunter2@{other};{address}"), "refused the login"),
     ] {
@@ -60,7 +60,7 @@ async fn a_missing_or_wrong_login_is_a_configuration_error_that_says_so() {
         assert!(error.message().contains(why) && !error.message().contains("meta commands"), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 
-        // A service that started before the server asked for it is told the same.
+        // A service that started before the server required it gets the same error.
         let provider = MemcacheProvider::new(&format!("app:hunter2@{address}").parse().unwrap());
         assert_eq!(provider.read(&id(), IDLE).await.unwrap_err().kind(), ErrorKind::Config);
         let error = create(&provider, &id(), &session("x")).await.unwrap_err();
@@ -68,10 +68,10 @@ async fn a_missing_or_wrong_login_is_a_configuration_error_that_says_so() {
     }
 }
 
-/// It takes the login for an item, which must not stay.
+/// It stores the login as an item, which must not remain.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_asks_for_no_login_keeps_nothing_of_it() {
+async fn a_server_without_a_login_does_not_keep_it() {
     let server = Memcached::start().unwrap();
     let address = server.process().address();
     works(&connect(&format!("app:hunter2@{address}")).await.unwrap()).await;
@@ -86,7 +86,7 @@ async fn a_server_that_restarts_is_logged_in_to_again() {
     for _ in 0..2 {
         works(&provider).await;
         server.process().restart().unwrap();
-        // The runtime has to hear that its idle connections are closed.
+        // The runtime must notice that its idle connections are closed.
         sleep(Duration::from_millis(50)).await;
     }
     works(&provider).await;

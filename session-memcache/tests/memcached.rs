@@ -1,6 +1,7 @@
-//! What only memcached has: its commands and limits, lifetimes in ticks and dates, restarts, several servers.
+//! What is specific to memcached: its commands and limits, lifetimes in ticks and dates, restarts,
+//! several servers.
 
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -25,7 +26,8 @@ fn key(id: &StorageId) -> String {
     format!("session:{}", id.to_text())
 }
 
-/// What a step added to the server's counters of commands. `mg` with `T` counts as `cmd_touch` only.
+/// The increase of the server's command counters during a step. `mg` with `T` counts only as
+/// `cmd_touch`.
 fn counted(server: &Memcached, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     const COMMANDS: [&str; 8] = [
         "cmd_get",
@@ -71,7 +73,7 @@ async fn each_operation_takes_the_round_trips_and_commands_that_are_documented()
     let WriteOutcome::Stored(stored) = over(&provider, &id, &seen, "two").await.unwrap() else { panic!() };
     step(1, counts([("cmd_set", 1), ("cas_hits", 1)]));
 
-    // A stamp of yesterday: refused, and one more trip tells what is there.
+    // An old stamp: refused, and one more round trip reads the current record.
     let WriteOutcome::Refused(refusal) = over(&provider, &id, &seen, "three").await.unwrap() else {
         panic!()
     };
@@ -79,7 +81,7 @@ async fn each_operation_takes_the_round_trips_and_commands_that_are_documented()
     assert_eq!((text(&current).as_str(), current.cas), ("two", stored.cas));
     step(2, counts([("cmd_set", 1), ("cas_badval", 1), ("cmd_get", 1), ("get_hits", 1)]));
 
-    // Without the engine's own compare token the version is looked up first.
+    // Without the engine's compare token the version is looked up first.
     let mut stamp = current.stamp();
     stamp.cas = 0;
     let written = provider.write(&id, &next(&current, "three"), Condition::Over(stamp), IDLE).await.unwrap();
@@ -104,7 +106,7 @@ async fn each_operation_takes_the_round_trips_and_commands_that_are_documented()
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_read_moves_the_idle_deadline_and_a_look_does_not() {
+async fn a_read_extends_the_idle_deadline_and_exists_does_not() {
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     let id = id();
@@ -119,12 +121,12 @@ async fn a_read_moves_the_idle_deadline_and_a_look_does_not() {
     let refused = provider.write(&id, &session("y"), Condition::Absent, idle).await.unwrap();
     assert!(matches!(refused, WriteOutcome::Refused(refusal) if refusal.current.is_some()));
     sleep(Duration::from_secs(3)).await;
-    assert!(provider.read(&id, idle).await.unwrap().is_none(), "kept by a look");
+    assert!(provider.read(&id, idle).await.unwrap().is_none(), "kept by exists");
 }
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn lifetimes_of_a_second_and_of_a_year_are_kept_and_none_is_for_ever() {
+async fn lifetimes_of_a_second_and_of_a_year_are_kept_and_none_is_forever() {
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     let seconds_left = |id: &StorageId| -> i64 {
@@ -140,7 +142,7 @@ async fn lifetimes_of_a_second_and_of_a_year_are_kept_and_none_is_for_ever() {
     sleep(Duration::from_millis(1_300)).await;
     assert!(!provider.exists(&brief).await.unwrap());
 
-    // Above thirty days memcached wants a date, and above 2038 it has none.
+    // Above thirty days memcached needs a date, and after 2038 it has none.
     for (days, expected) in [(29, 29), (30, 30), (31, 31), (365, 365)] {
         let id = id();
         let lifetime = Duration::from_secs(days * 86_400);
@@ -149,7 +151,7 @@ async fn lifetimes_of_a_second_and_of_a_year_are_kept_and_none_is_for_ever() {
         assert_eq!((seconds_left(&id) + 60) / 86_400, expected);
         let read = provider.read(&id, lifetime).await.unwrap().unwrap();
         assert_eq!((seconds_left(&id) + 60) / 86_400, expected);
-        // The deadline in the header is the server's knowledge.
+        // The deadline in the header is the server's.
         let left = read.header.deadline.since(read.header.created).as_secs();
         assert!((days * 86_400..days * 86_400 + 10).contains(&left));
     }
@@ -163,7 +165,7 @@ async fn lifetimes_of_a_second_and_of_a_year_are_kept_and_none_is_for_ever() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_session_past_its_absolute_deadline_is_gone_though_reads_kept_it_alive() {
+async fn a_session_ends_at_its_absolute_deadline_despite_reads() {
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     let id = id();
@@ -174,7 +176,7 @@ async fn a_session_past_its_absolute_deadline_is_gone_though_reads_kept_it_alive
     assert!(ask(server.process().address(), &format!("mg {} t", key(&id))).unwrap()[0].starts_with("HD"));
 
     assert!(provider.read(&id, IDLE).await.unwrap().is_none());
-    // A late write does not revive it: the absolute deadline goes from record to record.
+    // A late write does not revive it: each record inherits the absolute deadline.
     over(&provider, &id, &seen, "late").await.unwrap();
     assert!(provider.read(&id, IDLE).await.unwrap().is_none());
     assert!(matches!(provider.destroy(&id, None).await.unwrap(), DestroyOutcome::Absent));
@@ -184,7 +186,7 @@ async fn a_session_past_its_absolute_deadline_is_gone_though_reads_kept_it_alive
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn no_lifetime_reaches_past_the_absolute_deadline() {
+async fn no_lifetime_exceeds_the_absolute_deadline() {
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     let id = id();
@@ -199,7 +201,7 @@ async fn no_lifetime_reaches_past_the_absolute_deadline() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_session_that_a_newer_version_wrote_is_not_read_and_can_be_logged_out_of() {
+async fn a_session_of_a_newer_version_is_not_read_and_can_be_logged_out() {
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     let client = AsyncMetaClient::connect(server.process().address()).await.unwrap();
@@ -212,7 +214,7 @@ async fn a_session_that_a_newer_version_wrote_is_not_read_and_can_be_logged_out_
         client.set(key(&id), &newer).ttl_raw(100).send().await.unwrap();
         assert_eq!(provider.read(&id, IDLE).await.unwrap_err().kind(), ErrorKind::Unsupported);
         let error = over(&provider, &id, &seen, "late").await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "it is not written over");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "it is not overwritten");
         let outcome = provider.destroy(&id, with_stamp.then(|| seen.stamp())).await.unwrap();
         assert!(matches!(outcome, DestroyOutcome::Destroyed), "{outcome:?}");
         assert!(provider.read(&id, IDLE).await.unwrap().is_none());
@@ -221,7 +223,7 @@ async fn a_session_that_a_newer_version_wrote_is_not_read_and_can_be_logged_out_
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_record_above_the_limit_is_too_large_and_the_old_one_stays() {
+async fn a_record_above_the_limit_is_too_large_and_the_old_one_is_kept() {
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     let id = id();
@@ -250,7 +252,7 @@ async fn a_record_above_the_limit_is_too_large_and_the_old_one_stays() {
 /// Why nothing above `item_max` is sent.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_with_a_smaller_limit_says_so_and_drops_what_was_stored() {
+async fn a_server_with_a_smaller_limit_reports_it_and_drops_the_stored_item() {
     let server = Memcached::start_with(&["-I", "512k"]).unwrap();
     let provider = provider(&server);
     let id = id();
@@ -272,7 +274,7 @@ async fn a_server_with_a_smaller_limit_says_so_and_drops_what_was_stored() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_was_evicted_is_not_found_and_a_server_that_may_not_evict_is_full() {
+async fn an_evicted_session_is_not_found_and_a_server_that_may_not_evict_is_full() {
     for (arguments, full) in [(&["-m", "4"][..], false), (&["-m", "4", "-M"][..], true)] {
         let server = Memcached::start_with(arguments).unwrap();
         let provider = provider(&server);
@@ -304,7 +306,7 @@ async fn a_server_without_compare_tokens_is_a_configuration_error() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_somebody_else_stored_is_corrupt_and_a_logout_removes_it() {
+async fn a_foreign_item_is_corrupt_and_a_logout_removes_it() {
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     for data in ["ms {key} 5 T100\r\nhello", "ms {key} 0 T100\r\n"] {
@@ -318,7 +320,7 @@ async fn what_somebody_else_stored_is_corrupt_and_a_logout_removes_it() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_tombstone_is_no_session_and_is_neither_prolonged_by_reads_nor_removed_by_logouts() {
+async fn a_tombstone_is_not_a_session_and_neither_extended_by_reads_nor_removed_by_logouts() {
     let server = Memcached::start().unwrap();
     let provider = provider(&server);
     let (old, new) = (id(), id());
@@ -360,7 +362,7 @@ async fn a_client_of_the_application_is_used_and_outlives_a_failure() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn connecting_fails_when_no_server_answers_and_not_when_one_does() {
+async fn connecting_fails_only_if_no_server_responds() {
     let server = Memcached::start().unwrap();
     let connect = async |config: &str| MemcacheProvider::connect(&config.parse().unwrap()).await;
     assert!(connect(&format!("127.0.0.1:1;{}", server.process().address())).await.is_ok());
@@ -368,5 +370,5 @@ async fn connecting_fails_when_no_server_answers_and_not_when_one_does() {
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("connect")));
     let error = connect("no-such-host.invalid").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.message().contains("name has no address"), "{error}");
+    assert!(error.message().contains("name cannot be resolved"), "{error}");
 }

@@ -1,5 +1,6 @@
-//! The index of owners: its commands, what is left over by a crash, and what is put back after an eviction.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The index of owners: its commands, stale entries after a crash, and restored entries after an
+//! eviction.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -45,13 +46,13 @@ async fn replace(provider: &MemcacheProvider, id: &StorageId, owner: Option<Owne
     assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
 }
 
-/// As a full server does.
+/// Evicts the item like a full server.
 fn evict_index(server: &Memcached, owner: &Owner) {
     let key = format!("session:owner~{}", StorageId::from_hash(owner.0).to_text());
     assert_eq!(ask(server.process().address(), &format!("delete {key}")).unwrap(), ["DELETED"]);
 }
 
-/// Waits for the work that nobody waits for.
+/// Waits for the background work.
 async fn is_listed_again(provider: &MemcacheProvider, owner: &Owner, id: &StorageId) {
     for _ in 0..600 {
         if ids(provider, owner).await.contains(id) {
@@ -76,7 +77,7 @@ async fn an_entry_costs_two_round_trips_and_a_write_by_the_same_owner_none() {
     };
     let first = id();
     create(&provider, &first, &owned(ADA)).await.unwrap();
-    step("the first session: look, index, record", 3);
+    step("the first session: read the index, write it, write the record", 3);
     create(&provider, &id(), &owned(ADA)).await.unwrap();
     step("the second one", 3);
     create(&provider, &id(), &session("without an owner")).await.unwrap();
@@ -94,7 +95,7 @@ async fn an_entry_costs_two_round_trips_and_a_write_by_the_same_owner_none() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_session_that_is_used_again_puts_itself_back() {
+async fn a_session_that_is_used_again_is_listed_again() {
     let server = Memcached::start().unwrap();
     let clock = ManualClock::new(SystemClock.now());
     let provider = provider(&server).clock(Arc::new(clock.clone()));
@@ -104,12 +105,12 @@ async fn a_session_that_is_used_again_puts_itself_back() {
     evict_index(&server, &ADA);
     assert!(ids(&provider, &ADA).await.is_empty());
 
-    // The process that wrote it looks again after a minute.
+    // The process that wrote it checks again after a minute.
     clock.advance(Duration::from_secs(60));
     provider.read(&id, IDLE * 60).await.unwrap().unwrap();
     is_listed_again(&provider, &ADA, &id).await;
 
-    // A process that has not seen it looks at once, and a write by the owner then needs no look.
+    // A process that has not seen it checks at once; a later write by the owner needs no check.
     evict_index(&server, &ADA);
     another.read(&id, IDLE * 60).await.unwrap().unwrap();
     is_listed_again(&another, &ADA, &id).await;
@@ -119,7 +120,7 @@ async fn a_session_that_is_used_again_puts_itself_back() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_session_that_is_in_use_is_looked_for_once_a_minute() {
+async fn the_entry_of_a_session_in_use_is_checked_once_a_minute() {
     let server = Memcached::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let config = MemcacheConfig::new([proxy.address().to_string()]).unwrap();
@@ -128,7 +129,7 @@ async fn a_session_that_is_in_use_is_looked_for_once_a_minute() {
     let id = id();
     create(&provider, &id, &owned(ADA)).await.unwrap();
     let before = proxy.counts();
-    // Five minutes, one read in ten seconds.
+    // Five minutes with a read every ten seconds.
     for _ in 0..30 {
         clock.advance(Duration::from_secs(10));
         provider.read(&id, IDLE * 60).await.unwrap().unwrap();
@@ -143,10 +144,10 @@ async fn a_session_that_is_in_use_is_looked_for_once_a_minute() {
     assert_eq!((proxy.counts() - before).round_trips, 30 + 5);
 }
 
-/// Entries without a record are not listed, and removed when they are old enough.
+/// Entries without a record are not listed, and are removed once they are old enough.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
+async fn entries_left_by_a_crash_are_not_listed_and_are_removed() {
     let server = Memcached::start().unwrap();
     let clock = ManualClock::new(SystemClock.now());
     let provider = provider(&server).clock(Arc::new(clock.clone()));
@@ -157,7 +158,7 @@ async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
         assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
         stored.push(id);
     }
-    // As after a crash: the entries are there, and their records are not.
+    // As after a crash: entries without records.
     for id in &stored[1..] {
         provider.destroy(id, None).await.unwrap();
     }
@@ -172,10 +173,10 @@ async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
     assert_eq!(provider.end_owner(&ADA, 10).await.unwrap(), 1);
 }
 
-/// An item takes so many entries; those of sessions that have ended make room.
+/// An item is full at this number of entries; those of ended sessions are removed first.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_list_that_is_full_refuses_the_next_session_and_loses_none() {
+async fn a_full_list_refuses_the_next_session_and_loses_none() {
     let server = Memcached::start().unwrap();
     let config = server.url().parse::<MemcacheConfig>().unwrap().item_max(2_048).unwrap();
     let clock = ManualClock::new(SystemClock.now());

@@ -1,6 +1,6 @@
-//! Several servers: what is lost and what is not when one fails, hangs, refuses, comes back or forgets.
+//! Several servers: which sessions are lost when one fails, hangs, refuses, recovers or restarts.
 
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -36,7 +36,7 @@ fn lies_on(server: &Memcached, id: &StorageId) -> bool {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_dies_and_comes_back_has_lost_its_sessions_and_takes_new_ones() {
+async fn a_restarted_server_has_lost_its_sessions_and_accepts_new_ones() {
     let (servers, provider, ids) = three().await;
     let theirs: Vec<_> = ids.iter().filter(|id| lies_on(&servers[1], id)).collect();
     for round in ["first", "second"] {
@@ -49,7 +49,7 @@ async fn a_server_that_dies_and_comes_back_has_lost_its_sessions_and_takes_new_o
             );
             assert!(theirs || read.unwrap().is_some(), "those of the other servers go on");
         }
-        // Nothing fails over: what was written elsewhere meanwhile could come back later.
+        // No failover: sessions written elsewhere meanwhile could come back later.
         let error = create(&provider, theirs[0], &session(round)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         servers[1].process().restart().unwrap();
@@ -70,7 +70,7 @@ async fn a_logout_while_its_server_is_down_fails_and_works_when_it_is_back() {
     let seen = provider.read(id, IDLE).await.unwrap().unwrap();
     servers[2].process().pause().unwrap();
     sleep(Duration::from_millis(50)).await;
-    // It may still be carried out when the server wakes.
+    // It may still be executed when the server wakes.
     let error = provider.destroy(id, Some(seen.stamp())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
     servers[2].process().resume().unwrap();
@@ -83,7 +83,7 @@ async fn a_logout_while_its_server_is_down_fails_and_works_when_it_is_back() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn one_server_that_hangs_does_not_slow_the_others() {
+async fn a_hanging_server_does_not_slow_the_others() {
     let (servers, provider, ids) = three().await;
     let (slow, quick): (Vec<_>, Vec<_>) = ids.iter().partition(|id| lies_on(&servers[0], id));
     servers[0].process().pause().unwrap();
@@ -110,7 +110,7 @@ async fn after_flush_all_the_sessions_are_not_found_and_no_late_write_brings_one
     let id = ids.iter().find(|id| lies_on(&servers[1], id)).unwrap();
     let seen = provider.read(id, IDLE).await.unwrap().unwrap();
     assert_eq!(ask(servers[1].process().address(), "flush_all").unwrap(), ["OK"]);
-    // memcached compares whole seconds: what is stored within this one may be flushed as well.
+    // memcached compares whole seconds: items stored within this one may be flushed as well.
     sleep(Duration::from_millis(1_100)).await;
     let late = over(&provider, id, &seen, "late").await.unwrap();
     assert!(matches!(late, WriteOutcome::Refused(refusal) if refusal.current.is_none()));

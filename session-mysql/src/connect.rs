@@ -1,5 +1,5 @@
-//! Opens connections: the hosts in turn, the login of the moment, and session settings that do not
-//! depend on how the server is set up.
+//! Opens connections: tries the hosts in order, gets the current login, and applies session
+//! settings that override the server's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,23 +14,24 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, Row};
 use crate::MySqlConfig;
 use crate::failure::number;
 
-/// Without it every write would be undone when the connection ends.
+/// Without it every write would be rolled back when the connection ends.
 const AUTOCOMMIT: &str = "SET autocommit = 1";
 
-/// Whether it is set, and whether the server takes writes.
+/// Whether it is set, and whether the server accepts writes.
 const QUESTION: &str = "SELECT CAST(@@autocommit AS SIGNED), CAST(@@read_only AS CHAR)";
 
-/// What the statements need. They use no names in double quotes and no backslashes, and the time
-/// that they ask for is UTC in every time zone; in a mode without strictness the server would cut
-/// what is too long.
+/// The settings that the statements need. They use no double-quoted names and no backslashes, and
+/// their time is UTC in every time zone; without strict mode the server would truncate values that
+/// are too long.
 const MODES: &str = "sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'";
 
-/// Every statement is a transaction of its own. This level writes with every format of the binary
-/// log. The names are MariaDB's and MySQL's, which leave out what is meant for the other.
+/// Every statement is its own transaction. This isolation level works with every format of the
+/// binary log. The names differ between MariaDB and MySQL; each ignores the other's version
+/// comment.
 const TRANSACTIONS: &str = "/*M! , tx_isolation = 'REPEATABLE-READ', tx_read_only = 0 */ \
                             /*!80000 , transaction_isolation = 'REPEATABLE-READ', transaction_read_only = 0 */";
 
-/// How to open connections to one place, or to the first of several that takes writes.
+/// Opens connections to one server, or to the first of several that accepts writes.
 pub(crate) struct Connector {
     options: MySqlConnectOptions,
     places: Vec<Place>,
@@ -95,10 +96,10 @@ impl Connector {
     }
 }
 
-/// Whether the server takes these settings.
+/// Whether the server accepts these settings.
 async fn is_set(connection: &mut MySqlConnection, settings: &str) -> Result<bool, Error> {
     match sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await {
-        // A node that takes no statements at all.
+        // A node that accepts no statements at all.
         Err(error) if number(&error) == Some(1047) => Err(error),
         Err(Error::Database(error)) => {
             tracing::debug!("session settings are refused: {error}");
@@ -108,7 +109,7 @@ async fn is_set(connection: &mut MySqlConnection, settings: &str) -> Result<bool
     }
 }
 
-/// Looks whether writes are kept, and taken at all.
+/// Checks that the server accepts and keeps writes.
 async fn examined(connection: &mut MySqlConnection) -> Result<(), Error> {
     let row = sqlx::raw_sql(QUESTION).fetch_one(&mut *connection).await?;
     let (autocommit, read_only): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
@@ -128,7 +129,7 @@ async fn examined(connection: &mut MySqlConnection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Shows no password.
+/// Omits the password.
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connector").field("settings", &self.all).finish_non_exhaustive()
@@ -164,15 +165,14 @@ impl Connect<MySql> for Connector {
     }
 }
 
-/// How long a statement waits for a row, in seconds; and how long it may take, which only MariaDB
-/// can be told.
+/// The lock timeout in seconds, and the statement timeout, which only MariaDB supports.
 fn limits(settings: &Settings) -> [String; 2] {
     let lock = seconds(settings.lock_timeout, 1_000_000);
     let statement = settings.statement_timeout.min(Duration::from_hours(8_760)).as_secs_f64().max(0.001);
     [format!("innodb_lock_wait_timeout = {lock}"), format!("max_statement_time = {statement:.3}")]
 }
 
-/// Rounded up: zero would mean not to wait at all.
+/// Rounded up: zero would disable waiting.
 fn seconds(time: Duration, most: u64) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).clamp(1, most)
 }

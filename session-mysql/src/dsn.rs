@@ -1,4 +1,4 @@
-//! The form of Go's MySQL driver: `user:password@tcp(host:3306)/database?name=value`,
+//! The format of Go's MySQL driver: `user:password@tcp(host:3306)/database?name=value`,
 //! `user@unix(/path)/database`.
 //!
 //! As there, the database follows the last `/`, the address the last `@` before it, the password
@@ -13,7 +13,7 @@ pub(crate) fn parse(text: &str) -> Result<Target> {
     let (left, right) = text.rsplit_once('/').ok_or_else(missing)?;
     let (database, query) = right.split_once('?').unwrap_or((right, ""));
     if left.is_empty() && query.is_empty() && database.is_empty() {
-        return Err(Error::config("there is nothing in it"));
+        return Err(Error::config("it is empty"));
     }
     let (user, address) = left.rsplit_once('@').map_or((None, left), |(user, address)| (Some(user), address));
     let mut target = Target { places: place(address)?.into_iter().collect(), ..Target::parameters(query)? };
@@ -26,7 +26,7 @@ pub(crate) fn parse(text: &str) -> Result<Target> {
     Ok(target)
 }
 
-/// `tcp(host:port)` or `unix(/path)`; nothing is the driver's default.
+/// `tcp(host:port)` or `unix(/path)`; empty for the driver's default.
 fn place(text: &str) -> Result<Option<Place>> {
     let bad = || {
         Error::config(
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_forms_of_gos_driver_are_understood() {
+    fn the_formats_of_gos_driver_are_understood() {
         let target =
             parse("user:p:a@s/s#%@tcp(db.example:3307)/web%20db?charset=utf8mb4&parseTime=true").unwrap();
         assert_eq!(target.user.as_deref(), Some("user"));

@@ -1,4 +1,4 @@
-//! What the error numbers of MySQL and MariaDB mean for a session.
+//! Classifies the error numbers of MySQL and MariaDB.
 //!
 //! Numbers: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 //! <https://mariadb.com/kb/en/mariadb-error-code-reference/>
@@ -13,7 +13,7 @@ pub(crate) const ENGINE: &str = "mysql";
 pub(crate) static DRIVER: Driver<MySql> = Driver {
     engine: ENGINE,
     classify,
-    // "Duplicate entry '…'", "Incorrect string value: '…'" and their kind.
+    // "Duplicate entry '…'", "Incorrect string value: '…'" and the like.
     quotes_values: |error| {
         number(error)
             .is_some_and(|number| matches!(number, 1062 | 1264 | 1265 | 1292 | 1366 | 1406 | 1586 | 1690))
@@ -45,23 +45,23 @@ fn by_number(number: u16) -> Failure {
     let unavailable = |message: &'static str| Failure::Refused(ErrorKind::Unavailable, message.into());
     let config = |message: &'static str| Failure::Refused(ErrorKind::Config, message.into());
     match number {
-        // The last one is how a rename meets a row that is in its way.
+        // The last one is the error of a rename to an existing key.
         1062 | 1586 | 1690 => Failure::Duplicate,
         // A deadlock; or, in MariaDB, a row that changed under a snapshot.
         1213 | 1020 => Failure::Again,
-        // Prepared for a table that was altered since, or forgotten by the server; or the server
-        // had closed the connection for having been idle.
+        // The statement was prepared before the table was altered, or the server dropped it; or the
+        // server closed the idle connection.
         1615 | 1243 | 4031 => Failure::Renew,
         1290 | 1792 | 1836 | 3100 => {
             Failure::Moved("the server is read-only: a replica, or a primary that has become one".into())
         }
-        // Galera: a node that has lost the others or is being filled.
+        // Galera: a node that has lost the others or is synchronizing.
         1047 => Failure::Moved("the node is not ready for statements".into()),
         1044 | 1045 | 1698 | 1820 | 1862 | 3118 => {
             config("the server does not accept this user and password")
         }
         1129 | 1130 => config("the server does not accept this host"),
-        3159 => config("the server wants TLS: set tls=true"),
+        3159 => config("the server requires TLS: set tls=true"),
         1049 => config("there is no such database"),
         1142 | 1143 | 1370 => config("the user needs SELECT, INSERT, UPDATE and DELETE on the table"),
         1054 | 1146 | 1048 | 1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1932 => Failure::Schema,
@@ -71,7 +71,8 @@ fn by_number(number: u16) -> Failure {
         1317 | 1969 | 3024 => unavailable("the server gave up: a limit on statements, or cancelled"),
         1021 | 1037 | 1038 | 1041 | 1114 => unavailable("the server has not enough memory or disk"),
         1461 => unavailable("the server's max_prepared_stmt_count is reached"),
-        // The server ends, or ends this connection: what was under way may have been done.
+        // The server is shutting down or closing this connection: the statement may have been
+        // executed.
         1053 | 1077 | 1079 | 1152 | 1159 | 1161 | 1184 | 1927 | 3169 => Failure::Lost,
         _ => unavailable("the server refused the statement"),
     }

@@ -1,5 +1,5 @@
-//! Sessions in MySQL and MariaDB: one row each, in a table that [`MySqlProvider::migrate`] or
-//! `migrations/mysql/*.sql` makes.
+//! Sessions in MySQL and MariaDB: one row per session, in a table created by
+//! [`MySqlProvider::migrate`] or `migrations/mysql/*.sql`.
 //!
 //! ```no_run
 //! use session_mysql::{MySqlConfig, MySqlProvider};
@@ -12,7 +12,7 @@
 //! # }
 //! ```
 //!
-//! By name, as `mysql`, it is there wherever the crate is linked:
+//! Linking the crate registers the engine under the name `mysql`:
 //!
 //! ```no_run
 //! use session_mysql as _;
@@ -27,11 +27,11 @@
 //! # Performance
 //!
 //! Read, write, create, touch, rename and destroy are one statement and one round trip each, on
-//! connections that are kept ready and not pinged between uses; the statements are prepared once
-//! per connection. A write that is refused needs a second trip, which reads what is stored instead.
-//! A page of the sessions of an owner is one round trip, and so is ending some of them.
-//! A touch writes the deadline only. `count` reads the index on the deadline; `gc` removes 10 to 200 rows
-//! per statement, with a pause of 5 ms in between.
+//! open connections that are not pinged between uses; statements are prepared once per connection.
+//! After a conflict a write needs a second round trip, which reads the current record. A page of
+//! the sessions of an owner is one round trip, and so is ending a batch of them. A touch writes
+//! only the deadline. `count` reads the index on the deadline; `gc` removes 10 to 200 rows per
+//! statement, with a pause of 5 ms in between.
 
 mod config;
 mod connect;

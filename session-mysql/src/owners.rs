@@ -1,4 +1,4 @@
-//! The sessions of an owner, by the index on the owner, and the walk over all records, by the key.
+//! The sessions of an owner, by the index on the owner, and the scan of all records, by the key.
 
 use async_trait::async_trait;
 use session_core::Result;
@@ -20,16 +20,16 @@ impl Indexed for MySqlProvider {
         self.page("list", statement, limit).await
     }
 
-    /// One round trip; on an application's own pool one more when nothing was left, since its
-    /// connections may read what is committed.
+    /// One round trip; on an application's own pool one more if nothing was found, since its
+    /// connections may use `READ COMMITTED`.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
         for _ in 0..MOVES {
             let statement = || self.statements.end_owner.query().bind(&owner.0[..]).bind(limit as u64);
             if let Executed::Rows(ended @ 1..) = self.client.execute("end_owner", statement).await? {
                 return Ok(usize::try_from(ended).unwrap_or(limit));
             }
-            // At a weaker level of isolation a session that got another key is passed by under
-            // both.
+            // At a weaker isolation level a session whose key is replaced may be missed under both
+            // keys.
             if !self.client.pool().is_given() {
                 return Ok(0);
             }

@@ -1,4 +1,5 @@
-//! The server's plans: every statement finds its rows by an index, however many others there are.
+//! The server's plans: every statement finds its rows by an index, regardless of the number of
+//! rows.
 
 use session_servers::compose;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
@@ -9,7 +10,8 @@ use crate::statements::Statements;
 /// The owner of many sessions.
 const MANY: &str = "UNHEX(SHA2('many', 256))";
 
-/// A table of 20,000 live and 500 expired sessions, of which some are tombstones. A quarter has one owner.
+/// A table of 20,000 live and 500 expired sessions, of which some are tombstones. A quarter has one
+/// owner.
 fn rows() -> String {
     const NOW: &str = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000";
     let row = |n: u32| {
@@ -58,7 +60,7 @@ async fn every_statement_uses_an_index() {
         ("scan", &statements.scan, &["PRIMARY"]),
     ];
     for (name, statement, indexes) in cases {
-        // A key that is there: without a row behind it the server explains nothing.
+        // An existing key: without a row the server has no plan to explain.
         let mut sql = statement.0.replace("LIMIT ?", "LIMIT 500");
         sql = sql.replace("session_key = ?", "session_key = SHA2(601, 256)");
         // Also for the owner of many sessions, and wherever the page begins.

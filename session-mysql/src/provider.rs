@@ -1,4 +1,4 @@
-//! The provider: what each operation sends, and what the answer means.
+//! The provider: the statement of each operation, and the meaning of its response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +25,10 @@ use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
 use crate::statements::{FEW, Statement, Statements};
 
-/// A record up to this size is sent without asking how much the server takes; none is set to take
-/// less.
+/// Records up to this size are sent without asking for the server's limit, which is never lower.
 const SURELY_FITS: usize = 16 * 1024;
 
-/// What is sent with a record, at most.
+/// The maximum overhead of a statement beside the record.
 const OVERHEAD: usize = 1024;
 
 /// Sessions in a table of MySQL or MariaDB.
@@ -45,12 +44,12 @@ pub struct MySqlProvider {
 }
 
 impl MySqlProvider {
-    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also
-    /// makes the table.
+    /// Connects, so that a wrong address or password is reported at once; with `migrate` set, also
+    /// creates the table.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database
-    /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached
-    /// within `connect_timeout`.
+    /// [`Config`](session_core::ErrorKind::Config) if the server refuses user, password, database
+    /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) if it cannot be reached within
+    /// `connect_timeout`.
     pub async fn connect(config: MySqlConfig) -> Result<Self> {
         let migrate = config.settings.migrate;
         let provider = Self::connect_lazy(config);
@@ -63,8 +62,7 @@ impl MySqlProvider {
         Ok(provider)
     }
 
-    /// Connects when the first session is asked for, so that the service starts also while the
-    /// server is down.
+    /// Connects at the first operation, so that the service can start while the server is down.
     pub fn connect_lazy(config: MySqlConfig) -> Self {
         let (table, settings) = (config.settings.table.clone(), &config.settings);
         let (most, timeout) = (settings.max_connections, settings.connect_timeout);
@@ -75,9 +73,9 @@ impl MySqlProvider {
     /// unless `test_before_acquire(false)` is set, when it is taken: up to three round trips
     /// instead of one.
     ///
-    /// Session settings are the application's: set `innodb_lock_wait_timeout` on its connections.
-    /// Before the first statement one of them is asked whether `autocommit` is on; where it is not,
-    /// nothing is stored, and the error says so.
+    /// The application owns the session settings: set `innodb_lock_wait_timeout` on its
+    /// connections. Before the first statement the engine checks `autocommit` on one of them; if it
+    /// is off, every operation fails with an error that says so.
     pub fn with_pool(pool: MySqlPool, table: &str) -> Result<Self> {
         let connector = Arc::new(Connector::of_a_pool(&pool));
         Ok(Self::on(Pool::given(pool, connector), table.parse()?))
@@ -89,34 +87,33 @@ impl MySqlProvider {
         Self { client, collector, statements, table, clock: Arc::new(SystemClock), limit: OnceCell::new() }
     }
 
-    /// How many connections there are in use and idle, how many statements wait for one, and how
-    /// many were opened.
+    /// The numbers of connections in use, idle and opened, and of waiting statements.
     pub fn pool_status(&self) -> PoolStatus {
         self.client.pool().status()
     }
 
-    /// Closes the connections in good order, those in use when their statement has ended: the
-    /// server counts no `Aborted_clients`. Sessions are
+    /// Closes the connections cleanly, those in use when their statement has ended: the server
+    /// counts no `Aborted_clients`. Operations fail with
     /// [`Unavailable`](session_core::ErrorKind::Unavailable) from then on. An application's own
     /// pool stays open.
     pub async fn close(&self) {
         self.client.pool().close().await;
     }
 
-    /// By which clock times are told to the caller; the server's own decides what has expired.
+    /// The clock of the times reported to the caller; expiry follows the server's clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes the table, or brings one up to date with its rows in place; does nothing when it is.
-    /// Safe when many processes do it at once. Needs a user that may create and alter the table.
+    /// Creates the table, or updates it in place; does nothing if it is up to date. Many processes
+    /// may call it at once. Needs a user that may create and alter the table.
     pub async fn migrate(&self) -> Result<()> {
         schema::migrate(&self.client, &self.table).await
     }
 
-    /// Compares the table with what is expected, and says what is different; one round trip.
+    /// Compares the table with the expected one and reports differences; one round trip.
     pub async fn check(&self) -> Result<()> {
         schema::check(&self.client, &self.table).await
     }
@@ -132,7 +129,7 @@ impl MySqlProvider {
         self.limit.get_or_try_init(ask).await.copied()
     }
 
-    /// Refuses a record for which the server would close the connection.
+    /// Refuses a record that would make the server close the connection.
     async fn fits(&self, operation: &'static str, stored: &Stored) -> Result<()> {
         let size = stored.data.len();
         if size <= SURELY_FITS {
@@ -147,7 +144,7 @@ impl MySqlProvider {
         Ok(())
     }
 
-    /// What is stored under an id now, tombstones included.
+    /// The record currently stored under an id, tombstones included.
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
         let key = key(id);
         let statement = || self.statements.read.query().bind(&key);
@@ -159,9 +156,9 @@ impl MySqlProvider {
         Ok(WriteOutcome::refused(self.current(operation, id).await?))
     }
 
-    /// Stores a record where there is none. A row that has expired is not there.
+    /// Stores a record if there is none. An expired row counts as absent.
     async fn create(&self, id: &StorageId, stored: &Stored) -> Result<WriteOutcome> {
-        // Again when what was in the way had ended before it could be looked at.
+        // Repeated if the conflicting session ended before it could be read.
         for _ in 0..3 {
             let insert = || stored.bind(&self.statements.create).bind(&stored.key);
             if self.client.execute("write", insert).await? != Executed::Duplicate {
@@ -178,8 +175,8 @@ impl MySqlProvider {
         Err(contended("write"))
     }
 
-    /// The record of a row that begins with the data and the time that is left; none when that has
-    /// run out.
+    /// The record of a row that begins with the data and the remaining time; `None` if that has run
+    /// out.
     pub(crate) fn record(&self, operation: &'static str, row: &MySqlRow) -> Result<Option<Record>> {
         let left: i64 = self.column(operation, row, 1)?;
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return Ok(None) };
@@ -201,12 +198,12 @@ impl MySqlProvider {
 
 pub(crate) type Bound = Query<'static, MySql, MySqlArguments>;
 
-/// A record with everything that is stored of it.
+/// A record with the values of all its columns.
 struct Stored {
     key: String,
     data: Vec<u8>,
     idle: u64,
-    /// The bits that round its deadline up.
+    /// The bit mask that rounds its deadline up.
     below: u64,
     absolute: u64,
     version: u64,
@@ -313,10 +310,9 @@ impl Provider for MySqlProvider {
             return Ok(WriteOutcome::stored());
         }
         match self.current("rename", new).await? {
-            // An earlier call with these arguments did it, and only its answer was lost.
+            // An earlier call with these arguments succeeded, but its response was lost.
             Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw
-            // another id.
+            // Another record under an id of 256 random bits: keep it, and generate another id.
             Some(_) => Ok(WriteOutcome::refused(None)),
             None => self.refused("rename", old).await,
         }
@@ -324,7 +320,7 @@ impl Provider for MySqlProvider {
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let key = key(id);
-        // Again when what is there was stored after the removal had found nothing.
+        // Repeated if the record was stored after the removal had found nothing.
         for _ in 0..3 {
             let statement = || match expected {
                 None => self.statements.destroy.query().bind(&key),
@@ -394,11 +390,11 @@ impl Provider for MySqlProvider {
 }
 
 fn contended(operation: &'static str) -> Error {
-    let message = "others end and begin this session all the time";
+    let message = "too many concurrent changes to this session; retry the request";
     Error::new(ErrorKind::Conflict, message).in_engine(ENGINE).during(operation)
 }
 
-/// A hundred years are for ever, and can be added to the time in every server.
+/// A hundred years: practically forever, and safe to add to the time on every server.
 const LONGEST: u64 = 100 * 365 * 86_400 * 1_000;
 
 fn milliseconds(time: Duration) -> u64 {
@@ -414,9 +410,9 @@ fn below(idle: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// Its future is copied before it is polled, at every level.
+    /// The future is copied at every level of calls before it is polled.
     #[test]
-    fn a_statement_carries_no_room_for_what_is_rare() {
+    fn futures_of_statements_are_small() {
         let config = "mysql://session@localhost/session".parse().unwrap();
         let provider = MySqlProvider::connect_lazy(config);
         let id = StorageId::from_hash([0; 32]);

@@ -1,5 +1,4 @@
-//! The table: made and brought up to date by `migrations/mysql/*.sql`, and looked at when something
-//! is wrong.
+//! The table: created and updated by `migrations/mysql/*.sql`, and checked after an error.
 
 use std::time::Duration;
 
@@ -11,18 +10,18 @@ use tokio::time::{Instant, sleep};
 
 use crate::failure::{ENGINE, number};
 
-/// Each brings the table from the version before to its own: the first one to version 1.
+/// Each upgrades the table from the previous version to its own: the first one to version 1.
 pub(crate) const MIGRATIONS: [&str; 2] =
     [include_str!("../migrations/0001_session.sql"), include_str!("../migrations/0002_collect_after.sql")];
 
-/// What the table's comment says before the version.
+/// The prefix of the version in the table's comment.
 const MARK: &str = "session-kit schema ";
 
-/// What is said when a statement finds the table missing or different.
+/// The advice when the table is missing or different.
 pub(crate) const REMEDY: &str = "run migrations/mysql/*.sql or MySqlProvider::migrate(); MySqlProvider::check() compares the \
                                  table with what is expected";
 
-/// Some servers say how wide a number is printed, as in `bigint(20) unsigned`: that is left out.
+/// Removes the display width of some servers, as in `bigint(20) unsigned`.
 const COLUMNS: [(&str, &str); 8] = [
     ("session_key", "char(64)"),
     ("session_data", "longblob"),
@@ -34,22 +33,22 @@ const COLUMNS: [(&str, &str); 8] = [
     ("owner", "binary(32)"),
 ];
 
-/// One process migrates, the others wait: the name of a lock.
+/// The name of the lock that lets one process migrate while the others wait.
 const LOCK: &str = "session-kit migration";
 
-/// How long a step is tried again while other transactions hold the table.
+/// How long a step is retried while other transactions hold the table.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How many rows are written at once when a column is filled.
 const BATCH: u64 = 100;
 
-/// Runs the migrations that the table has not seen.
+/// Runs the migrations that the table has not had yet.
 pub(crate) async fn migrate(client: &Client<MySql>, table: &TableName) -> Result<()> {
     let not_connected = |error| client.not_connected("migrate", error);
     let mut lease = client.pool().lease().await.map_err(not_connected)?;
     let connection = lease.connection().map_err(not_connected)?;
     let done = run(connection, table).await;
-    // Its settings have changed, and it may hold the lock.
+    // Closed because its settings have changed and it may hold the lock.
     lease.close();
     done.map_err(|error| client.failed("migrate", Effect::Write, error))
 }
@@ -58,7 +57,7 @@ async fn run(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Resul
     if version(connection, table).await? >= MIGRATIONS.len() {
         return Ok(());
     }
-    // An index takes the time that it needs. The variable is MariaDB's.
+    // Building an index may take long. Only MariaDB has this variable.
     if let Err(error) = execute(connection, "SET SESSION max_statement_time = 0").await
         && number(&error).is_none()
     {
@@ -78,7 +77,7 @@ async fn run(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Resul
     }
 }
 
-/// Every step can be repeated: after an error it begins again with the first that is not done.
+/// Every step can be repeated: after an error it restarts with the first unfinished one.
 async fn migrate_once(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<()> {
     one_at_a_time(connection).await?;
     let done = version(connection, table).await?;
@@ -87,7 +86,7 @@ async fn migrate_once(connection: &mut MySqlConnection, table: &TableName) -> sq
     }
     let name = table.quoted('`');
     for migration in MIGRATIONS.iter().skip(done) {
-        // Nothing but the checked name is put into the file.
+        // Only the checked table name is inserted into the file.
         let mut sql = migration.replace("`session`", &name);
         sql = sql.replace("'session'", &format!("'{}'", table.table()));
         if let Some(schema) = table.schema() {
@@ -107,8 +106,8 @@ async fn migrate_once(connection: &mut MySqlConnection, table: &TableName) -> sq
     Ok(())
 }
 
-/// Fails when some transaction has the table open, before a change is tried for which everybody
-/// would wait behind that transaction. MariaDB does not wait at all here, MySQL for a second.
+/// Fails if a transaction has the table open: otherwise all statements would queue behind the
+/// change, which waits for that transaction. MariaDB does not wait here, MySQL for a second.
 async fn nobody_holds(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<()> {
     let Some(comment) = comment(connection, table).await? else { return Ok(()) };
     let comment = comment.replace('\'', "''").replace('\\', "");
@@ -119,7 +118,7 @@ async fn nobody_holds(connection: &mut MySqlConnection, table: &TableName) -> sq
     done.map(drop)
 }
 
-/// Each batch is a transaction of its own.
+/// Each batch is its own transaction.
 async fn in_batches(connection: &mut MySqlConnection, update: &str) -> sqlx::Result<()> {
     let batch = format!("{update} LIMIT {BATCH}");
     while execute(connection, &batch).await? >= BATCH {
@@ -133,8 +132,8 @@ async fn execute(connection: &mut MySqlConnection, statement: &str) -> sqlx::Res
     Ok(done.rows_affected())
 }
 
-/// Waits without a statement under way. Clusters that refuse such a lock do without: the steps of
-/// several processes then meet in errors that may pass.
+/// Waits without a running statement. Clusters that refuse such a lock work without it: concurrent
+/// steps then fail with retryable errors.
 async fn one_at_a_time(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     let begun = Instant::now();
     loop {
@@ -143,7 +142,7 @@ async fn one_at_a_time(connection: &mut MySqlConnection) -> sqlx::Result<()> {
             Err(error) if number(&error).is_some() => return Ok(()),
             row => row?,
         };
-        // No answer but a NULL: the server could not say.
+        // NULL: the server could not tell.
         if row.try_get::<Option<i64>, _>(0)? != Some(0) || begun.elapsed() > PATIENCE {
             return Ok(());
         }
@@ -163,13 +162,12 @@ async fn version(connection: &mut MySqlConnection, table: &TableName) -> sqlx::R
     Ok(comment.and_then(|comment| comment.strip_prefix(MARK)?.parse().ok()).unwrap_or(0))
 }
 
-/// A lock that was not to be had in time, a deadlock, or another process that did the same at the
-/// same time.
+/// A lock timeout, a deadlock, or another process that did the same at the same time.
 const fn may_pass(number: u16) -> bool {
     matches!(number, 1205 | 1213 | 1020 | 1050 | 1060 | 1061 | 1091 | 1412 | 1969)
 }
 
-/// Compares the table with what the statements expect.
+/// Compares the table with the columns that the statements expect.
 pub(crate) async fn check(client: &Client<MySql>, table: &TableName) -> Result<()> {
     let columns = || {
         sqlx::query(

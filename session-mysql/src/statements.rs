@@ -18,9 +18,9 @@ impl Statement {
     }
 }
 
-/// What stores a record begins with data, idle time to live in milliseconds, the same again with
-/// what it is rounded up by, absolute time to live, version, owner and whether it is a tombstone;
-/// then comes its key. All times are the server's own.
+/// Statements that store a record take data, idle time to live in milliseconds, the same again with
+/// its rounding mask, absolute time to live, version, owner and the tombstone flag, then the key.
+/// All times are the server's.
 ///
 /// `collect_after` is `session_expiry` rounded up to a step, a power of two: all bits below it are
 /// set.
@@ -37,10 +37,9 @@ pub(crate) struct Statements {
     pub(crate) due: Statement,
     pub(crate) exists: Statement,
     pub(crate) count: Statement,
-    /// The keys and marks of rows that have expired, from a mark on.
+    /// The keys and marks of expired rows, starting at a mark.
     pub(crate) ended: Statement,
-    /// For [`FEW`] keys and for as many as are removed at once; places that are left over repeat a
-    /// key.
+    /// For [`FEW`] keys and for a full batch; unused placeholders repeat a key.
     pub(crate) collect: [Statement; 2],
     /// A page of the sessions of an owner, and of all records.
     pub(crate) list: Statement,
@@ -48,7 +47,7 @@ pub(crate) struct Statements {
     pub(crate) end_owner: Statement,
 }
 
-/// How many keys the smaller statement that collects takes.
+/// The number of keys of the smaller collecting statement.
 pub(crate) const FEW: usize = 50;
 
 /// The server's clock in Unix milliseconds, whatever time zone the connection is set to.
@@ -63,8 +62,7 @@ impl Statements {
             Statement(text.into())
         };
         Self {
-            // Whether it has expired is seen by the time that is left: a condition would cost a
-            // tenth more.
+            // The remaining time shows whether it has expired: a condition would cost a tenth more.
             read: fill(
                 "SELECT session_data, CAST(session_expiry AS SIGNED) - {now} FROM {table} WHERE session_key = ?",
             ),
@@ -74,7 +72,7 @@ impl Statements {
                  session_key) \
                  VALUES (?, {now} + ?, ({now} + ?) | ?, {now} + ?, ?, ?, ?, ?)",
             ),
-            // A row that has expired is in nobody's way.
+            // An expired row is overwritten.
             revive: fill(
                 "UPDATE {table} SET session_data = ?, session_expiry = {now} + ?, \
                  collect_after = ({now} + ?) | ?, session_absolute = {now} + ?, version = ?, owner = ?, moved = ? \
@@ -90,12 +88,12 @@ impl Statements {
                  collect_after = LEAST({now} + ?, session_absolute) | ? \
                  WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
             ),
-            // One statement that stores two rows, if the old one is as it was: the new one (part
-            // 1), and the tombstone (part 2), which is there under its key and so is updated. That
-            // the new one is there too (somebody else's: ids are random) must not pass: the sum is
-            // too large for its type, which undoes the statement in every sql_mode. To look first
-            // would lock the gap between two rows, and as many renames at once as there are would
-            // wait for each other.
+            // One statement stores two rows, if the old row is unchanged: the new row (part 1), and
+            // the tombstone (part 2), whose key exists, so that row is updated. If the new key
+            // exists too (another session's, since ids are random), the statement must fail: the
+            // sum overflows its type, which undoes the statement in every sql_mode. A separate
+            // check would lock the gap between two rows, and concurrent renames would wait for each
+            // other.
             rename: fill(
                 "INSERT INTO {table} \
                  (session_data, session_expiry, collect_after, session_absolute, version, owner, moved, \
@@ -125,14 +123,13 @@ impl Statements {
             exists: fill(
                 "SELECT 1 FROM {table} WHERE session_key = ? AND session_expiry > {now} AND NOT moved",
             ),
-            // The index knows of most that they live; only where it is not sure their rows are
-            // looked at.
+            // The index shows that most are live; rows are read only where it is not conclusive.
             count: fill(
                 "SELECT (SELECT COUNT(*) FROM {table} WHERE collect_after > {now} + {step} AND NOT moved) + \
                  (SELECT COUNT(*) FROM {table} WHERE collect_after <= {now} + {step} \
                  AND session_expiry > {now} AND NOT moved)",
             ),
-            // A row that something else has written may be marked too early.
+            // A row written by another program may have a mark that is too early.
             ended: fill(
                 "SELECT CAST(session_key AS CHAR), CAST(collect_after AS SIGNED) FROM {table} \
                  WHERE collect_after >= ? AND collect_after <= {now} AND session_expiry <= {now} \
@@ -144,21 +141,22 @@ impl Statements {
                     "DELETE FROM {{table}} WHERE session_key IN ({keys}) AND session_expiry <= {{now}}"
                 ))
             }),
-            // The index on the owner has the key as well, as every index of InnoDB: a page costs what is on it.
+            // Like every InnoDB index, the index on the owner includes the key: the cost of a page
+            // depends only on its size.
             list: fill(
                 "SELECT session_data, CAST(session_expiry AS SIGNED) - {now}, CAST(session_key AS CHAR) \
                  FROM {table} WHERE owner = ? AND session_key > ? AND session_expiry > {now} AND NOT moved \
                  ORDER BY session_key LIMIT ?",
             ),
-            // Expired rows too, so that a page is found soon also where many have expired. What something else has
-            // written may end at any time.
+            // Includes expired rows, so that a page is found quickly even among many of them. Rows
+            // written by another program may have any deadline.
             scan: fill(
                 "SELECT session_data, CAST(LEAST(session_expiry, {now} + 3153600000000) AS SIGNED) - {now}, \
                  CAST(session_key AS CHAR) FROM {table} WHERE session_key > ? ORDER BY session_key LIMIT ?",
             ),
-            // Rows are seen as they are now, and those before them stay locked, gaps included (repeatable read): one
-            // that gets another key meanwhile is met under the new one, or one of both statements is undone as a
-            // deadlock.
+            // Reads the latest rows and keeps them locked, gaps included (repeatable read): a row
+            // whose key is replaced meanwhile is found under the new key, or one of the two
+            // statements is rolled back as a deadlock.
             end_owner: fill(
                 "DELETE FROM {table} WHERE owner = ? AND session_expiry > {now} AND NOT moved \
                  ORDER BY session_key LIMIT ?",
@@ -171,9 +169,9 @@ impl Statements {
 mod tests {
     use super::*;
 
-    /// MySQL reserves words that MariaDB does not, `stored` for one. Here names are in lower case,
-    /// and what SQL means by itself is not. The list is what MySQL 9.7 says of itself:
-    /// `information_schema.keywords`.
+    /// MySQL reserves words that MariaDB does not, such as `stored`. In these statements names are
+    /// in lower case and keywords are not. The list is from `information_schema.keywords` of MySQL
+    /// 9.7.
     #[test]
     fn no_name_is_a_word_that_mysql_reserves() {
         let reserved: Vec<&str> = include_str!("reserved_words.txt").split_whitespace().collect();

@@ -1,5 +1,5 @@
-//! What every engine must show, shown by this one on a real server.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! Runs the conformance suite on a real server.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -12,7 +12,7 @@ use session_servers::compose::{self, Service};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use support::{connect, sql};
 
-/// A table of its own for each test, on a shared server.
+/// Each test has its own table on a shared server.
 struct OwnTable {
     name: String,
     server: Service,
@@ -84,7 +84,7 @@ session_conformance::histories!(
     OwnTable::new(compose::MYSQL)
 );
 
-/// On MySQL, where it can be had; else once more on MariaDB, which takes its place.
+/// On MySQL if it is available; otherwise once more on MariaDB.
 mod mysql_itself {
     use super::{OwnTable, compose};
 

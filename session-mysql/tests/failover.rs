@@ -1,5 +1,5 @@
-//! Servers that cannot take writes are left: replicas, nodes of a cluster that are not ready.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! Servers that cannot accept writes are avoided: replicas, cluster nodes that are not ready.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -42,7 +42,7 @@ async fn of_several_servers_the_first_that_takes_writes_is_used() {
     assert_eq!(value(&sessions.read(&id("a"), MINUTE).await.unwrap().unwrap()), "on two");
 }
 
-/// One node of a cluster, which refuses statements as one that has lost the others does.
+/// One node of a cluster, which refuses statements like a node that has lost the others.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_node_of_a_cluster_that_is_not_ready_is_left() {

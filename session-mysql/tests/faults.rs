@@ -1,5 +1,6 @@
-//! A server that dies, hangs, restarts or loses answers: honest errors, nothing half done, recovery by itself.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! A server that dies, hangs, restarts or loses responses: correct errors, no partial changes,
+//! automatic recovery.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -34,7 +35,7 @@ async fn kill_all(server: &MariaDb) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn connections_that_are_killed_while_idle_cost_one_error_all_together() {
+async fn killed_idle_connections_cause_one_error_in_total() {
     let (server, sessions) = start_private(&[]).await;
     let sessions = Arc::new(sessions);
     create(&*sessions, &id("a"), &record("a")).await;
@@ -57,7 +58,7 @@ async fn connections_that_are_killed_while_idle_cost_one_error_all_together() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_write_on_a_killed_connection_is_unknown_and_is_told_apart_when_it_is_sent_again() {
+async fn a_write_on_a_killed_connection_is_unknown_and_recognized_by_its_retry() {
     let (server, sessions) = start_private(&[]).await;
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
@@ -71,7 +72,7 @@ async fn a_write_on_a_killed_connection_is_unknown_and_is_told_apart_when_it_is_
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_lost_answer_to_a_write_is_unknown_and_the_second_try_finds_its_own_version() {
+async fn a_lost_response_to_a_write_is_unknown_and_the_retry_finds_its_own_version() {
     let (url, _) = start("lost_answers").await;
     let (proxy, url) = behind_proxy(&url);
     let sessions = connect(&format!("{url}&ssl-mode=DISABLED")).await;
@@ -108,10 +109,10 @@ async fn a_lost_answer_to_a_write_is_unknown_and_the_second_try_finds_its_own_ve
     assert_eq!(error.kind(), ErrorKind::Unavailable, "a lost read changed nothing");
 }
 
-/// A call that was given up at any moment never leaves its answer to the next caller.
+/// A call cancelled at any moment never leaves its response to the next caller.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_cancelled_call_never_gives_its_answer_to_the_next_one() {
+async fn a_cancelled_call_never_leaves_its_response_to_the_next_one() {
     let (url, _) = start("cancelled").await;
     let (proxy, url) = behind_proxy(&url);
     let sessions = connect(&format!("{url}&ssl-mode=DISABLED&max_connections=1")).await;
@@ -131,7 +132,7 @@ async fn a_cancelled_call_never_gives_its_answer_to_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wakes() {
+async fn callers_give_up_on_a_hanging_server_which_serves_again_when_it_wakes() {
     let (server, _) = start_private(&[]).await;
     let config: MySqlConfig = format!("{}?connect_timeout=3s", server.url()).parse().unwrap();
     let sessions = Arc::new(MySqlProvider::connect(config).await.unwrap());
@@ -140,7 +141,7 @@ async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wak
     server.process().pause().unwrap();
     let patience = Duration::from_millis(300);
     assert!(timeout(patience, sessions.read(&id("a"), MINUTE)).await.is_err(), "the caller decides how long");
-    // The kept ones are asked whether they are alive, once; then all are closed, and a new one does not open.
+    // One idle connection is pinged once; then all are closed, and a new one does not open.
     let begun = Instant::now();
     let error = sessions.read(&id("a"), MINUTE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -155,11 +156,12 @@ async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wak
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_is_slow_to_connect_to_is_reached_by_callers_who_do_not_wait_so_long() {
+async fn a_slow_connect_serves_callers_with_shorter_timeouts() {
     let (url, _) = start("slow_connect").await;
     let (proxy, url) = behind_proxy(&url);
     let sessions = MySqlProvider::connect_lazy(format!("{url}&ssl-mode=DISABLED").parse().unwrap());
-    // A handshake takes three answers and more, a first statement two: too long for one call, but not for two.
+    // A handshake takes at least three responses, a first statement two: too long for one call, but
+    // not for two.
     proxy.delay_answers(Duration::from_millis(200));
     let begun = Instant::now();
     while timeout(Duration::from_millis(550), sessions.exists(&id("a"))).await.is_err() {
@@ -168,7 +170,7 @@ async fn a_server_that_is_slow_to_connect_to_is_reached_by_callers_who_do_not_wa
     assert!(begun.elapsed() > Duration::from_millis(550), "one call was not enough");
 }
 
-/// Counts up in one session through a manager, for as long as it is told to.
+/// Increments a counter in one session through a manager until told to stop.
 async fn count_up(
     manager: Manager,
     token: Token,
@@ -220,7 +222,7 @@ async fn a_server_that_restarts_under_load_loses_no_acknowledged_write_and_doubl
         }
         server.process().restart().unwrap();
     }
-    // It recovers by itself, with nobody's help.
+    // It recovers automatically.
     let before = stored.load(Ordering::Relaxed);
     let begun = Instant::now();
     while stored.load(Ordering::Relaxed) < before + 20 {
@@ -247,7 +249,7 @@ async fn when_all_connections_are_in_use_callers_wait_and_end_at_their_deadline(
     session.set("n", &0).unwrap();
     session.release().await.unwrap();
     let token = session.token().unwrap();
-    // Two writers wait for a row that somebody has locked, and hold both connections.
+    // Two writers wait for a locked row and hold both connections.
     let mut lock = MySqlConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN; SELECT * FROM exhausted FOR UPDATE").execute(&mut lock).await.unwrap();
     let begun = Instant::now();
@@ -270,7 +272,7 @@ async fn when_all_connections_are_in_use_callers_wait_and_end_at_their_deadline(
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_lock_that_is_held_too_long_is_unavailable_and_the_connection_serves_on() {
+async fn a_lock_held_too_long_is_unavailable_and_the_connection_is_reused() {
     let (server, sessions) = start_private(&["--innodb-lock-wait-timeout=1"]).await;
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
@@ -300,11 +302,11 @@ async fn a_statement_that_takes_too_long_is_unavailable() {
     assert!(sessions.exists(&id("a")).await.unwrap());
 }
 
-/// Until a statement of somebody waits for a lock.
+/// Waits until some statement waits for a lock.
 async fn until_somebody_waits(url: &str) {
     let waiting =
         "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
-    // The server shows what it showed before to whoever asks again within 100 ms.
+    // The server caches its status for 100 ms.
     while ask(url, waiting).await == ["0"] {
         sleep(Duration::from_millis(150)).await;
     }
@@ -312,12 +314,12 @@ async fn until_somebody_waits(url: &str) {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_deadlock_is_tried_again_inside() {
+async fn a_deadlock_is_retried_internally() {
     let (server, sessions) = start_private(&[]).await;
     let url = server.url();
     sql(&url, "INSERT INTO session (session_key, session_expiry) VALUES ('a', 1000), ('b', 2000)").await;
-    // The other locks b and then a, and has done more, so that it is ours that the server gives up: our collector
-    // locks a and then b.
+    // The other transaction locks b and then a and has more changes, so the server rolls back ours:
+    // the collector locks a and then b.
     let mut other = MySqlConnection::connect(&url).await.unwrap();
     let work = (0..50).map(|row| format!("('x{row}', 4000000000000)")).collect::<Vec<_>>().join(",");
     let lock_b = format!(
@@ -362,7 +364,7 @@ async fn a_server_without_a_free_connection_is_unavailable_until_it_has_one() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn connecting_says_at_once_what_is_wrong() {
+async fn connecting_reports_at_once_what_is_wrong() {
     let server = MariaDb::start().unwrap();
     let right = server.url();
     let connect = async |config: String| {

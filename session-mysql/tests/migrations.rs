@@ -1,6 +1,6 @@
-//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one
-//! is told.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The table: created, upgraded in place, by many processes at once and by hand; and the errors for
+//! a wrong one.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -17,11 +17,11 @@ use session_servers::packages::find;
 use sqlx::{Connection, MySqlConnection};
 use support::*;
 
-/// What a person pipes into the client, in this order.
+/// The files in the order in which they are piped into the client.
 const FILES: [&str; 2] =
     [include_str!("../migrations/0001_session.sql"), include_str!("../migrations/0002_collect_after.sql")];
 
-/// The table as the seeds' documents make it, with two sessions in it.
+/// Beego's table as its documentation creates it, with two sessions.
 fn seed(table: &str) -> String {
     format!(
         "CREATE TABLE `{table}` (
@@ -36,7 +36,7 @@ fn seed(table: &str) -> String {
     )
 }
 
-/// What lies in the columns that the seeds have, and in two of ours.
+/// The contents of Beego's columns, and of two new ones.
 fn rows(table: &str) -> String {
     format!(
         "SELECT CONCAT_WS(' ', session_key, HEX(session_data), session_expiry, version, owner IS NULL) \
@@ -46,7 +46,7 @@ fn rows(table: &str) -> String {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
+async fn beegos_table_is_upgraded_in_place() {
     let url = empty("seed").await;
     sql(&url, &seed("seed")).await;
     let sessions = connect(&url).await;
@@ -63,11 +63,11 @@ async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
         "SELECT CONCAT(engine, ' ', table_comment) FROM information_schema.tables WHERE table_name = 'seed'";
     assert_eq!(ask(&url, engine).await, ["InnoDB session-kit schema 2"]);
 
-    // As if it had been interrupted before its end, and begun again: nothing is multiplied twice.
+    // As if it had been interrupted and restarted: nothing is multiplied twice.
     sql(&url, "ALTER TABLE seed COMMENT = ''").await;
     sessions.migrate().await.unwrap();
     assert_eq!(ask(&url, &rows("seed")).await, upgraded);
-    // What another library stored is not ours to read; it is told apart from a missing session.
+    // Another library's record is unreadable, and distinguished from a missing session.
     let error = sessions.read(&id("xsnkjklkjjkh27hjh78908"), MINUTE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(is_stored(&create(&sessions, &id("empty"), &record("new")).await), "it has expired");
@@ -75,7 +75,7 @@ async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
+async fn a_table_of_version_1_is_upgraded_in_place() {
     let url = empty("first_version").await;
     let first = FILES[0].replace("`session`", "`first_version`").replace("'session'", "'first_version'");
     sql(&url, &first).await;
@@ -93,7 +93,7 @@ async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
     assert_eq!(ask(&url, rounded).await, ["live 4000000000000", "old 1000"]);
     assert_eq!(sessions.count().await.unwrap(), Some(1));
     assert_eq!(sessions.gc(10).await.unwrap(), 1);
-    // The first file again, and all that follow it.
+    // The first file again, and all following ones.
     sql(&url, &first).await;
     sessions.migrate().await.unwrap();
     assert_eq!(ask(&url, rounded).await, ["live 4000000000000"]);
@@ -205,17 +205,14 @@ async fn a_column_of_the_wrong_type_is_explained() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn sessions_go_on_while_the_table_is_altered() {
+async fn sessions_work_while_the_table_is_altered() {
     let (url, sessions) = start("altered").await;
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
     assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_some());
     sql(&url, "ALTER TABLE altered MODIFY session_data mediumblob, ADD COLUMN more int FIRST").await;
     sql(&url, "ALTER TABLE altered MODIFY session_data longblob").await;
-    assert!(
-        sessions.read(&id("a"), MINUTE).await.unwrap().is_some(),
-        "statements prepared before are made anew"
-    );
+    assert!(sessions.read(&id("a"), MINUTE).await.unwrap().is_some(), "statements are prepared again");
     assert!(is_stored(&replace(&sessions, &id("a"), &first, &changed(&first, "b")).await));
 }
 
@@ -241,11 +238,11 @@ async fn at_run_time_no_right_to_change_the_table_is_needed() {
     web.gc(10).await.unwrap();
     web.check().await.unwrap();
     assert_eq!(sessions.count().await.unwrap(), Some(1));
-    web.migrate().await.unwrap(); // nothing to do needs no right
+    web.migrate().await.unwrap(); // an up-to-date table needs no rights
     web.destroy(&id("b"), None).await.unwrap();
 }
 
-/// A user needs a right on something to come in.
+/// A user needs some right to log in.
 async fn empty_table(admin: &str) -> String {
     sql(admin, "CREATE TABLE IF NOT EXISTS session.entrance (n int)").await;
     admin.to_owned()

@@ -1,5 +1,5 @@
-//! The sessions of an owner: beside requests that change them, and many of them.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The sessions of an owner: during concurrent changes, and in large numbers.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -16,11 +16,11 @@ use sqlx::mysql::MySqlPoolOptions;
 use sqlx::{Connection, MySqlConnection};
 use support::*;
 
-/// A session got another id, and that is not committed when its owner's sessions are to be ended.
-/// With the engine's own connections, and with an application's pool that reads what is committed.
+/// A session's id was replaced in an uncommitted transaction when its owner's sessions are ended.
+/// With the engine's own connections, and with an application's pool at `READ COMMITTED`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_session_that_gets_a_new_id_while_it_is_to_be_ended_is_ended() {
+async fn a_session_whose_id_is_replaced_during_the_call_is_ended() {
     let (url, own) = start("end_and_rename").await;
     for sessions in [Arc::new(own), Arc::new(reading_what_is_committed("end_and_rename").await)] {
         let ada = Owner::of("ada");
@@ -61,7 +61,7 @@ async fn a_session_that_gets_a_new_id_while_it_is_to_be_ended_is_ended() {
     }
 }
 
-/// On a pool of the application, at its level of isolation.
+/// On an application's pool, at its isolation level.
 async fn reading_what_is_committed(table: &str) -> MySqlProvider {
     let options: MySqlConnectOptions = compose::MYSQL.address().parse().unwrap();
     let pool = MySqlPoolOptions::new()
@@ -79,7 +79,7 @@ async fn reading_what_is_committed(table: &str) -> MySqlProvider {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
+async fn no_session_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
     let (_, sessions) = start("end_and_rename_many").await;
     let sessions = Arc::new(sessions);
     for round in 0..30_u64 {
@@ -93,7 +93,7 @@ async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
             tokio::spawn(async move {
                 let over = sessions.read(&hashed(first + number), MINUTE).await.unwrap();
                 let Some(over) = over.filter(session_core::record::Record::is_live) else { return };
-                // Keys that come before and after those that are looked at.
+                // Keys before and after those under test.
                 let new =
                     hashed(if number % 2 == 0 { 1_000_000 + first + number } else { first + 50 - number });
                 let moved = Move::new(&hashed(first + number), &new, &over);
@@ -119,7 +119,7 @@ async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_is_no_record_is_left_out_of_a_list_and_ended() {
+async fn unreadable_rows_are_not_listed_but_ended() {
     let (url, sessions) = start("owner_corrupt").await;
     let ada = Owner::of("ada");
     create(&sessions, &hashed(1), &owned("a", ada)).await;
@@ -145,7 +145,7 @@ async fn what_is_no_record_is_left_out_of_a_list_and_ended() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_walk_has_tombstones_and_nothing_that_has_expired() {
+async fn a_scan_returns_tombstones_and_nothing_expired() {
     let (url, sessions) = start("walk").await;
     let ada = Owner::of("ada");
     let first = owned("a", ada);
@@ -169,7 +169,7 @@ async fn a_walk_has_tombstones_and_nothing_that_has_expired() {
     assert_eq!(listed.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&hashed(2)]);
 }
 
-/// More sessions than anybody should have.
+/// Far more sessions than any user should have.
 const MANY: usize = 100_000;
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn end_all(sessions: &MySqlProvider, owner: &Owner) -> usize {
 /// A logout and the end of all of an owner's sessions count each session once.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn logouts_sign_ins_and_two_who_end_all_do_not_stop_each_other() {
+async fn logouts_sign_ins_and_two_end_all_calls_do_not_block_each_other() {
     let (_, sessions) = start("end_twice").await;
     let sessions = Arc::new(sessions);
     for round in 0..20_u64 {

@@ -1,5 +1,5 @@
-//! The limit on connections, pauses between attempts, closing, and logins that change.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The limit on connections, backoff, closing, and changing logins.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -20,8 +20,8 @@ use tokio::time::{sleep, timeout};
 const CONNECTIONS: &str =
     "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.processlist WHERE user = 'session'";
 
-/// Twenty users whose calls are given up after a moment, while one row is locked. The most
-/// connections that the server had meanwhile.
+/// Twenty users whose calls are cancelled after a moment, while one row is locked. Returns the
+/// largest number of connections on the server.
 async fn most_connections(server: &MariaDb, sessions: Arc<MySqlProvider>) -> usize {
     let first = record("a");
     create(&*sessions, &id("a"), &first).await;
@@ -60,7 +60,7 @@ async fn most_connections(server: &MariaDb, sessions: Arc<MySqlProvider>) -> usi
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn calls_that_are_given_up_never_make_more_connections_than_the_limit() {
+async fn cancelled_calls_never_open_more_connections_than_the_limit() {
     let (server, first) = start_private(&[]).await;
     first.close().await;
     let sessions = Arc::new(connect(&format!("{}?max_connections=4", server.url())).await);
@@ -87,7 +87,7 @@ async fn an_applications_pool_keeps_its_limit_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_is_full_is_asked_seldom() {
+async fn a_full_server_is_retried_rarely() {
     let (server, sessions) = start_private(&["--max-connections=10"]).await;
     sessions.close().await;
     let mut taken = Vec::new();
@@ -132,7 +132,7 @@ async fn closing_ends_every_connection_and_none_is_aborted() {
     for read in reads.collect::<Vec<_>>() {
         read.await.unwrap();
     }
-    // A call that was given up says goodbye, too.
+    // A cancelled call's connection is also closed cleanly.
     drop(timeout(Duration::from_micros(300), sessions.count()).await);
     sessions.close().await;
     let error = sessions.exists(&id("a")).await.unwrap_err();
@@ -171,7 +171,7 @@ async fn every_new_connection_asks_for_user_and_password() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn limits_beyond_what_the_server_counts_are_the_longest_that_it_knows() {
+async fn limits_beyond_the_servers_range_become_its_maximum() {
     let (url, _) = start("longest").await;
     for (life, time) in (1..).zip([Duration::MAX, Duration::ZERO, Duration::from_secs(u64::from(u32::MAX))]) {
         let config: MySqlConfig = url.parse().unwrap();

@@ -1,5 +1,5 @@
-//! Every operation is one round trip, counted on the wire, so that pings are seen too.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! Every operation is one round trip, counted on the wire, so that pings are counted too.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -62,7 +62,7 @@ async fn every_operation_is_one_round_trip() {
     assert_eq!(proxy.counts().connections, 1);
     let before = proxy.counts().round_trips;
     sessions.read(&hashed(99), MINUTE).await.unwrap();
-    assert_eq!(proxy.counts().round_trips - before, 1, "what is not there costs no more");
+    assert_eq!(proxy.counts().round_trips - before, 1, "a missing session costs no more");
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn the_sessions_of_an_owner_are_listed_and_ended_in_one_round_trip() {
     }
 }
 
-/// The reason for a pool of our own; when this fails because `sqlx` pings no more, it can go.
+/// The reason for a separate pool; remove it when this test fails because `sqlx` no longer pings.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn the_drivers_own_pool_works_and_costs_pings() {

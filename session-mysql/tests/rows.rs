@@ -1,5 +1,5 @@
-//! What only this engine does: the row that moves, and what lies in its columns.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! What is specific to this engine: renames in one row, and the contents of the columns.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -59,7 +59,7 @@ async fn a_logout_and_a_rename_at_once_leave_nothing_behind() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn expiry_is_the_servers_and_is_told_by_the_callers_clock() {
+async fn expiry_follows_the_servers_clock_and_is_reported_by_the_callers() {
     let (url, _) = start("clocks").await;
     // An application whose clock is a year behind the server's.
     let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
@@ -131,7 +131,7 @@ async fn a_touch_writes_the_deadline_only_and_the_owner_has_a_column() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn raw_ids_are_the_key_and_longer_ones_are_hashed() {
+async fn plain_ids_are_the_key_and_longer_ones_are_hashed() {
     let (url, sessions) = start("long_ids").await;
     let longest = id(&"x".repeat(64));
     let longer: StorageId = id(&"x".repeat(65));
@@ -145,7 +145,7 @@ async fn raw_ids_are_the_key_and_longer_ones_are_hashed() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_is_no_record_is_corrupt_and_can_be_destroyed() {
+async fn an_unreadable_row_is_corrupt_and_can_be_destroyed() {
     let (url, sessions) = start("corrupt").await;
     for (name, data) in [("gob", "x'0dff81040102'"), ("empty", "''"), ("null", "NULL")] {
         sql(
@@ -165,7 +165,7 @@ async fn what_is_no_record_is_corrupt_and_can_be_destroyed() {
     }
 }
 
-/// Puts so many sessions there that have expired.
+/// Inserts this number of expired sessions.
 async fn expire(url: &str, table: &str, count: usize) {
     let rows: Vec<String> = (0..count).map(|row| format!("('old{row}', 1000)")).collect();
     let insert = format!("INSERT INTO {table} (session_key, session_expiry) VALUES {}", rows.join(","));
@@ -174,7 +174,7 @@ async fn expire(url: &str, table: &str, count: usize) {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn gc_removes_what_has_expired_in_small_statements() {
+async fn gc_removes_expired_rows_in_small_statements() {
     let (url, sessions) = start("gc_batches").await;
     create(&sessions, &id("live"), &record("a")).await;
     expire(&url, "gc_batches", 1300).await;
@@ -188,7 +188,7 @@ async fn gc_removes_what_has_expired_in_small_statements() {
 /// The index by which expired rows are found is on `collect_after`.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn most_writes_leave_the_index_on_the_end_alone() {
+async fn most_writes_do_not_change_the_index_for_collecting() {
     let (url, sessions) = start("index_alone").await;
     let ends = "SELECT CONCAT_WS(' ', session_expiry, collect_after) FROM index_alone";
     let mut current = record("0");
@@ -217,10 +217,10 @@ async fn most_writes_leave_the_index_on_the_end_alone() {
     assert!(marks.len() <= 2, "{marks:?}");
 }
 
-/// As a version of the application before the column does, or a person.
+/// As written by an older version of the application, or by hand.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_row_whose_end_was_not_rounded_is_counted_and_collected_when_it_has_ended() {
+async fn a_row_without_a_rounded_deadline_is_counted_and_collected_after_its_end() {
     let (url, sessions) = start("not_rounded").await;
     let insert = "INSERT INTO not_rounded (session_key, session_expiry) VALUES ('live', 4000000000000)";
     sql(&url, insert).await;
@@ -247,7 +247,7 @@ async fn collectors_at_once_count_no_row_twice() {
     assert_eq!(removed, 5000);
 }
 
-/// Nothing of a rename is done when its new id is taken, also by a server that lets wrong values pass.
+/// A rename to a taken id changes nothing, even on a server without strict mode.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_rename_to_a_taken_id_is_undone_in_every_sql_mode() {
@@ -266,7 +266,7 @@ async fn a_rename_to_a_taken_id_is_undone_in_every_sql_mode() {
     }
 }
 
-/// Their locks meet in an empty table; who is given up by the server is sent again.
+/// Their locks collide in an empty table; a statement that the server rolls back is retried.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
 async fn renames_at_once_all_succeed() {

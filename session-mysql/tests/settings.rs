@@ -1,6 +1,6 @@
-//! How the server is set up does not decide whether sessions are kept: what matters is set on every
-//! connection, and the rest is harmless.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! Sessions do not depend on the server's settings: those that matter are set on every connection,
+//! and the rest are harmless.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -9,7 +9,7 @@ use session_core::{ErrorKind, Provider};
 use session_mysql::{MySqlPool, MySqlProvider};
 use support::*;
 
-/// Settings of the server, each of which has broken somebody's application.
+/// Server settings that are known to break applications.
 const SETTINGS: [&str; 12] = [
     "autocommit = 0",
     "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,IGNORE_SPACE'",
@@ -27,7 +27,7 @@ const SETTINGS: [&str; 12] = [
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn no_setting_of_the_server_changes_what_sessions_do() {
+async fn no_server_setting_changes_the_behaviour_of_sessions() {
     let (server, _) = start_private(&[]).await;
     let admin = server.admin_url();
     for (number, setting) in (0..).zip(SETTINGS) {
@@ -36,7 +36,7 @@ async fn no_setting_of_the_server_changes_what_sessions_do() {
         sql(&admin, &format!("SET GLOBAL {}", setting.replace(", ", ", GLOBAL "))).await;
         let sessions = connect(&server.url()).await;
         a_life(&sessions, number).await;
-        // What was acknowledged is there for others, and after the connection has ended.
+        // Acknowledged writes are visible to others, and after the connection has ended.
         create(&sessions, &hashed(500 + number), &record("kept")).await;
         sessions.close().await;
         let others = connect(&server.url()).await;

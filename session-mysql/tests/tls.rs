@@ -1,5 +1,5 @@
-//! TLS against a real server: who is trusted, who is not, and what is said about it.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! TLS against a real server: accepted and refused certificates, and the errors.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
@@ -13,7 +13,7 @@ use session_servers::mariadb::MariaDb;
 use support::{ask, connect, id};
 use tempfile::TempDir;
 
-/// A server with a certificate for `localhost`; in the directory are its authority and another one.
+/// A server with a certificate for `localhost`; the directory has its authority and another one.
 fn with_certificate() -> (MariaDb, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -43,7 +43,7 @@ fn with_certificate() -> (MariaDb, TempDir) {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn the_certificate_is_checked_as_far_as_ssl_mode_says() {
+async fn the_certificate_is_checked_according_to_ssl_mode() {
     let (server, dir) = with_certificate();
     connect(&server.url()).await.migrate().await.unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();

@@ -1,4 +1,4 @@
-//! One statement, one round trip: runs it and says honestly what became of it.
+//! Runs a statement in one round trip and reports its outcome, or that the outcome is unknown.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use crate::connect::Unfit;
 use crate::failure::ATTEMPTS;
 use crate::{Failure, Lease, Pool, cause};
 
-/// What an engine knows of its driver.
+/// The driver-specific part of an engine.
 pub struct Driver<DB: Database> {
     /// The engine's name.
     pub engine: &'static str,
-    /// What an error means.
+    /// Classifies a driver error.
     pub classify: fn(&sqlx::Error) -> Failure,
-    /// Whether the server's message for an error may quote what was stored.
+    /// Whether the server's message for an error may quote stored values.
     pub quotes_values: fn(&sqlx::Error) -> bool,
-    /// How many rows a statement matched.
+    /// The number of rows that a statement matched.
     pub rows_affected: fn(&DB::QueryResult) -> u64,
 }
 
-/// Whether a statement changes something: decides what a lost answer is called.
+/// Whether a statement changes something, which decides the error kind of a lost response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It only reads: [`ErrorKind::Unavailable`].
@@ -31,12 +31,12 @@ pub enum Effect {
     Write,
 }
 
-/// What became of a statement that changes rows.
+/// The outcome of a statement that changes rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Executed {
-    /// So many rows matched.
+    /// The number of rows that matched.
     Rows(u64),
-    /// The row would have had the key of another one; nothing was done.
+    /// Another row already has that key; nothing was done.
     Duplicate,
 }
 
@@ -44,12 +44,12 @@ pub enum Executed {
 pub struct Client<DB: Database> {
     pool: Pool<DB>,
     driver: &'static Driver<DB>,
-    /// What to do when the table is not as it has to be.
+    /// Advice for a missing or different table.
     remedy: String,
 }
 
 impl<DB: Database> Client<DB> {
-    /// Runs on these connections; `remedy` says what to do about a table that is missing or wrong.
+    /// Runs statements on this pool; `remedy` is the advice for a missing or different table.
     pub const fn new(pool: Pool<DB>, driver: &'static Driver<DB>, remedy: String) -> Self {
         Self { pool, driver, remedy }
     }
@@ -59,7 +59,7 @@ impl<DB: Database> Client<DB> {
         &self.pool
     }
 
-    /// The error for a connection that could not be had; nothing was sent on it.
+    /// The error for a connection that could not be obtained; nothing was sent.
     pub fn not_connected(&self, operation: &'static str, error: sqlx::Error) -> Error {
         let (kind, message) = self.driver.not_connected(&error);
         self.error(operation, Failure::Refused(kind, message), error)
@@ -78,7 +78,7 @@ impl<DB: Database> Client<DB> {
 
     fn error(&self, operation: &'static str, failure: Failure, error: sqlx::Error) -> Error {
         let quotes_values = (self.driver.quotes_values)(&error);
-        // What the engine found itself is said in the message.
+        // Errors of the engine itself have a message.
         let is_ours = Unfit::of(&error).is_some();
         let cause = cause(error, quotes_values);
         let (kind, message) = match failure {
@@ -100,7 +100,7 @@ impl<DB: Database> Client<DB>
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
-    /// The rows that a statement returns. `statement` makes it anew for every attempt.
+    /// The rows that a statement returns. `statement` creates it for each attempt.
     pub fn fetch<E: Execute<'static, DB> + 'static>(
         &self,
         operation: &'static str,
@@ -109,7 +109,7 @@ where
         self.rows(operation, Effect::Read, statement)
     }
 
-    /// The rows that a statement returns, which may change others.
+    /// The rows that a statement returns; it may change rows.
     pub async fn rows<E: Execute<'static, DB> + 'static>(
         &self,
         operation: &'static str,
@@ -169,12 +169,12 @@ where
         self.pool.lease().await.map_err(|error| self.not_connected(operation, error))
     }
 
-    /// Decides what becomes of the connection after an error.
+    /// Decides whether the connection is kept after an error.
     fn settle(&self, lease: Lease<DB>, error: &sqlx::Error) -> Failure {
         let failure = (self.driver.classify)(error);
         match &failure {
             Failure::Lost | Failure::Moved(_) => lease.broken(),
-            // A server that is told too much does not listen to the end.
+            // The server stops reading a statement that is too large.
             Failure::Renew | Failure::Refused(ErrorKind::TooLarge, _) => lease.close(),
             _ => lease.keep(),
         }
@@ -182,7 +182,7 @@ where
     }
 }
 
-/// Lets the others, against whom a statement has lost, come to their end.
+/// Lets the competing transactions finish.
 async fn pause(sent: u32) {
     if sent > 1 {
         let most = Duration::from_millis(2 << sent.min(6));

@@ -1,4 +1,4 @@
-//! Removing what has expired a little at a time, so that requests hardly notice.
+//! Removes expired rows in small batches, so that requests are hardly delayed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,32 +6,30 @@ use std::time::Duration;
 use session_core::Result;
 use tokio::time::{Instant, sleep};
 
-/// How many rows one statement removes at first, at least and at most.
+/// The initial, smallest and largest number of rows that one statement removes.
 const FIRST: usize = 50;
 const LEAST: usize = 10;
-/// More is not worth it: the pause between two statements is short already.
+/// A larger batch gains nothing: the pause between two statements is already short.
 pub const MOST: usize = 200;
 
-/// A statement that takes less may remove more, and one that takes more than twice as long removes
-/// less.
+/// A faster statement makes the next batch larger; one that takes more than twice as long makes it
+/// smaller.
 const AIM: Duration = Duration::from_millis(5);
 
-/// How long the server is left alone between two statements, at least. Without it they keep a core
-/// and the log of a small server busy, and the requests meanwhile were seen to take up to four
-/// times as long (p99).
+/// The shortest pause between two statements. Without it they keep a core and the log of a small
+/// server busy; requests then took up to four times as long (p99).
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long one call goes on. The next one continues where it has ended.
+/// The longest duration of one call. The next call continues where it ended.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How often a collection starts from the oldest row again, for rows that were locked when it came
-/// by.
+/// How often a collection restarts from the oldest row, for rows that were locked before.
 const FROM_THE_START: Duration = Duration::from_mins(10);
 
-/// Remembers how far the last collection came and how much a statement may remove.
+/// Remembers where the last collection ended, and the current batch size.
 ///
-/// While some transaction keeps an old snapshot the server cannot forget removed rows, and a search
-/// that began at the oldest would pass all of them, each time.
+/// While a transaction keeps an old snapshot, the server cannot purge removed rows, and every
+/// search from the oldest row would scan all of them.
 #[derive(Debug, Default)]
 pub struct Collector(Mutex<State>);
 
@@ -50,11 +48,11 @@ impl Default for State {
 }
 
 impl Collector {
-    /// Removes up to `limit` rows, and says how many it were.
+    /// Removes up to `limit` rows and returns their number.
     ///
-    /// `find` searches from a mark on (`None`: from the oldest row) for so many expired rows, and
-    /// returns their keys and marks in order. `remove` removes rows by their keys, at most [`MOST`]
-    /// at once.
+    /// `find` searches from a mark (`None`: from the oldest row) for the given number of expired
+    /// rows, and returns their keys and marks in order. `remove` removes rows by their keys, at
+    /// most [`MOST`] at once.
     pub async fn collect<F, R>(
         &self,
         limit: usize,
@@ -117,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// A table of rows with their marks, and what each statement removed and searched from.
+    /// A table of rows with their marks, and a log of the statements.
     #[derive(Default)]
     struct Table {
         rows: RefCell<Vec<(String, i64)>>,
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_collection_continues_where_the_last_one_has_ended() {
+    async fn a_collection_continues_where_the_last_one_ended() {
         let (table, collector) = (Table::of(1_000), Collector::default());
         for _ in 0..3 {
             assert_eq!(table.collect(&collector, 300, AIM).await, 300);
@@ -158,7 +156,7 @@ mod tests {
         assert_eq!(table.collect(&collector, 300, AIM).await, 0);
         assert_eq!(*table.searches.borrow(), [None, Some(299), Some(599), Some(899), Some(999)]);
         assert!(table.batches.borrow().iter().all(|batch| *batch == FIRST));
-        // A row that was locked when the collection came by.
+        // A row that was locked during the first search.
         table.rows.borrow_mut().push(("locked".into(), 5));
         assert_eq!(table.collect(&collector, 300, AIM).await, 0);
         tokio::time::advance(FROM_THE_START).await;

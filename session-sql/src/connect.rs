@@ -1,4 +1,4 @@
-//! How a new connection is opened, and with which user and password.
+//! Opens new connections, with the user and password of the moment.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,25 +10,25 @@ use sqlx::{Database, Error};
 /// Opens connections for a [`Pool`](crate::Pool). Each engine has one.
 #[async_trait]
 pub trait Connect<DB: Database>: Send + Sync + 'static {
-    /// Opens one connection and gives it the session settings that the statements rely on.
+    /// Opens one connection and applies the session settings that the statements rely on.
     ///
-    /// A server that cannot be used, such as a replica, is an [`unfit`] error.
+    /// An [`unfit`] error for a server that cannot be used, such as a replica.
     async fn open(&self) -> Result<DB::Connection, Error>;
 
-    /// Looks at an application's pool, once before its first use. The settings of its connections
-    /// are the application's: those that would lose writes are refused here.
+    /// Checks an application's pool once, before its first use. The application owns the settings
+    /// of its connections: those that would lose writes are refused here.
     async fn examine(&self, pool: &sqlx::Pool<DB>) -> Result<(), Error>;
 
-    /// Asks the server for this number, as a constant, and says what came back. Answers come in the
-    /// order of the questions: one that brings the number proves that no earlier one is left
-    /// unread.
+    /// Selects this number as a constant and returns the response. Responses arrive in order: one
+    /// with this number proves that no earlier one is left unread.
     async fn echo(&self, connection: &mut DB::Connection, number: i64) -> Result<i64, Error>;
 }
 
-/// Gives user and password for each new connection: tokens that expire, secrets that are rotated.
+/// Provides user and password for each new connection, for tokens that expire and secrets that are
+/// rotated.
 ///
-/// Asked once per new connection, within the time that opening a connection may take. Connections
-/// that are open stay open. An async closure is one:
+/// Called once per new connection, within its connect timeout. Open connections are kept. An async
+/// closure implements it:
 ///
 /// ```
 /// use session_core::Secret;
@@ -40,14 +40,14 @@ pub trait Connect<DB: Database>: Send + Sync + 'static {
 /// ```
 #[async_trait]
 pub trait Credentials: Send + Sync + 'static {
-    /// User and password for one connection. An error means that no connection can be opened now.
+    /// User and password for one connection. After an error no connection can be opened now.
     async fn credentials(&self) -> Result<Credential, Box<dyn StdError + Send + Sync>>;
 }
 
-/// With what a connection logs in.
+/// The login of a connection.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    /// The user; the configured one when there is none.
+    /// The user; `None` is the configured one.
     pub user: Option<String>,
     /// The password or token.
     pub password: Secret,
@@ -71,12 +71,12 @@ where
     }
 }
 
-/// An error that an engine found itself: the driver and the server had nothing to complain of.
+/// An error detected by the engine, not by the driver or the server.
 pub fn unfit(kind: ErrorKind, message: impl Into<String>) -> Error {
     Error::AnyDriverError(Box::new(Unfit { kind, message: message.into() }))
 }
 
-/// A server or connection that cannot be used, and why.
+/// The error for a server or connection that cannot be used, with the reason.
 #[derive(Debug, Clone)]
 pub(crate) struct Unfit {
     pub(crate) kind: ErrorKind,

@@ -1,4 +1,4 @@
-//! What an error of the driver means, and how it is told without giving away what was stored.
+//! Classifies the driver's errors, and formats them without stored values.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -7,37 +7,34 @@ use std::fmt;
 use session_core::ErrorKind;
 use sqlx::Error;
 
-/// How often a statement that did nothing, and may succeed when it is sent again, is sent all in
-/// all.
+/// The total number of attempts for a statement that had no effect and may succeed on a retry.
 pub(crate) const ATTEMPTS: u32 = 5;
 
-/// What an error of the driver means for the statement and its connection.
+/// The meaning of a driver error for the statement and its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The server refused the statement and did nothing; the connection is sound.
+    /// The server refused the statement and did nothing; the connection is usable.
     Refused(ErrorKind, Cow<'static, str>),
-    /// There is a row with that key already; nothing was done and the connection is sound.
+    /// A row with that key exists; nothing was done and the connection is usable.
     Duplicate,
-    /// The statement lost against others (deadlock, serialization failure) and was rolled back: it
-    /// can be sent again.
+    /// The statement was rolled back (deadlock, serialization failure) and can be retried.
     Again,
-    /// The statement waited too long for a row that another holds, and nothing was done: it is sent
-    /// once more.
+    /// The statement waited too long for a locked row, and nothing was done: it is retried once.
     Locked(Cow<'static, str>),
-    /// Nothing was done, and on a new connection it may succeed (prepared for a table that was
-    /// altered since).
+    /// Nothing was done, and a retry on a new connection may succeed (the table was altered since
+    /// the statement was prepared).
     Renew,
-    /// Nothing was done, and this connection, like all others of its time, leads to a server that
-    /// can do nothing for us (a primary that has become a replica).
+    /// Nothing was done, and this connection and all others of its generation lead to an unusable
+    /// server (a primary that has become a replica).
     Moved(Cow<'static, str>),
-    /// The table is missing or not as it has to be; nothing was done.
+    /// The table is missing or different; nothing was done.
     Schema,
-    /// The connection failed: what was under way may have been done.
+    /// The connection failed; the statement may have been executed.
     Lost,
 }
 
 impl Failure {
-    /// Whether the same statement may pass when it is sent again, after it was sent that often.
+    /// Whether a retry may succeed after this number of attempts.
     pub(crate) const fn may_pass(&self, sent: u32) -> bool {
         match self {
             Self::Again | Self::Renew => sent < ATTEMPTS,
@@ -47,11 +44,11 @@ impl Failure {
     }
 }
 
-/// The driver's error as it may be shown: the server's code, and its message unless that may quote
+/// The printable form of a driver error: the server's code, and its message unless it may quote
 /// values.
 ///
-/// `quotes_values` says whether the server's message for this error may repeat what was stored,
-/// such as "Duplicate entry '…'". Details, hints and statements are never kept.
+/// `quotes_values` says whether the server's message for this error may repeat stored values, such
+/// as "Duplicate entry '…'". Details, hints and statements are never included.
 pub fn cause(error: Error, quotes_values: bool) -> Box<dyn StdError + Send + Sync> {
     let Error::Database(answer) = &error else { return error.into() };
     let code = answer.code().map_or_else(|| "no code".to_owned(), Cow::into_owned);

@@ -2,10 +2,11 @@
 
 use session_core::id::{StorageId, Token};
 
-/// How many characters the key column holds.
+/// The length of the key column.
 pub(crate) const LONGEST: usize = 64;
 
-/// The storage id as text: 64 hexadecimal digits. A raw id stands as it is, or hashed when it is longer.
+/// The storage id as text: 64 hexadecimal digits. A plain id is used unchanged, or hashed if it is
+/// longer.
 pub fn key(id: &StorageId) -> String {
     let key = id.to_text();
     if key.len() <= LONGEST {
@@ -19,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_id_fits_the_column_and_has_a_key_of_its_own() {
+    fn every_id_fits_the_column_and_has_its_own_key() {
         let plain = |text: &str| StorageId::plain(text).unwrap();
         assert_eq!(key(&plain("xsnkjklkjjkh27hjh78908")), "xsnkjklkjjkh27hjh78908");
         let ids = ["a", "A", &"a".repeat(64), &"a".repeat(65), &"a".repeat(66), &"a".repeat(4096)].map(plain);

@@ -1,22 +1,21 @@
-//! What `session-mysql`, `session-postgres` and `session-sqlite` share. Applications use those crates, not this one.
+//! Code shared by `session-mysql`, `session-postgres` and `session-sqlite`. Applications use those
+//! crates, not this one.
 //!
 //! - [`Pool`]: connections kept ready by `deadpool`, without the ping that `sqlx::Pool` sends after
 //!   every use, which doubles the round trips of a session store. An application's own `sqlx::Pool`
 //!   works as well, with its pings.
 //! - [`Connect`]: opens a connection, with the session settings of the engine and the user's
 //!   [`Credentials`].
-//! - [`Client`]: runs one statement and says honestly what became of it, following the engine's
-//!   [`Driver`].
+//! - [`Client`]: runs one statement and reports its outcome, using the engine's [`Driver`].
 //! - [`Collector`]: removes expired rows in small batches.
 //! - [`page()`] and [`begin()`]: a list of rows in the order of their keys, page by page.
-//! - [`step()`]: how coarsely the time is stored after which a row is collected, so that writes
-//!   seldom move it.
-//! - [`Target`], [`Settings`], [`TableName`]: config strings taken apart without ever repeating a
+//! - [`step()`]: the rounding of a row's collection time, so that writes seldom change it.
+//! - [`Target`], [`Settings`], [`TableName`]: config strings, parsed without ever repeating a
 //!   password.
 //!
-//! What belongs to connections to a server comes with the feature `server`.
+//! Everything for connections to a server is behind the feature `server`.
 //!
-//! What is SQL stays in the engines: the dialects have hardly a statement in common.
+//! SQL stays in the engines: the dialects share hardly a statement.
 
 #[cfg(feature = "server")]
 mod client;

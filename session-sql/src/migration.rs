@@ -1,7 +1,7 @@
-//! A file of SQL as the statements of which it is made, which are sent one by one.
+//! Splits an SQL file into its statements, which are sent one by one.
 
-/// The statements of a file. Each ends with a `;` at the end of a line, outside of `$$ … $$`; lines
-/// that begin with `--` are left out.
+/// The statements of a file. Each ends with a `;` at the end of a line, outside `$$ … $$`; lines
+/// that begin with `--` are skipped.
 pub fn statements_of(file: &str) -> Vec<String> {
     let (mut statements, mut current, mut quoted) = (Vec::new(), String::new(), false);
     for line in file.lines().filter(|line| !line.trim_start().starts_with("--")) {
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_taken_apart_into_its_statements() {
+    fn a_file_is_split_into_its_statements() {
         let file = "-- About it;\n\nCREATE TABLE a (\n    b int -- a column\n);\nDO $$\nBEGIN\n    DROP TABLE b;\nEND $$;\n\nSELECT 1;";
         assert_eq!(
             statements_of(file),

@@ -1,4 +1,4 @@
-//! Pages of rows, in the order of their keys: what a list and a walk return.
+//! Pages of rows in the order of their keys, for lists and scans.
 
 use session_core::engine::{Cursor, Listed, Page};
 use session_core::id::StorageId;
@@ -15,15 +15,15 @@ pub fn begin(engine: &'static str, operation: &'static str, cursor: Option<&Curs
     let key = std::str::from_utf8(key).ok().filter(|key| {
         (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     });
-    let message = "the cursor is of another list: begin again without one";
+    let message = "the cursor belongs to another list: start without one";
     let wrong = || Error::config(message).in_engine(engine).during(operation);
     key.map(str::to_owned).ok_or_else(wrong)
 }
 
-/// The page that is made of rows, of which `limit` were asked for: each is its key and the record
-/// in it, `None` when that has expired. An id that was too long for the key comes back as its hash,
-/// which has the same key. A row that is no record (another library's, or a damaged one) or that a
-/// newer version wrote is left out.
+/// Builds a page from rows, of which `limit` were requested: each has its key and its record, or
+/// `None` if that has expired. An id that was too long for the key is returned as its hash, which
+/// has the same key. A row is skipped if it is not a record (another library's, or damaged) or was
+/// written by a newer version.
 pub fn page(rows: Vec<(String, Result<Option<Record>>)>, limit: usize) -> Result<Page> {
     let next =
         if rows.len() < limit { None } else { rows.last().map(|(key, _)| Cursor(key.as_bytes().into())) };
@@ -35,7 +35,7 @@ pub fn page(rows: Vec<(String, Result<Option<Record>>)>, limit: usize) -> Result
                 sessions.extend(found.map(|(record, id)| Listed::new(id, record)));
             }
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
-                tracing::debug!("a row is left out: {error}");
+                tracing::debug!("skipped an unreadable row: {error}");
             }
             Err(error) => return Err(error),
         }
@@ -43,15 +43,14 @@ pub fn page(rows: Vec<(String, Result<Option<Record>>)>, limit: usize) -> Result
     Ok(Page { sessions, next })
 }
 
-/// The error for sessions that get new ids as often as they are looked for.
+/// The error for sessions whose ids are replaced faster than they can be ended.
 pub fn contended(engine: &'static str, operation: &'static str) -> Error {
     Error::new(ErrorKind::Conflict, "too many concurrent changes to these sessions; retry the request")
         .in_engine(engine)
         .during(operation)
 }
 
-/// How often the sessions of an owner are looked for again that got new ids while they were to be
-/// ended.
+/// How often an owner's sessions are searched again if their ids were replaced during the call.
 pub const MOVES: u32 = 8;
 
 #[cfg(test)]
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_goes_on_after_its_last_row_whatever_that_is() {
+    fn a_page_continues_after_its_last_row_even_if_that_is_unreadable() {
         let corrupt = || Err(Error::new(ErrorKind::Corrupt, "it is no record"));
         let rows = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), corrupt())).collect();
         let full = page(rows(&["a", "b c"]), 2).unwrap();
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_server_is_not_a_row_that_is_left_out() {
+    fn a_server_error_is_not_a_skipped_row() {
         let gone = Err(Error::new(ErrorKind::Unavailable, "the connection was lost"));
         assert_eq!(page(vec![("a".to_owned(), gone)], 2).unwrap_err().kind(), ErrorKind::Unavailable);
     }

@@ -1,4 +1,4 @@
-//! The settings that both engines take beside what the server itself wants to know.
+//! The settings that both engines accept in addition to the server's own.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use session_core::{Error, Result};
 
 use crate::TableName;
 
-/// How an engine uses its server.
+/// Settings of an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `table`: where the sessions are stored.
@@ -16,26 +16,26 @@ pub struct Settings {
     pub max_connections: u32,
     /// `connect_timeout`: how long opening a connection may take; 5 s by default.
     pub connect_timeout: Duration,
-    /// `lock_timeout`: how long a statement waits for a row that another holds, before it is sent
-    /// once more; 2 s by default. Set on every connection, so that also a call that was given up
-    /// ends on the server.
+    /// `lock_timeout`: how long a statement waits for a row that another holds, before it is
+    /// retried once; 2 s by default. Set on every connection, so that a cancelled call also ends on
+    /// the server.
     pub lock_timeout: Duration,
     /// `statement_timeout`: how long a statement may take; 10 s by default. Set on every
     /// connection.
     pub statement_timeout: Duration,
-    /// `migrate`: what connecting does about the table.
+    /// `migrate`: the treatment of the table when connecting.
     pub migrate: Migrate,
 }
 
-/// What connecting does about the table.
+/// The treatment of the table when connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Migrate {
     /// `false`: nothing.
     #[default]
     No,
-    /// `check`: compares it with what is expected, and fails when it differs.
+    /// `check`: compares it with the expected table, and fails on a difference.
     Check,
-    /// `true`: creates it or brings it up to date, which takes more rights than running does.
+    /// `true`: creates or updates it, which needs more rights than normal operation.
     Yes,
 }
 
@@ -49,7 +49,7 @@ impl From<bool> for Migrate {
 const LIMITS: [&str; 5] =
     ["connection_limit", "pool_size", "max_pool_size", "pool_max_conns", "maximumPoolSize"];
 
-/// Settings of other clients' pools that mean nothing here, and why.
+/// Unsupported settings of other clients' pools, with the reason.
 const POOLS: [&str; 12] = [
     "pool_min_conns",
     "pool_max_conn_lifetime",
@@ -70,7 +70,7 @@ impl Settings {
     pub const NAMES: &str =
         "table, max_connections, connect_timeout, lock_timeout, statement_timeout, migrate";
 
-    /// Sets one from a config string. `false` when it is none of ours.
+    /// Sets one option of a config string. Returns `false` if it is unknown.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool> {
         match name {
             "table" => self.table = value.parse()?,
@@ -78,7 +78,7 @@ impl Settings {
                 self.max_connections = number("max_connections", value)?;
                 if self.max_connections == 0 {
                     return Err(Error::config(
-                        "`max_connections` must be at least 1: there is no pool without a limit",
+                        "`max_connections` must be at least 1: an unlimited pool is not supported",
                     ));
                 }
             }
@@ -121,15 +121,15 @@ fn boolean(value: &str) -> Result<bool> {
     value.parse().map_err(|_| Error::config("`migrate` must be `true`, `false` or `check`"))
 }
 
-/// A file that is there.
+/// A file that exists.
 pub fn file<'a>(name: &'static str, path: &'a str) -> Result<&'a str> {
     if std::path::Path::new(path).is_file() {
         return Ok(path);
     }
-    Err(Error::config(format!("`{name}` must be the path of a PEM file, and there is no file of that name")))
+    Err(Error::config(format!("`{name}` must be the path of a PEM file, but there is no such file")))
 }
 
-/// A length of time: `5` and `5s` are seconds, `500ms` and `2m` as well.
+/// A duration: `5` and `5s` are seconds; `500ms` and `2m` are also accepted.
 pub fn duration(name: &'static str, value: &str) -> Result<Duration> {
     let digits = value.len() - value.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
     let (count, unit) = value.split_at(digits);

@@ -1,15 +1,16 @@
-//! How coarsely the time is stored after which a row is collected.
+//! The rounding of the time after which a row is collected.
 //!
-//! Expired rows are found by an index. Were it on the deadline, every write would move an entry of it: a quarter of
-//! what a write costs the server. So it is on the deadline rounded up, which changes only now and then.
+//! Expired rows are found by an index. An index on the deadline would change with every write, a
+//! quarter of the write's cost on the server. So the index is on the rounded deadline, which rarely
+//! changes.
 
 use std::time::Duration;
 
-/// The longest step: what has ended stays so much longer at most.
+/// The largest step, and so the longest delay before an expired row is removed.
 pub const LONGEST_STEP: Duration = Duration::from_millis(1 << 17);
 
-/// The step to which the deadline of a session is rounded up that lives for `idle` without being used: a power of
-/// two of milliseconds, at most a sixteenth of it and [`LONGEST_STEP`], at least 1 ms.
+/// The step to which the deadline of a session with the idle timeout `idle` is rounded up: a power
+/// of two of milliseconds, at most a sixteenth of `idle` and [`LONGEST_STEP`], at least 1 ms.
 pub fn step(idle: Duration) -> Duration {
     let sixteenth = u64::try_from(idle.as_millis() / 16).unwrap_or(u64::MAX);
     Duration::from_millis(1 << sixteenth.max(1).ilog2()).min(LONGEST_STEP)

@@ -1,12 +1,12 @@
-//! The name of a table: the one piece of configuration that becomes part of a statement.
+//! The name of a table: the only configuration that becomes part of a statement.
 
 use std::fmt;
 use std::str::FromStr;
 
 use session_core::{Error, Result};
 
-/// A checked name, `table` or `schema.table`: letters, digits and underscores, not beginning with a digit,
-/// at most 63 of them each. It is taken as it is written, upper and lower case included.
+/// A checked name, `table` or `schema.table`: letters, digits and underscores, not beginning with a
+/// digit, at most 63 of them each. Upper and lower case are preserved.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TableName {
     schema: Option<String>,
@@ -16,7 +16,7 @@ pub struct TableName {
 const LONGEST: usize = 63;
 
 impl TableName {
-    /// The schema (the database, in MySQL's words), when one is given.
+    /// The schema (MySQL: the database), if given.
     pub fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
     }
@@ -26,7 +26,7 @@ impl TableName {
         &self.table
     }
 
-    /// The name as it stands in a statement, each part between `quote`s.
+    /// The name as used in a statement, each part quoted with `quote`.
     pub fn quoted(&self, quote: char) -> String {
         let table = format!("{quote}{}{quote}", self.table);
         match &self.schema {
@@ -36,7 +36,7 @@ impl TableName {
     }
 }
 
-/// `session`, as in the seeds.
+/// `session`, as in Beego.
 impl Default for TableName {
     fn default() -> Self {
         Self { schema: None, table: "session".to_owned() }

@@ -1,47 +1,47 @@
-//! A URL taken apart: `scheme://user:password@host:port/database?name=value&…`.
+//! Parses a URL: `scheme://user:password@host:port/database?name=value&…`.
 //!
-//! By hand, because what is wrong with it has to be said without repeating any of it: in a
-//! malformed URL the password may lie anywhere.
+//! Written by hand because errors must not repeat any part of it: in a malformed URL the password
+//! may be anywhere.
 
 use std::fmt;
 
 use session_core::{Error, Result, Secret};
 
-/// What a URL or a config string says of the server.
+/// The server as described by a URL or a config string.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Target {
-    /// Who connects.
+    /// The user.
     pub user: Option<String>,
-    /// With which password.
+    /// The password.
     pub password: Option<Secret>,
-    /// Where the server is, or where to look for it in turn.
+    /// The addresses of the server, tried in order.
     pub places: Vec<Place>,
-    /// Which database.
+    /// The database.
     pub database: Option<String>,
-    /// What stands behind the `?`, in its order.
+    /// The parameters after the `?`, in order.
     pub parameters: Vec<(String, String)>,
 }
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A host and its port, when one is given.
+    /// A host and its port, if given.
     Host(String, Option<u16>),
     /// A Unix socket, or the directory that holds it.
     Socket(String),
 }
 
 impl Target {
-    /// Takes apart what follows `scheme://`.
+    /// Parses the part after `scheme://`.
     pub fn parse(rest: &str) -> Result<Self> {
         let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if tail.contains('@') {
             return Err(Error::config(
-                "the `@` stands behind the path: write / ? # @ in a user name or password as %2F %3F %23 %40",
+                "the `@` comes after the path: write / ? # @ in a user name or password as %2F %3F %23 %40",
             ));
         }
         if tail.contains('#') {
-            return Err(Error::config("a `#` has no meaning here: write it as %23"));
+            return Err(Error::config("`#` is not allowed: write it as %23"));
         }
         let (user, place) =
             authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
@@ -57,18 +57,18 @@ impl Target {
         }
         let database = percent_decode(path.strip_prefix('/').unwrap_or(path))?;
         if database.contains('/') {
-            return Err(Error::config("there may be one `/` before the name of the database, and no more"));
+            return Err(Error::config("only one `/` is allowed before the name of the database"));
         }
         target.database = Some(database).filter(|name| !name.is_empty());
         Ok(target)
     }
 
-    /// Takes apart `name=value&…` only.
+    /// Parses only `name=value&…`.
     pub fn parameters(query: &str) -> Result<Self> {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let parameters = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').ok_or_else(|| {
-                Error::config("what stands behind the `?` must be name=value, joined by `&`")
+                Error::config("the part after the `?` must be name=value pairs joined by `&`")
             })?;
             Ok((percent_decode(name)?, percent_decode(value)?))
         });
@@ -123,11 +123,12 @@ pub fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(allowed)
 }
 
-/// `%41` is `A`; what is not followed by two hexadecimal digits, is no UTF-8 or a control
-/// character, is an error.
+/// `%41` is `A`. An error for a `%` without two hexadecimal digits, for invalid UTF-8 and for
+/// control characters.
 pub fn percent_decode(text: &str) -> Result<String> {
-    let bad =
-        || Error::config("a `%` must be followed by two hexadecimal digits, and make UTF-8 (`%25` is a `%`)");
+    let bad = || {
+        Error::config("a `%` must be followed by two hexadecimal digits and encode UTF-8 (`%25` is a `%`)")
+    };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -144,7 +145,7 @@ pub fn percent_decode(text: &str) -> Result<String> {
     }
     let text = String::from_utf8(bytes).map_err(|_| bad())?;
     if text.contains(char::is_control) {
-        return Err(Error::config("there are control characters in it"));
+        return Err(Error::config("control characters are not allowed"));
     }
     Ok(text)
 }
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_taken_apart() {
+    fn a_url_is_parsed() {
         let target = Target::parse("ad%40a:p%3A:w@[::1]:5433/my%20db?a=1&b=%26").unwrap();
         assert_eq!(target.user.as_deref(), Some("ad@a"));
         assert_eq!(target.password, Some(Secret::new("p::w")));
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_url_is_said_without_repeating_it() {
+    fn errors_about_a_url_do_not_repeat_it() {
         for bad in [
             "ada:hunter2/x@host/db",
             "ada:hunter2?x@host/db",

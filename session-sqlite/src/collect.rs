@@ -1,4 +1,4 @@
-//! Collecting a little at a time, so that requests hardly notice, and giving room back afterwards.
+//! Collects in small batches, so that requests are hardly delayed, and shrinks the file afterwards.
 
 use std::time::Duration;
 
@@ -9,33 +9,32 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::connections::Connections;
 use crate::failure::{Effect, failed};
 
-/// How many rows one statement removes: a millisecond or two.
+/// Rows removed by one statement: a millisecond or two.
 pub(crate) const BATCH: usize = 50;
 
-/// How many pages one statement moves: a millisecond or two.
+/// Pages moved by one statement: a millisecond or two.
 const STEP: i64 = 64;
 
-/// How many steps a collection makes at most; the next one goes on.
+/// The maximum number of steps of a collection; the next one continues.
 const STEPS: usize = 16;
 
-/// How long the database is left alone between two statements.
+/// The pause between two statements.
 pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
-/// How many empty pages a file keeps for the sessions to come: a quarter of its pages, and 1 MiB at
-/// least. A file that is cut to what it holds would only grow again.
+/// The empty pages that a file keeps for new sessions: a quarter of its pages, and at least 1 MiB.
+/// A smaller file would only grow again.
 const fn kept(pages: i64) -> i64 {
     let quarter = pages / 4;
     if quarter > 256 { quarter } else { 256 }
 }
 
-/// Cuts off empty pages beyond those that are kept. Does nothing in a file that was made without
-/// `auto_vacuum`.
+/// Removes surplus empty pages. Does nothing in a file created without `auto_vacuum`.
 pub(crate) async fn shrink(connections: &Connections) -> Result<()> {
     for step in 0..STEPS {
         if step > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        // Only for this step, so that others can write in between.
+        // Held only for this step, so that others can write in between.
         let mut taken = connections.take("gc", Effect::Write).await?;
         let cut = match taken.connection() {
             Ok(connection) => cut(connection).await,
@@ -52,7 +51,7 @@ pub(crate) async fn shrink(connections: &Connections) -> Result<()> {
     Ok(())
 }
 
-/// Cuts off a few pages and says whether there may be more to cut.
+/// Removes a few pages. Returns whether there may be more.
 async fn cut(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
     let surplus = surplus(connection).await?;
     if surplus <= 0 {
@@ -64,7 +63,7 @@ async fn cut(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
 }
 
 async fn surplus(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-    /// `PRAGMA auto_vacuum` says so.
+    /// The value of `PRAGMA auto_vacuum`.
     const INCREMENTAL: i64 = 2;
     let pages = "SELECT freelist_count, page_count, auto_vacuum \
                  FROM pragma_freelist_count, pragma_page_count, pragma_auto_vacuum";

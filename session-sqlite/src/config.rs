@@ -1,4 +1,4 @@
-//! How a database is set up: the builder, and the config string that fills it.
+//! The configuration: the builder, and the config string.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,11 +14,10 @@ const EXPECTED: &str = "expected `sqlite:./sessions.db`, `sqlite::memory:` or \
 
 const NAMES: &str = "table, readers, busy_timeout, synchronous, checkpoint, migrate, mode";
 
-/// SQLite waits no longer than this for a lock, whatever is asked for: a request has ended long
-/// before.
+/// The maximum of `busy_timeout`: a request has ended long before.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// Where the sessions are, and how they are written. Read from a string, or built.
+/// The database and its settings. Parsed from a string, or built.
 ///
 /// ```
 /// use session_sqlite::{SqliteConfig, Synchronous};
@@ -41,26 +40,26 @@ pub struct SqliteConfig {
     pub(crate) migrate: bool,
 }
 
-/// Where a database is.
+/// The location of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     Memory,
     File { path: PathBuf, create: bool },
 }
 
-/// When a write counts as done.
+/// When a write is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
-    /// When the operating system has it. It survives a crash of the process; a loss of power may
-    /// undo the writes and the logouts since the last checkpoint, and damages nothing.
+    /// When the operating system has it. It survives a crash of the process; a power loss may undo
+    /// the writes and logouts since the last checkpoint, but damages nothing.
     #[default]
     Normal,
-    /// When it is on disk: one wait for the disk per write. It survives a loss of power.
+    /// When it is on disk: one disk wait per write. It survives a power loss.
     Full,
 }
 
 impl SqliteConfig {
-    /// Sessions in this file, which is created when it is missing.
+    /// Sessions in this file, which is created if it is missing.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::at(Place::File { path: path.as_ref().to_owned(), create: true })
     }
@@ -84,46 +83,46 @@ impl SqliteConfig {
 
     /// The name of the table; `session` by default.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when it is not a plain name.
+    /// [`Config`](session_core::ErrorKind::Config) if it is not a plain name.
     pub fn table(mut self, name: &str) -> Result<Self> {
         self.table = table(name)?;
         Ok(self)
     }
 
-    /// How many reads run at once, each on a connection and a thread of its own; 4 by default.
-    /// Writes have one more connection. Databases in memory have only one for all.
+    /// The number of concurrent reads, each on its own connection and thread; 4 by default. Writes
+    /// have one more connection. A database in memory has only one for all.
     #[must_use]
     pub const fn readers(mut self, count: u32) -> Self {
         self.readers = if count == 0 { 1 } else { count };
         self
     }
 
-    /// For how long a statement waits for other processes that write before it fails with
-    /// `Unavailable`, having changed nothing; 1 s by default, 1 min at most. Keep it below half of
-    /// the manager's deadline, which cannot tell that nothing was changed.
+    /// How long a statement waits for other processes' writes before it fails with `Unavailable`,
+    /// having changed nothing; 1 s by default, 1 min at most. Keep it below half of the manager's
+    /// operation timeout, after which the outcome would be unknown.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout.min(LONGEST_WAIT);
         self
     }
 
-    /// When a write counts as done; [`Synchronous::Normal`] by default.
+    /// When a write is acknowledged; [`Synchronous::Normal`] by default.
     #[must_use]
     pub const fn synchronous(mut self, synchronous: Synchronous) -> Self {
         self.synchronous = synchronous;
         self
     }
 
-    /// Whether this process moves what was written from the log into the database file, after every
-    /// thousand pages; it does by default. Switch it off where Litestream or a job of your own runs
-    /// the checkpoints: without either of them the log grows for ever.
+    /// Whether this process runs checkpoints, moving the log into the database file after every
+    /// thousand pages; on by default. Switch it off if Litestream or your own job runs the
+    /// checkpoints: otherwise the log grows forever.
     #[must_use]
     pub const fn auto_checkpoint(mut self, on: bool) -> Self {
         self.auto_checkpoint = on;
         self
     }
 
-    /// Whether connecting makes the table when it is missing; it does by default.
+    /// Whether connecting creates a missing table; on by default.
     #[must_use]
     pub const fn migrate(mut self, migrate: bool) -> Self {
         self.migrate = migrate;
@@ -133,10 +132,10 @@ impl SqliteConfig {
     fn parse(text: &str) -> Result<Self> {
         let Some(url) = text.strip_prefix("sqlite:") else {
             return match text {
-                "" => Err(Error::config("no file is given")),
+                "" => Err(Error::config("the file is missing")),
                 ":memory:" => Ok(Self::memory()),
                 _ if text.contains("://") => Err(Error::config("the scheme must be `sqlite:`")),
-                _ if text.contains('?') => Err(Error::config("options need the form of a URL")),
+                _ if text.contains('?') => Err(Error::config("options need the format of a URL")),
                 path => Self::at_path(path),
             };
         };
@@ -155,10 +154,10 @@ impl SqliteConfig {
 
     fn at_path(path: &str) -> Result<Self> {
         if path.is_empty() {
-            return Err(Error::config("no file is given"));
+            return Err(Error::config("the file is missing"));
         }
         if path.contains('\0') {
-            return Err(Error::config("a path holds no NUL"));
+            return Err(Error::config("a path must not contain NUL"));
         }
         Ok(Self::file(path))
     }
@@ -200,10 +199,10 @@ impl SqliteConfig {
                 ("rwc", _) | ("memory", Place::Memory) => {}
                 ("rw", Place::File { create, .. }) => *create = false,
                 ("ro", _) => {
-                    return Err(Error::config("sessions cannot be kept in a file that is only read"));
+                    return Err(Error::config("sessions cannot be stored in a read-only file"));
                 }
                 _ => {
-                    return Err(Error::config("`mode` must be `rwc`, or `rw` for a file that must be there"));
+                    return Err(Error::config("`mode` must be `rwc`, or `rw` for a file that must exist"));
                 }
             },
             _ => return Err(Error::config(format!("unknown option; the options are {NAMES}"))),
@@ -224,9 +223,7 @@ impl FromStr for SqliteConfig {
 fn table(name: &str) -> Result<TableName> {
     let table: TableName = name.parse()?;
     if table.schema().is_some() {
-        return Err(Error::config(
-            "`table` must be a name without a schema: SQLite has one file, and no schemas",
-        ));
+        return Err(Error::config("`table` must be a name without a schema: SQLite has no schemas"));
     }
     Ok(table)
 }

@@ -1,9 +1,9 @@
-//! Connections: one that writes and a few that read, each with a thread of its own in the driver.
+//! Connections: one for writes and a few for reads, each with its own thread in the driver.
 //!
-//! A future may be dropped at any await. The driver then finishes the statement that it has begun,
-//! and drops its answer: every command has a channel of its own, so that no answer is read by
-//! another caller. Every operation is made of single statements, so that no transaction is ever
-//! left open, and the connection can be used again.
+//! A future may be dropped at any await. The driver then finishes the current statement and drops
+//! its result: every command has its own channel, so no result reaches another caller. Every
+//! operation consists of single statements, so no transaction is ever left open, and the connection
+//! can be reused.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -18,14 +18,14 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::failure::{Effect, failed};
 use crate::{ENGINE, schema};
 
-/// Where statements are run.
+/// The connections that run statements.
 pub(crate) enum Connections {
     Own(Box<Own>),
     /// The application's own pool.
     Given(SqlitePool),
 }
 
-/// Connections that this engine has opened.
+/// Connections opened by this engine.
 pub(crate) struct Own {
     options: SqliteConnectOptions,
     writer: Lane,
@@ -34,7 +34,7 @@ pub(crate) struct Own {
     table: TableName,
 }
 
-/// So many connections, opened when they are needed first.
+/// This number of connections, opened on demand.
 struct Lane {
     permits: Semaphore,
     idle: Mutex<Vec<SqliteConnection>>,
@@ -57,13 +57,13 @@ impl Connections {
         Self::Own(Box::new(Own { options, writer: Lane::new(1, vec![only]), readers: None, table }))
     }
 
-    /// A connection for a statement of this kind, when it is its turn.
+    /// Waits for a connection for a statement of this kind.
     pub(crate) async fn take(&self, operation: &'static str, effect: Effect) -> Result<Taken<'_>> {
         match self {
             Self::Own(own) => own.take(operation, effect).await,
             Self::Given(pool) => match pool.acquire().await {
                 Ok(connection) => Ok(Taken(Held::Given(connection))),
-                // Nothing was sent, so that nothing is unclear.
+                // Nothing was sent, so the outcome is known.
                 Err(error) => Err(failed(operation, Effect::Read, error)),
             },
         }
@@ -91,7 +91,7 @@ impl Own {
         let opened = self.options.connect().await;
         let mut connection = opened.map_err(|error| failed("connect", Effect::Read, error))?;
         if self.readers.is_none() {
-            // The sessions ended with the connection before.
+            // The sessions ended with the previous connection.
             schema::migrate(&mut connection, &self.table).await?;
         }
         Ok(connection)
@@ -108,8 +108,7 @@ impl Lane {
     }
 }
 
-/// A connection in use, which is given back when this is dropped, also by a future that was
-/// dropped.
+/// A connection in use, returned when this is dropped, also by a dropped future.
 pub(crate) struct Taken<'a>(Held<'a>);
 
 enum Held<'a> {
@@ -125,8 +124,8 @@ impl Taken<'_> {
         }
     }
 
-    /// What an error says of the connection: one whose thread has ended is replaced by the next
-    /// caller.
+    /// Checks whether an error ended the connection's thread: the next caller then replaces the
+    /// connection.
     pub(crate) fn failed(&mut self, error: &sqlx::Error) {
         if let (Held::Own { connection, .. }, sqlx::Error::WorkerCrashed) = (&mut self.0, error) {
             *connection = None;
@@ -137,7 +136,7 @@ impl Taken<'_> {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         if let Held::Own { connection, lane, .. } = &mut self.0 {
-            // Before the permit, which is dropped after this.
+            // Returned before the permit is dropped.
             lane.idle().extend(connection.take());
         }
     }

@@ -1,4 +1,4 @@
-//! What SQLite's error codes mean for a session.
+//! Classifies SQLite's error codes.
 //!
 //! Codes: <https://www.sqlite.org/rescode.html>
 
@@ -8,7 +8,7 @@ use sqlx::Error as Sqlx;
 use crate::ENGINE;
 use crate::schema::REMEDY;
 
-/// Whether a statement changes something, which decides what an unclear end is called.
+/// Whether a statement changes something, which decides the error kind of an unknown outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     Read,
@@ -22,18 +22,17 @@ pub(crate) fn failed(operation: &'static str, effect: Effect, error: Sqlx) -> Er
     Error::new(kind, message).in_engine(ENGINE).during(operation).with_source(error)
 }
 
-/// Whether another connection has the database locked.
+/// Whether another connection has locked the database.
 pub(crate) fn is_busy(error: &Sqlx) -> bool {
     code(error).is_some_and(|code| code & 0xff == 5)
 }
 
-/// Whether the operating system does not let this process read and write the file, or the files
-/// beside it.
+/// Whether the operating system denies access to the file or its additional files.
 pub(crate) fn is_no_access(error: &Sqlx) -> bool {
     code(error).is_some_and(|code| matches!(code & 0xff, 3 | 8 | 14 | 23))
 }
 
-/// Whether a row with that key was there; the whole statement was undone.
+/// Whether a row with that key exists; the whole statement was rolled back.
 pub(crate) fn is_duplicate(error: &Sqlx) -> bool {
     const NOT_NULL: i32 = 1299;
     const PRIMARY_KEY: i32 = 1555;
@@ -72,16 +71,15 @@ fn meaning(effect: Effect, error: &Sqlx) -> (ErrorKind, String) {
             "another connection has kept the database locked for longer than `busy_timeout`; nothing was \
              changed",
         ),
-        // A full disk is code 13: this is a disk that fails, or a limit of the process on the size
-        // of its files.
+        // A full disk is code 13: this is a failing disk, or the process's limit on file sizes.
         10 => unclear("the operating system cannot read or write the database file"),
         11 => unavailable(
             "the database file is damaged: stop the service, and restore it or rescue it with \
              `sqlite3 … .recover`",
         ),
-        26 => (ErrorKind::Config, "the file is no SQLite database, or an encrypted one".to_owned()),
+        26 => (ErrorKind::Config, "the file is not an SQLite database, or is encrypted".to_owned()),
         8 | 3 | 23 => unavailable(
-            "the database may only be read: this process needs to write the file, and to create files \
+            "the database is read-only: this process needs to write the file, and to create files \
              beside it",
         ),
         13 => (
@@ -89,10 +87,10 @@ fn meaning(effect: Effect, error: &Sqlx) -> (ErrorKind, String) {
             "the disk, the quota or `max_page_count` is full; nothing was changed".to_owned(),
         ),
         14 => unavailable(
-            "the database file cannot be opened: it is away, its directory may not be used, or too many \
+            "the database file cannot be opened: it is missing, its directory is not accessible, or too many \
              files are open",
         ),
-        18 => (ErrorKind::TooLarge, "SQLite holds at most 1,000,000,000 bytes in a row".to_owned()),
+        18 => (ErrorKind::TooLarge, "SQLite stores at most 1,000,000,000 bytes in a row".to_owned()),
         _ => unavailable("SQLite refused the statement; nothing was changed"),
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions in SQLite: one file that outlives the process and that several processes may share.
+//! Sessions in SQLite: one file that survives the process and may be shared by several processes.
 //!
 //! ```no_run
 //! use session_sqlite::{SqliteConfig, SqliteProvider, Synchronous};
@@ -26,26 +26,26 @@
 //! # }
 //! ```
 //!
-//! An application that uses SQLite already hands in its own pool: [`SqliteProvider::with_pool`].
+//! An application that already uses SQLite can pass its own pool: [`SqliteProvider::with_pool`].
 //!
-//! # What it guarantees
+//! # Guarantees
 //!
-//! - The file is in WAL mode: readers never wait for the writer, nor the writer for readers. It is
-//!   created with mode 0600, and so are the files `-wal` and `-shm` that SQLite keeps beside it.
-//! - Every change is one statement: a future that is dropped, or a process that is killed, leaves
-//!   all of it or nothing.
-//! - Sessions survive a crash of the process. After a loss of power the last writes and logouts may
-//!   be undone, unless [`Synchronous::Full`] is set. Neither damages the file.
+//! - The file is in WAL mode: readers and the writer never wait for each other. It is created with
+//!   mode 0600, and so are SQLite's additional files `-wal` and `-shm`.
+//! - Every change is one statement: a dropped future or a killed process leaves all of it or
+//!   nothing.
+//! - Sessions survive a crash of the process. A power loss may undo the last writes and logouts
+//!   unless [`Synchronous::Full`] is set. Neither damages the file.
 //! - **Local file systems only**: SQLite's locks and shared memory do not work over a network.
 //!
 //! # Performance
 //!
-//! SQLite's calls block, so that the driver makes them on threads of its own: one for the
-//! connection that writes, one for each that reads. An operation is one way there and one way back;
-//! statements are prepared once per connection, and nothing is sent between uses. A write that is
-//! refused needs a second trip, which reads what is stored instead. `count` reads an index; `gc`
-//! removes 50 rows per statement, with a pause of 5 ms in between, and gives room back to the file
-//! system when more than a quarter of the file is empty.
+//! SQLite's calls block, so the driver makes them on its own threads: one for the writing
+//! connection, one for each reading one. An operation is one message to such a thread and one back;
+//! statements are prepared once per connection, and nothing is sent between uses. After a conflict
+//! a write needs a second round trip, which reads the current record. `count` reads an index; `gc`
+//! removes 50 rows per statement, with a pause of 5 ms in between, and shrinks the file if more
+//! than a quarter of it is empty.
 
 mod collect;
 mod config;
@@ -67,7 +67,7 @@ pub use config::{SqliteConfig, Synchronous};
 pub use provider::SqliteProvider;
 pub use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
-/// Under which name the engine is registered.
+/// The name under which the engine is registered.
 pub const ENGINE: &str = "sqlite";
 
 session_core::register_engine!(["sqlite"], connect);

@@ -1,4 +1,5 @@
-//! The first connection: creates the file for its owner only, and makes sure that it can be used.
+//! The first connection: creates the file with access for its owner only, and checks that it can be
+//! used.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::connections::Connections;
 use crate::failure::{Effect, failed, is_busy, is_no_access};
 use crate::{ENGINE, schema};
 
-/// How soon to try again what SQLite itself does not wait for.
+/// The retry interval for locks that SQLite itself does not wait for.
 const RETRY: Duration = Duration::from_millis(10);
 
 pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
@@ -43,8 +44,8 @@ pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
                     return failed("connect", Effect::Read, error);
                 }
                 refused(
-                    "cannot be written to: give it, and its directory, in which SQLite keeps two more \
-                     files, to the user that this service runs as",
+                    "cannot be written to: give it and its directory, where SQLite creates two more files, \
+                    to the user that this service runs as",
                 )
                 .with_source(error)
             };
@@ -64,7 +65,7 @@ pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
     }
 }
 
-/// What holds for every connection.
+/// The options of every connection.
 fn options(config: &SqliteConfig) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new()
         .busy_timeout(config.busy_timeout)
@@ -78,36 +79,34 @@ fn options(config: &SqliteConfig) -> SqliteConnectOptions {
     if config.auto_checkpoint { options } else { options.pragma("wal_autocheckpoint", "0") }
 }
 
-/// Creates the file with mode 0600 when it is missing; SQLite gives the files that it creates
-/// beside it the same mode.
+/// Creates a missing file with mode 0600; SQLite gives its additional files the same mode.
 ///
-/// A file that is there is looked at and never opened here: when any descriptor of a file is
-/// closed, the system drops all locks that this process has on it, also those of other connections.
+/// An existing file is only checked and never opened here: when any descriptor of a file is closed,
+/// the system drops all locks of this process on it, even those of other connections.
 fn prepare(path: &Path, create: bool) -> std::result::Result<PathBuf, (&'static str, io::Error)> {
-    // A connection that is opened later must not depend on the directory in which the process is by
-    // then.
-    let absolute = std::path::absolute(path).map_err(|error| ("is no path", error))?;
-    // In such a directory others may create the log that SQLite would read.
+    // Later connections must not depend on the current directory at that time.
+    let absolute = std::path::absolute(path).map_err(|error| ("is not a path", error))?;
+    // In such a directory other users could create a log that SQLite would read.
     let directory = absolute.parent().and_then(|directory| directory.metadata().ok());
     if directory.is_some_and(|directory| is_open_to_all(&directory)) {
         return Err((
-            "is in a directory in which every user of this machine may create files, and so plant \
-             sessions: choose a directory that only the user of this service may write to",
+            "is in a directory where every user of this machine may create files and so plant sessions: \
+            choose a directory that only the user of this service may write to",
             io::Error::from(io::ErrorKind::PermissionDenied),
         ));
     }
     match std::fs::metadata(&absolute) {
         Ok(metadata) if !metadata.is_file() => Err((
-            "is no file: give the file, and not its directory",
+            "is not a file: give the file, not its directory",
             io::Error::from(io::ErrorKind::InvalidInput),
         )),
         Ok(metadata) if is_open_to_all(&metadata) => Err((
-            "may be written to by every user of this machine, who could plant sessions in it: `chmod 600` it",
+            "is world-writable, so any user of this machine could plant sessions in it: `chmod 600` it",
             io::Error::from(io::ErrorKind::PermissionDenied),
         )),
         Ok(_) => Ok(absolute),
         Err(error) if error.kind() == io::ErrorKind::NotFound && create => match new_file(&absolute) {
-            // Another process was faster.
+            // Another process has just created it.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(absolute),
             Err(error) => Err((
                 "does not exist and cannot be created: create its directory, owned by the user that \
@@ -117,7 +116,7 @@ fn prepare(path: &Path, create: bool) -> std::result::Result<PathBuf, (&'static 
             Ok(()) => Ok(absolute),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(("does not exist", error)),
-        Err(error) => Err(("cannot be looked at", error)),
+        Err(error) => Err(("cannot be examined", error)),
     }
 }
 
@@ -140,11 +139,11 @@ fn is_open_to_all(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Connects, and sets what belongs to the file.
+/// Connects, and applies the settings stored in the file.
 async fn first(options: &SqliteConnectOptions, patience: Duration) -> sqlx::Result<SqliteConnection> {
-    // `auto_vacuum` has an effect on a new file only. The change to WAL needs the file for itself
-    // for a moment, and SQLite does not wait for it: another process that starts at the same time
-    // may be doing the same.
+    // `auto_vacuum` takes effect only in a new file. The change to WAL needs exclusive access for a
+    // moment, for which SQLite does not wait: another process may be doing the same at the same
+    // time.
     let options =
         options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).journal_mode(SqliteJournalMode::Wal);
     let begun = Instant::now();
@@ -162,11 +161,11 @@ async fn is_wal(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
     Ok(mode.eq_ignore_ascii_case("wal"))
 }
 
-/// Makes sure that the file can be written to: SQLite opens one that may only be read without an
-/// error. When the caller is gone the connection is closed, so that no transaction stays open.
+/// Checks that the file can be written to, since SQLite opens a read-only one without an error. If
+/// the caller is dropped, the connection is closed, so no transaction stays open.
 async fn write(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     match sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(connection).await {
-        // Another process is writing, so it can be done.
+        // Another process is writing, so it is writable.
         Err(error) if is_busy(&error) => Ok(()),
         done => done.map(drop),
     }

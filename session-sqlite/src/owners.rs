@@ -1,4 +1,4 @@
-//! The sessions of an owner, by the index on owner and key, and the walk over all records, by the
+//! The sessions of an owner, by the index on owner and key, and the scan of all records, by the
 //! key.
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ impl Indexed for SqliteProvider {
         self.page("list", query.bind(self.now()).bind(number(limit)), limit).await
     }
 
-    /// One statement, which is alone in the database while it runs.
+    /// One statement, the only writer while it runs.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
         let query = self.statements.end_owner.query().bind(owner.0.to_vec()).bind(self.now());
         match self.change("end_owner", query.bind(number(limit))).await? {

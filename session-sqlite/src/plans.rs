@@ -1,4 +1,4 @@
-//! SQLite's plans: every statement finds its rows by an index, however many others there are.
+//! SQLite's plans: every statement finds its rows by an index, regardless of the number of rows.
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};

@@ -1,4 +1,4 @@
-//! The provider: what each operation sends, and what the answer means.
+//! The provider: the statement of each operation, and the meaning of its result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,8 @@ use crate::{ENGINE, open, schema};
 
 /// Sessions in a table of SQLite.
 ///
-/// The compare token of its records ([`Stamp::cas`]) is the column `collect_after`, as it was read.
-/// It only tells which statement is likely to match; what is compared is the version.
+/// The compare token of its records ([`Stamp::cas`]) is the column `collect_after` as read. It only
+/// selects the statement that is likely to match; the version is compared.
 #[derive(Debug)]
 pub struct SqliteProvider {
     pub(crate) connections: Connections,
@@ -38,10 +38,10 @@ pub struct SqliteProvider {
 }
 
 impl SqliteProvider {
-    /// Creates the file and the table if they are missing, and makes sure that they can be used.
+    /// Creates the file and the table if they are missing, and checks that they can be used.
     ///
-    /// [`Config`](ErrorKind::Config) when the file cannot be created or written to, is no database
-    /// or can be written to by every user of the machine; the message says what to change.
+    /// [`Config`](ErrorKind::Config) if the file cannot be created or written to, is not a database
+    /// or is world-writable; the message says what to change.
     pub async fn connect(config: SqliteConfig) -> Result<Self> {
         let durability = match (&config.place, config.synchronous) {
             (Place::Memory, _) => Durability::Process,
@@ -51,13 +51,13 @@ impl SqliteProvider {
         Ok(Self::on(open::open(&config).await?, config.table, durability))
     }
 
-    /// Uses the application's own pool, with the settings that it has; [`migrate`](Self::migrate)
-    /// makes the table.
+    /// Uses the application's own pool with its settings; [`migrate`](Self::migrate) creates the
+    /// table.
     ///
-    /// The pool should be in WAL mode, wait for locks no longer than half of the manager's deadline
-    /// (`SqliteConnectOptions::busy_timeout`), and leave out the ping before every use
-    /// (`SqlitePoolOptions::test_before_acquire(false)`). A pool of databases in memory must have
-    /// one connection, that is never closed. Collecting leaves the size of the file alone.
+    /// The pool should be in WAL mode, wait for locks no longer than half of the manager's
+    /// operation timeout (`SqliteConnectOptions::busy_timeout`), and not ping before every use
+    /// (`SqlitePoolOptions::test_before_acquire(false)`). A pool for a database in memory must have
+    /// one connection that is never closed. Collecting does not change the size of the file.
     pub fn with_pool(pool: SqlitePool, table: &str) -> Result<Self> {
         let table = SqliteConfig::memory().table(table).map_err(|error| error.in_engine(ENGINE))?.table;
         Ok(Self::on(Connections::Given(pool), table, Durability::Server))
@@ -68,30 +68,28 @@ impl SqliteProvider {
         Self { connections, statements, table, durability, clock }
     }
 
-    /// Takes the time from another clock than the system's. All processes that share the file must
-    /// agree about it.
+    /// Uses another clock than the system's. All processes that share the file must use the same.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes the table where it is missing; does nothing when it is there. Safe when many processes
-    /// do it at once.
+    /// Creates the table if it is missing. Many processes may call it at once.
     pub async fn migrate(&self) -> Result<()> {
         let mut taken = self.connections.take("migrate", Effect::Write).await?;
         let connection = taken.connection().map_err(|error| failed("migrate", Effect::Read, error))?;
         schema::migrate(connection, &self.table).await
     }
 
-    /// Compares the table with what is expected, and says what is different.
+    /// Compares the table with the expected one and reports differences.
     pub async fn check(&self) -> Result<()> {
         let mut taken = self.connections.take("check", Effect::Read).await?;
         let connection = taken.connection().map_err(|error| failed("check", Effect::Read, error))?;
         schema::check(connection, &self.table).await
     }
 
-    /// What is stored under an id now, tombstones included.
+    /// The record currently stored under an id, tombstones included.
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
         let row = self.row(operation, self.statements.read.query().bind(key(id))).await?;
         row.map_or(Ok(None), |row| self.record(operation, &row))
@@ -101,7 +99,7 @@ impl SqliteProvider {
         Ok(WriteOutcome::refused(self.current(operation, id).await?))
     }
 
-    /// The record of a row, unless its time is over.
+    /// The record of a row, unless expired.
     pub(crate) fn record(&self, operation: &'static str, row: &SqliteRow) -> Result<Option<Record>> {
         let broken = |error| failed(operation, Effect::Read, error);
         let deadline: i64 = row.try_get(1).map_err(broken)?;
@@ -116,7 +114,7 @@ impl SqliteProvider {
         Ok(Some(record))
     }
 
-    /// The first row of what a statement finds.
+    /// The first row that a statement returns.
     async fn row(&self, operation: &'static str, query: Bound) -> Result<Option<SqliteRow>> {
         let mut taken = self.connections.take(operation, Effect::Read).await?;
         let row = match taken.connection() {
@@ -129,7 +127,7 @@ impl SqliteProvider {
         })
     }
 
-    /// How many rows a statement changes.
+    /// The number of rows that a statement changes.
     pub(crate) async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
         let mut taken = self.connections.take(operation, Effect::Write).await?;
         let changed = match taken.connection() {
@@ -147,7 +145,7 @@ impl SqliteProvider {
         }
     }
 
-    /// Writes over the version that was read.
+    /// Replaces the version that was read.
     async fn replace(
         &self,
         id: &StorageId,
@@ -168,7 +166,7 @@ impl SqliteProvider {
             if current.as_ref().is_none_or(|current| current.header.version() != over.version) {
                 return Ok(WriteOutcome::refused(current));
             }
-            // It is what the indexes hold that is different: the owner, at a sign-in.
+            // An indexed column differs: the owner, at a sign-in.
             stored = Stored::new(id, record, ttl, now)?;
         }
         let query = stored.bind(&self.statements.replace).bind(version(over)).bind(millis(now));
@@ -178,7 +176,7 @@ impl SqliteProvider {
         }
     }
 
-    /// The time, as it is bound.
+    /// The time as a bound value.
     pub(crate) fn now(&self) -> i64 {
         millis(self.clock.now())
     }
@@ -186,16 +184,16 @@ impl SqliteProvider {
 
 pub(crate) type Bound = Query<'static, Sqlite, SqliteArguments>;
 
-/// What a statement did.
+/// The outcome of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Changed {
-    /// So many rows, one at least.
+    /// This number of rows, at least one.
     Rows(u64),
-    /// Nothing matched, or the key was there already.
+    /// No row matched, or the key already existed.
     Nothing,
 }
 
-/// A record with everything that is stored of it: seven arguments, in the order of the statements.
+/// A record with the values of all its columns: seven arguments in the order of the statements.
 struct Stored {
     key: String,
     data: Vec<u8>,
@@ -242,8 +240,8 @@ impl Provider for SqliteProvider {
         ENGINE
     }
 
-    /// The clock is the provider's: all who share the file are on one machine and have its clock
-    /// anyway, and tests can turn this one.
+    /// The clock is the provider's: all processes that share the file run on one machine and share
+    /// its clock, and tests can replace it.
     fn capabilities(&self) -> Capabilities {
         let capabilities = Capabilities::new().time_source(TimeSource::Core);
         capabilities.durability(self.durability).owner_index(OwnerIndex::Exact)
@@ -290,17 +288,16 @@ impl Provider for SqliteProvider {
             return Ok(WriteOutcome::stored());
         }
         match self.current("rename", new).await? {
-            // An earlier call with these arguments did it, and only its answer was lost.
+            // An earlier call with these arguments succeeded, but its response was lost.
             Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw
-            // another id.
+            // Another record under an id of 256 random bits: keep it, and generate another id.
             Some(_) => Ok(WriteOutcome::refused(None)),
             None => self.refused("rename", old).await,
         }
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        // Again when what is there was stored after the removal had found nothing.
+        // Repeated if the record was stored after the removal had found nothing.
         for _ in 0..3 {
             let query = match expected {
                 None => self.statements.destroy.query().bind(key(id)).bind(self.now()),
@@ -320,7 +317,7 @@ impl Provider for SqliteProvider {
                 return Ok(DestroyOutcome::Refused(Box::new(current)));
             }
         }
-        let message = "other requests end and begin this session at the same time; retry the request";
+        let message = "too many concurrent changes to this session; retry the request";
         Err(Error::new(ErrorKind::Conflict, message).in_engine(ENGINE).during("destroy"))
     }
 
@@ -378,15 +375,15 @@ fn version(stamp: Stamp) -> i64 {
     stamp.version.0.cast_signed()
 }
 
-/// No time that is stored is later, so that nothing overflows.
+/// The latest time that is stored, so that nothing overflows.
 const LATEST: i64 = i64::MAX / 2;
 
 fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(LATEST).min(LATEST)
 }
 
-/// How much earlier than its end the row of a session may be marked for collection that lives for
-/// `ttl` without being used: the mark is moved once in that time.
+/// How much earlier than its end the row of a session with the idle timeout `ttl` may be marked for
+/// collection: the mark is updated once in that time.
 fn earlier(ttl: Duration) -> i64 {
     i64::try_from(step(ttl).as_millis()).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! The table: made by `migrations/sqlite/*.sql`, and compared with what is expected.
+//! The table: created by `migrations/sqlite/*.sql`, and compared with the expected one.
 
 use session_core::{Error, Result};
 use session_sql::TableName;
@@ -8,14 +8,13 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::ENGINE;
 use crate::failure::{Effect, failed};
 
-/// Every statement does nothing where its work is done, so all of it is run each time, and needs no
-/// transaction that a dropped future could leave open. A later version is told from an earlier one
-/// by its columns: `user_version` belongs to the application, which may have tables of its own in
-/// the file.
+/// Every statement is idempotent, so all of them are run each time, without a transaction that a
+/// dropped future could leave open. Versions are distinguished by their columns: `user_version`
+/// belongs to the application, which may have its own tables in the file.
 pub(crate) const MIGRATION: &str =
     concat!(include_str!("../migrations/0001_session.sql"), include_str!("../migrations/0002_by_user.sql"),);
 
-/// What is said when a statement finds the table missing or different.
+/// The advice when the table is missing or different.
 pub(crate) const REMEDY: &str =
     "run migrations/sqlite/*.sql or SqliteProvider::migrate(), or connect with `migrate=true`";
 
@@ -30,14 +29,14 @@ const COLUMNS: [(&str, &str); 8] = [
     ("owner", "BLOB"),
 ];
 
-/// Whether there is an index by which the sessions of a user are found. It may have any name.
+/// Checks for an index on the sessions of a user, under any name.
 const INDEX: &str = "SELECT 1 FROM pragma_index_list(?1) AS list WHERE \
                      (SELECT name FROM pragma_index_info(list.name) WHERE seqno = 0) = 'owner' AND \
                      (SELECT name FROM pragma_index_info(list.name) WHERE seqno = 1) = 'session_key'";
 
-/// Makes the table and its indexes where they are missing.
+/// Creates the table and its indexes if they are missing.
 pub(crate) async fn migrate(connection: &mut SqliteConnection, table: &TableName) -> Result<()> {
-    // Nothing but the checked name is put into the file.
+    // Only the checked table name is inserted into the file.
     let sql = MIGRATION
         .replace("\"session\"", &table.quoted('"'))
         .replace("session_by_", &format!("{}_by_", table.table()));
@@ -45,7 +44,7 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection, table: &TableName
     done.map(drop).map_err(|error| failed("migrate", Effect::Write, error))
 }
 
-/// Compares the table with what the statements expect.
+/// Compares the table with the columns that the statements expect.
 pub(crate) async fn check(connection: &mut SqliteConnection, table: &TableName) -> Result<()> {
     let columns = sqlx::query("SELECT name, type FROM pragma_table_info(?1)").bind(table.table().to_owned());
     let found = columns.fetch_all(&mut *connection).await.and_then(|rows| {

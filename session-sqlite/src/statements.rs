@@ -18,12 +18,12 @@ impl Statement {
     }
 }
 
-/// `?1` is the key, except where many rows are found. What stores a record continues with data, idle deadline, absolute
-/// deadline, version, owner and whether it is a tombstone (`?2` to `?7`). All times are Unix
-/// milliseconds by the clock of the provider.
+/// `?1` is the key, except in statements that find many rows. Statements that store a record
+/// continue with data, idle deadline, absolute deadline, version, owner and the tombstone flag
+/// (`?2` to `?7`). All times are Unix milliseconds by the provider's clock.
 ///
-/// Expired rows are found by `collect_after`, which has an index and is `session_expiry` or a
-/// little earlier: a row between the two is looked at and left alone.
+/// Expired rows are found by `collect_after`, which is indexed and equal to `session_expiry` or a
+/// little earlier: a row between the two is checked and kept.
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) read: Statement,
@@ -63,9 +63,9 @@ impl Statements {
                  version = excluded.version, owner = excluded.owner, moved = excluded.moved \
                  WHERE stored.session_expiry <= ?8",
             ),
-            // SQLite rewrites the entry of every index whose columns are named after SET, also when
-            // their values stay: half of the price of a write. This one leaves the indexes alone,
-            // and matches while what they hold may stay as it is.
+            // SQLite rewrites the entry of every index whose columns are named after SET, even if
+            // their values do not change: half of the cost of a write. This statement does not
+            // touch the indexes, and matches only if the indexed columns need no change.
             replace_data: fill(
                 "UPDATE {table} SET session_data = ?2, session_expiry = ?3, session_absolute = ?4, \
                  version = ?5 \
@@ -82,10 +82,10 @@ impl Statements {
                  collect_after = min(?2, session_absolute) \
                  WHERE session_key = ?1 AND session_expiry > ?3 AND moved = 0",
             ),
-            // One statement that stores two rows if the old one is as it was: the tombstone (?1 to
-            // ?7), whose key is there, so that its row is updated, and the new row (?8 to ?14).
-            // When the new key is there too, its version becomes NULL, which the table refuses, and
-            // the whole statement is undone.
+            // One statement stores two rows if the old row is unchanged: the tombstone (?1 to ?7),
+            // whose key exists, so its row is updated, and the new row (?8 to ?14). If the new key
+            // exists too, its version becomes NULL, which the table refuses, and the whole
+            // statement is rolled back.
             rename: fill(
                 "INSERT INTO {table} \
                  (session_key, session_data, session_expiry, collect_after, session_absolute, \
@@ -118,7 +118,7 @@ impl Statements {
                 "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
                  WHERE collect_after <= ?1 AND session_expiry <= ?1 ORDER BY collect_after LIMIT ?2)",
             ),
-            // In the order of the index, so that a page costs what is on it.
+            // In the order of the index, so that the cost of a page depends only on its size.
             list: fill(
                 "SELECT session_data, session_expiry, collect_after, session_key FROM {table} \
                  WHERE owner = ?1 AND session_key > ?2 AND session_expiry > ?3 AND moved = 0 \
@@ -128,7 +128,7 @@ impl Statements {
                 "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
                  WHERE owner = ?1 AND session_expiry > ?2 AND moved = 0 ORDER BY session_key LIMIT ?3)",
             ),
-            // Expired rows too, so that a page is found soon also where many have expired.
+            // Includes expired rows, so that a page is found quickly even among many of them.
             scan: fill(
                 "SELECT session_data, session_expiry, collect_after, session_key FROM {table} \
                  WHERE session_key > ?1 ORDER BY session_key LIMIT ?2",

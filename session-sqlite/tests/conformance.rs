@@ -1,5 +1,4 @@
-//! What every engine must show, shown by this one: in a file, in memory, and in an application's
-//! own pool.
+//! Runs the conformance suite: in a file, in memory, and in an application's own pool.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -15,7 +14,7 @@ use session_sqlite::{SqliteConfig, SqliteConnectOptions, SqlitePool, SqlitePoolO
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tempfile::TempDir;
 
-/// A file of its own for each test, on a clock that the test turns.
+/// Each test has its own file, and a clock that it controls.
 struct InFile {
     directory: TempDir,
     clock: ManualClock,
@@ -28,8 +27,7 @@ impl InFile {
 
     async fn connect(&self) -> Arc<dyn Provider> {
         let config = SqliteConfig::file(self.directory.path().join("sessions.db"));
-        // So long that a machine with other work to do does not look like one that is locked for
-        // ever.
+        // Long enough that a busy machine does not look like a permanent lock.
         let config = config.busy_timeout(Duration::from_secs(20));
         let provider = SqliteProvider::connect(config).await.unwrap();
         Arc::new(provider.clock(Arc::new(self.clock.clone())))
@@ -56,7 +54,7 @@ impl Harness for InFile {
     }
 }
 
-/// A database of its own for each test, in the memory of this process.
+/// Each test has its own database in memory.
 #[derive(Default)]
 struct InMemory(ManualClock);
 
@@ -72,7 +70,7 @@ impl Harness for InMemory {
     }
 }
 
-/// A pool such as an application has. It pings its connections.
+/// An application's pool, which pings its connections.
 struct InPool(InFile);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Rows that are no record, and a file that is damaged.
+//! Rows that are not records, and a damaged file.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -10,7 +10,7 @@ use session_core::{ErrorKind, Provider as _};
 use support::*;
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_corrupt_is_not_written_over_and_can_be_destroyed() {
+async fn an_unreadable_row_is_corrupt_is_not_overwritten_and_can_be_destroyed() {
     let (provider, clock, directory) = store().await;
     let whole = record(7).encode().unwrap();
     let mut flipped = whole.clone();
@@ -31,7 +31,7 @@ async fn a_row_that_cannot_be_read_is_corrupt_is_not_written_over_and_can_be_des
 }
 
 #[tokio::test]
-async fn a_record_of_a_newer_version_is_unsupported_and_stays() {
+async fn a_record_of_a_newer_version_is_unsupported_and_kept() {
     let (provider, clock, directory) = store().await;
     let mut newer = record(7).encode().unwrap();
     newer[3] = 2;
@@ -54,8 +54,7 @@ async fn a_value_of_another_type_is_refused_by_the_table() {
     assert!(error.to_string().contains("cannot store TEXT value in INTEGER column"), "{error}");
 }
 
-/// What else happens to a damaged file depends on which page it is; none of it may be a panic, or
-/// look like a session that has ended.
+/// The result depends on the damaged page; it must never be a panic or look like an ended session.
 #[tokio::test]
 async fn a_damaged_file_is_unavailable_and_never_looks_like_a_logout() {
     let (provider, _, directory) = store().await;

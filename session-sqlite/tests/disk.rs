@@ -1,4 +1,4 @@
-//! A disk that is full, and one that may only be read.
+//! A full disk and a read-only one.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -18,7 +18,7 @@ use session_sqlite::{SqliteConfig, SqliteConnectOptions, SqlitePool, SqliteProvi
 use support::*;
 use tempfile::TempDir;
 
-/// A file system of this size for the tests of root, who may write to every file.
+/// A file system of this size, for tests run by root, who may write to every file.
 struct Mounted(TempDir);
 
 impl Mounted {
@@ -37,7 +37,7 @@ impl Drop for Mounted {
 }
 
 #[tokio::test]
-async fn a_file_that_may_only_be_read_is_refused() {
+async fn a_read_only_file_is_refused() {
     let mounted = Mounted::new("4m");
     let directory = tempfile::tempdir().unwrap();
     let place = mounted.as_ref().map_or(directory.path(), |mounted| mounted.0.path()).to_owned();
@@ -45,7 +45,7 @@ async fn a_file_that_may_only_be_read_is_refused() {
     let provider = SqliteProvider::connect(SqliteConfig::file(&path)).await.unwrap();
     create(&provider, &id("a"), &record(1), MINUTE).await;
     drop(provider);
-    // The driver's threads close their files by themselves.
+    // The driver's threads close their files asynchronously.
     for _ in 0..500 {
         tokio::time::sleep(Duration::from_millis(10)).await;
         let done = if mounted.is_some() {
@@ -65,9 +65,9 @@ async fn a_file_that_may_only_be_read_is_refused() {
     fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
 }
 
-/// On a disk of 1 MB where root runs the tests, else in a database that may have 200 pages.
+/// On a disk of 1 MB if root runs the tests, otherwise in a database limited to 200 pages.
 #[tokio::test]
-async fn a_full_disk_is_an_error_of_its_own_and_what_was_stored_stays() {
+async fn a_full_disk_is_a_distinct_error_and_stored_sessions_are_kept() {
     let mounted = Mounted::new("1m");
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let provider = if let Some(mounted) = &mounted {

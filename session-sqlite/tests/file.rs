@@ -1,5 +1,4 @@
-//! The file: who may read it, and files that cannot be used, each an error that says what to
-//! change.
+//! The file: its mode, and unusable files, each an error that says what to change.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -25,7 +24,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn the_file_and_those_beside_it_are_for_their_owner_only() {
+async fn the_file_and_its_log_are_readable_by_their_owner_only() {
     let directory = tempfile::tempdir().unwrap();
     let provider = connect(&format!("sqlite:{}", file(&directory).display())).await.unwrap();
     create(&provider, &id("a"), &record(1), MINUTE).await;
@@ -35,7 +34,7 @@ async fn the_file_and_those_beside_it_are_for_their_owner_only() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_there_keeps_its_mode() {
+async fn an_existing_file_keeps_its_mode() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(file(&directory), "").unwrap();
     fs::set_permissions(file(&directory), Permissions::from_mode(0o640)).unwrap();
@@ -46,7 +45,7 @@ async fn a_file_that_is_there_keeps_its_mode() {
 }
 
 #[tokio::test]
-async fn a_file_that_everybody_can_write_to_is_refused() {
+async fn a_world_writable_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(file(&directory), "").unwrap();
     fs::set_permissions(file(&directory), Permissions::from_mode(0o666)).unwrap();
@@ -54,7 +53,7 @@ async fn a_file_that_everybody_can_write_to_is_refused() {
 }
 
 #[tokio::test]
-async fn a_directory_in_which_everybody_can_create_files_is_refused() {
+async fn a_world_writable_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).unwrap();
     assert!(refused(file(&directory).display()).await.message().contains("choose a directory"));
@@ -62,11 +61,11 @@ async fn a_directory_in_which_everybody_can_create_files_is_refused() {
 }
 
 #[tokio::test]
-async fn a_place_where_no_file_can_be_is_refused_under_the_name_that_was_given() {
+async fn an_impossible_path_is_refused_under_its_configured_name() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(file(&directory)).unwrap();
     let error = refused(file(&directory).display()).await;
-    assert!(error.message().contains("is no file"), "{error}");
+    assert!(error.message().contains("is not a file"), "{error}");
     let error = refused("./no-such-directory/sessions.db").await;
     assert!(error.message().contains("`./no-such-directory/sessions.db` does not exist"), "{error}");
     let here = std::env::current_dir().unwrap();
@@ -76,9 +75,9 @@ async fn a_place_where_no_file_can_be_is_refused_under_the_name_that_was_given()
     assert!(!Path::new("./no-such-file.db").exists());
 }
 
-/// SQLite would create what it leads to, with the usual mode.
+/// SQLite would create its target with the default mode.
 #[tokio::test]
-async fn a_link_that_leads_nowhere_is_refused() {
+async fn a_dangling_link_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     symlink(directory.path().join("elsewhere.db"), file(&directory)).unwrap();
     connect(&file(&directory).to_string_lossy()).await.unwrap_err();
@@ -86,7 +85,7 @@ async fn a_link_that_leads_nowhere_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+async fn a_file_that_is_not_a_database_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let text = "not a database. ".repeat(1_000);
     fs::write(file(&directory), &text).unwrap();
@@ -109,7 +108,7 @@ async fn without_the_table_the_error_says_what_to_run() {
 }
 
 #[tokio::test]
-async fn a_table_that_goes_away_is_an_error_that_says_what_to_run() {
+async fn a_table_that_disappears_is_an_error_that_says_what_to_run() {
     let (provider, _, directory) = store().await;
     sql(&file(&directory), "DROP TABLE session").await;
     let error = provider.read(&id("a"), MINUTE).await.unwrap_err();
@@ -120,7 +119,7 @@ async fn a_table_that_goes_away_is_an_error_that_says_what_to_run() {
 }
 
 #[tokio::test]
-async fn by_name_it_is_connected_on_the_clock_that_was_given() {
+async fn an_engine_by_name_uses_the_given_clock() {
     let clock = session_core::clock::ManualClock::default();
     let options = ConnectOptions::new("sqlite::memory:").clock(std::sync::Arc::new(clock.clone()));
     let provider = session_core::connect("sqlite", options).await.unwrap();
@@ -133,7 +132,7 @@ async fn by_name_it_is_connected_on_the_clock_that_was_given() {
 }
 
 #[tokio::test]
-async fn what_survives_is_declared() {
+async fn durability_is_declared() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory);
     for (config, durability) in [

@@ -1,5 +1,5 @@
-//! The sessions of an owner: beside requests that change them, many of them, and in a table of the
-//! version before.
+//! The sessions of an owner: during concurrent changes, in large numbers, and in a table of the
+//! previous version.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -20,12 +20,12 @@ fn owned(value: u64, owner: Owner) -> Record {
     record
 }
 
-/// A file as the version before made it, without the index that has the key as well.
+/// A file of the previous version, without the index on owner and key.
 const BEFORE: &str = "DROP INDEX session_by_user;
                       CREATE INDEX session_by_owner ON session (owner) WHERE owner IS NOT NULL;";
 
 #[tokio::test]
-async fn a_table_of_the_version_before_gets_the_index_and_says_that_it_lacks_it() {
+async fn a_table_of_the_previous_version_is_reported_and_gets_the_index() {
     let (provider, _, directory) = store().await;
     let ada = Owner::of("ada");
     create(&provider, &numbered(1), &owned(1, ada), DAY).await;
@@ -48,7 +48,7 @@ async fn a_table_of_the_version_before_gets_the_index_and_says_that_it_lacks_it(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
+async fn no_session_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
     let (provider, _, _directory) = store().await;
     let provider = Arc::new(provider);
     for round in 0..10_u64 {
@@ -75,7 +75,7 @@ async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
     }
 }
 
-/// Gives a session another id, if it is still there.
+/// Replaces a session's id if the session still exists.
 async fn rename(provider: Arc<SqliteProvider>, first: u64, number: u64) {
     let (old, new) = (numbered(first + number), numbered(first + 50 + number));
     let Some(over) = provider.read(&old, DAY).await.unwrap() else { return };
@@ -86,7 +86,7 @@ async fn rename(provider: Arc<SqliteProvider>, first: u64, number: u64) {
 }
 
 #[tokio::test]
-async fn a_walk_has_tombstones_and_neither_what_has_expired_nor_what_is_no_record() {
+async fn a_scan_returns_tombstones_and_nothing_expired_or_unreadable() {
     let (provider, clock, directory) = store().await;
     let ada = Owner::of("ada");
     create(&provider, &numbered(0), &owned(0, ada), MINUTE).await;
@@ -111,7 +111,7 @@ async fn a_walk_has_tombstones_and_neither_what_has_expired_nor_what_is_no_recor
     assert_eq!((error.kind(), error.engine()), (ErrorKind::Config, Some("sqlite")));
 }
 
-/// More sessions than anybody should have.
+/// Far more sessions than any user should have.
 const MANY: usize = 100_000;
 
 #[tokio::test]

@@ -1,5 +1,4 @@
-//! Several processes on one file: none loses anything, and one that is killed takes nothing with
-//! it.
+//! Several processes on one file: no write is lost, even if one of them is killed.
 //!
 //! A test starts this binary again, as the same test with the file in the environment.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
@@ -44,7 +43,7 @@ impl Drop for Other {
     }
 }
 
-/// A provider on the file of the test, that waits for its turn as long as a busy machine may take.
+/// A provider on the test's file, with a timeout long enough for a busy machine.
 async fn patient(file: impl AsRef<Path>) -> SqliteProvider {
     let config = SqliteConfig::file(file).busy_timeout(Duration::from_secs(30));
     SqliteProvider::connect(config).await.unwrap()
@@ -55,7 +54,7 @@ fn other_process() -> Option<PathBuf> {
     env::var_os(FILE).map(PathBuf::from)
 }
 
-/// All of them make the file, and count.
+/// All of them create the file, and count.
 #[tokio::test]
 async fn processes_that_start_at_once_on_a_new_file_keep_every_increment() {
     const EACH: u64 = 100;
@@ -77,12 +76,12 @@ async fn processes_that_start_at_once_on_a_new_file_keep_every_increment() {
     let provider = patient(file(&directory)).await;
     let total = value(&provider.read(&id("shared"), DAY).await.unwrap().unwrap());
     assert_eq!(total, 4 * EACH);
-    assert_eq!(ask::<i64>(&file(&directory), "PRAGMA auto_vacuum").await, 2, "whoever made the file");
+    assert_eq!(ask::<i64>(&file(&directory), "PRAGMA auto_vacuum").await, 2, "whoever created it");
 }
 
-/// The change to WAL needs the file alone, and SQLite does not wait for it.
+/// The change to WAL needs exclusive access, for which SQLite does not wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
-async fn all_that_start_at_once_on_a_new_file_are_connected() {
+async fn processes_that_start_at_once_on_a_new_file_all_connect() {
     for _ in 0..10 {
         let directory = tempfile::tempdir().unwrap();
         let path = file(&directory);
@@ -93,9 +92,8 @@ async fn all_that_start_at_once_on_a_new_file_are_connected() {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the other process is told what is done")]
-/// Number after number: writes the session whose turn it is, or ends it, and says so when that is
-/// done.
+#[allow(clippy::print_stdout, reason = "reports progress to the other process")]
+/// For each number: writes or ends the session of that number, and reports it afterwards.
 async fn work_until_killed(file: PathBuf) {
     let provider = patient(file).await;
     for number in 0_u64.. {
@@ -115,17 +113,17 @@ async fn work_until_killed(file: PathBuf) {
     }
 }
 
-/// Of how many sessions the writer that is killed takes care.
+/// The number of sessions of the killed writer.
 const SLOTS: u64 = 20;
 
-/// With a filling that follows from its number, so that a mixture of two would be seen.
+/// With a filling that follows from its number, so that a mixture of two is detected.
 fn filled(record: &Record) -> Record {
     with_filling(record, usize::try_from(value(record) * 997 % 9_000).unwrap())
 }
 
 #[tokio::test]
-async fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_holds_up_nobody() {
-    const TEST: &str = "a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_holds_up_nobody";
+async fn a_killed_writer_loses_no_acknowledged_write_and_blocks_no_other() {
+    const TEST: &str = "a_killed_writer_loses_no_acknowledged_write_and_blocks_no_other";
     if let Some(file) = other_process() {
         return work_until_killed(file).await;
     }
@@ -142,7 +140,7 @@ async fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_holds_u
                 output.lines().map_while(Result::ok).filter_map(|line| line.split_once(DONE)?.1.parse().ok());
             numbers.inspect(|number| seen.store(*number, Ordering::Relaxed)).collect::<Vec<u64>>()
         });
-        // This process goes on writing meanwhile.
+        // This process continues to write meanwhile.
         let enough = rand::random_range(30..90);
         while begun.load(Ordering::Relaxed) < enough {
             increment(&provider, &id("mine")).await;
@@ -155,9 +153,9 @@ async fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_holds_u
 
         let done = lines.await.unwrap();
         let last = *done.last().unwrap();
-        // The session of the next number may have been under way.
+        // The write of the next number may have been in progress.
         for number in done.iter().rev().take(usize::try_from(SLOTS - 1).unwrap()) {
-            assert!(last - number < SLOTS - 1, "every number is told");
+            assert!(last - number < SLOTS - 1, "every number is reported");
             let found = provider.read(&numbered(number % SLOTS), DAY).await.unwrap();
             assert_eq!(found.as_ref().map(value), (number % 7 != 0).then_some(*number));
             if let Some(found) = found {
@@ -171,9 +169,9 @@ async fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_holds_u
     assert!(checked > 80, "only {checked} records were looked at");
 }
 
-/// A lock that is held for too long is an error that says so, in time; reads go on.
+/// A lock held for too long is an error in time that says so; reads still work.
 #[tokio::test]
-async fn who_waits_for_a_writer_fails_in_time_and_has_changed_nothing() {
+async fn a_write_that_waits_too_long_fails_in_time_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let timeout = Duration::from_millis(200);
     let config = SqliteConfig::file(file(&directory)).busy_timeout(timeout);

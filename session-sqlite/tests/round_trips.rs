@@ -1,4 +1,4 @@
-//! Every operation is one statement, counted by what the driver logs.
+//! Every operation is one statement, counted in the driver's log.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -17,7 +17,7 @@ use session_sqlite::{SqliteConnectOptions, SqlitePool, SqliteProvider};
 use support::*;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Counts the lines of the log that tell of a statement.
+/// Counts the log lines of statements.
 #[derive(Clone, Default)]
 struct Counter(Arc<AtomicUsize>);
 
@@ -35,11 +35,11 @@ impl io::Write for Counter {
 }
 
 impl Counter {
-    /// How many statements an operation is.
+    /// The number of statements of an operation.
     async fn count<T>(&self, operation: impl Future<Output = session_core::Result<T>>) -> (usize, T) {
         let before = self.0.load(Ordering::SeqCst);
         let result = operation.await.unwrap();
-        // The driver logs after it has answered.
+        // The driver logs after it has returned the result.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         (self.0.load(Ordering::SeqCst) - before, result)
     }
@@ -62,7 +62,7 @@ async fn every_operation_is_one_statement() {
     let provider = SqliteProvider::with_pool(pool, "session").unwrap().clock(Arc::new(clock.clone()));
     provider.migrate().await.unwrap();
 
-    // What came before has been logged when this has been counted.
+    // Once this is counted, earlier statements have been logged.
     counter.count(provider.check()).await;
     let (old, new) = (numbered(1), numbered(2));
     let (create, _) = counter.count(provider.write(&old, &record(1), Condition::Absent, DAY)).await;
@@ -71,7 +71,7 @@ async fn every_operation_is_one_statement() {
     let over = Condition::Over(seen.unwrap().stamp());
     let (replace, outcome) = counter.count(provider.write(&old, &second, over, DAY)).await;
     assert!(is_stored(&outcome));
-    // So much later that the index changes as well.
+    // Late enough that the index changes as well.
     clock.advance(DAY / 2);
     let seen = provider.read(&old, DAY).await.unwrap().unwrap();
     let third = next(&seen, 3);
@@ -93,7 +93,7 @@ async fn every_operation_is_one_statement() {
     let (absent, _) = counter.count(provider.read(&numbered(3), DAY)).await;
     let counts = [create, read, replace, replace_later, touch, exists, rename, destroy, absent];
     assert_eq!(counts, [1; 9]);
-    assert_eq!(refused, 2, "what is refused is read");
+    assert_eq!(refused, 2, "a conflict reads the current row");
 
     let ada = Owner::of("ada");
     let mut owned = record(1);

@@ -1,5 +1,5 @@
-//! What is in the file: columns, what a write leaves alone, what a collection gives back, and what
-//! others may do with it meanwhile.
+//! The contents of the file: columns, unchanged indexes, shrinking by collections, and access by
+//! other programs.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -35,9 +35,9 @@ async fn a_row_shows_deadlines_version_and_owner() {
     assert_eq!(ask::<Vec<u8>>(&path, "SELECT session_data FROM session").await, record.encode().unwrap());
 }
 
-/// The mark of collection is an entry of an index, and a write that moves it costs twice as much.
+/// The collection mark is indexed, and a write that changes it costs twice as much.
 #[tokio::test]
-async fn a_write_leaves_the_indexes_alone_for_a_while() {
+async fn most_writes_do_not_change_the_indexes() {
     let (provider, clock, directory) = store().await;
     create(&provider, &id("a"), &record(0), HALF_AN_HOUR).await;
     let mark = async || ask::<i64>(&file(&directory), "SELECT collect_after FROM session").await;
@@ -58,7 +58,7 @@ async fn a_write_leaves_the_indexes_alone_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_sign_in_reaches_the_index_of_owners() {
+async fn a_sign_in_updates_the_index_of_owners() {
     let (provider, _, directory) = store().await;
     create(&provider, &id("a"), &record(0), MINUTE).await;
     let seen = provider.read(&id("a"), MINUTE).await.unwrap().unwrap();
@@ -70,9 +70,9 @@ async fn a_sign_in_reaches_the_index_of_owners() {
     assert_eq!(ask::<i64>(&file(&directory), by_owner).await, 1);
 }
 
-/// To the millisecond, although the mark of collection is not moved by every write.
+/// To the millisecond, although not every write updates the collection mark.
 #[tokio::test]
-async fn what_has_expired_is_collected_and_what_was_written_since_is_not() {
+async fn expired_rows_are_collected_and_rewritten_ones_are_not() {
     let (provider, clock, directory) = store().await;
     for name in ["ends", "lasts"] {
         create(&provider, &id(name), &record(0), HALF_AN_HOUR).await;
@@ -94,7 +94,7 @@ async fn increment_for(provider: &SqliteProvider, name: &str, idle: Duration) {
 }
 
 #[tokio::test]
-async fn a_collection_gives_room_back_and_keeps_some_for_the_sessions_to_come() {
+async fn a_collection_shrinks_the_file_and_keeps_pages_for_new_sessions() {
     let (provider, clock, directory) = store().await;
     for number in 0..400 {
         create(&provider, &numbered(number), &with_filling(&record(number), 20_000), MINUTE).await;
@@ -107,7 +107,7 @@ async fn a_collection_gives_room_back_and_keeps_some_for_the_sessions_to_come() 
     let after_one = pages().await;
     assert!(
         after_one < full && after_one >= full - 1_024 - 8,
-        "a collection cuts off a little: {after_one} of {full}"
+        "one collection removes a few pages: {after_one} of {full}"
     );
     for _ in 0..4 {
         assert_eq!(provider.gc(1_000).await.unwrap(), 0);
@@ -116,10 +116,10 @@ async fn a_collection_gives_room_back_and_keeps_some_for_the_sessions_to_come() 
     assert!((250..350).contains(&pages), "{pages} of {full}");
 }
 
-/// Litestream and its like need to read the log, to have it left alone, and no lock that keeps them
+/// Litestream and similar programs need to read the log, run its checkpoints, and not be locked
 /// out.
 #[tokio::test]
-async fn with_checkpoints_left_to_another_program_the_log_is_left_alone() {
+async fn with_external_checkpoints_the_log_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory);
     let config: SqliteConfig = format!("sqlite:{}?checkpoint=external", path.display()).parse().unwrap();
@@ -132,7 +132,7 @@ async fn with_checkpoints_left_to_another_program_the_log_is_left_alone() {
     let mut other = open(&path).await;
     let checkpoint = sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)");
     let (busy, _, _) = checkpoint.fetch_one(&mut other).await.unwrap();
-    assert_eq!(busy, 0, "nothing keeps the other program out");
+    assert_eq!(busy, 0, "no lock excludes the other program");
     assert!(std::fs::metadata(&path).unwrap().len() > 400 * 20_000);
     assert_eq!(std::fs::metadata(path.with_extension("db-wal")).unwrap().len(), 0);
     other.close().await.unwrap();
@@ -140,7 +140,7 @@ async fn with_checkpoints_left_to_another_program_the_log_is_left_alone() {
 }
 
 #[tokio::test]
-async fn by_itself_the_log_stays_small() {
+async fn by_default_the_log_stays_small() {
     let (provider, _, directory) = store().await;
     for number in 0..400 {
         create(&provider, &numbered(number), &with_filling(&record(number), 20_000), MINUTE).await;
@@ -149,10 +149,9 @@ async fn by_itself_the_log_stays_small() {
     assert!(log < 6 << 20, "{log} bytes");
 }
 
-/// A future that is dropped, at whatever await, leaves no transaction open and no answer for
-/// somebody else.
+/// A future dropped at any await leaves no open transaction, and no result for another call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_call_leaves_no_lock_and_no_answer_behind() {
+async fn a_dropped_call_leaves_no_lock_and_no_result_behind() {
     for config in [None, Some(SqliteConfig::memory())] {
         let directory = tempfile::tempdir().unwrap();
         let in_file = config.is_none();
@@ -177,7 +176,7 @@ async fn a_dropped_call_leaves_no_lock_and_no_answer_behind() {
             writing.abort();
             let other = numbered((round + 1) % 8);
             let found = provider.read(&other, MINUTE).await.unwrap().unwrap();
-            assert_eq!(value(&found), (round + 1) % 8, "the answer of another call");
+            assert_eq!(value(&found), (round + 1) % 8, "the result of another call");
         }
         if in_file {
             let mut other = open(&file(&directory)).await;

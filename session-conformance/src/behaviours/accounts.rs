@@ -1,4 +1,4 @@
-//! A user's sessions: where they are signed in, and how the others are ended.
+//! A user's sessions: listing them, and ending some or all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::owners::{lists, somebody};
 use crate::layers::{Fault, Faulty};
 use crate::{Context, LONG, begin, fails, open, side_by_side};
 
-/// Signs a user in, in a new session, and returns what the client got.
+/// Signs a user in, in a new session, and returns the client's token.
 async fn sign_in(manager: &Manager, user: &str, label: &str) -> Token {
     let session = manager.create();
     session.sign_in(user).expect("a sign-in");
@@ -37,7 +37,7 @@ async fn is_live(manager: &Manager, token: &Token) -> bool {
     manager.load(token).await.expect("a load").is_some()
 }
 
-/// Without an index the methods are errors that say so.
+/// Without an index the methods return an error that says so.
 pub async fn without_an_index_the_user_is_told(context: Context) {
     let manager = context.manager();
     let (user, _) = somebody(&context);
@@ -49,7 +49,7 @@ pub async fn without_an_index_the_user_is_told(context: Context) {
         fails(manager.sign_out_everywhere(&session).await, ErrorKind::Unsupported);
         fails(manager.credentials_changed(&session).await, ErrorKind::Unsupported);
         session.release().await.expect("there is nothing to store");
-        assert!(is_live(&manager, &token).await, "nothing is done by half");
+        assert!(is_live(&manager, &token).await, "nothing is partially done");
     }
     if !lists(&context) {
         let limited = context.builder().max_sessions_per_owner(5, Excess::EndOldest).build();
@@ -57,7 +57,7 @@ pub async fn without_an_index_the_user_is_told(context: Context) {
     }
 }
 
-/// A list shows what the application said of a device, and nothing of the token.
+/// A list shows the device as described by the application, and nothing of the token.
 pub async fn a_user_sees_where_they_are_signed_in(context: Context) {
     if !lists(&context) {
         return;
@@ -84,7 +84,7 @@ pub async fn a_user_sees_where_they_are_signed_in(context: Context) {
     assert!(!token.expose().contains(&current.handle.to_string()), "the handle is not part of the token");
 }
 
-/// The handle stays the same when the id changes; another owner gets another one.
+/// The handle stays the same when the id changes; another owner gets another handle.
 pub async fn a_handle_outlives_the_id(context: Context) {
     if !lists(&context) {
         return;
@@ -111,7 +111,7 @@ pub async fn a_handle_outlives_the_id(context: Context) {
     assert!(devices(&manager, &bob).await.is_empty() && session.handle().is_none());
 }
 
-/// "Sign out this device": by its handle, and only one's own.
+/// "Sign out this device": by its handle, and only for the session's own user.
 pub async fn one_device_is_signed_out(context: Context) {
     if !lists(&context) {
         return;
@@ -156,7 +156,7 @@ pub async fn a_change_of_password_ends_the_others(context: Context) {
     fails(manager.credentials_changed(&visitor).await, ErrorKind::Gone);
 }
 
-/// "Sign out everywhere", with more sessions than one page has.
+/// "Sign out everywhere", with more than one page of sessions.
 pub async fn a_user_is_signed_out_everywhere(context: Context) {
     if !lists(&context) {
         return;
@@ -183,7 +183,7 @@ pub async fn a_user_is_signed_out_everywhere(context: Context) {
     assert_eq!(manager.end_all(&ada).await.expect("an end"), 0);
 }
 
-/// A sign-in beside "end all" is ended, or it is listed afterwards.
+/// A sign-in concurrent with "end all" is either ended or listed afterwards.
 pub async fn a_sign_in_beside_end_all_is_ended_or_listed(context: Context) {
     if !lists(&context) {
         return;
@@ -213,7 +213,8 @@ pub async fn a_sign_in_beside_end_all_is_ended_or_listed(context: Context) {
     }
 }
 
-/// A new id beside "end all" leaves nothing: the session that was there before ends under its new id too.
+/// A new id concurrent with "end all" leaves no session: an existing session also ends under its
+/// new id.
 pub async fn a_regeneration_beside_end_all_leaves_nothing(context: Context) {
     if !lists(&context) {
         return;
@@ -223,7 +224,7 @@ pub async fn a_regeneration_beside_end_all_leaves_nothing(context: Context) {
     for _ in 0..8 {
         let (ada, _) = somebody(&context);
         let token = sign_in(&manager, &ada, "phone").await;
-        // Loaded before, or the end could come first.
+        // Loaded first, since "end all" could finish before.
         let session = open(&manager, &token).await;
         let moving = async {
             session.regenerate().expect("a new id");
@@ -240,7 +241,7 @@ pub async fn a_regeneration_beside_end_all_leaves_nothing(context: Context) {
     }
 }
 
-/// Whatever call of a sign-in goes wrong: a session that lives is listed.
+/// Whichever call of a sign-in fails, a live session is listed.
 pub async fn a_lost_answer_hides_no_session(context: Context) {
     if !lists(&context) {
         return;
@@ -258,7 +259,7 @@ pub async fn a_lost_answer_hides_no_session(context: Context) {
                 faulty.strike(fault, nth, times);
                 let released = session.release().await;
                 faulty.heal();
-                // Where an answer was lost, only the tombstone tells the new id.
+                // After a lost response only the tombstone has the new id.
                 let old = context.read(&StorageId::of(&visitor)).await.map(|record| record.header.state);
                 let lives = match &old {
                     Some(State::Moved(new)) => context.read(new).await.is_some(),
@@ -267,7 +268,7 @@ pub async fn a_lost_answer_hides_no_session(context: Context) {
                 let listed = devices(&manager, &ada).await.len();
                 assert_eq!(listed, usize::from(lives), "{fault:?} {nth} {times}: {released:?}");
                 if released.is_ok() {
-                    assert!(lives, "{fault:?} {nth} {times}: an acknowledged sign-in is there");
+                    assert!(lives, "{fault:?} {nth} {times}: an acknowledged sign-in is stored");
                 }
                 manager.end_all(&ada).await.expect("an end");
             }
@@ -275,8 +276,9 @@ pub async fn a_lost_answer_hides_no_session(context: Context) {
     }
 }
 
-/// When the engine fails half-way, the error says how far it came, and a second call ends the rest.
-pub async fn an_end_that_failed_half_way_goes_on(context: Context) {
+/// When the engine fails half-way, the error says how many sessions were ended, and a second call
+/// ends the rest.
+pub async fn an_end_that_failed_half_way_can_be_continued(context: Context) {
     if !lists(&context) {
         return;
     }
@@ -304,11 +306,12 @@ pub async fn an_end_that_failed_half_way_goes_on(context: Context) {
 
 fn limited(context: &Context, excess: Excess, provider: Arc<dyn session_core::Provider>) -> Manager {
     let builder = context.builder_over(provider).max_sessions_per_owner(3, excess);
-    builder.build().expect("a sound configuration")
+    builder.build().expect("a valid configuration")
 }
 
-/// The oldest sign-in ends when there is one too many, and of many at the same time, in two processes, no more than the
-/// limit are left. They may be fewer: each takes itself for the newest, and ends what another one keeps.
+/// The oldest sign-in ends when the limit is exceeded, and after many concurrent ones, in two
+/// processes, no more than the limit are left. They may be fewer: each assumes to be the newest,
+/// and ends sessions that another one keeps.
 pub async fn a_limit_ends_the_oldest(context: Context) {
     if !lists(&context) {
         return;
@@ -339,7 +342,7 @@ pub async fn a_limit_ends_the_oldest(context: Context) {
     assert!(left.len() == 3 && left.iter().all(|label| label.starts_with("parallel")), "{left:?}");
 }
 
-/// A sign-in beyond the limit is refused, and the visitor's session is left as it was.
+/// A sign-in beyond the limit is refused, and the visitor's session is unchanged.
 pub async fn a_limit_refuses_the_next(context: Context) {
     if !lists(&context) {
         return;
@@ -375,7 +378,7 @@ pub async fn a_limit_refuses_the_next(context: Context) {
     assert_eq!(devices(&manager, &ada).await.len(), 3);
 }
 
-/// A sign-in is fresh for as long as a page asks, and so is a proof of who the user is.
+/// A sign-in is fresh for the time that a page asks for, and so is a re-authentication.
 pub async fn a_proof_of_identity_is_fresh_for_a_while(context: Context) {
     let manager = context.manager();
     let (ada, _) = somebody(&context);

@@ -1,4 +1,4 @@
-//! Errors of the engine are honest about what was stored, and show nothing that is secret.
+//! Errors of the engine are correct about what was stored, and show no secret.
 
 use std::fmt::Write as _;
 
@@ -11,10 +11,10 @@ use super::renaming::{both, tombstone};
 use super::unreadable::{damaged, newer};
 use crate::{Context, LONG};
 
-/// The server does what a request asks for, and the connection breaks before its answer arrives.
-/// "Unavailable" means that nothing was changed, which is not true here: the outcome is unknown,
+/// The server executes a request, and the connection breaks before its response arrives.
+/// "Unavailable" would mean that nothing was changed, which is wrong here: the outcome is unknown,
 /// unless the engine found it out.
-pub async fn an_answer_that_was_cut_off_is_not_nothing_changed(context: Context) {
+pub async fn a_lost_response_is_not_reported_as_unchanged(context: Context) {
     let Some(wire) = context.cut_off().await else { return };
     for call in ["create", "replace", "rename", "destroy"] {
         let (id, read) = context.stored("before", LONG).await;
@@ -54,7 +54,7 @@ pub async fn an_answer_that_was_cut_off_is_not_nothing_changed(context: Context)
     }
 }
 
-/// Reads until an answer comes: a connection that was cut is replaced at once, or at the next call.
+/// Reads until a response comes: a broken connection is replaced at once or at the next call.
 async fn connected(provider: &dyn Provider, id: &StorageId) {
     for _ in 0..20 {
         if provider.read(id, LONG).await.is_ok() {
@@ -62,14 +62,14 @@ async fn connected(provider: &dyn Provider, id: &StorageId) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("the engine connects again after a connection was cut");
+    panic!("the engine did not reconnect after a broken connection");
 }
 
 /// A value that must not appear in any error.
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// Errors of the engine itself, with all their sources: about records that cannot be read, records
-/// that are too large, and answers that were cut off.
+/// Errors of the engine itself, with all their sources: about unreadable records, records that are
+/// too large, and lost responses.
 pub async fn an_engines_errors_show_no_id_and_no_value(context: Context) {
     let provider = context.provider();
     let whole = context.record(SECRET, LONG);
@@ -126,12 +126,12 @@ async fn errors_about(context: &Context, id: &StorageId, seen: &mut Vec<(Storage
     }
     let destroyed = provider.destroy(id, Some(record.stamp())).await;
     if let Ok(DestroyOutcome::Refused(_)) = &destroyed {
-        panic!("a refusal shows a record that can be read");
+        panic!("a conflict returned an unreadable record");
     }
     note(destroyed.err());
 }
 
-/// The error as text, as debug output, and the same of everything that caused it.
+/// The error as text and as debug output, with all its sources.
 fn says_nothing(id: &StorageId, error: &Error) {
     let mut text = format!("{error} {error:?}");
     let mut source = std::error::Error::source(error);
@@ -151,7 +151,7 @@ fn says_nothing(id: &StorageId, error: &Error) {
     let secrets = [id.to_text(), SECRET.to_owned()].into_iter();
     let secrets = secrets.chain(bytes(id.as_bytes())).chain(bytes(SECRET.as_bytes()));
     for (number, secret) in secrets.enumerate() {
-        // Not printed here either.
+        // The text itself is not printed here.
         assert!(
             !text.contains(&secret.to_lowercase()),
             "an error of kind {:?} shows secret {number}",

@@ -1,4 +1,5 @@
-//! A call of the engine may be dropped at any await: the store stays whole, and nobody reads another's session.
+//! A call of the engine may be dropped at any await: the store stays consistent, and no call reads
+//! another's session.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::cut::{Polls, cut};
 use crate::layers::ByWrites;
 use crate::{Context, LONG, is_stored};
 
-/// Some sessions beside the one that is worked on.
+/// Some sessions in addition to the one under test.
 async fn neighbours(context: &Context) -> Vec<(StorageId, String)> {
     let mut neighbours = Vec::new();
     for number in 0..6 {
@@ -24,7 +25,7 @@ async fn neighbours(context: &Context) -> Vec<(StorageId, String)> {
     neighbours
 }
 
-/// Everybody reads their own, all at once.
+/// All sessions read concurrently return their own records.
 async fn nobody_is_mixed_up(context: &Context, neighbours: &[(StorageId, String)]) {
     let mut reads = JoinSet::new();
     for (id, value) in neighbours.iter().cloned() {
@@ -32,11 +33,11 @@ async fn nobody_is_mixed_up(context: &Context, neighbours: &[(StorageId, String)
         reads.spawn(async move { assert_eq!(context.value(&id).await, Some(value)) });
     }
     while let Some(read) = reads.join_next().await {
-        read.expect("everybody reads their own session");
+        read.expect("each read returns its own session");
     }
 }
 
-/// The session can still be read, and written to; a write that was dropped may come late, once.
+/// The session can still be read and written to; a dropped write may arrive late, once.
 async fn still_works(context: &Context, id: &StorageId) {
     for _ in 0..20 {
         let Some(read) = context.read(id).await.filter(session_core::record::Record::is_live) else { return };
@@ -46,12 +47,12 @@ async fn still_works(context: &Context, id: &StorageId) {
             return;
         }
     }
-    panic!("a session that nobody else writes to takes no write");
+    panic!("a session without other writers refuses writes");
 }
 
 type Cut<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 
-/// Runs one call many times, dropped at each of its polls, until it comes to its end.
+/// Runs one call many times, dropped at each of its polls, until it completes.
 async fn at_every_poll(
     context: &Context,
     call: impl for<'a> Fn(usize, &'a Context, &'a StorageId) -> Cut<'a>,
@@ -62,13 +63,13 @@ async fn at_every_poll(
         let (id, _) = context.stored("before", LONG).await;
         let done = call(cut_at, context, &id).await;
         if cut_at % 2 == 1 {
-            // Sometimes at once, sometimes after an answer may have come.
+            // Sometimes at once, sometimes after a response may have arrived.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         nobody_is_mixed_up(context, &neighbours).await;
         still_works(context, &id).await;
         let (after, _) = context.stored("after", LONG).await;
-        assert_eq!(context.value(&after).await.as_deref(), Some("after"), "the engine goes on");
+        assert_eq!(context.value(&after).await.as_deref(), Some("after"), "the engine still works");
         polls.done(done.then_some(()));
     }
 }
@@ -95,7 +96,7 @@ pub async fn a_dropped_read_mixes_nothing_up(context: Context) {
     .await;
 }
 
-/// A create and a replace: the record is the old one or the new one, whole.
+/// A create and a replace: the record is completely the old or the new one.
 pub async fn a_dropped_write_is_done_or_not(context: Context) {
     at_every_poll(&context, |polls, context, id| {
         Box::pin(async move {
@@ -121,7 +122,7 @@ pub async fn a_dropped_write_is_done_or_not(context: Context) {
     .await;
 }
 
-/// A destroy, and a rename by the engine's means and by the default: one session or none, never two.
+/// A destroy, and a rename by the engine and by the default: one session or none, never two.
 pub async fn a_dropped_end_or_move_is_done_or_not(context: Context) {
     at_every_poll(&context, |polls, context, id| {
         Box::pin(async move { cut(polls, context.provider().destroy(id, None)).await.is_some() })
@@ -138,7 +139,7 @@ pub async fn a_dropped_end_or_move_is_done_or_not(context: Context) {
                 let tombstone = tombstone(context, &read, &new);
                 let rename = Rename::new((old, read.stamp()), (&new, &record, LONG), &tombstone);
                 let done = cut(polls, provider.rename(&rename)).await.is_some();
-                // Sent again, as the core does, it is done; and then there is one session.
+                // A retry, as by the core, completes it; then there is one session.
                 assert!(is_stored(&provider.rename(&rename).await));
                 assert!(context.value(old).await.is_none());
                 assert_eq!(context.value(&new).await.as_deref(), Some("moved"));
@@ -150,7 +151,7 @@ pub async fn a_dropped_end_or_move_is_done_or_not(context: Context) {
 }
 
 /// Counting and collecting.
-pub async fn a_dropped_collection_harms_nobody(context: Context) {
+pub async fn a_dropped_collection_is_harmless(context: Context) {
     at_every_poll(&context, |polls, context, _| {
         Box::pin(async move { cut(polls, context.provider().count()).await.is_some() })
     })
@@ -161,7 +162,7 @@ pub async fn a_dropped_collection_harms_nobody(context: Context) {
     .await;
 }
 
-/// Hundreds of readers of different sessions, every second one of whom hangs up half-way.
+/// Hundreds of readers of different sessions; every second one is dropped half-way.
 pub async fn many_dropped_reads_at_once_mix_nothing_up(context: Context) {
     let neighbours = neighbours(&context).await;
     let mut readers = JoinSet::new();
@@ -177,7 +178,7 @@ pub async fn many_dropped_reads_at_once_mix_nothing_up(context: Context) {
         });
     }
     while let Some(reader) = readers.join_next().await {
-        reader.expect("everybody reads their own session");
+        reader.expect("each read returns its own session");
     }
     nobody_is_mixed_up(&context, &neighbours).await;
 }

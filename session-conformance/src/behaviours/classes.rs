@@ -1,4 +1,4 @@
-//! Idle times by class: "remember me", visitors, and what a token says of them.
+//! Idle timeouts by class: "remember me", visitors, and the class in the token.
 
 use session_core::id::Token;
 use session_core::transport::{Connection, Incoming};
@@ -8,12 +8,13 @@ use super::nothing::presenting;
 use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, fails, number, open};
 
-/// A session of a longer class outlives the others, and its token says so; the class is known before the read.
-pub async fn a_class_has_an_idle_time_of_its_own(context: Context) {
+/// A session of a longer class outlives the others; its class is in the token and known before the
+/// read.
+pub async fn a_class_has_its_own_idle_timeout(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let short = context.short();
     let manager = context.builder_over(provider).idle_timeout(short).idle_class("remember", LONG);
-    let manager = manager.build().expect("a sound configuration");
+    let manager = manager.build().expect("a valid configuration");
     let ordinary = begin(&manager, "key", 1).await;
     let session = manager.create();
     session.set("key", &2).expect("a set");
@@ -30,9 +31,9 @@ pub async fn a_class_has_an_idle_time_of_its_own(context: Context) {
     assert_eq!(number(&manager, &remembered, "key").await, Some(2));
 }
 
-/// The class is part of what is hashed: whoever changes it finds nothing.
+/// The class is part of the hashed token: a changed class finds no session.
 pub async fn a_class_cannot_be_forged(context: Context) {
-    let manager = context.builder().idle_class("remember", LONG * 4).build().expect("a sound configuration");
+    let manager = context.builder().idle_class("remember", LONG * 4).build().expect("a valid configuration");
     let token = begin(&manager, "key", 1).await;
     let forged = Token::new(&format!("{}.remember", token.expose())).expect("a token");
     assert!(manager.load(&forged).await.expect("a load").is_none());
@@ -42,9 +43,9 @@ pub async fn a_class_cannot_be_forged(context: Context) {
     assert_eq!(number(&manager, &token, "key").await, Some(1));
 }
 
-/// Changing the class gives the session a new id, and the old one is dead.
+/// Changing the class gives the session a new id, and the old one no longer works.
 pub async fn changing_the_class_regenerates(context: Context) {
-    let manager = context.builder().idle_class("remember", LONG * 4).build().expect("a sound configuration");
+    let manager = context.builder().idle_class("remember", LONG * 4).build().expect("a valid configuration");
     let first = begin(&manager, "key", 1).await;
     let session = open(&manager, &first).await;
     fails(session.set_class("forever"), ErrorKind::Config);
@@ -63,10 +64,10 @@ pub async fn changing_the_class_regenerates(context: Context) {
     assert_eq!(number(&manager, &third, "key").await, Some(1));
 }
 
-/// Visitors without an owner end sooner; whoever signs in gets the ordinary time, and a new id with it.
+/// Sessions without an owner end sooner; a sign-in gives them the default timeout and a new id.
 pub async fn visitors_without_an_owner_end_sooner(context: Context) {
     let short = context.short();
-    let manager = context.builder().anonymous_idle_timeout(short).build().expect("a sound configuration");
+    let manager = context.builder().anonymous_idle_timeout(short).build().expect("a valid configuration");
     let visitor = begin(&manager, "key", 1).await;
     let joining = begin(&manager, "key", 2).await;
     let session = open(&manager, &joining).await;
@@ -80,8 +81,8 @@ pub async fn visitors_without_an_owner_end_sooner(context: Context) {
     assert!(manager.load(&joining).await.expect("a load").is_none());
 }
 
-/// The owner reaches the engine beside the body, as a hash, and stays through every write.
-pub async fn the_owner_is_kept_beside_the_body(context: Context) {
+/// The engine gets the owner separately from the body, as a hash, and every write keeps it.
+pub async fn the_owner_is_stored_outside_the_body(context: Context) {
     let manager = context.manager();
     let session = manager.create();
     session.set_owner(Some("ada")).expect("an owner");
@@ -104,11 +105,11 @@ pub async fn the_owner_is_kept_beside_the_body(context: Context) {
     assert_eq!(owner(&token).await, None);
 }
 
-/// A class has an absolute time of its own, and changing the class begins it.
-pub async fn a_class_has_an_absolute_time_of_its_own(context: Context) {
+/// A class has its own absolute timeout, which starts when the class changes.
+pub async fn a_class_has_its_own_absolute_timeout(context: Context) {
     let month = LONG * 24 * 30;
     let remember = Lifetime::idle(month).absolute(month).persistent(true);
-    let manager = context.builder().class("remember", remember).build().expect("a sound configuration");
+    let manager = context.builder().class("remember", remember).build().expect("a valid configuration");
     for remembered in [false, true] {
         let request = manager.request(Incoming::default());
         let session = request.session().await.expect("a new session");
@@ -121,17 +122,17 @@ pub async fn a_class_has_an_absolute_time_of_its_own(context: Context) {
         assert_eq!(absolute > LONG * 24 * 29, remembered, "{absolute:?}");
         assert_eq!(session.class(), if remembered { "remember" } else { "default" });
         let outlives = reply.headers[0].1.contains("Max-Age");
-        assert_eq!(outlives, remembered, "an ordinary cookie is forgotten with the browser");
+        assert_eq!(outlives, remembered, "an ordinary cookie ends with the browser");
     }
 }
 
-/// While a class is added, renamed or removed in one process after the other, nobody is logged out, and no cookie is
-/// changed by a request that did not ask for it.
+/// While a class is added, renamed or removed in one process after the other, nobody is logged out,
+/// and no request changes the cookie without being asked to.
 pub async fn a_class_that_comes_or_goes_logs_nobody_out(context: Context) {
     let month = LONG * 24 * 30;
     let remember = || Lifetime::idle(month).absolute(month);
     let with = context.builder().class("remember", remember()).anonymous_idle_timeout(LONG / 2).build();
-    let (with, without) = (with.expect("a sound configuration"), context.manager());
+    let (with, without) = (with.expect("a valid configuration"), context.manager());
     let session = with.create();
     session.set_class("remember").expect("the class is configured");
     session.set("key", &1).expect("a set");
@@ -153,12 +154,12 @@ pub async fn a_class_that_comes_or_goes_logs_nobody_out(context: Context) {
     }
 }
 
-/// Two requests that only read, while the configuration has another class for their session than it had before.
+/// Two requests that only read, after the configuration of their session's class has changed.
 pub async fn a_request_that_only_reads_is_not_failed_by_a_new_class(context: Context) {
     let before = context.manager();
     let after = context.short();
     let builder = context.builder().idle_timeout(LONG).anonymous_idle_timeout(LONG / 2).touch_after(after);
-    let now = builder.build().expect("a sound configuration");
+    let now = builder.build().expect("a valid configuration");
     let token = begin(&before, "cart", 1).await;
     context.outlive(after).await;
     let reading = [open(&now, &token).await, open(&now, &token).await];

@@ -1,4 +1,5 @@
-//! Engines that leave the record with the client: what they can do, and what they say that they cannot.
+//! Engines that store the record on the client: what they support, and what they declare as
+//! unsupported.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::nothing::presenting;
 use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, fails, number, open, value_of};
 
-/// A manager binds such an engine to its cookie; used directly it must be bound first.
+/// A manager binds such an engine to its cookie; direct users must bind it first.
 fn bound(context: &Context) -> session_core::Manager {
     let manager = context.manager();
     assert!(context.capabilities().client_side, "`suite!(client_side: …)` is for engines that declare it");
@@ -21,14 +22,15 @@ fn bound(context: &Context) -> session_core::Manager {
 fn name(outcome: session_core::Result<WriteOutcome>) -> StorageId {
     match outcome {
         Ok(WriteOutcome::Stored(stored)) => {
-            let token = stored.token.expect("the client is told what to hold");
+            let token = stored.token.expect("the client gets a token");
             StorageId::plain(token.expose()).expect("a token is a name")
         }
         other => panic!("nothing is refused: {other:?}"),
     }
 }
 
-/// The token is the record: each write gives another one, and all of them can be read until their deadlines.
+/// The token is the record: each write returns a new one, and all of them can be read until their
+/// deadlines.
 pub async fn every_write_gives_a_token(context: Context) {
     bound(&context);
     let provider = context.provider();
@@ -44,7 +46,7 @@ pub async fn every_write_gives_a_token(context: Context) {
     assert!(provider.exists(&second).await.expect("an answer"));
 }
 
-/// It cannot list, count or collect, and says so instead of guessing.
+/// It cannot list, count or collect, and reports that.
 pub async fn there_is_nothing_to_count_or_to_collect(context: Context) {
     let manager = bound(&context);
     begin(&manager, "key", 1).await;
@@ -57,7 +59,7 @@ pub async fn there_is_nothing_to_count_or_to_collect(context: Context) {
     assert!(matches!(outcome, DestroyOutcome::Absent), "{outcome:?}");
 }
 
-/// The client holds what the last release gave it, in every process.
+/// The client's token is that of the last release, valid in every process.
 pub async fn a_release_gives_the_client_the_new_record(context: Context) {
     let manager = bound(&context);
     let first = begin(&manager, "key", 1).await;
@@ -71,8 +73,8 @@ pub async fn a_release_gives_the_client_the_new_record(context: Context) {
     assert_eq!(number(&other, &second, "key").await, Some(2));
 }
 
-/// Not promised, and so it is: of two requests at the same time the last answer wins, whole.
-pub async fn of_two_requests_at_once_the_last_answer_wins(context: Context) {
+/// No merging is guaranteed: of two concurrent requests the last response wins completely.
+pub async fn of_two_requests_at_once_the_last_response_wins(context: Context) {
     let manager = bound(&context);
     let token = begin(&manager, "key", 1).await;
     let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
@@ -85,8 +87,8 @@ pub async fn of_two_requests_at_once_the_last_answer_wins(context: Context) {
     assert_eq!(open(&manager, &second).await.keys(), ["key", "second"]);
 }
 
-/// A logout takes the cookie away from the client, loaded or not.
-pub async fn a_logout_takes_the_cookie_away(context: Context) {
+/// A logout removes the client's cookie, loaded or not.
+pub async fn a_logout_removes_the_cookie(context: Context) {
     let manager = bound(&context);
     for load in [false, true] {
         let token = begin(&manager, "key", 1).await;
@@ -103,8 +105,8 @@ pub async fn a_logout_takes_the_cookie_away(context: Context) {
     }
 }
 
-/// Also one that follows a release, or a new id, in the same request.
-pub async fn a_logout_after_a_release_takes_the_cookie_away(context: Context) {
+/// Also a logout after a release or a new id in the same request.
+pub async fn a_logout_after_a_release_removes_the_cookie(context: Context) {
     let manager = bound(&context);
     for renew in [false, true] {
         let token = begin(&manager, "key", 1).await;
@@ -122,7 +124,8 @@ pub async fn a_logout_after_a_release_takes_the_cookie_away(context: Context) {
     }
 }
 
-/// Whether a logout ends copies of the token, also for a request in flight and in other processes, is as declared.
+/// A logout ends copies of the token, also for a request in flight and in other processes, as
+/// declared.
 pub async fn a_logout_ends_copies_as_declared(context: Context) {
     let (manager, revokes) = (bound(&context), context.capabilities().revokes);
     let other = context.manager_over(context.another().await);
@@ -138,11 +141,11 @@ pub async fn a_logout_ends_copies_as_declared(context: Context) {
         fails(in_flight.release().await, ErrorKind::Gone);
         assert!(!manager.destroy(&token).await.expect("a logout"), "it had ended");
     } else {
-        in_flight.release().await.expect("nobody knows of the logout");
+        in_flight.release().await.expect("the logout is unknown here");
     }
 }
 
-/// Whether a new id ends the old token, also for a request in flight, is as declared.
+/// A new id ends the old token, also for a request in flight, as declared.
 pub async fn a_new_id_ends_the_old_token_as_declared(context: Context) {
     let (manager, revokes) = (bound(&context), context.capabilities().revokes);
     let token = begin(&manager, "key", 1).await;
@@ -161,11 +164,11 @@ pub async fn a_new_id_ends_the_old_token_as_declared(context: Context) {
     }
     let session = open(&manager, &new).await;
     session.update("key", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
-    session.release().await.expect("the new one goes on");
+    session.release().await.expect("the new one is valid");
 }
 
-/// One changed character anywhere: a new session, and no error.
-pub async fn a_changed_token_is_nobodys(context: Context) {
+/// Any changed character leads to a new session without an error.
+pub async fn a_changed_token_is_not_a_session(context: Context) {
     let manager = bound(&context);
     let token = begin(&manager, "key", 1).await;
     let text = token.expose();
@@ -184,21 +187,21 @@ pub async fn a_changed_token_is_nobodys(context: Context) {
     }
 }
 
-/// The idle time ends a token, on the server, whatever the client does with its cookie.
+/// The idle timeout ends a token on the server, whatever the client does with its cookie.
 pub async fn a_token_ends_after_its_idle_time(context: Context) {
     let short = context.short();
-    let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
+    let manager = context.builder().idle_timeout(short).build().expect("a valid configuration");
     let token = begin(&manager, "key", 1).await;
     assert_eq!(number(&manager, &token, "key").await, Some(1));
     context.outlive(short).await;
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
-/// Use gives the client a token that lives longer, not more often than `touch_after`.
-pub async fn use_gives_a_token_that_lives_longer(context: Context) {
+/// Use gives the client a token with a later deadline, at most once per `touch_after`.
+pub async fn use_gives_a_token_with_a_later_deadline(context: Context) {
     let idle = context.short();
     let (provider, spy) = Spy::on(context.provider());
-    let manager = context.builder_over(provider).idle_timeout(idle).build().expect("a sound configuration");
+    let manager = context.builder_over(provider).idle_timeout(idle).build().expect("a valid configuration");
     let mut token = begin(&manager, "key", 1).await;
     spy.take();
     for _ in 0..4 {
@@ -216,12 +219,12 @@ pub async fn use_gives_a_token_that_lives_longer(context: Context) {
     assert_eq!(number(&manager, &token, "key").await, Some(1));
 }
 
-/// A request that takes longer than its session lives gives the client nothing.
+/// A request that outlasts its session gives the client no token.
 pub async fn a_release_past_a_deadline_is_expired(context: Context) {
     let short = context.short();
-    let idle = context.builder().idle_timeout(short).build().expect("a sound configuration");
+    let idle = context.builder().idle_timeout(short).build().expect("a valid configuration");
     let absolute = context.builder().idle_timeout(short).absolute_timeout(short).build();
-    let absolute = absolute.expect("a sound configuration");
+    let absolute = absolute.expect("a valid configuration");
     for manager in [idle, absolute] {
         let tokens = [begin(&manager, "key", 1).await, begin(&manager, "key", 1).await];
         let (writing, reading) = (open(&manager, &tokens[0]).await, open(&manager, &tokens[1]).await);
@@ -234,8 +237,8 @@ pub async fn a_release_past_a_deadline_is_expired(context: Context) {
     }
 }
 
-/// What does not fit is an error before anything is sent, and the client keeps what it has.
-pub async fn what_is_too_large_is_refused(context: Context) {
+/// A session that does not fit is an error before anything is sent, and the client keeps its token.
+pub async fn a_session_that_is_too_large_is_refused(context: Context) {
     let manager = bound(&context);
     let token = begin(&manager, "key", 1).await;
     let most = context.capabilities().max_record_bytes.expect("a cookie has a limit");
@@ -248,7 +251,7 @@ pub async fn what_is_too_large_is_refused(context: Context) {
     session.release().await.expect("what fits is stored");
 }
 
-/// Nothing in a token would say which idle time it has: such an engine has one.
+/// A token cannot carry its idle timeout, so such an engine has only one.
 pub async fn idle_classes_are_refused(context: Context) {
     bound(&context);
     let builder = context.builder().idle_class("remember", LONG * 2);

@@ -1,4 +1,5 @@
-//! Counting and collecting: only what has expired goes, in bounded batches, and only when it is asked for.
+//! Counting and collecting: only expired records are removed, in bounded batches, and only on
+//! request.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use session_core::engine::Rename;
 use super::renaming::{both, tombstone};
 use crate::{Context, LONG, begin, eventually, is_stored};
 
-/// Sessions and nothing else: no tombstones, nothing that was destroyed.
+/// Only sessions count: no tombstones, no destroyed ones.
 pub async fn the_count_is_of_sessions(context: Context) {
     let provider = context.provider();
     let mut ids = Vec::new();
@@ -35,8 +36,8 @@ pub async fn the_count_is_of_sessions(context: Context) {
     }
 }
 
-/// In batches of about the size that was asked for, until there is nothing more; what lives is left alone.
-pub async fn only_what_has_expired_is_collected(context: Context) {
+/// In batches of about the requested size, until nothing is left; live sessions are kept.
+pub async fn only_expired_records_are_collected(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let mut living = Vec::new();
     for _ in 0..4 {
@@ -61,7 +62,7 @@ pub async fn only_what_has_expired_is_collected(context: Context) {
         if removed < 5 {
             break;
         }
-        assert!(batches.len() < 1_000, "a collection comes to its end");
+        assert!(batches.len() < 1_000, "the collection ends");
     }
     for id in &living {
         assert!(provider.exists(id).await.expect("an answer"), "a live session is not collected");
@@ -77,10 +78,10 @@ pub async fn only_what_has_expired_is_collected(context: Context) {
     }
 }
 
-/// The manager's own collection says how many it removed.
-pub async fn a_manager_collects_what_has_expired(context: Context) {
+/// The manager's own collection returns the number of removed sessions.
+pub async fn a_manager_collects_expired_sessions(context: Context) {
     let short = context.short();
-    let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
+    let manager = context.builder().idle_timeout(short).build().expect("a valid configuration");
     for value in 0..3 {
         begin(&manager, "key", value).await;
     }
@@ -93,11 +94,11 @@ pub async fn a_manager_collects_what_has_expired(context: Context) {
     }
 }
 
-/// The task collects by itself, and ends when it is told to and when its manager is dropped.
+/// The task collects automatically, and ends when it is stopped or its manager is dropped.
 pub async fn the_collecting_task_ends_with_its_manager(context: Context) {
     let short = context.short();
     let manager = context.builder().idle_timeout(short).gc_interval(Duration::from_millis(20));
-    let manager = manager.build().expect("a sound configuration");
+    let manager = manager.build().expect("a valid configuration");
     begin(&manager, "key", 1).await;
     context.outlive(short).await;
     let (told, left) = (manager.spawn_gc(), manager.spawn_gc());

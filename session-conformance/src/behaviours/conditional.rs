@@ -1,4 +1,4 @@
-//! A write happens only when its condition holds, as one step of the storage.
+//! A write happens only if its condition holds, atomically in the storage.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::{Context, LONG, is_stored, refused, value_of};
 
-/// Only where there is nothing under the id.
-pub async fn a_create_needs_an_empty_place(context: Context) {
+/// A create succeeds only if nothing is stored under the id.
+pub async fn a_create_needs_an_unused_id(context: Context) {
     let (id, first) = context.stored("first", LONG).await;
     let second = context.record("second", LONG);
     let shown = refused(context.provider().write(&id, &second, Condition::Absent, LONG).await);
@@ -20,7 +20,7 @@ pub async fn a_create_needs_an_empty_place(context: Context) {
     assert_eq!(context.value(&id).await.as_deref(), Some("first"));
 }
 
-/// Every part of it, whatever bytes it has.
+/// Every part of a record is preserved, whatever bytes it contains.
 pub async fn what_is_written_is_read(context: Context) {
     let id = context.id();
     let mut record = context.record("text", LONG);
@@ -58,7 +58,7 @@ pub async fn a_session_without_keys_is_kept(context: Context) {
     assert!(context.read(&id).await.expect("it is there").body.is_empty());
 }
 
-/// And not a different one: the loser learns what is stored instead.
+/// A replace over another version is refused and returns the stored record.
 pub async fn a_replace_needs_the_version_that_was_read(context: Context) {
     let (id, first) = context.stored("first", LONG).await;
     let second = context.next(&first, "second", LONG);
@@ -69,13 +69,13 @@ pub async fn a_replace_needs_the_version_that_was_read(context: Context) {
     assert_eq!(value_of(Some(&shown)).as_deref(), Some("second"));
     assert_eq!(context.value(&id).await.as_deref(), Some("second"));
 
-    // What the refusal showed is good enough to write over: no second read is needed.
+    // The returned record can be replaced without a second read.
     let merged = context.next(&shown, "merged", LONG);
     assert!(is_stored(&context.provider().write(&id, &merged, Condition::Over(shown.stamp()), LONG).await));
     assert_eq!(context.value(&id).await.as_deref(), Some("merged"));
 }
 
-/// What a write returns is good enough for the next write.
+/// The result of a write is sufficient for the next write.
 pub async fn a_replace_over_what_was_just_written_needs_no_read(context: Context) {
     let (id, mut record) = context.stored("0", LONG).await;
     for value in ["1", "2", "3"] {
@@ -89,7 +89,7 @@ pub async fn a_replace_over_what_was_just_written_needs_no_read(context: Context
     assert_eq!(context.value(&id).await.as_deref(), Some("3"));
 }
 
-/// A late write finds nothing and stores nothing.
+/// A late write finds no session and stores nothing.
 pub async fn a_replace_never_creates(context: Context) {
     let id = context.id();
     let never_stored = context.record("ghost", LONG);
@@ -100,7 +100,7 @@ pub async fn a_replace_never_creates(context: Context) {
     assert!(!context.provider().exists(&id).await.expect("an answer"));
 }
 
-/// An engine with a compare token of its own falls back to the version when it gets none.
+/// An engine with its own compare token falls back to the version if it gets none.
 pub async fn a_stamp_without_the_engines_token_compares_the_version(context: Context) {
     let (id, first) = context.stored("first", LONG).await;
     let bare = |record: &Record| Condition::Over(Stamp { cas: 0, ..record.stamp() });
@@ -111,7 +111,8 @@ pub async fn a_stamp_without_the_engines_token_compares_the_version(context: Con
     assert_eq!(context.value(&id).await.as_deref(), Some("second"));
 }
 
-/// It is refused the second time, and what it shows names it among its last writes, also after others have written.
+/// A repeated write is refused, and the returned record lists it among its last writes, even after
+/// other writes.
 pub async fn a_write_that_is_sent_twice_is_recognised_by_its_version(context: Context) {
     let (id, first) = context.stored("first", LONG).await;
     let mine = context.next(&first, "mine", LONG);
@@ -131,7 +132,7 @@ pub async fn a_write_that_is_sent_twice_is_recognised_by_its_version(context: Co
     assert_eq!(context.value(&id).await.as_deref(), Some("8"));
 }
 
-/// Two processes, sixteen writers, one empty place.
+/// Two processes, sixteen writers, one unused id.
 pub async fn of_many_creates_at_once_one_is_stored(context: Context) {
     let id = context.id();
     let stored =
@@ -151,7 +152,7 @@ pub async fn of_many_replaces_at_once_one_is_stored(context: Context) {
     assert_eq!(context.value(&id).await.as_ref(), stored.first());
 }
 
-/// The values of those writes that were stored.
+/// The values of the stored writes.
 async fn at_once(
     context: &Context,
     id: &StorageId,
@@ -174,7 +175,7 @@ async fn at_once(
     writers.join_all().await.into_iter().flatten().collect()
 }
 
-/// What one process stored is there for the other one, and gone for it when it is gone.
+/// A session stored by one process is visible to the other, and so is its removal.
 pub async fn two_handles_see_one_store(context: Context) {
     let (here, there) = (context.provider(), context.another().await);
     let (id, first) = context.stored("first", LONG).await;
@@ -188,7 +189,7 @@ pub async fn two_handles_see_one_store(context: Context) {
     assert!(!here.exists(&id).await.expect("an answer"));
 }
 
-/// Writes to one session change no other one, also when ids are alike.
+/// Writes to one session change no other one, even with similar ids.
 pub async fn every_session_keeps_its_own_record(context: Context) {
     let mut like = [7; 32];
     like[..16].copy_from_slice(&context.id().as_bytes()[..16]);
@@ -207,8 +208,8 @@ pub async fn every_session_keeps_its_own_record(context: Context) {
     }
 }
 
-/// A provider that is used directly takes the ids that older applications use, and tells them apart.
-pub async fn plain_ids_are_taken_as_they_are(context: Context) {
+/// A provider that is used directly accepts and distinguishes the ids of older applications.
+pub async fn plain_ids_are_used_unchanged(context: Context) {
     let unique = context.id().to_text();
     let mut ids = Vec::new();
     for text in [

@@ -1,4 +1,4 @@
-//! Tokens against cross-site request forgery: good for their session, until its next sign-in.
+//! Tokens against cross-site request forgery: valid for their session until its next sign-in.
 
 use std::collections::HashSet;
 
@@ -6,8 +6,8 @@ use session_core::flash::Level;
 
 use crate::{Context, begin, open};
 
-/// In the next request, in every process, and in no other session.
-pub async fn a_token_is_good_for_its_session_only(context: Context) {
+/// Valid in the next request, in every process, and in no other session.
+pub async fn a_token_is_valid_for_its_session_only(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     let session = here.create();
     assert!(!session.verify_csrf(""), "a session without a form has no token");
@@ -31,8 +31,8 @@ pub async fn a_token_is_good_for_its_session_only(context: Context) {
     }
 }
 
-/// A page that is compressed shows no secret that repeats (BREACH).
-pub async fn every_token_has_a_text_of_its_own(context: Context) {
+/// A compressed page must not repeat a secret (BREACH).
+pub async fn every_token_has_a_different_text(context: Context) {
     let manager = context.manager();
     let session = manager.create();
     let tokens: HashSet<String> = (0..100).map(|_| session.csrf_token().expect("a token")).collect();
@@ -43,8 +43,8 @@ pub async fn every_token_has_a_text_of_its_own(context: Context) {
     assert_eq!((beginnings.len(), ends.len()), (100, 100), "neither half repeats");
 }
 
-/// A token that an attacker got before the sign-in is of no use after it.
-pub async fn a_sign_in_makes_the_tokens_before_it_useless(context: Context) {
+/// A token that an attacker got before the sign-in is invalid after it.
+pub async fn a_sign_in_invalidates_earlier_tokens(context: Context) {
     let manager = context.manager();
     for by_sign_in in [true, false] {
         let session = manager.create();
@@ -65,7 +65,7 @@ pub async fn a_sign_in_makes_the_tokens_before_it_useless(context: Context) {
     }
 }
 
-/// Code that goes through an application's keys does not meet them.
+/// Code that iterates over an application's keys does not see the library's own.
 pub async fn the_librarys_own_keys_are_not_listed(context: Context) {
     let session = context.manager().create();
     session.csrf_token().expect("a token");
@@ -77,8 +77,8 @@ pub async fn the_librarys_own_keys_are_not_listed(context: Context) {
     assert!(session.body().is_empty());
 }
 
-/// Two tabs that are opened together both have a form that works.
-pub async fn first_tokens_of_pages_at_the_same_time_are_all_good(context: Context) {
+/// Two tabs opened at the same time both get a valid form.
+pub async fn first_tokens_of_concurrent_pages_are_all_valid(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     let token = begin(&here, "key", 1).await;
     let pages = [open(&here, &token).await, open(&there, &token).await];

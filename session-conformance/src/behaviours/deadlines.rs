@@ -1,4 +1,4 @@
-//! Idle and absolute deadlines of sessions, as a manager keeps them.
+//! Idle and absolute deadlines of sessions, enforced by a manager.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::nothing::presenting;
 use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, fails, is_stored, number, open};
 
-/// A session that nobody used for its idle time is over, whatever the cookie says.
+/// A session unused for its idle timeout has ended, whatever the cookie says.
 pub async fn a_session_ends_after_its_idle_time(context: Context) {
     let short = context.short();
-    let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
+    let manager = context.builder().idle_timeout(short).build().expect("a valid configuration");
     let token = begin(&manager, "key", 1).await;
     assert_eq!(number(&manager, &token, "key").await, Some(1));
     context.outlive(short).await;
@@ -20,10 +20,10 @@ pub async fn a_session_ends_after_its_idle_time(context: Context) {
     assert!(!manager.destroy(&token).await.expect("a logout"), "there is nothing to end");
 }
 
-/// Use moves the idle deadline, reading as well as writing.
+/// Reads and writes extend the idle deadline.
 pub async fn use_keeps_a_session_alive(context: Context) {
     let idle = context.short().max(Duration::from_secs(2)) * 2;
-    let manager = context.builder().idle_timeout(idle).build().expect("a sound configuration");
+    let manager = context.builder().idle_timeout(idle).build().expect("a valid configuration");
     let (read, written) = (begin(&manager, "key", 1).await, begin(&manager, "key", 1).await);
     let deadline = open(&manager, &read).await.idle_deadline().expect("a deadline");
     for _ in 0..4 {
@@ -42,7 +42,7 @@ pub async fn use_keeps_a_session_alive(context: Context) {
 pub async fn activity_does_not_extend_the_absolute_deadline(context: Context) {
     let absolute = context.short().max(Duration::from_secs(2)) * 2;
     let manager = context.builder().idle_timeout(absolute).absolute_timeout(absolute);
-    let manager = manager.build().expect("a sound configuration");
+    let manager = manager.build().expect("a valid configuration");
     let mut read = begin(&manager, "key", 1).await;
     let mut written = begin(&manager, "key", 1).await;
     let mut renewed = begin(&manager, "key", 1).await;
@@ -73,12 +73,12 @@ pub async fn activity_does_not_extend_the_absolute_deadline(context: Context) {
     }
 }
 
-/// No write outlives the absolute deadline: every one carries the shorter of the two times.
+/// No write outlives the absolute deadline: each carries the shorter of the two times.
 pub async fn every_write_ends_at_the_absolute_deadline(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let absolute = context.short() * 4;
     let manager = context.builder_over(provider).idle_timeout(absolute).absolute_timeout(absolute);
-    let manager = manager.build().expect("a sound configuration");
+    let manager = manager.build().expect("a valid configuration");
     let mut token = begin(&manager, "key", 1).await;
     context.pass(absolute / 4).await;
     for renew in [false, true] {
@@ -100,10 +100,11 @@ pub async fn every_write_ends_at_the_absolute_deadline(context: Context) {
     }
 }
 
-/// A request that takes longer than its session lives stores nothing, and is told that the session has expired.
+/// A request that outlasts its session stores nothing and gets the error that the session has
+/// expired.
 pub async fn a_release_past_the_idle_deadline_is_expired(context: Context) {
     let short = context.short();
-    let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
+    let manager = context.builder().idle_timeout(short).build().expect("a valid configuration");
     let tokens =
         [begin(&manager, "key", 1).await, begin(&manager, "key", 1).await, begin(&manager, "key", 1).await];
     let [writing, renewing, reading] = [
@@ -132,7 +133,7 @@ pub async fn a_release_past_the_absolute_deadline_is_expired(context: Context) {
     let idle = context.short();
     let absolute = idle + idle / 2;
     let manager = context.builder().idle_timeout(idle).absolute_timeout(absolute);
-    let manager = manager.build().expect("a sound configuration");
+    let manager = manager.build().expect("a valid configuration");
     let token = begin(&manager, "key", 1).await;
     let [writing, reading] = [presenting(&manager, &token), presenting(&manager, &token)];
     writing.session().await.expect("the session").set("key", &2).expect("a set");
@@ -145,13 +146,14 @@ pub async fn a_release_past_the_absolute_deadline_is_expired(context: Context) {
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
-/// A stored absolute deadline that has passed ends a session even where the engine would still serve it.
+/// A passed absolute deadline ends a session even if the engine would still serve it.
 pub async fn the_core_checks_the_absolute_deadline_itself(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
     let id = session_core::id::StorageId::of(&token);
     let read = context.read(&id).await.expect("it is there");
-    // Ten times the absolute deadline as time to live: an engine that looks at the header only once would serve it.
+    // Ten times the absolute deadline as time to live: an engine that checks the header only once
+    // would serve it.
     let left = Duration::from_millis(300);
     let mut ending = context.next(&read, "value", LONG);
     ending.header.absolute = context.now().after(left);

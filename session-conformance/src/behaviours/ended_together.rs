@@ -23,7 +23,8 @@ async fn is_live(manager: &Manager, token: &Token) -> bool {
     manager.load(token).await.expect("a load").is_some()
 }
 
-/// All sessions of a user end at once, in every process, and nobody else's; a sign-in after it is a new session.
+/// All sessions of a user end at once, in every process, and no other user's; a later sign-in is a
+/// new session.
 pub async fn all_sessions_of_a_user_end(context: Context) {
     let manager = context.manager();
     if !ends_all(&context) {
@@ -66,7 +67,7 @@ pub async fn all_sessions_of_a_user_end(context: Context) {
     assert!(is_live(&other, &kept[0]).await);
 }
 
-/// A user signs out everywhere; what asks for one of their sessions is an error that says so.
+/// A user signs out everywhere; calls for a single session return an error that says so.
 pub async fn they_end_together_and_are_not_listed(context: Context) {
     let manager = context.manager();
     if !ends_all(&context) {
@@ -80,7 +81,7 @@ pub async fn they_end_together_and_are_not_listed(context: Context) {
     fails(manager.end(&ada, &handle).await, ErrorKind::Unsupported);
     fails(manager.end_others(&session).await, ErrorKind::Unsupported);
     fails(manager.credentials_changed(&session).await, ErrorKind::Unsupported);
-    assert!(!session.is_modified(), "nothing is done by half");
+    assert!(!session.is_modified(), "nothing is partially done");
     for token in [&here, &phone] {
         assert!(is_live(&manager, token).await);
     }
@@ -90,7 +91,7 @@ pub async fn they_end_together_and_are_not_listed(context: Context) {
     }
 }
 
-/// A sign-in beside "end all" is ended by it or by the next one; one before it is ended.
+/// A sign-in concurrent with "end all" is ended by it or by the next one; an earlier one is ended.
 pub async fn a_sign_in_beside_end_all_is_not_missed(context: Context) {
     let manager = context.manager();
     if !ends_all(&context) {
@@ -118,7 +119,7 @@ pub async fn a_sign_in_beside_end_all_is_not_missed(context: Context) {
     }
 }
 
-/// A change or a new id beside "end all" leaves nothing, whichever of them is faster.
+/// A change or a new id concurrent with "end all" leaves no session, whichever is faster.
 pub async fn a_write_beside_end_all_leaves_nothing(context: Context) {
     let manager = context.manager();
     if !ends_all(&context) {
@@ -145,7 +146,7 @@ pub async fn a_write_beside_end_all_leaves_nothing(context: Context) {
     }
 }
 
-/// A session ends with those of the owner that it has, and not with those of the one before.
+/// A session ends with those of its current owner, not with those of a previous one.
 pub async fn a_session_follows_its_owner(context: Context) {
     let manager = context.manager();
     if !ends_all(&context) {

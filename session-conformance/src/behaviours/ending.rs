@@ -1,11 +1,11 @@
-//! What is removed is gone, and stays gone.
+//! A removed session is gone for good.
 
 use session_core::engine::{Condition, DestroyOutcome};
 use session_core::id::StorageId;
 
 use crate::{Context, LONG, is_stored, refused, value_of};
 
-/// It is not read, not found, not touched, not replaced, and cannot be destroyed again.
+/// It cannot be read, found, touched, replaced, or destroyed again.
 pub async fn a_destroyed_session_is_gone_for_every_method(context: Context) {
     let provider = context.provider();
     let (id, record) = context.stored("value", LONG).await;
@@ -28,8 +28,8 @@ pub(super) async fn is_gone(context: &Context, id: &StorageId) {
     }
 }
 
-/// There was nothing, and that is said.
-pub async fn a_destroy_of_nothing_is_no_error(context: Context) {
+/// The result says that there was no session.
+pub async fn a_destroy_of_nothing_is_not_an_error(context: Context) {
     let record = context.record("never stored", LONG);
     for stamp in [None, Some(record.stamp())] {
         let outcome = context.provider().destroy(&context.id(), stamp).await.expect("a destroy");
@@ -37,7 +37,7 @@ pub async fn a_destroy_of_nothing_is_no_error(context: Context) {
     }
 }
 
-/// The session was changed since: the caller learns how, and decides.
+/// The session was changed since: the caller gets the current record and decides.
 pub async fn a_destroy_with_an_old_stamp_is_refused(context: Context) {
     let provider = context.provider();
     let (id, first) = context.stored("first", LONG).await;
@@ -56,7 +56,7 @@ pub async fn a_destroy_with_an_old_stamp_is_refused(context: Context) {
 }
 
 /// Whatever its version.
-pub async fn a_destroy_without_a_stamp_removes_what_is_there(context: Context) {
+pub async fn a_destroy_without_a_stamp_removes_any_version(context: Context) {
     let (id, first) = context.stored("first", LONG).await;
     let second = context.next(&first, "second", LONG);
     assert!(is_stored(&context.provider().write(&id, &second, Condition::Over(first.stamp()), LONG).await));
@@ -65,8 +65,8 @@ pub async fn a_destroy_without_a_stamp_removes_what_is_there(context: Context) {
     is_gone(&context, &id).await;
 }
 
-/// After a logout the same id can be taken by a create, and only by that.
-pub async fn a_destroyed_place_is_empty(context: Context) {
+/// After a logout only a create can use the same id.
+pub async fn a_destroyed_id_is_unused(context: Context) {
     let (id, first) = context.stored("first", LONG).await;
     context.provider().destroy(&id, None).await.expect("a destroy");
     let second = context.record("second", LONG);
@@ -76,7 +76,8 @@ pub async fn a_destroyed_place_is_empty(context: Context) {
     assert_eq!(context.value(&id).await.as_deref(), Some("second"));
 }
 
-/// A write and a destroy meet sixteen times: the session is gone each time, or the destroy says that it was refused.
+/// Sixteen concurrent writes and destroys: each time the session is gone, or the destroy reports a
+/// conflict.
 pub async fn a_destroy_and_a_write_at_once_leave_no_half_session(context: Context) {
     let (here, there) = (context.provider(), context.another().await);
     for round in 0..16 {
@@ -98,7 +99,7 @@ pub async fn a_destroy_and_a_write_at_once_leave_no_half_session(context: Contex
             }
             (false, DestroyOutcome::Destroyed) => is_gone(&context, &id).await,
             (stored, other) => {
-                panic!("round {round}: the write was stored: {stored}, and the destroy {other:?}")
+                panic!("round {round}: the write was stored: {stored}, but the destroy {other:?}")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Expired is gone at the deadline, for every method, and every write says when that is.
+//! Expired sessions are gone for every method, and every write sets the deadline.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::ending::is_gone;
 use super::renaming::{both, tombstone};
 use crate::{Context, LONG, is_stored, refused};
 
-/// Also before anything was collected.
+/// Even before a collection.
 pub async fn an_expired_session_is_gone_for_every_method(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let (id, record) = context.stored("value", short).await;
-    assert!(provider.exists(&id).await.expect("an answer"), "it is there before its deadline");
+    assert!(provider.exists(&id).await.expect("an answer"), "it exists before its deadline");
     context.outlive(short).await;
     is_gone(&context, &id).await;
     assert!(!provider.touch(&id, &record, LONG).await.expect("an answer"), "a touch revives nothing");
@@ -26,7 +26,7 @@ pub async fn an_expired_session_is_gone_for_every_method(context: Context) {
     is_gone(&context, &id).await;
 }
 
-/// A late regeneration brings nothing back, neither under the old id nor under the new one.
+/// A late regeneration revives nothing, neither under the old id nor under the new one.
 pub async fn an_expired_session_is_not_renamed(context: Context) {
     let short = context.short();
     let (old, read) = context.stored("value", short).await;
@@ -41,8 +41,8 @@ pub async fn an_expired_session_is_not_renamed(context: Context) {
     }
 }
 
-/// A new session may begin where one has expired.
-pub async fn an_expired_place_is_empty(context: Context) {
+/// A new session may use the id of an expired one.
+pub async fn an_expired_id_is_unused(context: Context) {
     let short = context.short();
     let (id, old) = context.stored("old", short).await;
     context.outlive(short).await;
@@ -54,7 +54,7 @@ pub async fn an_expired_place_is_empty(context: Context) {
     assert_eq!(context.value(&id).await.as_deref(), Some("new"));
 }
 
-/// A create, a replace, a touch and a rename: what each says, ends the session. Shorter than before, and longer.
+/// A create, a replace, a touch and a rename each set the lifetime, shorter or longer than before.
 pub async fn every_write_carries_its_lifetime(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let mut ending = Vec::new();
@@ -91,7 +91,7 @@ pub async fn every_write_carries_its_lifetime(context: Context) {
     assert_eq!(context.value(&lengthened).await.as_deref(), Some("long"));
 }
 
-/// A touch moves the deadline and leaves the version, so that it disturbs no writer.
+/// A touch extends the deadline and keeps the version, so that it does not conflict with writers.
 pub async fn a_touch_moves_the_deadline_and_not_the_version(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let (id, record) = context.stored("value", short).await;
@@ -108,11 +108,11 @@ pub async fn a_touch_moves_the_deadline_and_not_the_version(context: Context) {
     );
 }
 
-/// A read moves the deadline where the engine declares it, and does not where it does not.
+/// A read extends the deadline exactly if the engine declares it.
 pub async fn a_read_slides_as_declared(context: Context) {
     let short = context.short();
     let (id, _) = context.stored("value", short).await;
-    // A cache answers by itself for a while, and moves nothing.
+    // A cache may serve the read, which extends nothing.
     context.pass(context.capabilities().max_stale).await;
     context.read_for(&id, LONG).await.expect("it is there");
     context.outlive(short).await;
@@ -121,8 +121,8 @@ pub async fn a_read_slides_as_declared(context: Context) {
     assert_eq!(context.read(&id).await.is_some(), slides);
 }
 
-/// Asking whether a session is there does not keep it alive.
-pub async fn asking_and_counting_do_not_slide(context: Context) {
+/// Checking for a session does not keep it alive.
+pub async fn exists_and_count_do_not_extend_deadlines(context: Context) {
     let short = context.short();
     let (id, _) = context.stored("value", short).await;
     context.pass(short / 4).await;
@@ -132,7 +132,7 @@ pub async fn asking_and_counting_do_not_slide(context: Context) {
     is_gone(&context, &id).await;
 }
 
-/// Tombstones end too, and leave an empty place.
+/// Tombstones expire as well, and free the id.
 pub async fn a_tombstone_ends(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let (id, record) = context.stored("value", LONG).await;
@@ -145,8 +145,8 @@ pub async fn a_tombstone_ends(context: Context) {
     assert!(is_stored(&provider.write(&id, &new, Condition::Absent, LONG).await));
 }
 
-/// A lifetime below the engine's granularity is rounded up: neither refused, nor for ever.
-pub async fn the_shortest_lifetime_is_not_for_ever(context: Context) {
+/// A lifetime below the engine's granularity is rounded up: neither refused nor infinite.
+pub async fn the_shortest_lifetime_is_not_forever(context: Context) {
     let shortest = Duration::from_nanos(1);
     let id = context.id();
     let record = context.record("value", shortest);
@@ -158,7 +158,7 @@ pub async fn the_shortest_lifetime_is_not_for_ever(context: Context) {
     is_gone(&context, &touched).await;
 }
 
-/// Sixty days and four hundred: some servers read a large number of seconds as a date.
+/// Sixty days and four hundred: some servers interpret a large number of seconds as a date.
 pub async fn a_long_lifetime_is_not_short(context: Context) {
     for days in [29, 31, 60, 400] {
         let lifetime = Duration::from_secs(days * 24 * 3_600);
@@ -170,9 +170,9 @@ pub async fn a_long_lifetime_is_not_short(context: Context) {
     }
 }
 
-/// The deadline itself is too late, and a millisecond before it is not (engines on the core's clock; a server's clock
-/// cannot be asked so exactly).
-pub async fn the_deadline_is_exact_where_the_clock_is_ours(context: Context) {
+/// At the deadline it is too late, and a millisecond before it is not (only for engines on the
+/// core's clock).
+pub async fn the_deadline_is_exact_on_the_cores_clock(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let (id, _) = context.stored("value", short).await;
     if context.capabilities().time_source != session_core::engine::TimeSource::Core {

@@ -1,4 +1,5 @@
-//! Messages for the next page: each is shown once at most, and a page that loses the race for one is not failed.
+//! Messages for the next page: each is shown at most once, and a page that loses the race for one
+//! does not fail.
 
 use std::sync::Arc;
 
@@ -12,25 +13,25 @@ use tokio::task::JoinSet;
 use crate::layers::{Fault, Faulty, Method, Spy};
 use crate::{Context, begin, fails, number, open};
 
-/// A client whose last request left this message.
+/// A client whose last request stored this message.
 async fn told(manager: &Manager, message: &str) -> Token {
     let session = manager.create();
     session.flash(Level::Info, message).expect("a message");
     ended(&session).await
 }
 
-/// Ends a request, and says what its client holds then.
+/// Ends a request, and returns the client's token.
 async fn ended(session: &Session) -> Token {
     session.release().await.expect("a release");
     session.token().expect("a token")
 }
 
 async fn shown(session: &Session) -> Vec<String> {
-    let taken = session.take_flash::<String>().await.expect("a page is not failed by its messages");
+    let taken = session.take_flash::<String>().await.expect("messages do not fail a page");
     taken.into_iter().map(|flash| flash.message).collect()
 }
 
-/// The redirects in between look at the session, and change it.
+/// The redirects in between read and change the session.
 pub async fn a_message_is_shown_once_after_any_number_of_redirects(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     let token = told(&here, "saved").await;
@@ -41,14 +42,14 @@ pub async fn a_message_is_shown_once_after_any_number_of_redirects(context: Cont
     let token = ended(&changing).await;
     let page = open(&there, &token).await;
     assert_eq!(shown(&page).await, ["saved"]);
-    assert!(shown(&page).await.is_empty(), "taken by this very page");
+    assert!(shown(&page).await.is_empty(), "already taken by this page");
     let token = ended(&page).await;
     let again = open(&here, &token).await;
     assert!(shown(&again).await.is_empty());
-    assert_eq!(again.keys(), ["step"], "the rest of the session is as it was");
+    assert_eq!(again.keys(), ["step"], "the rest of the session is unchanged");
 }
 
-/// What was left first is shown first, with what it was left with.
+/// Messages are shown in the order in which they were stored, unchanged.
 pub async fn messages_keep_their_order_level_and_type(context: Context) {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     enum Event {
@@ -73,7 +74,7 @@ pub async fn messages_keep_their_order_level_and_type(context: Context) {
     assert_eq!(messages, expected);
 }
 
-/// A new id keeps the messages; a logout ends them, and may leave one of its own.
+/// A new id keeps the messages; a logout ends them, and may store its own message.
 pub async fn a_message_survives_a_sign_in_and_follows_a_logout(context: Context) {
     let manager = context.manager();
     let token = told(&manager, "please sign in").await;
@@ -92,7 +93,7 @@ pub async fn a_message_survives_a_sign_in_and_follows_a_logout(context: Context)
     assert_eq!(shown(&open(&manager, &token).await).await, ["bye"]);
 }
 
-/// Asking when nothing waits is no call, and stores nothing.
+/// Taking without messages makes no call and stores nothing.
 pub async fn a_page_without_messages_costs_nothing(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
@@ -105,7 +106,7 @@ pub async fn a_page_without_messages_costs_nothing(context: Context) {
     assert_eq!(spy.methods(), [Method::Read]);
 }
 
-/// A form that answers with its own page needs no store for its message.
+/// A form that responds with its own page need not store its message.
 pub async fn a_message_that_is_shown_by_its_own_request_is_not_stored(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
@@ -123,7 +124,7 @@ pub async fn a_message_that_is_shown_by_its_own_request_is_not_stored(context: C
     assert_eq!(spy.methods(), [Method::Read]);
 }
 
-/// A type of yesterday does not keep today's page from being shown.
+/// A message of an outdated type does not fail the page.
 pub async fn a_message_of_another_type_is_dropped(context: Context) {
     let manager = context.manager();
     let session = manager.create();
@@ -136,9 +137,9 @@ pub async fn a_message_of_another_type_is_dropped(context: Context) {
     assert!(open(&manager, &token).await.body().is_empty());
 }
 
-/// A script that never loads a page does not fill its session.
+/// A client that never loads a page does not fill its session.
 pub async fn a_client_that_shows_nothing_keeps_the_newest_messages(context: Context) {
-    let manager = context.builder().max_keys(40).build().expect("a sound configuration");
+    let manager = context.builder().max_keys(40).build().expect("a valid configuration");
     let mut token = told(&manager, "0").await;
     for round in 1..=100 {
         let session = open(&manager, &token).await;
@@ -149,8 +150,8 @@ pub async fn a_client_that_shows_nothing_keeps_the_newest_messages(context: Cont
     assert_eq!(shown(&open(&manager, &token).await).await, kept);
 }
 
-/// Eight pages on two processes loaded the message before the first of them took it. None is failed, and what each
-/// changed is stored.
+/// Eight pages in two processes loaded the message before the first of them took it. None fails,
+/// and the changes of each are stored.
 pub async fn of_pages_at_the_same_time_one_shows_a_message(context: Context) {
     let processes = [context.manager(), context.manager_over(context.another().await)];
     let token = told(&processes[0], "saved").await;
@@ -163,17 +164,17 @@ pub async fn of_pages_at_the_same_time_one_shows_a_message(context: Context) {
             session.set(format!("page {page}"), &page).expect("a set");
             start.wait().await;
             let shown = shown(&session).await.len();
-            session.release().await.expect("a page that came too late is not failed");
+            session.release().await.expect("a late page does not fail");
             shown
         });
     }
     assert_eq!(pages.join_all().await.into_iter().sum::<usize>(), 1);
     let session = open(&processes[0], &token).await;
-    assert_eq!(session.keys().len(), 8, "what the pages changed is all kept");
+    assert_eq!(session.keys().len(), 8, "all changes of the pages are kept");
     assert!(shown(&session).await.is_empty());
 }
 
-/// Each has a place of its own.
+/// Each message has its own key.
 pub async fn messages_of_requests_at_the_same_time_are_all_kept(context: Context) {
     let processes = [context.manager(), context.manager_over(context.another().await)];
     let token = begin(&processes[0], "key", 1).await;
@@ -191,7 +192,7 @@ pub async fn messages_of_requests_at_the_same_time_are_all_kept(context: Context
     assert_eq!(all, (0..8).map(|request| format!("message {request}")).collect::<Vec<_>>());
 }
 
-/// Taking stores nothing but that the messages are taken.
+/// Taking stores only that the messages were taken.
 pub async fn taking_is_one_write_and_leaves_other_changes_to_the_release(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
@@ -202,7 +203,7 @@ pub async fn taking_is_one_write_and_leaves_other_changes_to_the_release(context
     assert_eq!(shown(&session).await, ["saved"]);
     assert_eq!(spy.methods(), [Method::Read, Method::Write]);
     assert!(session.is_modified());
-    // A handler that fails is not released.
+    // A failed handler is not released.
     drop(session);
     assert!(open(&manager, &token).await.body().is_empty());
     spy.take();
@@ -214,11 +215,11 @@ pub async fn taking_is_one_write_and_leaves_other_changes_to_the_release(context
     session.set("finished", &1).expect("a set");
     session.release().await.expect("a release");
     let calls = [Method::Read, Method::Write, Method::Read, Method::Write, Method::Write];
-    assert_eq!(spy.methods(), calls, "the release builds on what the taking has stored");
+    assert_eq!(spy.methods(), calls, "the release continues from the state that taking stored");
 }
 
-/// The page sees what others stored before it took its messages, and its own changes on top.
-pub async fn what_a_page_changed_goes_on_top_of_what_others_did(context: Context) {
+/// The page sees other requests' changes from before it took its messages, and its own.
+pub async fn a_pages_changes_are_merged_with_those_of_others(context: Context) {
     let manager = context.manager();
     let token = told(&manager, "saved").await;
     let page = open(&manager, &token).await;
@@ -231,7 +232,7 @@ pub async fn what_a_page_changed_goes_on_top_of_what_others_did(context: Context
     page.release().await.expect("a release");
     assert_eq!(number(&manager, &token, "counter").await, Some(11));
 
-    // A one-time value that another request took is a conflict as ever.
+    // A one-time value that another request took is still a conflict.
     let session = open(&manager, &token).await;
     session.flash(Level::Info, "again").expect("a message");
     session.release().await.expect("a release");
@@ -244,7 +245,7 @@ pub async fn what_a_page_changed_goes_on_top_of_what_others_did(context: Context
     fails(page.release().await, ErrorKind::Conflict);
 }
 
-/// A page that was loaded before the logout shows what it shows without messages.
+/// A page that was loaded before the logout is shown without messages.
 pub async fn a_session_that_ended_meanwhile_has_nothing_to_show(context: Context) {
     let manager = context.manager();
     let token = told(&manager, "saved").await;
@@ -252,10 +253,10 @@ pub async fn a_session_that_ended_meanwhile_has_nothing_to_show(context: Context
     manager.destroy(&token).await.expect("a logout");
     assert!(shown(&page).await.is_empty());
     page.release().await.expect("it only read");
-    assert!(manager.load(&token).await.expect("a load").is_none(), "nothing is brought back");
+    assert!(manager.load(&token).await.expect("a load").is_none(), "nothing is revived");
 }
 
-/// Nothing is taken, the page hears of it, and the next one shows the message.
+/// Nothing is taken, the page gets the error, and the next one shows the message.
 pub async fn an_engine_that_is_down_keeps_the_messages(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let manager = context.manager_over(provider);
@@ -265,13 +266,13 @@ pub async fn an_engine_that_is_down_keeps_the_messages(context: Context) {
     faulty.down(Fault::Refused);
     fails(page.take_flash::<String>().await, ErrorKind::Unavailable);
     assert!(faulty.heal());
-    assert_eq!(shown(&page).await, ["saved"], "the handle goes on");
+    assert_eq!(shown(&page).await, ["saved"], "the handle still works");
     page.release().await.expect("a release");
     assert_eq!(number(&manager, &token, "key").await, Some(1));
 }
 
-/// The taking was applied and its answer lost: the second attempt finds its own write.
-pub async fn a_lost_answer_shows_a_message_once_at_most(context: Context) {
+/// The take was applied but its response lost: the second attempt finds its own write.
+pub async fn a_lost_response_shows_a_message_at_most_once(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let manager = context.manager_over(provider);
     let token = told(&manager, "saved").await;

@@ -1,4 +1,4 @@
-//! Handles that store half-way, and handles that outlive their request.
+//! Handles that save during a request, and handles that outlive their request.
 
 use session_core::ErrorKind;
 use session_core::transport::{Connection, Incoming};
@@ -6,8 +6,8 @@ use session_core::transport::{Connection, Incoming};
 use super::nothing::presenting;
 use crate::{Context, begin, fails, number, open};
 
-/// A save stores, and the handle goes on.
-pub async fn a_save_stores_and_goes_on(context: Context) {
+/// A save stores the changes, and the handle remains usable.
+pub async fn a_save_stores_and_the_handle_remains_usable(context: Context) {
     let manager = context.manager();
     let session = manager.create();
     session.save().await.expect("nothing to store");
@@ -26,7 +26,7 @@ pub async fn a_save_stores_and_goes_on(context: Context) {
     assert_eq!(number(&manager, &session.token().expect("a token"), "key").await, Some(9));
 }
 
-/// A save merges with what others stored, as a release does.
+/// A save merges with other requests' changes, like a release.
 pub async fn a_save_merges(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     let token = begin(&here, "counter", 0).await;
@@ -40,7 +40,8 @@ pub async fn a_save_merges(context: Context) {
     assert_eq!(number(&here, &token, "counter").await, Some(6));
 }
 
-/// The client is told of a new id that was saved half-way, also when the end of the request fails.
+/// The client gets a new id that was saved during the request, even if the end of the request
+/// fails.
 pub async fn a_new_id_that_was_saved_reaches_the_client(context: Context) {
     let manager = context.manager();
     for fails in [false, true] {
@@ -64,7 +65,7 @@ pub async fn a_new_id_that_was_saved_reaches_the_client(context: Context) {
     }
 }
 
-/// After its request a handle takes no change until it is loaded anew; then it stores by a save.
+/// After its request a handle accepts no change until it is reloaded; then it stores with a save.
 pub async fn a_handle_that_outlives_its_request_reloads_and_saves(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
@@ -93,7 +94,7 @@ pub async fn a_handle_that_outlives_its_request_reloads_and_saves(context: Conte
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
-/// A request that has ended loads nothing any more.
+/// A finished request loads nothing any more.
 pub async fn after_its_end_a_request_loads_nothing(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
@@ -110,7 +111,7 @@ pub async fn after_its_end_a_request_loads_nothing(context: Context) {
     assert_eq!(number(&manager, &token, "key").await, Some(1));
 }
 
-/// A request whose handler did not finish stores nothing of what it changed; what it stored itself stays.
+/// A request whose handler did not finish stores none of its changes; explicit saves are kept.
 pub async fn an_abandoned_request_stores_nothing(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;

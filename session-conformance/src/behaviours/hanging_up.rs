@@ -1,4 +1,5 @@
-//! Clients that hang up, and handlers that panic: what has begun is finished, and what has not is not done.
+//! Clients that disconnect, and handlers that panic: a commit that has begun is finished, and no
+//! other is started.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,7 @@ pub async fn a_merge_that_has_begun_is_finished(context: Context) {
     }
 }
 
-/// Changes that nobody released are nobody's.
+/// Unreleased changes are dropped.
 pub async fn what_was_not_released_is_not_stored(context: Context) {
     let (watched, spy) = Spy::on(context.provider());
     let manager = context.manager_over(watched);
@@ -69,7 +70,7 @@ pub async fn what_was_not_released_is_not_stored(context: Context) {
     assert_eq!(number(&manager, &token, "key").await, Some(1));
 }
 
-/// A session that begins is stored once, and the handle learns its token.
+/// A new session is stored once, and the handle gets its token.
 pub async fn a_create_that_has_begun_is_finished(context: Context) {
     let manager = slow(&context);
     let mut polls = Polls::from(1);
@@ -85,7 +86,7 @@ pub async fn a_create_that_has_begun_is_finished(context: Context) {
     }
 }
 
-/// A logout that has begun is a logout, by whichever way it was asked for.
+/// A logout that has begun is finished, however it was requested.
 pub async fn a_logout_that_has_begun_is_finished(context: Context) {
     let manager = slow(&context);
     for way in 0..3 {
@@ -126,8 +127,8 @@ pub async fn a_regeneration_that_has_begun_is_finished(context: Context) {
     }
 }
 
-/// A load that is given up changes nothing, and another one who waits for the same load gets the session.
-pub async fn a_load_that_is_given_up_is_nobodys_loss(context: Context) {
+/// A cancelled load changes nothing, and another caller waiting for the same load gets the session.
+pub async fn a_cancelled_load_does_not_affect_other_callers(context: Context) {
     let manager = slow(&context);
     let token = begin(&manager, "key", 1).await;
     let mut polls = Polls::from(0);
@@ -160,13 +161,13 @@ pub async fn a_panic_in_a_handler_stores_nothing(context: Context) {
     nothing_else_is_left(&context, 1).await;
 }
 
-/// A panic without the noise that would look like a failure.
+/// A panic without output that would look like a failure.
 fn quietly(message: &'static str) {
     std::panic::resume_unwind(Box::new(message));
 }
 
-/// An update function that panics, at its first run or when it runs again to merge: the store is as it was, the handle
-/// is not stuck, and the other requests go on.
+/// An update function that panics, at its first run or when it runs again to merge: the store is
+/// unchanged, the handle is not stuck, and other requests continue.
 pub async fn a_panic_in_an_update_stores_nothing(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "counter", 1).await;
@@ -191,7 +192,7 @@ pub async fn a_panic_in_an_update_stores_nothing(context: Context) {
         }
         old.unwrap_or(0) + 1
     };
-    panicking.update("counter", merging).expect("the first run is well");
+    panicking.update("counter", merging).expect("the first run succeeds");
     other.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
     other.release().await.expect("a release");
     let release = tokio::spawn({
@@ -207,7 +208,7 @@ pub async fn a_panic_in_an_update_stores_nothing(context: Context) {
     assert_eq!(number(&manager, &token, "counter").await, Some(3));
 }
 
-/// A release that has begun is finished when something beside it in its request panics.
+/// A release that has begun is finished even if its request panics elsewhere.
 pub async fn a_panic_beside_a_release_does_not_stop_it(context: Context) {
     let manager = slow(&context);
     let token = begin(&manager, "key", 1).await;
@@ -247,7 +248,7 @@ impl Around for Panicking {
     }
 }
 
-/// An engine that panics fails its request, and leaves no handle that waits for ever.
+/// A panic in the engine fails the request, and leaves no handle waiting forever.
 pub async fn a_panic_in_an_engine_leaves_nothing_stuck(context: Context) {
     let panicking = Arc::new(Panicking::default());
     let manager = context.manager_over(Layer::over(context.provider(), &panicking));

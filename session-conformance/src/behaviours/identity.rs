@@ -1,4 +1,4 @@
-//! Ids: only those that the server issued count, and the store does not know them.
+//! Ids: only those that the server issued are used, and the store does not contain them.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::nothing::presenting;
 use crate::layers::{Method, Spy};
 use crate::{Context, begin, cookie, number, open};
 
-/// A well-formed id that was never issued finds nothing, and the first write draws another one.
+/// A well-formed id that was never issued finds nothing, and the first write generates another one.
 pub async fn an_unknown_id_is_never_adopted(context: Context) {
     let manager = context.manager();
     let planted = Token::new(&"p".repeat(43)).expect("a token");
@@ -26,10 +26,10 @@ pub async fn an_unknown_id_is_never_adopted(context: Context) {
     assert_eq!(number(&manager, &token, "key").await, Some(1));
 }
 
-/// Nor is one that has ended.
+/// Neither is the id of an ended session.
 pub async fn an_ended_id_is_never_used_again(context: Context) {
     let short = context.short();
-    let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
+    let manager = context.builder().idle_timeout(short).build().expect("a valid configuration");
     let (expired, destroyed) = (begin(&manager, "key", 1).await, begin(&manager, "key", 2).await);
     assert!(manager.destroy(&destroyed).await.expect("a logout"));
     context.outlive(short).await;
@@ -44,7 +44,7 @@ pub async fn an_ended_id_is_never_used_again(context: Context) {
     }
 }
 
-/// What cannot be an id of ours is refused before the engine is asked.
+/// A malformed id is refused before the engine is called.
 pub async fn a_malformed_id_never_reaches_the_engine(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
@@ -78,7 +78,7 @@ pub async fn a_malformed_id_never_reaches_the_engine(context: Context) {
     assert_eq!(spy.methods(), []);
 }
 
-/// The store has the hash of what the client holds, unless plain ids were asked for.
+/// The store has only the hash of the client's token, unless plain ids are configured.
 pub async fn the_store_knows_only_hashes(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let token = begin(&context.manager_over(provider.clone()), "key", 1).await;
@@ -93,15 +93,15 @@ pub async fn the_store_knows_only_hashes(context: Context) {
             .expect("an answer")
     );
 
-    let plain = context.builder_over(provider).plain_ids(true).build().expect("a sound configuration");
+    let plain = context.builder_over(provider).plain_ids(true).build().expect("a valid configuration");
     let token = begin(&plain, "key", 1).await;
     assert_eq!(spy.take()[0].id.as_ref().and_then(StorageId::as_plain), Some(token.expose()));
     assert_eq!(number(&plain, &token, "key").await, Some(1));
     plain.destroy(&token).await.expect("a logout");
 }
 
-/// No two sessions have one id.
-pub async fn every_session_has_an_id_of_its_own(context: Context) {
+/// No two sessions have the same id.
+pub async fn every_session_has_its_own_id(context: Context) {
     let manager = context.manager();
     let mut tokens = HashSet::new();
     for value in 0..32 {
@@ -136,7 +136,7 @@ async fn start(manager: &Manager, tokens: &[&Token]) -> session_core::Session {
     manager.start(Incoming { cookies: &headers, ..Incoming::default() }).await.expect("a session")
 }
 
-/// With two live ones none is used, neither is harmed by a request, and a logout ends both.
+/// With two live ones none is used, a request changes neither, and a logout ends both.
 pub async fn of_two_live_sessions_none_is_used(context: Context) {
     let manager = context.manager();
     let (mine, planted) = (begin(&manager, "key", 1).await, begin(&manager, "key", 2).await);
@@ -157,14 +157,14 @@ pub async fn of_two_live_sessions_none_is_used(context: Context) {
     let request = manager.request(Incoming { cookies: &cookies, ..Incoming::default() });
     request.destroy().await.expect("a logout without a load");
     let reply = request.finish(Connection::default()).await.expect("a logout");
-    assert_eq!(reply.headers.len(), 1, "one cookie is taken away");
+    assert_eq!(reply.headers.len(), 1, "one cookie is removed");
     for token in &tokens {
         assert!(manager.load(token).await.expect("a load").is_none());
     }
 }
 
-/// A session that begins for a client with two live ones ends both, so that its next request is clear: a changed
-/// domain or path of the cookie must not lock anybody out.
+/// A new session for a client with two live ones ends both, so that its next request is
+/// unambiguous: a changed domain or path of the cookie must not lock users out.
 pub async fn a_login_of_an_ambiguous_client_ends_the_others(context: Context) {
     let manager = context.manager();
     let (mine, planted) = (begin(&manager, "key", 1).await, begin(&manager, "key", 2).await);
@@ -185,7 +185,7 @@ pub async fn a_login_of_an_ambiguous_client_ends_the_others(context: Context) {
     }
 }
 
-/// What a load found is told: nothing, a session, one that has ended, or several.
+/// A load reports its result: nothing, a session, an expired one, or several.
 pub async fn a_load_says_what_it_found(context: Context) {
     let manager = context.manager();
     assert_eq!(start(&manager, &[]).await.load_state(), LoadState::None);

@@ -1,4 +1,4 @@
-//! A collection removes everything that has ended, tombstones too, and nothing of another
+//! A collection removes everything expired, including tombstones, and nothing of another
 //! application.
 
 use session_core::engine::Condition;
@@ -6,7 +6,7 @@ use session_core::engine::Condition;
 use super::renaming::tombstone;
 use crate::{Context, LONG, is_stored};
 
-/// Tombstones end as sessions do, and a store that kept them would grow with every sign-in.
+/// Tombstones expire like sessions; a store that kept them would grow with every sign-in.
 pub async fn tombstones_are_collected_too(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     for _ in 0..6 {
@@ -24,16 +24,16 @@ pub async fn tombstones_are_collected_too(context: Context) {
             break;
         }
     }
-    // What a storage removes by itself cannot be counted.
+    // Automatic removals of a storage cannot be counted.
     if context.counts_exactly() && !context.capabilities().native_expiry {
         assert_eq!(removed, 6);
-        assert!(due.is_none_or(|due| due == 6), "{due:?} were to be removed");
+        assert!(due.is_none_or(|due| due == 6), "{due:?} would be removed");
         assert_eq!(provider.gc(100).await.expect("a collection"), 0, "they are gone");
     }
 }
 
-/// None at all, and more than a storage has numbers for.
-pub async fn a_collection_takes_any_limit(context: Context) {
+/// Zero, and more than the storage's numbers can hold.
+pub async fn a_collection_accepts_any_limit(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let (lives, _) = context.stored("lives", LONG).await;
     context.stored("expires", short).await;
@@ -46,14 +46,13 @@ pub async fn a_collection_takes_any_limit(context: Context) {
     assert_eq!(context.value(&lives).await.as_deref(), Some("lives"));
 }
 
-/// Two applications that share a server under two prefixes, or in two tables: the same id is two
-/// sessions.
-pub async fn another_place_is_left_alone(context: Context) {
+/// Two applications on one server with two prefixes or tables: the same id is two sessions.
+pub async fn another_namespace_is_left_alone(context: Context) {
     let Some(there) = context.neighbour().await else { return };
     let (here, short) = (context.provider(), context.short());
     let (id, _) = context.stored("here", LONG).await;
     let record = context.record("there", LONG);
-    assert!(is_stored(&there.write(&id, &record, Condition::Absent, LONG).await), "its place is empty");
+    assert!(is_stored(&there.write(&id, &record, Condition::Absent, LONG).await), "the id is unused there");
     let expired = context.id();
     let record = context.record("there", short);
     assert!(is_stored(&there.write(&expired, &record, Condition::Absent, short).await));
@@ -67,11 +66,7 @@ pub async fn another_place_is_left_alone(context: Context) {
     if context.counts_exactly() {
         assert_eq!(here.count().await.expect("an answer"), Some(0));
         if !context.capabilities().native_expiry {
-            assert_eq!(
-                there.gc(10).await.expect("a collection"),
-                1,
-                "what has expired there is collected there"
-            );
+            assert_eq!(there.gc(10).await.expect("a collection"), 1, "expired sessions are collected there");
         }
         assert_eq!(there.count().await.expect("an answer"), Some(1));
     }

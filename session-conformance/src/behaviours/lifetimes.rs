@@ -1,5 +1,5 @@
-//! How long a record lives: beyond what numbers hold, not beyond its absolute deadline, and only as
-//! the last call said that was done.
+//! Lifetimes of records: beyond the range of numbers, not beyond the absolute deadline, and as set
+//! by the last successful call.
 
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use super::ending::is_gone;
 use super::renaming::{both, tombstone};
 use crate::{Context, LONG, is_stored, refused};
 
-/// The year 9999, what 31, 32 and 63 bits of seconds or milliseconds hold, and more than any number
-/// holds: stored for long, by every method. No panic, no error, and no number that turned negative.
-pub async fn a_lifetime_beyond_all_numbers_is_long(context: Context) {
+/// The year 9999, the limits of 31, 32 and 63 bits in seconds or milliseconds, and the longest
+/// duration: all are long lifetimes for every method. No panic, no error, and no overflow to a
+/// negative number.
+pub async fn a_lifetime_beyond_the_range_of_numbers_is_long(context: Context) {
     let lifetimes = [
         Duration::from_secs(i32::MAX.unsigned_abs().into()),
         Duration::from_secs(u32::MAX.into()),
@@ -48,8 +49,8 @@ pub async fn a_lifetime_beyond_all_numbers_is_long(context: Context) {
     }
 }
 
-/// A create, a replace and a rename that are given more time than the record's absolute deadline
-/// leaves. The manager never asks for that; applications that use a provider directly may.
+/// A create, a replace and a rename with a lifetime beyond the record's absolute deadline. The
+/// manager never does this, but applications that use a provider directly may.
 pub async fn no_write_outlives_the_absolute_deadline(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let ending = context.now().after(short);
@@ -81,8 +82,8 @@ pub async fn no_write_outlives_the_absolute_deadline(context: Context) {
     }
 }
 
-/// A touch that is given more time than the absolute deadline leaves. Engines whose reads slide are
-/// not asked to touch.
+/// A touch with a lifetime beyond the absolute deadline. Engines whose reads extend the deadline
+/// get no touches.
 pub async fn no_touch_outlives_the_absolute_deadline(context: Context) {
     if context.capabilities().slides_on_read {
         return;
@@ -99,8 +100,8 @@ pub async fn no_touch_outlives_the_absolute_deadline(context: Context) {
     is_gone(&context, &id).await;
 }
 
-/// A write, a rename and a destroy that were refused leave the deadline where it was.
-pub async fn what_is_refused_moves_no_deadline(context: Context) {
+/// A refused write, rename or destroy does not change the deadline.
+pub async fn a_refused_call_changes_no_deadline(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let mut ids = Vec::new();
     for attempt in 0..3 {
@@ -124,7 +125,7 @@ pub async fn what_is_refused_moves_no_deadline(context: Context) {
     }
 }
 
-/// A rename gives the session the lifetime that it says, also a longer one than before.
+/// A rename sets the session's lifetime, even to a longer one.
 pub async fn a_rename_lengthens_a_lifetime(context: Context) {
     let short = context.short();
     let mut moved = Vec::new();
@@ -142,8 +143,8 @@ pub async fn a_rename_lengthens_a_lifetime(context: Context) {
     }
 }
 
-/// A tombstone is there for requests that still hold the old id, and then it is not. Where the
-/// clock cannot be turned the test does not wait for its end.
+/// A tombstone exists for requests that still have the old id, and then expires. Without a
+/// controllable clock the test does not wait for its end.
 pub async fn a_tombstone_lasts_a_minute(context: Context) {
     for provider in both(&context) {
         let (old, read) = context.stored("before", context.short()).await;

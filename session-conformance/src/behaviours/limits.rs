@@ -1,13 +1,13 @@
-//! What is too large is refused, and the old record stays.
+//! Records that are too large are refused, and the old record is kept.
 
 use session_core::ErrorKind;
 use session_core::engine::Condition;
 
 use crate::{Context, LONG, begin, fails, is_stored, number, open, value_of};
 
-/// More keys or bytes than a manager allows: the session stays as it was, and goes on.
+/// More keys or bytes than a manager allows: the session is unchanged and remains usable.
 pub async fn a_session_keeps_its_limits(context: Context) {
-    let manager = context.builder().max_keys(3).max_bytes(500).build().expect("a sound configuration");
+    let manager = context.builder().max_keys(3).max_bytes(500).build().expect("a valid configuration");
     let token = begin(&manager, "a", 1).await;
     let session = open(&manager, &token).await;
     fails(session.set("large", &"x".repeat(600)), ErrorKind::TooLarge);
@@ -20,9 +20,10 @@ pub async fn a_session_keeps_its_limits(context: Context) {
     assert_eq!(open(&manager, &token).await.keys(), ["a", "b", "c"]);
 }
 
-/// Two requests whose changes fit alone and not together: the second is refused, the first's record stays.
+/// Two requests whose changes fit separately but not together: the second is refused, the first's
+/// record is kept.
 pub async fn a_merge_keeps_the_limits_too(context: Context) {
-    let manager = context.builder().max_keys(2).build().expect("a sound configuration");
+    let manager = context.builder().max_keys(2).build().expect("a valid configuration");
     let token = begin(&manager, "a", 1).await;
     let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
     first.set("b", &2).expect("a set");
@@ -32,7 +33,8 @@ pub async fn a_merge_keeps_the_limits_too(context: Context) {
     assert_eq!(open(&manager, &token).await.keys(), ["a", "b"]);
 }
 
-/// A session of a few hundred kilobytes comes back as it was; what the engine declares as too large is refused.
+/// A session of a few hundred kilobytes is read unchanged; one above the engine's declared limit is
+/// refused.
 pub async fn a_large_record_is_kept_or_refused_whole(context: Context) {
     let provider = context.provider();
     let (id, small) = context.stored("small", LONG).await;
@@ -54,8 +56,8 @@ pub async fn a_large_record_is_kept_or_refused_whole(context: Context) {
     provider.destroy(&id, None).await.expect("a destroy");
 }
 
-/// A value of another type than what is asked for is an error of its own, and no harm is done.
-pub async fn a_value_of_another_type_is_an_error_and_stays(context: Context) {
+/// Reading a value as another type is a distinct error and changes nothing.
+pub async fn a_value_of_another_type_is_an_error_and_is_kept(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 7).await;
     let session = open(&manager, &token).await;

@@ -1,4 +1,4 @@
-//! Logout stays logged out, whatever is in flight.
+//! A logout is final, whatever is in flight.
 
 use session_core::transport::{Connection, Incoming};
 use session_core::{ErrorKind, LoadState};
@@ -17,7 +17,8 @@ pub async fn a_destroyed_session_cannot_be_replayed(context: Context) {
     }
 }
 
-/// A request that loaded before the logout and changes the session stores nothing, and is told so.
+/// A request that loaded before the logout and changes the session stores nothing and gets an
+/// error.
 pub async fn logout_is_not_undone_by_a_request_in_flight(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     for late_work in 0..4 {
@@ -39,7 +40,8 @@ pub async fn logout_is_not_undone_by_a_request_in_flight(context: Context) {
     }
 }
 
-/// A late request neither sets nor removes the cookie, and does not answer success when it had changes to store.
+/// A late request neither sets nor removes the cookie, and does not report success if it had
+/// changes.
 pub async fn a_late_release_touches_no_cookie(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "user", 1).await;
@@ -53,7 +55,7 @@ pub async fn a_late_release_touches_no_cookie(context: Context) {
     assert_eq!((error.kind(), error.kind().http_status()), (ErrorKind::Gone, 409));
 }
 
-/// Another request changed the session since it was loaded: it is ended all the same.
+/// A logout ends the session even if another request has changed it since it was loaded.
 pub async fn a_logout_ends_what_others_changed_meanwhile(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "user", 1).await;
@@ -66,8 +68,8 @@ pub async fn a_logout_ends_what_others_changed_meanwhile(context: Context) {
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
-/// What is set after a logout, in the same request, begins a new session: the old one is over, and nothing of it is
-/// carried along.
+/// Values set after a logout in the same request start a new session, without any data of the old
+/// one.
 pub async fn after_a_logout_a_new_session_may_begin(context: Context) {
     let manager = context.manager();
     for (message, unloaded) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -87,7 +89,7 @@ pub async fn after_a_logout_a_new_session_may_begin(context: Context) {
             session.set("flash", &2).expect("a new session");
         }
         let reply = request.finish(Connection::default()).await.expect("a logout");
-        assert_eq!(reply.headers.len(), 1, "one cookie: taken away, or of the new session");
+        assert_eq!(reply.headers.len(), 1, "one cookie: removed, or of the new session");
         assert!(manager.load(&token).await.expect("a load").is_none());
         match (message, session.token()) {
             (true, Some(new)) => {
@@ -100,8 +102,9 @@ pub async fn after_a_logout_a_new_session_may_begin(context: Context) {
     }
 }
 
-/// A logout that follows a release, or a new id, in the same request ends the session and takes the cookie away.
-pub async fn a_logout_after_a_release_takes_the_cookie_away(context: Context) {
+/// A logout after a release or a new id in the same request ends the session and removes the
+/// cookie.
+pub async fn a_logout_after_a_release_removes_the_cookie(context: Context) {
     let manager = context.manager();
     for renew in [false, true] {
         let token = begin(&manager, "user", 1).await;
@@ -116,7 +119,7 @@ pub async fn a_logout_after_a_release_takes_the_cookie_away(context: Context) {
         session.destroy().await.expect("a logout");
         let reply = request.finish(Connection::default()).await.expect("a logout");
         assert_eq!(reply.headers.len(), 1);
-        assert!(reply.headers[0].1.contains("Max-Age=0"), "the cookie is taken away");
+        assert!(reply.headers[0].1.contains("Max-Age=0"), "the cookie is removed");
         for token in [&token, &stored] {
             assert!(manager.load(token).await.expect("a load").is_none());
         }
@@ -133,11 +136,11 @@ pub async fn a_session_of_one_request_leaves_nothing(context: Context) {
     let token = session.token().expect("a token");
     session.destroy().await.expect("a logout");
     let reply = request.finish(Connection::default()).await.expect("a logout");
-    assert!(reply.headers.is_empty(), "the client never heard of it");
+    assert!(reply.headers.is_empty(), "the client never got it");
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
-/// A request that loaded with an id that was replaced a moment ago logs out: the session ends under its new id.
+/// A logout with a recently replaced id ends the session under its new id.
 pub async fn a_logout_with_a_replaced_id_ends_the_session(context: Context) {
     let manager = context.manager();
     let old = begin(&manager, "user", 1).await;
@@ -151,7 +154,8 @@ pub async fn a_logout_with_a_replaced_id_ends_the_session(context: Context) {
     assert!(manager.load(&new).await.expect("a load").is_none());
 }
 
-/// A user who logs out and in again in two requests at the same time ends up with the new session only.
+/// A user who logs out and in again in two requests at the same time ends up with the new session
+/// only.
 pub async fn a_login_beside_a_logout_is_untouched(context: Context) {
     let manager = context.manager();
     let old = begin(&manager, "user", 1).await;

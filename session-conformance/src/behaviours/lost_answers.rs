@@ -1,4 +1,5 @@
-//! An answer is lost on the way: what was acknowledged is applied exactly once, what failed as unknown at most once.
+//! Lost responses: an acknowledged change is applied exactly once, one with an unknown outcome at
+//! most once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +16,7 @@ async fn add_one(manager: &Manager, token: &Token) -> session_core::Result<()> {
     session.release().await
 }
 
-/// One lost call, of whatever kind, is made good: the update counts once.
+/// One lost call of any kind is recovered: the update counts once.
 pub async fn one_lost_answer_counts_once(context: Context) {
     side_by_side(Fault::ALL.map(|fault| {
         let context = context.clone();
@@ -35,7 +36,8 @@ pub async fn one_lost_answer_counts_once(context: Context) {
     .await;
 }
 
-/// When every answer is lost, the release fails as unknown (or as unavailable, when nothing was sent), and the update counts at most once.
+/// When every response is lost, the release fails with an unknown outcome (or as unavailable, if
+/// nothing was sent), and the update counts at most once.
 pub async fn when_all_answers_are_lost_it_counts_at_most_once(context: Context) {
     side_by_side(Fault::ALL.map(|fault| {
         let context = context.clone();
@@ -60,8 +62,8 @@ pub async fn when_all_answers_are_lost_it_counts_at_most_once(context: Context) 
     .await;
 }
 
-/// Other processes write between the loss and the second try. As long as the record remembers, the update is
-/// known to be stored; when it cannot remember any more, the answer is "unknown", and never a second count.
+/// Other processes write between the loss and the retry. As long as the record has the version, the
+/// update is known to be stored; afterwards the outcome is unknown, but it never counts twice.
 pub async fn others_write_before_the_second_try(context: Context) {
     for others in [1, 3, 6, 7, 8, 9, 20] {
         let other = context.manager_over(context.another().await);
@@ -70,7 +72,7 @@ pub async fn others_write_before_the_second_try(context: Context) {
             let token = token.clone();
             async move {
                 for _ in 0..others {
-                    add_one(&other, &token).await.expect("the others are well");
+                    add_one(&other, &token).await.expect("the others succeed");
                 }
             }
         };
@@ -84,8 +86,8 @@ pub async fn others_write_before_the_second_try(context: Context) {
     }
 }
 
-/// The user logs out between the loss and the second try, with or without many writes of others before: what became of
-/// the lost write cannot be known, and nothing comes back.
+/// The user logs out between the loss and the retry, with or without many other writes before: the
+/// outcome of the lost write is unknown, and nothing is revived.
 pub async fn a_logout_before_the_second_try_is_unknown(context: Context) {
     for others in [0, 1, 9] {
         let other = context.manager_over(context.another().await);
@@ -94,7 +96,7 @@ pub async fn a_logout_before_the_second_try_is_unknown(context: Context) {
             let (other, token) = (other.clone(), token.clone());
             async move {
                 for _ in 0..others {
-                    add_one(&other, &token).await.expect("the others are well");
+                    add_one(&other, &token).await.expect("the others succeed");
                 }
                 assert!(other.destroy(&token).await.expect("a logout"));
             }
@@ -105,7 +107,8 @@ pub async fn a_logout_before_the_second_try_is_unknown(context: Context) {
     }
 }
 
-/// It did not reach the engine at all, and others write before the second try: the update is merged, and counts once.
+/// It never reached the engine, and others write before the retry: the update is merged and counts
+/// once.
 pub async fn what_never_arrived_is_merged_at_the_second_try(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     let token = begin(&here, "counter", 0).await;
@@ -114,7 +117,7 @@ pub async fn what_never_arrived_is_merged_at_the_second_try(context: Context) {
     let session = open(&manager, &token).await;
     session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
     for _ in 0..3 {
-        add_one(&there, &token).await.expect("the others are well");
+        add_one(&there, &token).await.expect("the others succeed");
     }
     faulty.strike(Fault::Unknown, 0, 1);
     session.release().await.expect("a release");
@@ -122,7 +125,7 @@ pub async fn what_never_arrived_is_merged_at_the_second_try(context: Context) {
     assert_eq!(number(&here, &token, "counter").await, Some(4));
 }
 
-/// A one-time value whose taking was not heard is taken once, by the one who took it.
+/// A one-time value is taken once, even if the response to the take was lost.
 pub async fn a_take_whose_answer_is_lost_is_taken_once(context: Context) {
     side_by_side([Fault::Lost, Fault::LostAndHangs].map(|fault| {
         let context = context.clone();
@@ -142,7 +145,7 @@ pub async fn a_take_whose_answer_is_lost_is_taken_once(context: Context) {
     .await;
 }
 
-/// A create is tried again under another id: the one that may have been stored is known to nobody.
+/// A create is retried under another id: no client knows the one that may have been stored.
 pub async fn a_create_is_tried_again_under_another_id(context: Context) {
     side_by_side(Fault::ALL.map(|fault| {
         let context = context.clone();
@@ -171,7 +174,7 @@ pub async fn a_create_is_tried_again_under_another_id(context: Context) {
     .await;
 }
 
-/// A logout whose answer is lost is a logout.
+/// A logout whose response is lost is still a logout.
 pub async fn a_logout_whose_answer_is_lost_is_a_logout(context: Context) {
     side_by_side(Fault::ALL.map(|fault| {
         let context = context.clone();
@@ -185,7 +188,10 @@ pub async fn a_logout_whose_answer_is_lost_is_a_logout(context: Context) {
             session.destroy().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
             assert!(faulty.heal());
             faulty.strike(fault, 0, 1);
-            assert!(manager.destroy(&tokens[1]).await.expect("a logout"), "{fault:?}: there was one to end");
+            assert!(
+                manager.destroy(&tokens[1]).await.expect("a logout"),
+                "{fault:?}: there was a session to end"
+            );
             assert!(faulty.heal());
             for token in &tokens {
                 assert!(manager.load(token).await.expect("a load").is_none(), "{fault:?}");
@@ -195,7 +201,8 @@ pub async fn a_logout_whose_answer_is_lost_is_a_logout(context: Context) {
     .await;
 }
 
-/// A regeneration whose answer is lost is done once: one session, with the id that the client is told.
+/// A regeneration whose response is lost is done once: one session, with the id that the client
+/// gets.
 pub async fn a_regeneration_whose_answer_is_lost_is_done_once(context: Context) {
     let mut cases = Vec::new();
     for fault in Fault::ALL {
@@ -249,7 +256,7 @@ async fn regenerate_with(
     (old, new)
 }
 
-/// The user logs out between the loss and the second try: the session does not come back.
+/// The user logs out between the loss and the retry: the session is not revived.
 pub async fn a_logout_before_the_second_try_of_a_regeneration_holds(context: Context) {
     for inner in both(&context) {
         let other = context.manager_over(context.another().await);
@@ -272,13 +279,14 @@ pub async fn a_logout_before_the_second_try_of_a_regeneration_holds(context: Con
     }
 }
 
-/// The first attempt of an update arrives after the second one, and after a logout: it changes nothing.
+/// The first attempt of an update arrives after the second one, and after a logout: it changes
+/// nothing.
 pub async fn a_late_update_changes_nothing(context: Context) {
     let other = context.manager();
     for logout in [false, true] {
         let token = begin(&other, "counter", 0).await;
         let delayed = Delayed::on(context.provider());
-        add_one(&context.manager_over(delayed.clone()), &token).await.expect("the second attempt is well");
+        add_one(&context.manager_over(delayed.clone()), &token).await.expect("the second attempt succeeds");
         add_one(&other, &token).await.expect("the next request");
         if logout {
             other.destroy(&token).await.expect("a logout");
@@ -288,7 +296,8 @@ pub async fn a_late_update_changes_nothing(context: Context) {
     }
 }
 
-/// The first attempt of a create arrives after the logout: under the id that the client had, nothing comes back.
+/// The first attempt of a create arrives after the logout: nothing is revived under the client's
+/// id.
 pub async fn a_late_create_brings_nobody_back(context: Context) {
     let delayed = Delayed::on(context.provider());
     let manager = context.manager_over(delayed.clone());
@@ -308,7 +317,7 @@ pub async fn a_late_regeneration_brings_nobody_back(context: Context) {
             let delayed = Delayed::on(inner);
             let session = open(&context.manager_over(delayed.clone()), &old).await;
             session.regenerate().expect("a new id");
-            session.release().await.expect("the second attempt is well");
+            session.release().await.expect("the second attempt succeeds");
             let new = session.token().expect("a token");
             if logout {
                 assert!(other.destroy(&old).await.expect("a logout"), "it follows the new id");

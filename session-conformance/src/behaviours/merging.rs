@@ -1,4 +1,4 @@
-//! No lost update: what requests change at the same time is merged key by key.
+//! No lost updates: concurrent changes are merged key by key.
 
 use std::sync::Arc;
 
@@ -58,8 +58,8 @@ async fn count(manager: &Manager, token: &session_core::id::Token) -> u64 {
     session.get("counter").expect("a number").expect("the committed value")
 }
 
-/// The last one to be released wins, also when it sets, deletes or flushes what it has found that way already:
-/// another request has committed something else meanwhile.
+/// The last release wins, even if it sets, deletes or flushes to the state that it loaded, because
+/// another request has committed a change meanwhile.
 pub async fn the_last_to_be_released_wins(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     for way in 0..3 {
@@ -91,7 +91,7 @@ pub async fn the_last_to_be_released_wins(context: Context) {
     }
 }
 
-/// Forty requests that all loaded before the first of them stored.
+/// Forty requests that all loaded before the first one stored.
 pub async fn forty_overlapping_updates_count_forty(context: Context) {
     let processes = [context.manager(), context.manager_over(context.another().await)];
     let token = begin(&processes[0], "first", 1).await;
@@ -117,7 +117,7 @@ pub async fn forty_overlapping_updates_count_forty(context: Context) {
     assert_eq!(number(&processes[0], &token, "counter").await, Some(40));
 }
 
-/// The last one that is released, and none of the other's keys is harmed.
+/// The last release wins, and none of the other's keys is lost.
 pub async fn of_two_sets_of_one_key_the_last_wins(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 0).await;
@@ -131,7 +131,7 @@ pub async fn of_two_sets_of_one_key_the_last_wins(context: Context) {
     assert_eq!(number(&manager, &token, "own").await, Some(1));
 }
 
-/// A delete removes its key only, and a flush what was there when it is stored.
+/// A delete removes only its key, and a flush everything that is stored at that time.
 pub async fn deletes_and_flushes_are_merged_too(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "a", 1).await;
@@ -177,7 +177,8 @@ pub async fn of_two_that_take_one_value_one_gets_it(context: Context) {
     assert_eq!(open(&processes[0], &token).await.keys().len(), 1, "only the winner's key");
 }
 
-/// The values of the store, also those that others committed, and no further changes.
+/// The handle shows the stored values, including those of other requests, and accepts no further
+/// changes.
 pub async fn after_the_release_the_handle_shows_what_was_committed(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "a", 1).await;
@@ -198,7 +199,7 @@ pub async fn after_the_release_the_handle_shows_what_was_committed(context: Cont
     assert_eq!(number(&manager, &token, "late").await, None);
 }
 
-/// Code that does not know the types of the values works on the same session.
+/// Code without the types of the values works on the same session.
 pub async fn the_untyped_store_is_the_same_session(context: Context) {
     let manager = context.manager();
     let session = manager.create();

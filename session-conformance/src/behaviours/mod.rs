@@ -1,4 +1,5 @@
-//! The behaviours, grouped by what they guarantee. Each is a function that panics when the engine does not show it.
+//! The behaviours, grouped by guarantee. Each is a function that panics if the engine does not
+//! conform.
 
 #![allow(clippy::unused_async, reason = "they are all of one type")]
 

@@ -1,4 +1,4 @@
-//! Nothing is stored, sent or asked for nothing.
+//! No unnecessary stores, cookies or calls.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use session_core::transport::{Connection, Incoming};
 use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, cookie, number, open};
 
-/// A visitor whose session is looked at and never written to: no call, no record, no cookie.
+/// A visitor's session that is only read: no call, no record, no cookie.
 pub async fn a_session_that_was_never_written_to_is_not_stored(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
@@ -23,8 +23,8 @@ pub async fn a_session_that_was_never_written_to_is_not_stored(context: Context)
     assert_eq!(spy.methods(), []);
 }
 
-/// A request that does not touch its session does no I/O, also when it presents one.
-pub async fn an_untouched_request_asks_nothing(context: Context) {
+/// A request that does not use its session does no I/O, even if it has a cookie.
+pub async fn an_untouched_request_makes_no_call(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
     let token = begin(&manager, "key", 1).await;
@@ -35,8 +35,8 @@ pub async fn an_untouched_request_asks_nothing(context: Context) {
     assert_eq!(spy.methods(), []);
 }
 
-/// Read only, set to what it was, or written and deleted again: no write. Changes that lead to what was loaded cost
-/// a second read, which sees whether others wrote meanwhile.
+/// Only read, set to the same value, or written and deleted again: no write. Changes that restore
+/// the loaded state cost a second read, to detect writes of others.
 pub async fn an_unchanged_session_is_not_rewritten(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
@@ -61,7 +61,7 @@ pub async fn an_unchanged_session_is_not_rewritten(context: Context) {
     assert_eq!(spy.methods(), asked, "written and deleted again");
 }
 
-/// And a new one that is empty again at its release is not stored.
+/// A new session that is empty again at its release is not stored.
 pub async fn a_new_session_that_is_empty_again_is_not_stored(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let session = context.manager_over(provider).create();
@@ -90,7 +90,7 @@ pub async fn a_release_if_present_creates_nothing(context: Context) {
     assert_eq!(number(&manager, &token, "key").await, Some(2));
 }
 
-/// A cookie that leads nowhere is left where it is: a late reply must not overwrite a login's.
+/// A stale cookie is not removed: a late response must not overwrite the cookie of a login.
 pub async fn a_stale_cookie_is_left_alone(context: Context) {
     let manager = context.manager();
     let stale = begin(&manager, "key", 1).await;
@@ -98,7 +98,7 @@ pub async fn a_stale_cookie_is_left_alone(context: Context) {
     gone.destroy().await.expect("a destroy");
     let request = presenting(&manager, &stale);
     if context.capabilities().client_side {
-        // A client-side record cannot be taken back; one that is none at all is the stale one here.
+        // A client-side record cannot be revoked; an invalid one serves as the stale one here.
         let nonsense = Token::new("nonsense").expect("a token");
         let request = presenting(&manager, &nonsense);
         assert!(request.session().await.expect("a new session").is_empty());
@@ -119,7 +119,8 @@ pub(super) fn presenting(manager: &session_core::Manager, token: &Token) -> Requ
     manager.request(Incoming { cookies: &[cookie(manager, token).as_bytes()], ..Incoming::default() })
 }
 
-/// The cookie is set when a session begins or gets a new id, removed when it ends, and not sent otherwise.
+/// The cookie is set when a session begins or gets a new id, removed when it ends, and not sent
+/// otherwise.
 pub async fn a_cookie_is_sent_only_when_it_changes(context: Context) {
     let manager = context.manager();
     let request = manager.request(Incoming::default());
@@ -135,7 +136,7 @@ pub async fn a_cookie_is_sent_only_when_it_changes(context: Context) {
     assert_eq!(
         changed.headers.len(),
         rewritten,
-        "a change is not told to the client, unless it holds the record"
+        "a change sets no cookie, unless the client holds the record"
     );
 
     let request = presenting(&manager, &first);
@@ -148,19 +149,19 @@ pub async fn a_cookie_is_sent_only_when_it_changes(context: Context) {
     request.destroy().await.expect("a logout");
     let ended = request.finish(Connection::default()).await.expect("a logout");
     assert_eq!(ended.headers.len(), 1);
-    assert!(ended.headers[0].1.contains("Max-Age=0"), "the cookie is taken away");
+    assert!(ended.headers[0].1.contains("Max-Age=0"), "the cookie is removed");
     for reply in [begun, renewed, ended] {
         assert_eq!(reply.headers[0].0, "set-cookie");
         assert!(reply.sets_token);
     }
 }
 
-/// Engines that need a write to move the idle deadline are not asked for one more often than `touch_after`.
-pub async fn the_deadline_is_moved_by_a_write_only_now_and_then(context: Context) {
+/// Engines that need a write to extend the idle deadline get at most one per `touch_after`.
+pub async fn writes_that_extend_the_deadline_are_throttled(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let after = context.short();
     let manager = context.builder_over(provider).idle_timeout(LONG).touch_after(after);
-    let manager = manager.build().expect("a sound configuration");
+    let manager = manager.build().expect("a valid configuration");
     let token = begin(&manager, "key", 1).await;
     spy.take();
     let read = async || {
@@ -172,7 +173,7 @@ pub async fn the_deadline_is_moved_by_a_write_only_now_and_then(context: Context
     context.outlive(after + Duration::from_millis(100)).await;
     let moved = read().await;
     if context.capabilities().slides_on_read {
-        assert_eq!(moved, [Method::Read], "the read has moved it");
+        assert_eq!(moved, [Method::Read], "the read has extended it");
     } else {
         assert_eq!(moved, [Method::Read, Method::Touch]);
     }

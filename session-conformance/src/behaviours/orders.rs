@@ -1,4 +1,4 @@
-//! Two requests on one session in every order of their steps: what holds for one order holds for all.
+//! Two requests on one session, in every order of their steps.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ async fn both_renames(context: &Context) -> [[Manager; 2]; 2] {
     [[here, there].map(|provider| context.manager_over(provider)), by_writes]
 }
 
-/// What a request comes to: `None` when it found no session, else its release and what the client then holds.
+/// The outcome of a request: `None` if it found no session, otherwise its release and the client's
+/// token.
 type Outcome = Option<(Result<()>, Option<Token>)>;
 
 /// One request: load, change, release.
@@ -37,7 +38,7 @@ fn request(
     async move { release_after(manager.load(&token).await.expect("a load")?, change).await }
 }
 
-/// The rest of a request whose session was loaded.
+/// The rest of a request with a loaded session.
 async fn release_after(session: Session, change: impl FnOnce(&Session)) -> Outcome {
     change(&session);
     let released = session.release().await;
@@ -133,7 +134,7 @@ pub async fn of_two_takes_one_gets_it(context: Context) {
     }
 }
 
-/// Whatever the order, the session is over afterwards.
+/// In every order the session has ended afterwards.
 pub async fn an_update_beside_a_logout_leaves_nothing(context: Context) {
     for managers in one_process_and_two(&context).await {
         let mut orders = Orders::default();
@@ -149,12 +150,12 @@ pub async fn an_update_beside_a_logout_leaves_nothing(context: Context) {
     }
 }
 
-/// A request that only moves the idle deadline brings nothing back either.
+/// A request that only extends the idle deadline revives nothing either.
 pub async fn a_touch_beside_a_logout_leaves_nothing(context: Context) {
     let after = std::time::Duration::from_millis(2);
     let touching = |provider| {
         let builder = context.builder_over(Gates::on(provider)).touch_after(after);
-        builder.build().expect("a sound configuration")
+        builder.build().expect("a valid configuration")
     };
     let managers = [touching(context.provider()), touching(context.another().await)];
     let mut orders = Orders::default();
@@ -170,7 +171,7 @@ pub async fn a_touch_beside_a_logout_leaves_nothing(context: Context) {
     }
 }
 
-/// Both are told that the session is over; at least one that there was one.
+/// Both succeed; at least one reports that there was a session.
 pub async fn two_logouts_end_one_session(context: Context) {
     for managers in one_process_and_two(&context).await {
         let mut orders = Orders::default();
@@ -183,14 +184,14 @@ pub async fn two_logouts_end_one_session(context: Context) {
     }
 }
 
-/// An update that succeeded is under the new id; one that came too late was told so.
+/// A successful update is stored under the new id; a late one gets an error.
 pub async fn an_update_beside_a_regeneration_is_kept_or_refused(context: Context) {
     for (managers, loaded) in both_renames(&context).await.into_iter().zip([false, true]) {
         let mut orders = Orders::default();
         while orders.another() {
             let token = begin(&managers[0], "counter", 0).await;
             let [renewed, updated] = if loaded {
-                // The default rename has so many steps that the loads are left out of the play.
+                // The default rename has so many steps that the loads are not interleaved.
                 let sessions = [open(&managers[0], &token).await, open(&managers[1], &token).await];
                 let [renewing, updating] = sessions;
                 orders.play(release_after(renewing, renew), release_after(updating, add_one)).await
@@ -210,13 +211,14 @@ pub async fn an_update_beside_a_regeneration_is_kept_or_refused(context: Context
     }
 }
 
-/// One session with one id; the loser is told that its is gone.
+/// One session with one id; the loser gets an error.
 pub async fn of_two_regenerations_one_wins(context: Context) {
     for managers in both_renames(&context).await {
         let mut orders = Orders::default();
         while orders.another() {
             let token = begin(&managers[0], "counter", 7).await;
-            // Loaded before: whoever loads later than the other has moved finds nothing, which is another test's.
+            // Loaded first: a load after the other's regeneration finds nothing, which another test
+            // covers.
             let sessions = [open(&managers[0], &token).await, open(&managers[1], &token).await];
             let [first, second] = sessions.map(|session| release_after(session, renew));
             let outcomes = orders.play(first, second).await;
@@ -234,7 +236,7 @@ pub async fn of_two_regenerations_one_wins(context: Context) {
     }
 }
 
-/// The session is over, under either id.
+/// The session has ended, under either id.
 pub async fn a_regeneration_beside_a_logout_leaves_nothing(context: Context) {
     for managers in both_renames(&context).await {
         let mut orders = Orders::default();

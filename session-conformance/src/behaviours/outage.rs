@@ -1,4 +1,5 @@
-//! The engine is down: an error within the deadline, nobody logged in, nothing overwritten, and then it is well again.
+//! The engine is down: an error within the timeout, nobody logged in, nothing overwritten, and then
+//! a recovery.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use super::nothing::presenting;
 use crate::layers::{ByWrites, Fault, Faulty, Slow};
 use crate::{Context, begin, eventually, fails, number, open, side_by_side};
 
-/// What a busy machine may add to the time that an operation is allowed.
+/// What a busy machine may add to the operation timeout.
 const GRACE: Duration = Duration::from_secs(10);
 
 const DOWN: [Fault; 2] = [Fault::Refused, Fault::Hangs];
@@ -20,7 +21,7 @@ fn faulty(context: &Context) -> (Manager, Arc<Faulty>) {
     (context.impatient(provider), faulty)
 }
 
-/// Neither a session, nor "no session": an error, within the deadline, and no cookie.
+/// Neither a session nor "no session", but an error within the timeout, and no cookie.
 pub async fn a_failing_engine_logs_nobody_in(context: Context) {
     side_by_side(DOWN.map(|fault| {
         let context = context.clone();
@@ -50,7 +51,7 @@ pub async fn a_failing_engine_logs_nobody_in(context: Context) {
     .await;
 }
 
-/// What could not be stored is an error, the old record stays, and no cookie is sent.
+/// A failed store is an error, the old record is kept, and no cookie is sent.
 pub async fn a_change_that_cannot_be_stored_is_an_error(context: Context) {
     side_by_side(DOWN.map(|fault| {
         let context = context.clone();
@@ -80,7 +81,8 @@ pub async fn a_change_that_cannot_be_stored_is_an_error(context: Context) {
     .await;
 }
 
-/// A logout that did not reach the engine says so; the session lives on, and the cookie stays, to try again with.
+/// A logout that did not reach the engine is an error; the session and its cookie remain, for a
+/// retry.
 pub async fn a_logout_that_fails_says_so(context: Context) {
     side_by_side(DOWN.map(|fault| {
         let context = context.clone();
@@ -145,45 +147,46 @@ pub async fn a_regeneration_cut_between_its_writes_loses_nothing(context: Contex
             faulty.strike(fault, nth, usize::MAX);
             assert!(session.release().await.is_err(), "{fault:?} at {nth}");
             faulty.heal();
-            // The id that the client has leads to its session, unless the tombstone came through unheard.
+            // The client's id leads to its session, unless the tombstone was stored and its
+            // response lost.
             let tombstone_is_there = nth == 1 && fault.applies();
             let expected = (!tombstone_is_there).then_some(1);
             assert_eq!(number(&manager, &token, "key").await, expected, "{fault:?} at {nth}");
-            assert!(manager.destroy(&token).await.expect("a logout"), "a logout finds it either way");
+            assert!(manager.destroy(&token).await.expect("a logout"), "a logout finds it in both cases");
         }
     }))
     .await;
 }
 
-/// Commits that wait behind one that the engine does not answer are unavailable, and no conflict.
+/// Commits that wait behind a hanging one fail as unavailable, not as a conflict.
 pub async fn a_commit_behind_a_call_that_hangs_is_unavailable(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
-    // Slow, so that both commits are under way before one of them comes to its second attempt.
+    // Slow, so that both commits have started before one of them reaches its second attempt.
     let manager = context.impatient(Slow::on(provider));
     let token = begin(&context.manager(), "key", 1).await;
     let sessions = [open(&manager, &token).await, open(&manager, &token).await, open(&manager, &token).await];
     let [first, second, third] = &sessions;
     first.set("key", &2).expect("a set");
     first.release().await.expect("a release");
-    // Both are refused first, and then meet in the queue of this process; every later call hangs.
+    // Both are refused first, and then queue in this process; every later call hangs.
     faulty.strike(Fault::Hangs, 2, usize::MAX);
     second.set("second", &1).expect("a set");
     third.set("third", &1).expect("a set");
     let (second, third) = tokio::join!(second.release(), third.release());
     for release in [second, third] {
-        let error = release.expect_err("the engine does not answer");
+        let error = release.expect_err("the engine does not respond");
         assert_eq!(error.kind().http_status(), 503, "{error}");
     }
     faulty.heal();
     assert_eq!(number(&manager, &token, "key").await, Some(2));
 }
 
-/// A request that only read is not failed by a deadline that could not be moved.
+/// A request that only read does not fail if its deadline could not be extended.
 pub async fn a_failed_touch_fails_no_request(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let after = context.short() / 2;
     let builder = context.builder_over(provider).touch_after(after);
-    let manager = builder.build().expect("a sound configuration");
+    let manager = builder.build().expect("a valid configuration");
     let token = begin(&manager, "key", 1).await;
     context.outlive(after).await;
     let session = open(&manager, &token).await;
@@ -193,8 +196,8 @@ pub async fn a_failed_touch_fails_no_request(context: Context) {
     assert_eq!(number(&manager, &token, "key").await, Some(1));
 }
 
-/// One refused call is tried again, so that a connection that broke is no error for anybody.
-pub async fn one_refused_call_is_tried_again(context: Context) {
+/// One refused call is retried, so that a broken connection causes no error.
+pub async fn one_refused_call_is_retried(context: Context) {
     let (manager, faulty) = faulty(&context);
     let token = begin(&context.manager(), "key", 1).await;
     faulty.strike(Fault::Refused, 0, 1);
@@ -210,12 +213,12 @@ pub async fn one_refused_call_is_tried_again(context: Context) {
     assert!(faulty.heal(), "a call was refused");
 }
 
-/// The collecting task goes on after the engine was down.
+/// The collecting task continues after an outage.
 pub async fn the_collecting_task_survives_an_outage(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let short = context.short();
     let builder = context.builder_over(provider).idle_timeout(short);
-    let manager = builder.gc_interval(Duration::from_millis(20)).build().expect("a sound configuration");
+    let manager = builder.gc_interval(Duration::from_millis(20)).build().expect("a valid configuration");
     begin(&manager, "key", 1).await;
     context.outlive(short).await;
     faulty.down(Fault::Refused);

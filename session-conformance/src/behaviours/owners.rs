@@ -1,4 +1,4 @@
-//! The index of owners and the walk over all records, of an engine by itself.
+//! The index of owners and the scan of all records, tested on the provider.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) fn lists(context: &Context) -> bool {
 
 /// Every session of an owner, in pages of `limit`.
 async fn all(provider: &Arc<dyn Provider>, owner: &Owner, limit: usize) -> Vec<Listed> {
-    let engine = provider.as_indexed().expect("the index that is declared");
+    let engine = provider.as_indexed().expect("the declared index");
     let mut found = Vec::new();
     let mut after = None;
     loop {
@@ -57,20 +57,20 @@ async fn store(context: &Context, record: &Record) -> StorageId {
     id
 }
 
-/// What is declared is there, and nothing else.
+/// The declared methods exist, and no others.
 pub async fn an_engine_has_the_index_that_it_declares(context: Context) {
     let provider = context.provider();
     assert_eq!(provider.as_indexed().is_some(), context.capabilities().owner_index != OwnerIndex::None);
 }
 
-/// Pages of any size show each session of the owner once, as it is stored, and no other.
+/// Pages of any size return each session of the owner once, as stored, and no other.
 pub async fn a_list_has_each_session_of_its_owner_once(context: Context) {
     if !lists(&context) {
         return;
     }
     let provider = context.provider();
     let ((_, ada), (_, bob)) = (somebody(&context), somebody(&context));
-    assert!(all(&provider, &ada, 10).await.is_empty(), "nobody has no sessions");
+    assert!(all(&provider, &ada, 10).await.is_empty(), "an unknown owner has no sessions");
     let mut stored = BTreeSet::new();
     for number in 0..13 {
         stored.insert(store(&context, &owned(&context, ada, &number.to_string())).await);
@@ -83,18 +83,18 @@ pub async fn a_list_has_each_session_of_its_owner_once(context: Context) {
         let ids: BTreeSet<_> = found.iter().map(|listed| listed.id.clone()).collect();
         assert_eq!(ids, stored, "in pages of {limit}");
         for listed in &found {
-            let read = context.read(&listed.id).await.expect("what is listed is there");
+            let read = context.read(&listed.id).await.expect("a listed session exists");
             assert_eq!(
                 (listed.record.stamp().version, &listed.record.body),
                 (read.stamp().version, &read.body)
             );
             let late = listed.record.header.deadline.since(context.now().after(LONG / 2));
-            assert!(!late.is_zero(), "the list knows the idle deadline");
+            assert!(!late.is_zero(), "the list has the idle deadline");
         }
     }
 }
 
-/// A write under the same id leaves the session where it is; another owner moves it, and none removes it.
+/// A write with the same owner keeps the entry; another owner moves it, and no owner removes it.
 pub async fn a_write_moves_a_session_to_its_owner(context: Context) {
     if !lists(&context) {
         return;
@@ -113,7 +113,7 @@ pub async fn a_write_moves_a_session_to_its_owner(context: Context) {
             assert_eq!(found.contains(&id), owner == Some(somebody), "{owner:?}");
         }
     }
-    // A write that is refused moves nothing.
+    // A refused write moves nothing.
     let stale = Header::new(context.now(), context.now().after(LONG), context.now().after(LONG));
     let mut refused = Record::new(stale.next(), context.record("3", LONG).body);
     refused.header.owner = Some(bob);
@@ -122,7 +122,7 @@ pub async fn a_write_moves_a_session_to_its_owner(context: Context) {
     assert!(ids(&provider, &bob).await.is_empty() && ids(&provider, &ada).await.contains(&id));
 }
 
-/// A new id takes the place of the old one, also with another owner.
+/// The new id replaces the old one, even with another owner.
 pub async fn a_rename_moves_the_entry(context: Context) {
     if !lists(&context) {
         return;
@@ -142,7 +142,8 @@ pub async fn a_rename_moves_the_entry(context: Context) {
     assert!(ids(&provider, &ada).await.is_empty());
     assert_eq!(ids(&provider, &bob).await, BTreeSet::from([new.clone()]));
 
-    // What was listed before it moved is found by its tombstone, and left alone: it is somebody else's now.
+    // A session listed before its move is found by its tombstone and kept, because it now has
+    // another owner.
     let listed = Listed::new(old, before);
     assert!(!end_listed(&*provider, &ada, &listed).await.expect("an end"));
     assert_eq!(value_of(context.read(&new).await.as_ref()).as_deref(), Some("2"));
@@ -151,8 +152,8 @@ pub async fn a_rename_moves_the_entry(context: Context) {
     assert!(ids(&provider, &bob).await.is_empty());
 }
 
-/// What has ended or expired is not listed.
-pub async fn a_list_has_only_what_lives(context: Context) {
+/// Ended and expired sessions are not listed.
+pub async fn a_list_has_only_live_sessions(context: Context) {
     if !lists(&context) {
         return;
     }
@@ -166,20 +167,20 @@ pub async fn a_list_has_only_what_lives(context: Context) {
     let ended = store(&context, &owned(&context, ada, "2")).await;
     let kept = store(&context, &owned(&context, ada, "3")).await;
     provider.destroy(&ended, None).await.expect("a destroy");
-    // To be listed is not to be used.
+    // Listing does not extend deadlines.
     context.pass(short / 2).await;
     ids(&provider, &ada).await;
     context.outlive(short / 2).await;
     assert_eq!(ids(&provider, &ada).await, BTreeSet::from([kept]));
 }
 
-/// All sessions of an owner end in calls of a limited size; nobody else's does.
+/// All sessions of an owner end in calls of a limited size; no other owner's does.
 pub async fn the_sessions_of_an_owner_end_together(context: Context) {
     let provider = context.provider();
     if context.capabilities().owner_index == OwnerIndex::None {
         return;
     }
-    let engine = provider.as_indexed().expect("the index that is declared");
+    let engine = provider.as_indexed().expect("the declared index");
     let ((_, ada), (_, bob)) = (somebody(&context), somebody(&context));
     let mut stored = Vec::new();
     for number in 0..25 {
@@ -217,7 +218,7 @@ pub async fn an_index_loses_nothing_under_load(context: Context) {
                 let record = owned(&context, ada, &format!("{worker}-{round}"));
                 let kept = store(&context, &record).await;
                 let ended = store(&context, &record).await;
-                assert!(ids(&other, &ada).await.contains(&kept), "what is stored is listed by others too");
+                assert!(ids(&other, &ada).await.contains(&kept), "other processes list it as well");
                 other.destroy(&ended, None).await.expect("a destroy");
             }
         }
@@ -226,8 +227,8 @@ pub async fn an_index_loses_nothing_under_load(context: Context) {
     assert_eq!(ids(&context.provider(), &ada).await.len(), 32);
 }
 
-/// A walk meets every record, tombstones too.
-pub async fn a_walk_meets_every_record(context: Context) {
+/// A scan returns every record, including tombstones.
+pub async fn a_scan_returns_every_record(context: Context) {
     let provider = context.provider();
     let Some(engine) = provider.as_scan() else { return };
     let mut stored = BTreeSet::new();
@@ -252,7 +253,7 @@ pub async fn a_walk_meets_every_record(context: Context) {
                     assert!(value_of(Some(&listed.record)).is_some(), "as it is stored");
                     let late =
                         listed.record.header.deadline.since(context.now().after(Duration::from_secs(1)));
-                    assert!(!late.is_zero(), "the walk knows the idle deadline");
+                    assert!(!late.is_zero(), "the scan has the idle deadline");
                 }
             }
             after = page.next;
@@ -260,6 +261,6 @@ pub async fn a_walk_meets_every_record(context: Context) {
                 break;
             }
         }
-        assert!(left.is_empty(), "{} records were not met in pages of {limit}", left.len());
+        assert!(left.is_empty(), "{} records are missing in pages of {limit}", left.len());
     }
 }

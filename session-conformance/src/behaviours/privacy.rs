@@ -1,4 +1,4 @@
-//! Whoever has a token is that user: it appears in no error and in no debug output.
+//! A token authenticates its holder, so it appears in no error and in no debug output.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::nothing::presenting;
 use crate::layers::{Fault, Faulty};
 use crate::{Context, begin, cookie, open};
 
-/// Neither of a session, nor of a request, a manager, an engine or a record.
+/// Checked for sessions, requests, managers, engines and records.
 pub async fn no_token_in_debug_output(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
@@ -29,10 +29,10 @@ pub async fn no_token_in_debug_output(context: Context) {
         assert!(!seen.contains(token.expose()), "a token is seen");
         assert!(!seen.contains(&StorageId::of(token).to_text()), "a whole storage id is seen");
     }
-    assert!(reply.headers[0].1.contains(renewed.expose()), "where it belongs, it is");
+    assert!(reply.headers[0].1.contains(renewed.expose()), "the cookie contains it");
 }
 
-/// Nor of any error, with all its sources.
+/// Checked for every error with all its sources.
 pub async fn no_token_in_errors(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let manager = context.manager_over(provider);

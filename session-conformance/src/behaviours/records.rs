@@ -1,5 +1,5 @@
-//! Records stay as they were written: renames store all of them, touches change none, and
-//! unreadable ones are kept.
+//! Records are preserved: renames store them completely, touches do not change them, and unreadable
+//! ones are kept.
 
 use session_core::ErrorKind;
 use session_core::accounts::Owner;
@@ -11,8 +11,7 @@ use super::renaming::{both, tombstone};
 use super::unreadable::{damaged, newer};
 use crate::{Context, LONG, is_stored, refused};
 
-/// A rename stores the whole record that it is given: a new owner and new values, as a sign-in has
-/// them.
+/// A rename stores the complete new record: a new owner and new values, as in a sign-in.
 pub async fn what_a_rename_writes_is_read(context: Context) {
     for provider in both(&context) {
         let (old, read) = context.stored("before", LONG).await;
@@ -30,8 +29,8 @@ pub async fn what_a_rename_writes_is_read(context: Context) {
     }
 }
 
-/// A touch by a request that read an older version moves the deadline and does not bring the older
-/// values back.
+/// A touch by a request that read an older version extends the deadline and does not restore the
+/// older values.
 pub async fn a_touch_brings_no_older_values_back(context: Context) {
     let provider = context.provider();
     let (id, seen) = context.stored("older", LONG).await;
@@ -43,8 +42,7 @@ pub async fn a_touch_brings_no_older_values_back(context: Context) {
     assert_eq!(context.value(&id).await.as_deref(), Some("newer"));
 }
 
-/// The old id of a session is not free before its tombstone has ended: a create that arrives late
-/// brings nobody back.
+/// The old id of a session is in use until its tombstone expires: a late create revives nothing.
 pub async fn a_create_over_a_tombstone_is_refused(context: Context) {
     for provider in both(&context) {
         let (old, read) = context.stored("before", LONG).await;
@@ -59,9 +57,9 @@ pub async fn a_create_over_a_tombstone_is_refused(context: Context) {
     }
 }
 
-/// Bytes that cannot be read still occupy their place: a create neither replaces them nor says that
-/// it did. A destroy removes them first.
-pub async fn a_create_over_what_cannot_be_read_is_not_stored(context: Context) {
+/// Unreadable bytes still occupy their id: a create neither replaces them nor claims to. A destroy
+/// removes them first.
+pub async fn a_create_over_unreadable_bytes_is_not_stored(context: Context) {
     let provider = context.provider();
     let whole = context.record("value", LONG);
     for (number, bytes) in damaged(&whole).into_iter().chain([newer(&whole)]).enumerate() {
@@ -71,7 +69,7 @@ pub async fn a_create_over_what_cannot_be_read_is_not_stored(context: Context) {
         }
         let create = context.record("new", LONG);
         let outcome = provider.write(&id, &create, Condition::Absent, LONG).await;
-        assert!(!is_stored(&outcome), "number {number} is written over");
+        assert!(!is_stored(&outcome), "number {number} is overwritten");
         let read = provider.read(&id, LONG).await;
         let error = read.expect_err("it still cannot be read");
         assert!(

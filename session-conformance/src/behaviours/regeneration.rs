@@ -1,4 +1,4 @@
-//! A new id: the data stays, the old id is dead, and nothing is left behind.
+//! A new id: the data is kept, the old id no longer works, and nothing is left behind.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn nothing_else_is_left(context: &Context, sessions: u64) {
     }
 }
 
-/// Sign-in: what was there is there, with the change that came with it.
+/// Sign-in: the data is kept, together with the changes of the request.
 pub async fn a_new_id_keeps_the_data_and_kills_the_old_id(context: Context) {
     for (number_of_sessions, manager) in managers(&context).into_iter().enumerate() {
         let old = begin(&manager, "cart", 3).await;
@@ -48,7 +48,7 @@ pub async fn a_new_id_keeps_the_data_and_kills_the_old_id(context: Context) {
     }
 }
 
-/// The manager's own way, for workers and tests.
+/// The manager's own method, for workers and tests.
 pub async fn a_manager_regenerates_by_token(context: Context) {
     for manager in managers(&context) {
         let old = begin(&manager, "key", 3).await;
@@ -59,7 +59,7 @@ pub async fn a_manager_regenerates_by_token(context: Context) {
     }
 }
 
-/// A request that still holds the old id stores nothing under it, and is told so.
+/// A request that still has the old id stores nothing under it and gets an error.
 pub async fn a_late_release_under_the_old_id_stores_nothing(context: Context) {
     for manager in managers(&context) {
         let old = begin(&manager, "key", 1).await;
@@ -73,7 +73,7 @@ pub async fn a_late_release_under_the_old_id_stores_nothing(context: Context) {
     }
 }
 
-/// A write that another request committed meanwhile is not lost.
+/// A concurrent write of another request is not lost.
 pub async fn a_write_that_came_first_moves_along(context: Context) {
     for manager in managers(&context) {
         let old = begin(&manager, "counter", 1).await;
@@ -95,8 +95,8 @@ pub async fn a_write_that_came_first_moves_along(context: Context) {
     }
 }
 
-/// A request that *comes* with an id that was replaced a moment ago, and writes, is refused: a session of its own would
-/// take the place of the one that replaced it in the client's cookie. One that only reads is unaffected.
+/// A request that *arrives* with a recently replaced id and writes is refused: a new session would
+/// overwrite the current one in the client's cookie. A request that only reads is unaffected.
 pub async fn a_late_request_with_the_old_id_does_not_overwrite_the_new_cookie(context: Context) {
     for (sessions, manager) in managers(&context).into_iter().enumerate() {
         let old = begin(&manager, "key", 1).await;
@@ -149,7 +149,8 @@ pub async fn a_logout_follows_the_new_id(context: Context) {
     }
 }
 
-/// Two sign-ins at once, in two processes: one session, with the winner's id; the loser is told that its is gone.
+/// Two concurrent sign-ins in two processes: one session, with the winner's id; the loser gets an
+/// error.
 pub async fn of_two_at_once_one_wins(context: Context) {
     let there = context.another().await;
     let others = [context.manager_over(there.clone()), context.manager_over(Arc::new(ByWrites(there)))];
@@ -178,7 +179,7 @@ pub async fn of_two_at_once_one_wins(context: Context) {
     }
 }
 
-/// A sign-in and a logout at once: whichever comes first, the session is over, and nothing is left.
+/// A concurrent sign-in and logout: in either order the session has ended, and nothing is left.
 pub async fn beside_a_logout_nothing_is_left(context: Context) {
     let there = context.manager_over(context.another().await);
     for here in managers(&context) {
@@ -203,7 +204,7 @@ pub async fn beside_a_logout_nothing_is_left(context: Context) {
     }
 }
 
-/// A regeneration after a logout is told that there is nothing to regenerate.
+/// A regeneration after a logout gets an error.
 pub async fn after_a_logout_nothing_comes_back(context: Context) {
     for manager in managers(&context) {
         let token = begin(&manager, "key", 1).await;
@@ -215,7 +216,7 @@ pub async fn after_a_logout_nothing_comes_back(context: Context) {
     }
 }
 
-/// There is no old id to kill: it is an ordinary create.
+/// Without an old id it is an ordinary create.
 pub async fn of_a_new_session_is_a_create(context: Context) {
     let manager = context.manager();
     let session = manager.create();

@@ -1,4 +1,5 @@
-//! A rename moves a session to a new id in one step as others see it, by the engine's own means and by the default.
+//! A rename moves a session to a new id atomically for other requests, both the engine's own and
+//! the default one.
 
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ impl Move {
     }
 }
 
-/// What the old id shows after a move.
+/// The state of the old id after a move.
 pub(super) fn tombstone(context: &Context, old: &Record, new: &StorageId) -> Record {
     let mut header = old.header.next();
     header.state = State::Moved(new.clone());
@@ -48,7 +49,7 @@ pub(super) fn tombstone(context: &Context, old: &Record, new: &StorageId) -> Rec
     Record::new(header, Body::default())
 }
 
-/// The engine as it is, and without a rename of its own.
+/// The engine with and without its own rename.
 pub(super) fn both(context: &Context) -> [Arc<dyn Provider>; 2] {
     [context.provider(), Arc::new(ByWrites(context.provider()))]
 }
@@ -69,7 +70,7 @@ pub async fn a_rename_moves_a_session(context: Context) {
     }
 }
 
-/// A logout with the old id learns where the session went; the tombstone stays for the next one who asks.
+/// A logout with the old id gets the new id; the tombstone remains for later requests.
 pub async fn a_destroy_of_the_old_id_names_the_new_one(context: Context) {
     for provider in both(&context) {
         let moving = Move::prepare(&context).await;
@@ -87,7 +88,7 @@ pub async fn a_destroy_of_the_old_id_names_the_new_one(context: Context) {
     }
 }
 
-/// What another request committed meanwhile is not lost: the refusal shows it, and nothing is left under the new id.
+/// A concurrent write is not lost: the conflict returns it, and nothing is left under the new id.
 pub async fn a_rename_over_an_old_version_is_refused(context: Context) {
     for provider in both(&context) {
         let moving = Move::prepare(&context).await;
@@ -104,7 +105,7 @@ pub async fn a_rename_over_an_old_version_is_refused(context: Context) {
     }
 }
 
-/// A regeneration after a logout brings nothing back.
+/// A regeneration after a logout revives nothing.
 pub async fn a_rename_of_nothing_is_refused(context: Context) {
     for provider in both(&context) {
         let moving = Move::prepare(&context).await;
@@ -115,7 +116,7 @@ pub async fn a_rename_of_nothing_is_refused(context: Context) {
     }
 }
 
-/// It is stored, also when another request has written to the new id since.
+/// The repeated rename counts as stored, even if another request has since written to the new id.
 pub async fn a_rename_that_is_sent_twice_is_done_once(context: Context) {
     for provider in both(&context) {
         let moving = Move::prepare(&context).await;
@@ -129,7 +130,7 @@ pub async fn a_rename_that_is_sent_twice_is_done_once(context: Context) {
     }
 }
 
-/// The answer to a rename was lost, the user logged out, and then it is sent again.
+/// The response to a rename was lost, the user logged out, and then the rename is retried.
 pub async fn a_rename_that_is_sent_again_after_a_logout_revives_nothing(context: Context) {
     for provider in both(&context) {
         let moving = Move::prepare(&context).await;
@@ -141,8 +142,8 @@ pub async fn a_rename_that_is_sent_again_after_a_logout_revives_nothing(context:
     }
 }
 
-/// An id of 256 random bits that is taken: nobody's session is harmed.
-pub async fn a_rename_to_a_taken_id_harms_nobody(context: Context) {
+/// If the new id is taken, no session is harmed.
+pub async fn a_rename_to_a_taken_id_harms_no_session(context: Context) {
     for provider in both(&context) {
         let (taken, _) = context.stored("somebody else's", LONG).await;
         let mut moving = Move::prepare(&context).await;
@@ -154,7 +155,7 @@ pub async fn a_rename_to_a_taken_id_harms_nobody(context: Context) {
     }
 }
 
-/// Two processes give one session new ids: one session is there afterwards.
+/// Two processes give one session new ids: one session remains.
 pub async fn of_two_renames_at_once_one_is_done(context: Context) {
     let there = context.another().await;
     for (here, there) in both(&context).into_iter().zip([there.clone(), Arc::new(ByWrites(there))]) {
@@ -176,8 +177,8 @@ pub async fn of_two_renames_at_once_one_is_done(context: Context) {
     }
 }
 
-/// Whichever comes first: no write is lost, and no session is left behind.
-pub async fn a_rename_meets_a_write_or_a_logout(context: Context) {
+/// In either order no write is lost, and no session is left behind.
+pub async fn a_rename_during_a_write_or_a_logout(context: Context) {
     let there = context.another().await;
     for here in both(&context) {
         for round in 0..8 {

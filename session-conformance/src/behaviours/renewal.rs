@@ -1,4 +1,4 @@
-//! Absolute times that begin anew at a sign-in, and ids that are renewed without being asked.
+//! Absolute timeouts that restart at a sign-in, and ids that are renewed automatically.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use session_core::{LoadState, Manager, ManagerBuilder};
 use super::nothing::presenting;
 use crate::{Context, LONG, begin, number, open};
 
-/// The time that a visitor has spent does not count against a user who signs in.
+/// The time spent as a visitor does not count for a user who signs in.
 pub async fn a_sign_in_begins_a_new_absolute_time(context: Context) {
     let manager = context.manager();
     for way in 0..4 {
@@ -38,7 +38,7 @@ fn renewing(context: &Context, every: Duration) -> ManagerBuilder {
     context.builder().renew_id_every(every).renewal_grace(Duration::from_secs(30))
 }
 
-/// A request finds that the id is due: the client gets a new one, whether it wrote or only read.
+/// If the id is due, the client gets a new one, whether the request wrote or only read.
 async fn renew(context: &Context, manager: &Manager, every: Duration) -> [session_core::id::Token; 2] {
     let old = begin(manager, "counter", 0).await;
     context.outlive(every).await;
@@ -51,10 +51,11 @@ async fn renew(context: &Context, manager: &Manager, every: Duration) -> [sessio
     [old, new]
 }
 
-/// Requests that come with the old id, a moment later, read and write the session, and no cookie is sent for them.
-pub async fn a_renewed_id_goes_on_for_a_while(context: Context) {
+/// Requests with the old id, a moment later, can read and write the session, and no cookie is sent
+/// for them.
+pub async fn a_renewed_id_still_works_for_a_while(context: Context) {
     let every = context.short();
-    let manager = renewing(&context, every).build().expect("a sound configuration");
+    let manager = renewing(&context, every).build().expect("a valid configuration");
     let [old, new] = renew(&context, &manager, every).await;
     for count in 1..=3 {
         let request = presenting(&manager, &old);
@@ -67,11 +68,11 @@ pub async fn a_renewed_id_goes_on_for_a_while(context: Context) {
     }
 }
 
-/// Requests that were under way when the id was renewed store what they changed, all of them.
+/// Requests in flight during a renewal all store their changes.
 pub async fn requests_beside_a_renewal_lose_nothing(context: Context) {
     let every = context.short();
     let there = context.another().await;
-    let build = |builder: ManagerBuilder| builder.build().expect("a sound configuration");
+    let build = |builder: ManagerBuilder| builder.build().expect("a valid configuration");
     let here = build(renewing(&context, every));
     let there =
         build(context.builder_over(there).renew_id_every(every).renewal_grace(Duration::from_secs(30)));
@@ -93,10 +94,10 @@ pub async fn requests_beside_a_renewal_lose_nothing(context: Context) {
     assert_eq!(number(&here, new, "counter").await, Some(4));
 }
 
-/// A logout in that time, with either id, ends the session under both.
+/// A logout during the grace period, with either id, ends the session under both.
 pub async fn a_logout_within_the_grace_ends_all(context: Context) {
     let every = context.short();
-    let manager = renewing(&context, every).build().expect("a sound configuration");
+    let manager = renewing(&context, every).build().expect("a valid configuration");
     for with_old in [false, true] {
         let [old, new] = renew(&context, &manager, every).await;
         let late = open(&manager, &old).await;
@@ -109,12 +110,12 @@ pub async fn a_logout_within_the_grace_ends_all(context: Context) {
     }
 }
 
-/// After the grace the old id is dead; where that is asked for, its use ends the session.
+/// After the grace period the old id no longer works; if configured, its use ends the session.
 pub async fn an_id_that_is_used_after_its_grace_is_dead(context: Context) {
     let every = context.short();
     for ends in [false, true] {
         let builder = context.builder().renew_id_every(every).renewal_grace(every / 2).end_on_reuse(ends);
-        let manager = builder.build().expect("a sound configuration");
+        let manager = builder.build().expect("a valid configuration");
         let [old, new] = renew(&context, &manager, every).await;
         context.outlive(every / 2).await;
         let session = presenting(&manager, &old).session().await.expect("nothing to use");
@@ -123,9 +124,9 @@ pub async fn an_id_that_is_used_after_its_grace_is_dead(context: Context) {
     }
 }
 
-/// A sign-in has no grace: the id from before it is dead at once.
+/// A sign-in has no grace period: the previous id stops working at once.
 pub async fn a_sign_in_has_no_grace(context: Context) {
-    let manager = renewing(&context, LONG).build().expect("a sound configuration");
+    let manager = renewing(&context, LONG).build().expect("a valid configuration");
     let old = begin(&manager, "cart", 1).await;
     let session = open(&manager, &old).await;
     session.sign_in("ada").expect("a sign-in");

@@ -1,4 +1,5 @@
-//! How many calls an operation costs. Whether an engine answers each in one round trip is for its own tests.
+//! The number of calls of each operation. The engines' own tests check the round trips of each
+//! call.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ pub async fn a_create_is_one_call(context: Context) {
     assert_eq!(spy.methods(), [Method::Write]);
 }
 
-/// A load is one read, shared by all who ask in one request.
+/// A load is one read, shared by all callers in one request.
 pub async fn a_load_is_one_call_however_many_ask(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
@@ -53,7 +54,7 @@ pub async fn a_read_modify_write_is_two_calls(context: Context) {
     assert_eq!(spy.methods(), [Method::Read, Method::Write]);
 }
 
-/// A conflict costs one more write: the refusal brings the record to merge with.
+/// A conflict costs one more write: the refusal returns the record to merge with.
 pub async fn a_conflict_costs_one_more_call(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
@@ -99,7 +100,7 @@ pub async fn a_regeneration_is_one_rename(context: Context) {
     }
 }
 
-/// What cannot be a token of ours never reaches the engine; what can be one is looked up once.
+/// A malformed token never reaches the engine; a well-formed one is looked up once.
 pub async fn a_new_visitor_costs_nothing(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);

@@ -1,6 +1,6 @@
-//! A stamp always comes from one record: after an answer was lost, the version of one's own write
-//! never goes with the compare token of somebody else's. An engine that compares its own token
-//! would write over a record that nobody read.
+//! A stamp always comes from one record: after a lost response, the version of the own write is
+//! never combined with the compare token of another one. Otherwise an engine that compares its own
+//! token would overwrite an unread record.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,12 +15,12 @@ fn set(session: &Session, key: &str) {
     session.set(key, &1_u64).expect("a set");
 }
 
-/// What the two releases of [`two_releases`] came to.
+/// The outcomes of the two releases of [`two_releases`].
 type Outcomes = [Result<()>; 2];
 
 /// Two requests of one process were both refused once. The second attempt of the first one is
-/// applied and not heard, and another process acts before the third; the second request waits for
-/// its turn behind it.
+/// applied but its response lost, and another process acts before the third; the second request
+/// queues behind it.
 async fn two_releases(
     context: &Context,
     other: &Manager,
@@ -39,19 +39,18 @@ async fn two_releases(
     let mut first = tokio::spawn(async move { first.release().await });
     tokio::select! {
         () = unheard.reached() => {}
-        ended = &mut first => panic!("a release over an old version was not tried again: {ended:?}"),
+        ended = &mut first => panic!("a release over an old version was not retried: {ended:?}"),
     }
     let second = tokio::spawn(async move { second.release().await });
     eventually("the second request was refused too", async || unheard.answered() >= 2).await;
-    // It goes from its refusal to the queue without another call that could be waited for.
+    // After its refusal it enters the queue without another call to wait for.
     tokio::time::sleep(Duration::from_millis(20)).await;
     unheard.go();
     [first.await.expect("no panic"), second.await.expect("no panic")]
 }
 
-/// What another process was told to be stored is there afterwards, and so are both requests'
-/// changes.
-pub async fn a_write_of_another_process_survives_a_lost_answer(context: Context) {
+/// Another process's acknowledged write is kept, and so are both requests' changes.
+pub async fn a_write_of_another_process_survives_a_lost_response(context: Context) {
     let other = context.manager_over(context.another().await);
     let token = begin(&other, "counter", 0).await;
     let acting = {
@@ -68,11 +67,11 @@ pub async fn a_write_of_another_process_survives_a_lost_answer(context: Context)
         assert_eq!(number(&other, &token, key).await, Some(1), "{key}");
     }
     assert_eq!(number(&other, &token, "ahead").await, Some(1));
-    assert_eq!(number(&other, &token, "acknowledged").await, Some(1), "the other process was told so");
+    assert_eq!(number(&other, &token, "acknowledged").await, Some(1), "it was acknowledged");
 }
 
 /// Another process regenerates the id and the user logs out: the old id stays dead.
-pub async fn a_replaced_id_stays_dead_after_a_lost_answer(context: Context) {
+pub async fn a_replaced_id_stays_dead_after_a_lost_response(context: Context) {
     let other = context.manager_over(context.another().await);
     let token = begin(&other, "counter", 0).await;
     let acting = {
@@ -84,16 +83,16 @@ pub async fn a_replaced_id_stays_dead_after_a_lost_answer(context: Context) {
         }
     };
     let [_, second] = two_releases(&context, &other, &token, acting).await;
-    assert!(second.is_err(), "there is no session any more that could keep its change");
+    assert!(second.is_err(), "there is no session for its change");
     assert!(other.load(&token).await.expect("a load").is_none(), "the old id stays dead");
     if context.counts_exactly() {
         assert_eq!(other.active().await.expect("an answer"), Some(0));
     }
 }
 
-/// A request releases, is not heard at first, and logs out. Another process has given the session a
-/// new id meanwhile, or has written to it: the session is ended, wherever it is.
-pub async fn a_logout_after_an_unheard_release_ends_the_session(context: Context) {
+/// A request releases, loses the first response, and logs out. Meanwhile another process has given
+/// the session a new id or written to it: the session is ended in any case.
+pub async fn a_logout_after_a_lost_response_ends_the_session(context: Context) {
     for regenerates in [true, false] {
         let other = context.manager_over(context.another().await);
         let token = begin(&other, "counter", 0).await;

@@ -10,7 +10,7 @@ use super::nothing::presenting;
 use crate::layers::Garbled;
 use crate::{Context, LONG, begin, fails, number};
 
-/// Bytes that are no record, each in another way.
+/// Bytes that are not a record, for different reasons.
 pub(super) fn damaged(whole: &Record) -> Vec<Vec<u8>> {
     let bytes = whole.encode().expect("it is encoded");
     let mut flipped = bytes.clone();
@@ -38,14 +38,15 @@ pub(super) fn newer(whole: &Record) -> Vec<u8> {
     bytes
 }
 
-/// It is an error of its own kind, and a destroy removes it. (An engine that keeps records has none.)
+/// It is a distinct kind of error, and a destroy removes it. (Engines that store records instead of
+/// bytes have none.)
 pub async fn a_damaged_record_is_an_error_that_can_be_removed(context: Context) {
     let provider = context.provider();
     let whole = context.record("value", LONG);
     for (number, bytes) in damaged(&whole).into_iter().enumerate() {
         let id = context.id();
-        // An engine may compare the version where it lies in the bytes. Over what still has the version that was
-        // read, it then writes a whole record, and nothing is lost by that.
+        // An engine may compare the version inside the bytes. If damaged bytes still have the
+        // version that was read, it replaces them with a complete record, which loses nothing.
         let has_version = bytes.get(8..16) == Some(&whole.header.version().0.to_be_bytes());
         if !context.put_raw(&id, bytes).await {
             return;
@@ -55,18 +56,18 @@ pub async fn a_damaged_record_is_an_error_that_can_be_removed(context: Context) 
         let written = provider.write(&id, &next, Condition::Over(whole.stamp()), LONG).await;
         assert!(
             has_version || !crate::is_stored(&written),
-            "number {number} is not written over by a late release"
+            "number {number} is not overwritten by a late release"
         );
         let outcome = provider.destroy(&id, None).await.expect("a destroy");
         assert!(matches!(outcome, DestroyOutcome::Destroyed), "number {number}: {outcome:?}");
         assert!(context.read(&id).await.is_none(), "number {number} is gone");
         let fresh = context.record("fresh", LONG);
         let stored = provider.write(&id, &fresh, Condition::Absent, LONG).await;
-        assert!(crate::is_stored(&stored), "number {number} leaves an empty place");
+        assert!(crate::is_stored(&stored), "number {number} leaves an unused id");
     }
 }
 
-/// A manager whose engine cannot read the session of the token, really or by a layer.
+/// A manager whose engine cannot read the session of the token, with real bytes or through a layer.
 async fn unreadable(context: &Context, bytes: impl Fn(&Record) -> Vec<u8>) -> (Manager, Token) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
@@ -78,7 +79,7 @@ async fn unreadable(context: &Context, bytes: impl Fn(&Record) -> Vec<u8>) -> (M
     (context.manager_over(Garbled::on(context.provider(), id, bytes)), token)
 }
 
-/// The client gets a fresh session, once and for all: the next request finds nothing and is quiet.
+/// The client gets a new session; the next request finds nothing and reports nothing.
 pub async fn a_damaged_record_gives_a_fresh_session(context: Context) {
     for number_of in 0..damaged(&context.record("value", LONG)).len() {
         let (manager, token) = unreadable(&context, |whole| damaged(whole).swap_remove(number_of)).await;
@@ -90,12 +91,13 @@ pub async fn a_damaged_record_gives_a_fresh_session(context: Context) {
         let fresh = session.token().expect("a token");
         assert_ne!(fresh, token);
         assert_eq!(number(&manager, &fresh, "key").await, Some(2));
-        assert!(manager.load(&token).await.expect("quiet from now on").is_none());
+        assert!(manager.load(&token).await.expect("no further report").is_none());
         assert!(context.read(&StorageId::of(&token)).await.is_none(), "the damaged one is removed");
     }
 }
 
-/// A rolling deployment must not log users out: 503, and the record is neither replaced nor removed.
+/// A rolling deployment must not log users out: 503, and the record is neither replaced nor
+/// removed.
 pub async fn a_newer_record_is_unsupported_and_left_alone(context: Context) {
     let (manager, token) = unreadable(&context, newer).await;
     for _ in 0..3 {
@@ -111,7 +113,7 @@ pub async fn a_newer_record_is_unsupported_and_left_alone(context: Context) {
     fails(provider.read(&StorageId::of(&token), LONG).await, ErrorKind::Unsupported);
 }
 
-/// Whatever the bytes, no panic.
+/// No bytes cause a panic.
 pub async fn hostile_bytes_never_panic(context: Context) {
     let whole = context.record("value", LONG).encode().expect("it is encoded");
     let id = context.id();

@@ -1,4 +1,4 @@
-//! No call of an engine blocks a thread of the async runtime, on which other requests wait.
+//! No call of an engine blocks a thread of the async runtime.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,15 +8,15 @@ use session_core::engine::{Condition, Rename};
 use super::renaming::tombstone;
 use crate::{Context, LONG};
 
-/// How often this thread went to sleep by itself, as Linux counts it; `None` elsewhere.
+/// The number of voluntary context switches of this thread, counted by Linux; `None` elsewhere.
 fn sleeps() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
     line.trim().parse().ok()
 }
 
-/// Whether the thread slept inside of a poll of this future. A worker that has nothing to do sleeps
-/// too, but between polls.
+/// Whether the thread slept during a poll of this future. An idle worker also sleeps, but between
+/// polls.
 async fn slept<F: Future>(future: F) -> bool {
     let mut future = pin!(future);
     let mut slept = false;
@@ -30,14 +30,13 @@ async fn slept<F: Future>(future: F) -> bool {
     slept
 }
 
-/// Enough for a busy machine, where a lock that is held for a moment or a missing page may disturb
-/// some of them.
+/// Enough for a busy machine, where a briefly held lock or a page fault may disturb some of them.
 const TRIES: usize = 30;
 
-/// No method waits inside of a poll for a socket, a file lock, a disk or a timer. Each has thirty
-/// tries and must not wait in one of them, so that only a call that always waits is caught. Calls
-/// that compute for long, or read a file that the system has in memory, are not caught: they do not
-/// put the thread to sleep. Counted by the kernel, on Linux; other systems prove nothing here.
+/// No method waits during a poll for a socket, a file lock, a disk or a timer. Each is tried thirty
+/// times and must not sleep at least once, so only a call that always sleeps is detected. Long
+/// computations and reads of cached files are not detected, since they do not put the thread to
+/// sleep. Counted by the kernel on Linux; other systems test nothing here.
 pub async fn no_call_sleeps_on_its_worker(context: Context) {
     if sleeps().is_none() {
         return;

@@ -1,4 +1,4 @@
-//! An engine at the other end of a bad line. Which call goes wrong, and how, follows from a seed.
+//! An engine behind an unreliable connection. A seed determines which calls fail, and how.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,46 +15,46 @@ use tokio::time::sleep;
 use super::random::Random;
 use crate::cut::cut;
 
-/// Makes calls go wrong.
+/// Makes calls fail.
 #[derive(Debug)]
 pub(crate) struct Chaos {
     inner: Arc<dyn Provider>,
     seed: u64,
-    /// How many calls in a thousand go wrong.
+    /// The number of failing calls per thousand.
     rate: u64,
     calls: AtomicU64,
-    /// Calls that are still on their way.
+    /// Calls in flight.
     late: Mutex<JoinSet<()>>,
 }
 
-/// What becomes of a call.
+/// The fate of a call.
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
-    /// It arrives and is answered, after a while.
+    /// It is executed and answered after a delay.
     Slow(Duration),
-    /// It does not arrive, and the caller is told so.
+    /// It does not arrive, and the caller gets an error that says so.
     Refused,
-    /// It does not arrive, and the caller cannot know that.
+    /// It does not arrive, and the caller gets an unknown outcome.
     Unknown,
-    /// It is applied, and the answer is lost.
+    /// It is applied, and the response is lost.
     Lost,
-    /// It is applied when the caller has gone on.
+    /// It is applied after the caller has given up.
     Late(Duration),
-    /// It is dropped after so many polls.
+    /// It is dropped after this number of polls.
     Cut(usize),
-    /// It does not arrive, and the caller hears nothing.
+    /// It does not arrive, and the caller gets no response.
     Hangs,
-    /// It is applied, and the caller hears nothing.
+    /// It is applied, and the caller gets no response.
     LostAndHangs,
 }
 
 impl Chaos {
-    /// The engine behind a line on which so many calls in a thousand go wrong.
+    /// The engine behind a connection with this number of failing calls per thousand.
     pub(crate) fn on(inner: Arc<dyn Provider>, seed: u64, rate: u64) -> Arc<Self> {
         Arc::new(Self { inner, seed, rate, calls: AtomicU64::new(0), late: Mutex::default() })
     }
 
-    /// Waits until everything has arrived.
+    /// Waits until all calls have arrived.
     pub(crate) async fn settled(&self) {
         let late = std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner));
         late.join_all().await;
@@ -76,13 +76,13 @@ impl Chaos {
         })
     }
 
-    /// A call that changes something. `late` is the same call, by itself.
+    /// A call that changes something. `late` is the same call as an owned future.
     async fn change<T>(
         &self,
         call: impl Future<Output = Result<T>> + Send,
         late: impl FnOnce(Arc<dyn Provider>) -> Late,
     ) -> Result<T> {
-        let unknown = Error::new(ErrorKind::OutcomeUnknown, "a test lost the answer");
+        let unknown = Error::new(ErrorKind::OutcomeUnknown, "a test lost the response");
         match self.next() {
             None => call.await,
             Some(Trouble::Slow(time)) => {
@@ -112,7 +112,7 @@ impl Chaos {
         }
     }
 
-    /// A call that only asks.
+    /// A call that only reads.
     async fn ask<T>(&self, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let refused = Error::new(ErrorKind::Unavailable, "a test refuses the call");
         match self.next() {

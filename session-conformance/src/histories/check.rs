@@ -1,4 +1,4 @@
-//! Checks a history against what sessions promise.
+//! Checks a history against the guarantees of sessions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -7,7 +7,7 @@ use session_core::ErrorKind;
 
 use super::event::{Event, Found, Outcome, Seen, What};
 
-/// Which promise a history breaks.
+/// A guarantee that a history can violate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Promise {
@@ -18,30 +18,30 @@ pub enum Promise {
     AtMostOnce,
     /// A refused change is not applied, and every value was written by some client.
     RefusedIsNotApplied,
-    /// The changes of one request are there together or not at all, and keys of several clients
-    /// side by side.
+    /// The changes of one request are stored together or not at all, and keys of several clients
+    /// coexist.
     Whole,
-    /// A read that began after another one, or after a write, had been answered shows no less.
+    /// A read that began after another read or a write was answered shows at least as much.
     Monotonic,
     /// After an acknowledged logout nothing is read, and nothing is written.
     LogoutIsFinal,
-    /// After an acknowledged regeneration the old id is dead, and of two regenerations of one id
-    /// one was acknowledged.
+    /// After an acknowledged regeneration the old id no longer works, and of two regenerations of
+    /// one id only one is acknowledged.
     OneId,
-    /// A session that nobody ended and nobody gave a new id is there.
+    /// A session that was neither ended nor given a new id exists.
     Kept,
-    /// A healthy engine gives no other errors than those of a network.
+    /// A healthy engine returns only network errors.
     HonestErrors,
 }
 
-/// A promise that was broken, and what shows it.
+/// A violated guarantee and its evidence.
 #[derive(Debug, Clone)]
 pub struct Violation {
     /// Which.
     pub promise: Promise,
-    /// What was seen.
+    /// A description.
     pub why: String,
-    /// The calls that show it, by their place in the history.
+    /// The calls that show it, as indices into the history.
     pub events: Vec<usize>,
 }
 
@@ -51,12 +51,12 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What the line between clients and engine was like.
+/// The quality of the connection between clients and engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Line {
-    /// Every call arrived and was answered, so that clients know of everything whether it was done.
+    /// Every call arrived and was answered, so clients know every outcome.
     Good,
-    /// Calls and answers were lost.
+    /// Calls and responses were lost.
     Bad,
 }
 
@@ -67,8 +67,7 @@ pub fn check(history: &[Event], line: Line) -> Result<(), Violation> {
     for observation in &seen {
         whole(observation)?;
     }
-    // First what says most about the cause: a session that came back also has another sequence of
-    // writes.
+    // The most specific checks come first: a revived session also has another sequence of writes.
     ends(history)?;
     renewals(history)?;
     let chain = one_chain(&seen)?;
@@ -78,7 +77,7 @@ pub fn check(history: &[Event], line: Line) -> Result<(), Violation> {
     kept(history)
 }
 
-/// A moment at which the session was exactly this, between the beginning and the end of a call.
+/// An observation: the session had exactly this state at some moment during a call.
 struct Observation<'a> {
     event: usize,
     begin: u64,
@@ -134,7 +133,7 @@ pub(crate) const fn client_of(number: u64) -> u64 {
     number / NUMBERS
 }
 
-/// How many numbers each client has.
+/// The count of numbers of each client.
 pub(crate) const NUMBERS: u64 = 1_000_000;
 
 fn whole(Observation { event, seen, .. }: &Observation<'_>) -> Result<(), Violation> {
@@ -155,7 +154,7 @@ fn whole(Observation { event, seen, .. }: &Observation<'_>) -> Result<(), Violat
     Ok(())
 }
 
-/// Every two observations: one is a beginning of the other. Returns the longest.
+/// Of every two observations, one is a prefix of the other. Returns the longest.
 fn one_chain<'a>(seen: &'a [Observation<'_>]) -> Result<&'a [u64], Violation> {
     let mut by_length: Vec<_> = seen.iter().collect();
     by_length.sort_by_key(|observation| observation.seen.log.len());
@@ -190,28 +189,28 @@ fn only_what_was_written(
         let shows = seen.iter().find(|observation| observation.seen.log.contains(number));
         let shows = shows.map_or(0, |observation| observation.event);
         let Some(event) = commits.get(number) else {
-            return broken(Promise::RefusedIsNotApplied, &[shows], format!("nobody added {number}"));
+            return broken(Promise::RefusedIsNotApplied, &[shows], format!("no client added {number}"));
         };
         if let What::Commit { outcome: Outcome::Refused(kind), .. } = history[*event].what {
-            // An attempt that nobody heard may have been applied before the session ended, which
-            // the next one cannot see.
+            // An attempt without a response may have been applied before the session ended, which
+            // the next attempt cannot see.
             if line == Line::Bad && matches!(kind, ErrorKind::Gone | ErrorKind::Expired) {
                 continue;
             }
-            let why = format!("{number} is there, though its release ended with {kind:?}");
+            let why = format!("{number} is stored, though its release ended with {kind:?}");
             return broken(Promise::RefusedIsNotApplied, &[*event, shows], why);
         }
     }
     Ok(())
 }
 
-/// A request that was told that its change is stored sees it.
+/// A request whose change was acknowledged sees it.
 fn acknowledged(history: &[Event]) -> Result<(), Violation> {
     for (event, Event { what, .. }) in history.iter().enumerate() {
         if let What::Commit { number: Some(number), outcome: Outcome::Done, after: Some(after), .. } = what
             && !after.log.contains(number)
         {
-            let why = format!("{number} was acknowledged and is not in what was stored");
+            let why = format!("{number} was acknowledged but is not stored");
             return broken(Promise::NoLostUpdate, &[event], why);
         }
     }
@@ -248,7 +247,7 @@ fn ends(history: &[Event]) -> Result<(), Violation> {
         let why = match &later.what {
             What::Load { found: Found::Session(_), .. } => "a session was read after its logout",
             What::Commit { outcome: Outcome::Done, .. } => {
-                "a write was acknowledged that began after the logout"
+                "a write that began after the logout was acknowledged"
             }
             _ => continue,
         };
@@ -269,7 +268,7 @@ fn renewals(history: &[Event]) -> Result<(), Violation> {
     for (event, later) in history.iter().enumerate() {
         let (token, why) = match &later.what {
             What::Load { token, found: Found::Session(_) } => (token, "was read"),
-            What::Commit { token, outcome: Outcome::Done, .. } => (token, "took a write"),
+            What::Commit { token, outcome: Outcome::Done, .. } => (token, "accepted a write"),
             _ => continue,
         };
         if let Some((renewal, _)) = dead.get(token).filter(|(_, end)| later.begin > *end) {
@@ -280,7 +279,7 @@ fn renewals(history: &[Event]) -> Result<(), Violation> {
     Ok(())
 }
 
-/// A session is missing only after a logout or a new id that explains it.
+/// A session is missing only if a logout or a new id explains it.
 fn kept(history: &[Event]) -> Result<(), Violation> {
     for (event, Event { end, what, .. }) in history.iter().enumerate() {
         let (What::Load { token, found: Found::Nothing }
@@ -299,7 +298,7 @@ fn kept(history: &[Event]) -> Result<(), Violation> {
                 }
         };
         if !history.iter().any(is_reason) {
-            let why = format!("there is no session under id {token}, and nobody ended or moved it");
+            let why = format!("there is no session under id {token}, though it was neither ended nor moved");
             return broken(Promise::Kept, &[event], why);
         }
     }

@@ -1,5 +1,5 @@
-//! One browser among several that share a session: reads, changes, sign-ins and logouts, some of
-//! them given up half-way.
+//! One of several browsers that share a session: reads, changes, sign-ins and logouts, some of them
+//! cancelled half-way.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use super::check::NUMBERS;
 use super::event::{Found, Outcome, Recorder, Seen, What};
 use super::random::Random;
 
-/// The one session that all these clients use.
+/// The session that all these clients use.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub recorder: Recorder,
-    /// The ids that clients got, in that order.
+    /// The ids that clients got, in order.
     tokens: Mutex<Vec<Token>>,
 }
 
@@ -30,7 +30,7 @@ impl Shared {
     }
 }
 
-/// One client, which makes one request after the other.
+/// One client, which sends one request after the other.
 pub(crate) struct Client {
     pub shared: Arc<Shared>,
     pub manager: Manager,
@@ -52,7 +52,7 @@ impl Client {
         Self { shared: Arc::clone(shared), manager: manager.clone(), number, random, added: 0 }
     }
 
-    /// So many requests.
+    /// Sends this number of requests.
     pub(crate) async fn run(mut self, requests: u64) {
         for _ in 0..requests {
             let given_up = self.random.in_thousand(80).then(|| self.random.micros(3_000));
@@ -87,13 +87,13 @@ impl Client {
             _ => Intent { adds: false, renews: false, ends: false },
         };
         if self.random.in_thousand(300) {
-            // A handler that takes its time.
+            // A slow handler.
             sleep(self.random.micros(1_500)).await;
         }
         if intent.adds || intent.renews {
             self.commit(token, &session, intent).await;
         } else {
-            // Nothing to store, but perhaps a deadline to move.
+            // Nothing to store, but perhaps a deadline to extend.
             let _ = session.release().await;
         }
         if intent.ends {
@@ -101,7 +101,7 @@ impl Client {
         }
     }
 
-    /// Loads, and writes down what there is.
+    /// Loads the session and records the result.
     async fn load(&self, token: usize, id: &Token) -> Option<Session> {
         let recorder = &self.shared.recorder;
         let call = recorder.begin(self.number, What::Load { token, found: Found::Unheard });
@@ -141,7 +141,7 @@ impl Client {
         let outcome = outcome(&released);
         let done = outcome == Outcome::Done;
         let renewed = if done && renews { session.token() } else { None };
-        // The others may use the new id when this client has been told.
+        // The others may use the new id once this client has it.
         let place = renewed.as_ref().map(|_| self.shared.tokens().len());
         let after = done.then(|| seen(session));
         self.shared.recorder.heard(call, |event| *event = what(outcome, place, after));
@@ -157,7 +157,7 @@ impl Client {
         recorder.heard(call, |what| *what = What::End { token, outcome });
     }
 
-    /// Looks at every id that there was.
+    /// Loads every id that was ever issued.
     pub(crate) async fn look(self) {
         let tokens = self.shared.tokens().clone();
         for (token, id) in tokens.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What clients did to one session, with the beginning and the end of each call.
+//! The history of one session: the clients' calls with their start and end.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,18 +7,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use session_core::ErrorKind;
 
-/// What a request sees of its session.
+/// The session as seen by a request.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Seen {
-    /// The numbers that were added, in the order in which that was done.
+    /// The added numbers, in order.
     pub log: Vec<u64>,
-    /// How many there should be: counted up by the same requests.
+    /// Their expected count, incremented by the same requests.
     pub counter: u64,
-    /// The number that each client added last, under a key of its own.
+    /// The last number of each client, under its own key.
     pub own: BTreeMap<u64, u64>,
 }
 
-/// Short: how many numbers, and the last ones. Each was seen by an earlier call.
+/// Abbreviated: the count and the last numbers. Earlier ones are in an earlier call.
 impl fmt::Debug for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last = &self.log[self.log.len().saturating_sub(4)..];
@@ -26,78 +26,78 @@ impl fmt::Debug for Seen {
     }
 }
 
-/// What a client was told.
+/// The outcome for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is done.
     Done,
     /// Nothing was changed, for this reason.
     Refused(ErrorKind),
-    /// It was done once or not at all; also when the client did not wait for the answer.
+    /// It was done at most once; also if the client did not wait for the response.
     Unknown,
 }
 
 /// One call. Ids are numbered in the order in which clients got them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// A session was asked for.
+    /// A session was loaded.
     Load {
-        /// Under which id.
+        /// The id.
         token: usize,
-        /// What was there.
+        /// The result.
         found: Found,
     },
     /// A request with changes was released.
     Commit {
-        /// Under which id it was loaded.
+        /// The id under which it was loaded.
         token: usize,
-        /// What it added.
+        /// The added number.
         number: Option<u64>,
-        /// Whether it asked for a new id.
+        /// Whether it requested a new id.
         renews: bool,
         /// The id that the client got.
         renewed: Option<usize>,
         /// What the client was told.
         outcome: Outcome,
-        /// What the handle showed afterwards, when it was done.
+        /// The handle's state afterwards, if it was done.
         after: Option<Seen>,
     },
     /// A logout.
     End {
-        /// Under which id.
+        /// The id.
         token: usize,
         /// What the client was told.
         outcome: Outcome,
     },
 }
 
-/// What a load found.
+/// The result of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A session.
     Session(Seen),
     /// None.
     Nothing,
-    /// An error that says nothing about the session, or the client did not wait.
+    /// An error without information about the session, or the client did not wait.
     Unheard,
-    /// An error that no healthy engine gives.
+    /// An error that a healthy engine never returns.
     Odd(ErrorKind),
 }
 
-/// A call with its time: a number that grows with every beginning and end of one.
+/// A call with its time: a counter that grows with every start and end of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Who made it.
     pub client: u64,
     /// Before it was made.
     pub begin: u64,
-    /// After it was answered; `u64::MAX` when the client did not wait for that.
+    /// After its response; `u64::MAX` if the client did not wait for it.
     pub end: u64,
-    /// What it was.
+    /// The call.
     pub what: What,
 }
 
-/// Writes down what happens.
+/// Records the history.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     time: AtomicU64,
@@ -105,7 +105,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A call begins. Until it is [`heard`](Self::heard) it is one that nobody waited for.
+    /// A call begins. Until it is [`heard`](Self::heard) it counts as not waited for.
     pub(crate) fn begin(&self, client: u64, what: What) -> usize {
         let mut events = self.events();
         let begin = self.time.fetch_add(1, Ordering::SeqCst);
@@ -120,7 +120,7 @@ impl Recorder {
         events[call].end = self.time.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Everything so far.
+    /// All events so far.
     pub(crate) fn history(&self) -> Vec<Event> {
         self.events().clone()
     }

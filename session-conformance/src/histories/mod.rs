@@ -1,24 +1,23 @@
 //! Many clients of several processes use one session over an unreliable connection; then the whole
 //! history is checked.
 //!
-//! A behaviour of the suite plays one known situation. A history finds the others: clients read,
+//! A behaviour of the suite tests one known situation. A history finds unknown ones: clients read,
 //! change, regenerate and log out at the same time, through managers that share nothing but the
-//! storage; calls are refused, lost, late, cut and hang; requests are cancelled half-way. Each call
-//! is recorded with its beginning and its end. [`check`] then asks whether one order of writes
-//! explains everything: each acknowledged change is applied once, each unknown one at most once and
-//! each refused one never; reads are monotonic in real time; nothing is read after an acknowledged
-//! logout, or under an id that was replaced.
+//! storage; calls are refused, lost, delayed, dropped or hang; requests are cancelled half-way.
+//! Each call is recorded with its beginning and its end. [`check`] then asks whether one order of
+//! writes explains everything: each acknowledged change is applied once, each unknown one at most
+//! once and each refused one never; reads are monotonic in real time; nothing is read after an
+//! acknowledged logout, or under an id that was replaced.
 //!
-//! [`histories!`](macro@crate::histories) makes a test of it. It runs for two seconds, or for as many as
-//! the environment variable `SESSION_HISTORIES_SECONDS` says.
+//! [`histories!`](macro@crate::histories) makes a test of it. It runs for two seconds, or as long
+//! as the environment variable `SESSION_HISTORIES_SECONDS` says.
 //!
 //! # When it fails
 //!
-//! The failure names the promise that was broken, the calls that show it, and the seed of their
-//! round. `SESSION_HISTORIES_SEED` with that seed plays the same round again and again: the same
-//! clients with the same requests, and the same faults for the first, second and every following
-//! call. The seed does not fix the timing, so that some failures need several rounds to appear
-//! again.
+//! The failure names the violated guarantee, the calls that show it, and the seed of their round.
+//! `SESSION_HISTORIES_SEED` with that seed repeats the same round: the same clients with the same
+//! requests, and the same faults for the first, second and every following call. The seed does not
+//! fix the timing, so some failures need several rounds to reappear.
 
 mod chaos;
 mod check;
@@ -44,39 +43,39 @@ use chaos::Chaos;
 use client::{Client, Shared};
 use random::Random;
 
-/// How long a test runs when nobody says how long.
+/// The default duration of a test.
 const SECONDS: u64 = 2;
 
-/// How long one operation may take: calls that hang are waited for.
+/// The operation timeout, which limits hanging calls.
 const PATIENCE: Duration = Duration::from_millis(600);
 
-/// How long a round may take before it counts as hung.
+/// The timeout of a round.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// A history that breaks a promise.
+/// A history that violates a guarantee.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What makes the same round again.
+    /// The seed that repeats the round.
     pub seed: u64,
-    /// What is wrong.
+    /// The violation.
     pub violation: Violation,
-    /// Everything that happened.
+    /// The complete history.
     pub history: Vec<Event>,
 }
 
-/// What was done without finding anything.
+/// The statistics of a run without a violation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Summary {
-    /// How many rounds were played.
+    /// The number of rounds.
     pub rounds: u64,
-    /// How many calls were made.
+    /// The number of calls.
     pub calls: usize,
-    /// How many changes were acknowledged.
+    /// The number of acknowledged changes.
     pub acknowledged: usize,
 }
 
-/// Plays rounds for as long as the environment says, or two seconds, and panics when a history
-/// breaks a promise.
+/// Runs rounds for as long as the environment says, or two seconds, and panics if a history
+/// violates a guarantee.
 pub fn run<H: Harness>(harness: impl FnOnce() -> H) {
     let seconds = variable("SESSION_HISTORIES_SECONDS").unwrap_or(SECONDS);
     let seed = variable("SESSION_HISTORIES_SEED");
@@ -84,7 +83,7 @@ pub fn run<H: Harness>(harness: impl FnOnce() -> H) {
         Err(failure) => panic!("{}", failure.report()),
         Ok(Summary { rounds, calls, acknowledged }) => {
             eprintln!("{rounds} rounds, {calls} calls, {acknowledged} changes acknowledged");
-            assert!(acknowledged > 0, "no change was acknowledged: nothing was shown");
+            assert!(acknowledged > 0, "no change was acknowledged: nothing was tested");
         }
     }
 }
@@ -94,7 +93,7 @@ fn variable(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is {value:?}: expected a whole number")))
 }
 
-/// Plays rounds for that long, at least one; with a seed always the same one.
+/// Runs rounds for this duration, at least one; with a seed always the same one.
 pub fn search<H: Harness>(
     harness: impl FnOnce() -> H,
     time: Duration,
@@ -110,16 +109,16 @@ pub fn search<H: Harness>(
         while summary.rounds == 0 || begun.elapsed() < time {
             let seed = seed.unwrap_or_else(|| Version::random().0);
             let round = tokio::time::timeout(LONGEST, round(&context, &another, seed, &mut summary)).await;
-            round.unwrap_or_else(|_| panic!("a round does not end, with the seed {seed}"))?;
+            round.unwrap_or_else(|_| panic!("a round hangs, with the seed {seed}"))?;
         }
         Ok(summary)
     });
-    // What still hangs is not waited for.
+    // Hanging tasks are not waited for.
     runtime.shutdown_background();
     found
 }
 
-/// Three sessions, used at the same time, each by some clients of three processes.
+/// Three concurrent sessions, each used by several clients of three processes.
 async fn round(
     context: &Context,
     another: &Arc<dyn Provider>,
@@ -127,7 +126,7 @@ async fn round(
     summary: &mut Summary,
 ) -> Result<(), Box<Failure>> {
     let mut random = Random::of(seed);
-    // One round in four has a good line, where nothing excuses an outcome that is not known.
+    // One round in four has a good connection, where no outcome may be unknown.
     let rate = [0, 30, 120, 300][random.place(4)];
     let quality = if rate == 0 { Line::Good } else { Line::Bad };
     let lines = [context.provider(), Arc::clone(another), context.provider()];
@@ -136,7 +135,7 @@ async fn round(
     let processes: Vec<Manager> = (0..lines.len())
         .map(|process| {
             let line: Arc<dyn Provider> = lines[process].clone();
-            // The last process has a driver that resends, and no rename of its own.
+            // The last process has a driver that resends, and uses the default rename.
             let last = process == lines.len() - 1;
             let line = if last && resends { Resent::on(line) } else { line };
             manager(context, if last { Arc::new(ByWrites(line)) } else { line }, quality)
@@ -188,20 +187,20 @@ async fn round(
     Ok(())
 }
 
-/// A manager that moves deadlines often and, on a line on which calls hang, gives up soon.
+/// A manager that extends deadlines often and, on a connection with hanging calls, has a short
+/// timeout.
 fn manager(context: &Context, provider: Arc<dyn Provider>, line: Line) -> Manager {
     let builder = context.builder_over(provider);
     let builder = if line == Line::Bad { builder.operation_timeout(PATIENCE) } else { builder };
-    builder.touch_after(Duration::from_millis(5)).build().expect("a sound configuration")
+    builder.touch_after(Duration::from_millis(5)).build().expect("a valid configuration")
 }
 
 impl Failure {
-    /// What is wrong, the calls that show it with those of the same time, and how to play the round
-    /// again.
+    /// The violation, the calls that show it with concurrent ones, and how to repeat the round.
     #[must_use]
     pub fn report(&self) -> String {
         let Self { seed, violation, history } = self;
-        let mut text = format!("a history breaks a promise. {violation}\n");
+        let mut text = format!("a history violates a guarantee. {violation}\n");
         for at in &violation.events {
             let _ = writeln!(text, "  {}", line(*at, &history[*at]));
         }
@@ -209,7 +208,7 @@ impl Failure {
         for (at, event) in history.iter().enumerate() {
             let _ = writeln!(text, "  {}", line(at, event));
         }
-        let _ = write!(text, "to play this round again, and again: SESSION_HISTORIES_SEED={seed}");
+        let _ = write!(text, "to repeat this round: SESSION_HISTORIES_SEED={seed}");
         text
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers that look random and follow from a seed, so that a plan can be made again.
+//! Pseudo-random numbers from a seed, so that a plan can be repeated.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Another sequence for each number, all of one seed.
+    /// A different sequence for each number, all from one seed.
     pub(crate) fn branch(seed: u64, number: u64) -> Self {
         let mut random = Self(seed ^ number.wrapping_mul(0xa076_1d64_78bd_642f));
         random.next();
@@ -31,17 +31,17 @@ impl Random {
         self.next() % end.max(1)
     }
 
-    /// A place in a list of so many.
+    /// An index into a list of this length.
     pub(crate) fn place(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap_or(0)
     }
 
-    /// Whether something happens that happens so many times in a thousand.
+    /// True with this probability per thousand.
     pub(crate) fn in_thousand(&mut self, times: u64) -> bool {
         self.below(1_000) < times
     }
 
-    /// Less than so many microseconds.
+    /// A duration below this number of microseconds.
     pub(crate) fn micros(&mut self, end: u64) -> Duration {
         Duration::from_micros(self.below(end))
     }

@@ -1,8 +1,8 @@
-//! What a handler answers, in the words of no framework.
+//! The response of a handler, independent of the framework.
 
 use tokio::sync::mpsc;
 
-/// An answer of a handler or of a hook.
+/// The response of a handler or of a hook.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code.
@@ -16,9 +16,9 @@ pub struct Answer {
 /// The body of an [`Answer`].
 #[derive(Debug)]
 pub enum Body {
-    /// All at once.
+    /// Complete.
     Text(String),
-    /// Chunk by chunk, and nothing is to wait for the next one.
+    /// Chunk by chunk, without buffering.
     Stream(Chunks),
 }
 
@@ -26,12 +26,12 @@ pub enum Body {
 pub type Chunks = mpsc::Receiver<String>;
 
 impl Answer {
-    /// An answer of this status.
+    /// A response with this status.
     pub fn new(status: u16, text: impl Into<String>) -> Self {
         Self { status, headers: Vec::new(), body: Body::Text(text.into()) }
     }
 
-    /// An answer whose body comes chunk by chunk.
+    /// A response with a streamed body.
     pub const fn stream(chunks: Chunks) -> Self {
         Self { status: 200, headers: Vec::new(), body: Body::Stream(chunks) }
     }

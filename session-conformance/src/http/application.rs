@@ -10,10 +10,10 @@ use session_core::{Error, Manager, Result, Session};
 
 use super::{Adapter, Answer, Client, Server};
 
-/// A future of this kind is what a handler returns.
+/// The future returned by a handler.
 pub type Outcome<T = Answer> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// What a handler extracts, and what it does.
+/// A handler: its extractors and its code.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Handler {
@@ -27,15 +27,15 @@ pub enum Handler {
     Optional(Arc<dyn Fn(Option<Session>) -> Outcome + Send + Sync>),
     /// The messages for the next page, taken.
     Flashes(Arc<dyn Fn(Vec<Flash<String>>) -> Outcome + Send + Sync>),
-    /// The session twice, each with an extractor of its own, and a lazy one.
+    /// The session twice, each with its own extractor, and a lazy one.
     Thrice(Arc<Thrice>),
-    /// The session, and that of the scope of [`Application::admins`].
+    /// The session, and the one of the scope [`Application::admins`].
     Both(Arc<dyn Fn(Session, Session) -> Outcome + Send + Sync>),
-    /// As `Both`, of a client that has them.
+    /// Like `Both`, for a client that has both.
     OptionalBoth(Arc<dyn Fn(Option<Session>, Option<Session>) -> Outcome + Send + Sync>),
 }
 
-/// What a [`Handler::Thrice`] does.
+/// The code of a [`Handler::Thrice`].
 pub type Thrice = dyn Fn(Session, Session, Arc<dyn Lazy>) -> Outcome + Send + Sync;
 
 /// The adapter's extractor that does not load.
@@ -49,10 +49,10 @@ pub trait Lazy: Send + Sync {
 /// A middleware that uses the session before the handler does.
 pub type Before = Arc<dyn Fn(Session) -> Outcome<()> + Send + Sync>;
 
-/// Answers a session's error.
+/// Responds to a session's error.
 pub type Hook = Arc<dyn Fn(&Error, Asked<'_>) -> Answer + Send + Sync>;
 
-/// What a [`Hook`] sees of the request.
+/// The request as seen by a [`Hook`].
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// The method.
@@ -63,35 +63,36 @@ pub struct Asked<'a> {
     pub accept: Option<&'a str>,
 }
 
-/// An application under test: routes, and what is around them. From the inside out: [`timeout`](Self::timeout) or
-/// [`catches_panics`](Self::catches_panics), [`before`](field@Self::before), the sessions' middleware.
+/// An application under test: routes and their middleware. From the inside out:
+/// [`timeout`](Self::timeout) or [`catches_panics`](Self::catches_panics),
+/// [`before`](field@Self::before), the sessions' middleware.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Application {
-    /// The manager of the sessions; without one there is no middleware.
+    /// The manager of the sessions; `None` for no middleware.
     pub sessions: Option<Manager>,
     /// Adds the sessions' middleware of the same manager once more, around each route.
     pub is_nested: bool,
-    /// The manager of a middleware inside of the other one, in the same scope.
+    /// The manager of an inner middleware in the same scope.
     pub inner: Option<Manager>,
-    /// The manager of the second scope, whose middleware is around the first one's.
+    /// The manager of the second scope, whose middleware is outside the first one's.
     pub admins: Option<Manager>,
-    /// Stores what a handler changed whatever the status is.
+    /// Stores a handler's changes whatever the status is.
     pub stores_always: bool,
-    /// Answers errors.
+    /// Responds to errors.
     pub on_error: Option<Hook>,
-    /// A middleware inside of the sessions' one that uses the session.
+    /// A middleware inside the sessions' one that uses the session.
     pub before: Option<Before>,
-    /// Ends handlers after this time and answers with this status.
+    /// Ends handlers after this time with this status.
     pub timeout: Option<(Duration, u16)>,
-    /// Answers with this status when a handler panics.
+    /// Responds with this status if a handler panics.
     pub catches_panics: Option<u16>,
     /// The routes, each for `GET`.
     pub routes: Vec<(&'static str, Handler)>,
 }
 
 impl Application {
-    /// An application whose sessions this manager keeps.
+    /// An application with the sessions of this manager.
     pub fn new(sessions: Manager) -> Self {
         Self { sessions: Some(sessions), ..Self::bare() }
     }

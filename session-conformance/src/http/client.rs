@@ -1,4 +1,4 @@
-//! A client that keeps no cookies by itself, so that a test says what is sent.
+//! A client without a cookie store: tests specify the headers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long one answer may take.
+/// The timeout of a response.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sends requests to one server, each over a connection of its own.
+/// Sends requests to one server, each over its own connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
     address: SocketAddr,
@@ -65,7 +65,7 @@ impl Client {
         timeout(PATIENCE, answer).await.expect("an answer within a minute")
     }
 
-    /// Sends a request byte by byte, and gives the connection on which its answer comes.
+    /// Sends raw request bytes, and returns the connection for the response.
     pub async fn open(&self, path: &str, cookie: &[u8]) -> Connection {
         let mut stream = TcpStream::connect(self.address).await.expect("a connection");
         let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nCookie: ");
@@ -75,12 +75,12 @@ impl Client {
     }
 }
 
-/// A connection on which an answer is awaited; dropped, the client hangs up.
+/// A connection that awaits a response; dropping it disconnects the client.
 #[derive(Debug)]
 pub struct Connection(TcpStream);
 
 impl Connection {
-    /// What comes until `end`, or until the server closes.
+    /// The data until `end`, or until the server closes.
     pub async fn read_until(&mut self, end: &str) -> String {
         let mut got = Vec::new();
         let mut buffer = [0; 4096];
@@ -97,7 +97,7 @@ impl Connection {
     }
 }
 
-/// A response, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub struct Response {
     /// The status code.
@@ -123,7 +123,7 @@ impl Response {
         ours[0].split(';').next().unwrap_or_default().to_owned()
     }
 
-    /// The one value of a header.
+    /// The single value of a header.
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
         let all: Vec<_> = self.headers.get_all(name).iter().collect();
@@ -131,7 +131,7 @@ impl Response {
         all.first().map(|value| value.to_str().expect("ASCII"))
     }
 
-    /// That it is this status, with an empty body and no cookie.
+    /// Asserts this status, an empty body and no cookie.
     #[track_caller]
     pub fn assert_refused(&self, status: u16) {
         assert_eq!((self.status, &*self.text), (status, ""));

@@ -1,14 +1,15 @@
-//! The behaviours that every adapter of a web framework must show, as tests.
+//! The conformance tests for adapters of web frameworks.
 //!
-//! Say in an [`Adapter`] how an [`Application`] is served with your adapter: its routes, and what is around them. Then one
-//! line makes a test of each behaviour, which sends requests over real connections:
+//! Implement [`Adapter`] to serve an [`Application`], its routes and its middleware, with your
+//! adapter. Then one line generates a test for each behaviour, which sends requests over real
+//! connections:
 //!
 //! ```ignore
 //! session_conformance::http_suite!(MyAdapter);
 //! ```
 //!
-//! The tests decide what the handlers do. An adapter's part is to call them with the sessions that its own extractors
-//! give, and to turn their [`Answer`]s and errors into responses of its framework; see the adapters of
+//! The tests provide the handlers. An adapter calls them with the sessions from its own extractors,
+//! and converts their [`Answer`]s and errors into responses of its framework; see the adapters of
 //! `session-tower` and `session-actix` in their `tests/conformance.rs`.
 
 mod answer;
@@ -26,9 +27,10 @@ pub use application::{Application, Asked, Before, Handler, Hook, Lazy, Outcome, 
 pub use client::{Client, Connection, Response};
 pub use shelf::Shelf;
 
-/// A framework with the adapter that is tested.
+/// A framework with the adapter under test.
 pub trait Adapter: 'static {
-    /// Serves the application on a free port of the loopback. Called on a tokio runtime with several threads.
+    /// Serves the application on a free port of the loopback. Called on a tokio runtime with
+    /// several threads.
     fn serve(application: Application) -> Server;
 }
 
@@ -44,7 +46,7 @@ impl Server {
         Self { address, stop: Some(Box::new(stop)) }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -69,7 +71,7 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// How long a behaviour may take before it counts as hung.
+/// The timeout of a behaviour.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a behaviour; [`http_suite!`](crate::http_suite) calls it in each of its tests.
@@ -79,6 +81,6 @@ pub fn run(behaviour: impl Future<Output = ()>) {
     runtime.block_on(async {
         tokio::time::timeout(PATIENCE, behaviour).await.expect("the behaviour ends within two minutes");
     });
-    // What still hangs is not waited for.
+    // Hanging tasks are not waited for.
     runtime.shutdown_background();
 }

@@ -1,4 +1,4 @@
-//! A small engine whose failures tests decide.
+//! A small engine whose failures are controlled by tests.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use session_core::transport::{CookieSettings, Transport};
 use session_core::{Capabilities, Error, ErrorKind, Manager, ManagerBuilder, Provider, Result};
 use tokio::sync::{Semaphore, oneshot};
 
-/// An engine whose failures tests decide. Clones are the same one.
+/// An engine whose failures are controlled by tests. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Shelf(Arc<Inner>);
 
@@ -29,31 +29,31 @@ struct Inner {
     held: Mutex<Option<Held>>,
 }
 
-/// Changes that wait until they are let go.
+/// Changes that wait until they are released.
 #[derive(Debug)]
 struct Held {
-    /// Told of the first one.
+    /// Notified of the first one.
     arrived: Option<oneshot::Sender<()>>,
     go: Arc<Semaphore>,
 }
 
 impl Shelf {
-    /// How many calls it had since it was last asked.
+    /// The number of calls since the last query.
     pub fn calls(&self) -> u64 {
         self.0.calls.swap(0, Ordering::SeqCst)
     }
 
-    /// From now on reading fails like this, or works again.
+    /// Makes reads fail with this error, or work again.
     pub fn fail_reads(&self, kind: impl Into<Option<ErrorKind>>) {
         *self.0.reads_fail.lock().expect("no panic") = kind.into();
     }
 
-    /// From now on every change fails like this, or works again.
+    /// Makes changes fail with this error, or work again.
     pub fn fail_writes(&self, kind: impl Into<Option<ErrorKind>>) {
         *self.0.writes_fail.lock().expect("no panic") = kind.into();
     }
 
-    /// From now on every change waits; the answer comes with the first one.
+    /// Makes changes wait; the receiver is notified of the first one.
     pub fn hold_writes(&self) -> oneshot::Receiver<()> {
         let (arrived, has_arrived) = oneshot::channel();
         let held = Held { arrived: Some(arrived), go: Arc::new(Semaphore::new(0)) };
@@ -61,19 +61,19 @@ impl Shelf {
         has_arrived
     }
 
-    /// Lets the changes go on that wait, and all later ones.
+    /// Releases the waiting changes and all later ones.
     pub fn let_writes_go(&self) {
         if let Some(held) = self.0.held.lock().expect("no panic").take() {
             held.go.close();
         }
     }
 
-    /// How many sessions there are.
+    /// The number of sessions.
     pub fn sessions(&self) -> usize {
         self.0.records.lock().expect("no panic").values().filter(|(record, _)| record.is_live()).count()
     }
 
-    /// Ends every session, as an administrator might.
+    /// Ends every session, like an administrator.
     pub fn wipe(&self) {
         self.0.records.lock().expect("no panic").clear();
     }
@@ -90,7 +90,7 @@ impl Shelf {
         self.builder().transport(Transport::cookie(cookie)).build().expect("a manager")
     }
 
-    /// Begins the configuration of a manager, whose operations have time on a busy machine.
+    /// A builder of a manager with a timeout long enough for a busy machine.
     pub fn builder(&self) -> ManagerBuilder {
         Manager::builder(self.clone()).operation_timeout(Duration::from_secs(30))
     }
@@ -135,7 +135,7 @@ impl Provider for Shelf {
 
     async fn read(&self, id: &StorageId, _: Duration) -> Result<Option<Record>> {
         self.call(&self.0.reads_fail)?;
-        // Others get their turn between a read and a write, or nothing would ever conflict.
+        // Yields between a read and a write, so that conflicts can occur.
         tokio::task::yield_now().await;
         Ok(self.live(id))
     }

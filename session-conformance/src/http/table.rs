@@ -1,15 +1,16 @@
-//! The list of the behaviours of adapters, and the macro that makes tests of it.
+//! The list of the behaviours of adapters, and the macro that generates tests from it.
 
-/// Makes one `#[test]` of each behaviour of an [`Adapter`](crate::http::Adapter), in a module for each group, so that a
-/// failure reads `endings::a_handler_that_a_timeout_cancels_stores_nothing`.
+/// Generates one `#[test]` for each behaviour of an [`Adapter`](crate::http::Adapter), in a module
+/// for each group, so that a failure reads
+/// `endings::a_handler_that_a_timeout_cancels_stores_nothing`.
 #[macro_export]
 macro_rules! http_suite {
     ($adapter:ty) => {
         $crate::__http_tests! { [$adapter]
             lifecycle {
-                a_session_begins_with_the_first_write_and_goes_on_with_its_cookie,
-                an_untouched_request_does_no_io_and_its_response_is_left_alone,
-                a_visitor_who_is_only_looked_at_is_not_stored,
+                a_session_begins_with_the_first_write_and_continues_with_its_cookie,
+                an_untouched_request_does_no_io_and_its_response_is_unchanged,
+                a_visitor_whose_session_is_only_read_is_not_stored,
                 all_extractors_and_middleware_of_a_request_share_one_load_and_one_session,
                 a_login_gets_a_new_id_in_one_cookie_and_the_old_one_is_dead,
                 and_20_a_logout_ends_the_session_and_removes_the_cookie_in_one_round_trip,
@@ -20,8 +21,8 @@ macro_rules! http_suite {
                 a_late_request_with_the_replaced_id_does_not_overwrite_the_cookie_of_the_login,
                 a_handler_can_tell_an_expired_session_from_a_new_visitor,
                 an_optional_session_is_none_for_a_visitor_and_for_a_stale_id,
-                middleware_inside_of_that_of_the_same_manager_passes_requests_through,
-                without_the_middleware_an_extractor_fails_and_the_client_is_told_nothing,
+                nested_middleware_of_the_same_manager_passes_requests_through,
+                without_the_middleware_an_extractor_fails_without_details_for_the_client,
             }
             transports {
                 one_cookie_for_the_session_and_those_of_the_app_untouched,
@@ -29,7 +30,7 @@ macro_rules! http_suite {
                 a_header_carries_the_token_where_that_is_configured,
                 and_18_a_persistent_cookie_lasts_as_the_session_does_at_most_400_days,
                 secure_is_always_written_unless_the_configuration_says_otherwise,
-                a_request_that_does_everything_is_answered_with_one_cookie_or_header,
+                a_request_that_does_everything_gets_one_cookie_or_header,
             }
             caching {
                 responses_say_how_far_caches_may_keep_them,
@@ -37,55 +38,55 @@ macro_rules! http_suite {
                 a_response_that_carries_a_token_is_never_kept_by_a_shared_cache,
             }
             hostile {
-                what_has_not_the_form_of_an_id_is_never_looked_up,
+                a_malformed_id_is_never_looked_up,
                 nul_and_line_breaks_in_a_cookie_never_reach_an_engine,
-                a_well_formed_id_of_somebody_elses_making_is_never_adopted,
-                cookie_headers_that_are_no_cookies_hide_nothing,
+                a_well_formed_id_that_was_never_issued_is_never_adopted,
+                malformed_cookie_headers_hide_no_session,
                 two_live_session_cookies_are_ambiguous_and_a_logout_ends_both,
-                a_login_heals_ambiguous_cookies,
+                a_login_resolves_ambiguous_cookies,
                 at_most_four_candidates_are_looked_up,
             }
             failures {
                 an_engine_that_is_down_is_503_and_never_a_visitor_who_is_logged_out,
-                each_kind_of_failure_has_its_status_and_says_nothing_of_the_inside,
+                each_kind_of_failure_has_its_status_and_reveals_no_internals,
                 a_session_that_ended_meanwhile_is_409_and_its_cookie_is_left_alone,
-                a_value_that_is_too_large_is_413_and_what_was_stored_stays,
+                a_value_that_is_too_large_is_413_and_the_stored_session_is_kept,
                 a_login_that_fails_half_way_is_not_a_login,
-                a_failure_that_the_handler_has_seen_is_the_handlers_to_answer,
-                the_hook_sees_the_request_and_answers_for_the_extractor_the_handler_and_the_release,
-                the_hook_answers_for_middleware_too,
-                a_handler_that_answers_an_error_of_its_own_is_stored_all_the_same,
-                what_a_failed_handler_changed_is_not_stored,
-                an_error_keeps_the_cors_headers_of_the_answer_that_it_replaces,
-                a_cookie_whose_session_was_ended_goes_also_beside_an_error,
+                a_failure_returned_to_the_handler_is_left_to_the_handler,
+                the_hook_sees_the_request_and_responds_for_the_extractor_the_handler_and_the_release,
+                the_hook_also_responds_for_middleware,
+                a_handler_that_responds_with_its_own_error_is_stored,
+                changes_of_a_failed_handler_are_not_stored,
+                an_error_keeps_the_cors_headers_of_the_response_that_it_replaces,
+                the_cookie_of_an_ended_session_is_removed_even_with_an_error,
             }
             flashes {
                 a_message_is_shown_once_and_taken_by_one_write,
-                of_pages_that_are_loaded_at_once_one_shows_the_message_and_none_is_failed,
-                a_logout_leaves_a_message_in_a_session_of_its_own,
-                messages_wait_while_they_cannot_be_taken,
-                a_page_that_fails_has_used_its_messages_up,
+                of_concurrent_pages_one_shows_the_message_and_none_fails,
+                a_logout_leaves_its_message_in_a_new_session,
+                messages_are_kept_while_they_cannot_be_taken,
+                a_failing_page_uses_up_its_messages,
             }
             endings {
-                a_client_that_hangs_up_in_the_middle_of_a_handler_leaves_the_store_as_it_was,
-                a_lazy_session_of_a_request_whose_client_hung_up_takes_no_changes,
-                a_request_whose_client_hung_up_leaves_no_memory_behind,
-                a_release_that_has_begun_is_finished_when_the_client_hangs_up,
+                a_client_that_disconnects_during_a_handler_leaves_the_store_unchanged,
+                a_lazy_session_accepts_no_changes_after_its_client_has_disconnected,
+                a_request_whose_client_has_disconnected_leaks_no_memory,
+                a_release_that_has_begun_is_finished_when_the_client_disconnects,
                 a_handler_that_a_timeout_cancels_stores_nothing,
                 a_handler_that_panics_stores_nothing_and_the_server_goes_on,
-                what_a_panicking_handler_did_is_not_stored_where_the_panic_is_caught_inside,
-                a_handle_that_outlives_its_request_takes_no_more_changes_until_it_is_loaded_anew,
+                changes_of_a_panicking_handler_are_not_stored_if_the_panic_is_caught_inside,
+                a_handle_that_outlives_its_request_accepts_no_changes_until_it_is_reloaded,
                 a_lazy_session_that_outlives_its_request_does_not_swallow_writes,
             }
             connections {
                 a_stream_is_not_buffered_and_the_session_is_stored_before_its_head_leaves,
-                a_stream_reads_the_session_and_is_told_that_it_cannot_set,
+                a_stream_can_read_the_session_and_a_set_is_an_error,
             }
             scopes {
                 a_handler_reaches_the_sessions_of_both_managers,
                 a_failure_of_one_scope_does_not_lose_the_new_id_of_the_other,
-                two_managers_one_inside_of_the_other_keep_two_sessions,
-                what_one_scope_refuses_no_other_scope_stores,
+                two_nested_managers_keep_two_sessions,
+                after_an_error_of_one_scope_no_other_scope_stores,
                 two_scopes_with_one_cookie_name_are_refused,
             }
         }

@@ -1,4 +1,4 @@
-//! A packet that was late: the engine gets it when everybody has long gone on without it.
+//! A late packet: the engine gets it long after its caller has given up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use session_core::id::StorageId;
 use session_core::record::{Record, Stamp};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
-/// Keeps the first write or rename back, whose caller hears that its outcome is not known, until it is
+/// Holds back the first write or rename, whose caller gets an unknown outcome, until it is
 /// [delivered](Self::deliver).
 #[derive(Debug)]
 pub struct Delayed {
@@ -34,12 +34,12 @@ struct Move {
 }
 
 impl Delayed {
-    /// The engine at the other end of a slow line.
+    /// The engine behind a slow connection.
     pub fn on(inner: Arc<dyn Provider>) -> Arc<Self> {
         Arc::new(Self { inner, late: Mutex::default() })
     }
 
-    /// The late call arrives. Nobody hears the answer.
+    /// The late call arrives. Its response is dropped.
     pub async fn deliver(&self) {
         let late = std::mem::replace(&mut *self.late(), Late::Delivered);
         match late {
@@ -59,7 +59,7 @@ impl Delayed {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the call, if it is the first.
+    /// Holds back the call if it is the first.
     fn keep(&self, call: impl FnOnce() -> Late) -> Result<()> {
         let mut late = self.late();
         if !matches!(*late, Late::Waiting) {

@@ -1,4 +1,4 @@
-//! Breaks calls on purpose, between the core and an engine that is well.
+//! Makes calls fail between the core and a healthy engine.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,18 +8,18 @@ use session_core::{Error, ErrorKind, Provider, Result};
 
 use super::{Around, Call, Layer, Method};
 
-/// How a call goes wrong.
+/// The way in which a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It does not reach the engine, and the caller is told so.
+    /// It does not reach the engine, and the caller gets an error that says so.
     Refused,
-    /// It does not reach the engine, and the caller is told that this is not known.
+    /// It does not reach the engine, and the caller gets an unknown outcome.
     Unknown,
-    /// It is applied, and the answer is lost: the caller is told that the outcome is not known.
+    /// It is applied and its response is lost: the caller gets an unknown outcome.
     Lost,
-    /// It does not reach the engine, and the caller is never told.
+    /// It does not reach the engine, and the caller gets no response.
     Hangs,
-    /// It is applied, and the caller is never told.
+    /// It is applied, and the caller gets no response.
     LostAndHangs,
 }
 
@@ -27,13 +27,13 @@ impl Fault {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Refused, Self::Unknown, Self::Lost, Self::Hangs, Self::LostAndHangs];
 
-    /// Whether the engine does what it was asked to.
+    /// Whether the engine executes the call.
     pub fn applies(self) -> bool {
         matches!(self, Self::Lost | Self::LostAndHangs)
     }
 }
 
-/// Which calls go wrong.
+/// The failing calls.
 #[derive(Debug)]
 pub struct Faulty {
     plan: Mutex<Option<Plan>>,
@@ -49,7 +49,7 @@ struct Plan {
 }
 
 impl Faulty {
-    /// The engine with a layer before it that does nothing as yet.
+    /// The engine with a layer that passes all calls at first.
     pub fn on(inner: Arc<dyn Provider>) -> (Arc<dyn Provider>, Arc<Self>) {
         let faulty = Arc::new(Self {
             plan: Mutex::default(),
@@ -59,19 +59,19 @@ impl Faulty {
         (Layer::over(inner, &faulty), faulty)
     }
 
-    /// From now on, the `nth` call (the next one is 0) goes wrong, and `times - 1` calls after it.
+    /// Makes the `nth` call from now on (the next one is 0) and `times - 1` calls after it fail.
     pub fn strike(&self, fault: Fault, nth: usize, times: usize) {
         self.seen.store(0, Ordering::SeqCst);
         self.struck.store(false, Ordering::SeqCst);
         *self.plan() = Some(Plan { fault, from: nth, times });
     }
 
-    /// Every call goes wrong from now on.
+    /// Makes every call fail from now on.
     pub fn down(&self, fault: Fault) {
         self.strike(fault, 0, usize::MAX);
     }
 
-    /// The engine is well again. Says whether a call went wrong meanwhile.
+    /// Ends the failures. Returns whether a call has failed.
     pub fn heal(&self) -> bool {
         *self.plan() = None;
         self.struck.load(Ordering::SeqCst)
@@ -115,10 +115,10 @@ impl Around for Faulty {
     }
 }
 
-/// A read changes nothing that matters, so that its lost answer is no more than unavailable.
+/// A read changes nothing, so its lost response is only "unavailable".
 fn lost(call: &Call) -> Error {
     let reads =
         matches!(call.method, Method::Read | Method::Exists | Method::Count | Method::List | Method::Scan);
     let kind = if reads { ErrorKind::Unavailable } else { ErrorKind::OutcomeUnknown };
-    Error::new(kind, "a test lost the answer")
+    Error::new(kind, "a test lost the response")
 }

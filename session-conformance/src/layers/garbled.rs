@@ -1,4 +1,4 @@
-//! One record that cannot be read, for engines into which no such bytes can be put.
+//! One unreadable record, for engines that cannot store such bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use session_core::{Provider, Result};
 
 use super::{Around, Call, Layer, Method};
 
-/// Answers reads of one session with what these bytes decode to, until it is destroyed.
+/// Decodes these bytes for reads of one session, until it is destroyed.
 #[derive(Debug)]
 pub struct Garbled {
     id: StorageId,

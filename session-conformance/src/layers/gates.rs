@@ -1,4 +1,5 @@
-//! Requests that run in a given order, one step at a time; a step ends before each call of the engine, and after it.
+//! Requests that run in a given order, one step at a time; a step ends before and after each call
+//! of the engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +11,18 @@ use tokio::task::JoinSet;
 use super::{Around, Call, Layer};
 
 tokio::task_local! {
-    /// Which request the calls of a task belong to, and where it asks to go on.
+    /// The request of a task, and its channel for permission to continue.
     static REQUEST: (usize, mpsc::UnboundedSender<Event>);
 }
 
-/// What a request says of itself.
+/// The messages of a request.
 #[derive(Debug)]
 enum Event {
     Stopped(usize, oneshot::Sender<()>),
     Ended(usize),
 }
 
-/// Says that a request has ended, also by a panic.
+/// Reports the end of a request, even by a panic.
 struct End(usize, mpsc::UnboundedSender<Event>);
 
 impl Drop for End {
@@ -30,7 +31,7 @@ impl Drop for End {
     }
 }
 
-/// How long a request may take to its next stop before it counts as waiting for the other one.
+/// If a request takes longer to its next stop, it counts as waiting for the other one.
 const STUCK: Duration = Duration::from_millis(250);
 
 /// A gate before and after each call. Calls outside of [`Orders::play`] pass.
@@ -62,7 +63,7 @@ impl Around for Gates {
 async fn stop() {
     let Ok((request, events)) = REQUEST.try_with(Clone::clone) else { return };
     let (pass, passed) = oneshot::channel();
-    // Nobody listens any more when the play is over: what is left runs freely.
+    // After the play the remaining calls run freely.
     if events.send(Event::Stopped(request, pass)).is_ok() {
         let _ = passed.await;
     }
@@ -74,14 +75,14 @@ async fn stop() {
 /// [`another`](Self::another) order.
 #[derive(Debug, Default)]
 pub struct Orders {
-    /// Who went on where both could: the first or the second.
+    /// The choices where both could continue: the first or the second.
     turns: Vec<bool>,
     at: usize,
     played: usize,
 }
 
 impl Orders {
-    /// Whether there is an order that was not played.
+    /// Whether there is another order.
     pub fn another(&mut self) -> bool {
         if self.played > 0 {
             while self.turns.pop_if(|second| *second).is_some() {}
@@ -95,12 +96,12 @@ impl Orders {
         true
     }
 
-    /// How many orders were played.
+    /// The number of played orders.
     pub fn played(&self) -> usize {
         self.played
     }
 
-    /// Who went on, as a text: `0` or `1` at each point where both could.
+    /// The choices as text: `0` or `1` at each point where both could continue.
     pub fn name(&self) -> String {
         self.turns.iter().map(|second| if *second { '1' } else { '0' }).collect()
     }
@@ -113,7 +114,7 @@ impl Orders {
         usize::from(self.turns[self.at - 1])
     }
 
-    /// Runs both requests in the present order and returns what each came to.
+    /// Runs both requests in the current order and returns their outcomes.
     pub async fn play<T: Send + 'static>(
         &mut self,
         first: impl Future<Output = T> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Loses one answer and lets somebody else act before the caller can try again.
+//! Loses one response and runs an action before the caller can retry.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,14 +10,15 @@ use super::{Around, Call, Layer, Method};
 
 type Action = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The first call of one method is applied, then others act, and the caller hears that the outcome is not known.
+/// The first call of one method is applied, then an action runs, and the caller gets an unknown
+/// outcome.
 pub struct Meddler {
     method: Method,
     action: Mutex<Option<Action>>,
 }
 
 impl Meddler {
-    /// The engine with `action` happening right after the next call of `method`.
+    /// The engine with `action` running right after the next call of `method`.
     pub fn on(
         inner: Arc<dyn Provider>,
         method: Method,
@@ -42,7 +43,7 @@ impl Around for Meddler {
         let action = self.action.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(action) = action {
             action.await;
-            return Err(Error::new(ErrorKind::OutcomeUnknown, "a test lost the answer"));
+            return Err(Error::new(ErrorKind::OutcomeUnknown, "a test lost the response"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Layers between the core and an engine: they watch, disturb and order the calls.
+//! Layers between the core and an engine, which record, disturb and order the calls.
 
 mod delayed;
 mod faulty;
@@ -32,7 +32,7 @@ pub use spy::Spy;
 pub use unheard::Unheard;
 pub use writes::ByWrites;
 
-/// Which method of a provider is called.
+/// A method of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is the method of its name")]
 pub enum Method {
@@ -49,35 +49,35 @@ pub enum Method {
     Scan,
 }
 
-/// One call, before the engine sees it.
+/// One call, before it reaches the engine.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// The method.
     pub method: Method,
-    /// Which session it is about.
+    /// The session of the call.
     pub id: Option<StorageId>,
     /// The time to live that it carries.
     pub ttl: Option<Duration>,
 }
 
-/// What a layer does before and after each call of the engine. An error is what the caller gets: after the
-/// call, it hides what the engine answered.
+/// The hooks of a layer before and after each call of the engine. An error is returned to the
+/// caller; after the call, it replaces the engine's result.
 #[crate::async_trait]
 pub trait Around: Send + Sync + fmt::Debug + 'static {
-    /// What it remembers of one call between before and after.
+    /// The state of one call between before and after.
     type Memo: Send;
 
-    /// Before the engine is called. Not called at all when this fails.
+    /// Runs before the engine is called. If it fails, the engine is not called.
     async fn before(&self, call: &Call) -> Result<Self::Memo>;
 
-    /// After the engine has answered, and before the caller hears it.
+    /// Runs after the engine has responded, before the caller gets the result.
     async fn after(&self, call: &Call, memo: Self::Memo) -> Result<()> {
         let _ = (call, memo);
         Ok(())
     }
 }
 
-/// An engine with something around each of its calls.
+/// An engine with hooks around each of its calls.
 #[derive(Debug)]
 pub struct Layer<A> {
     inner: Arc<dyn Provider>,
@@ -85,7 +85,7 @@ pub struct Layer<A> {
 }
 
 impl<A: Around> Layer<A> {
-    /// Puts `around` around the calls of `inner`.
+    /// Wraps the calls of `inner` in `around`.
     pub fn over(inner: Arc<dyn Provider>, around: &Arc<A>) -> Arc<dyn Provider> {
         Arc::new(Self { inner, around: Arc::clone(around) })
     }

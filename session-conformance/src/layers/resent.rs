@@ -8,9 +8,8 @@ use session_core::id::StorageId;
 use session_core::record::{Record, Stamp};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
-/// Sends every call that changes something twice and answers what the second one was answered, as a
-/// driver does that loses the first answer and tries again by itself. A refusal says that it may
-/// follow a resend.
+/// Sends every changing call twice and returns the second result, like a driver that loses the
+/// first response and retries automatically. A refusal says that it may follow a resend.
 #[derive(Debug)]
 pub struct Resent {
     inner: Arc<dyn Provider>,
@@ -23,14 +22,14 @@ impl Resent {
         Arc::new(Self { inner, ends: true })
     }
 
-    /// The same, but a destroy is sent once. The second of two destroys finds nothing, so that a
-    /// logout through [`on`](Self::on) ends the session and cannot say whether there was one.
+    /// The same, but a destroy is sent once. The second of two destroys finds nothing, so a logout
+    /// through [`on`](Self::on) ends the session but cannot report whether there was one.
     pub fn writes_on(inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
         Arc::new(Self { inner, ends: false })
     }
 }
 
-/// What the caller hears of the second call: it may follow a first one that was applied.
+/// The result of the second call, which may follow an applied first one.
 fn heard<T>(first: Result<T>, second: Result<T>) -> Result<T> {
     match second {
         Err(error) if error.kind() == ErrorKind::Unavailable && !is_refused(&first) => {

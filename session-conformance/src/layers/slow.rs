@@ -1,4 +1,4 @@
-//! Makes every call take several polls, so that there are points at which it can be dropped.
+//! Makes every call take several polls, so that it can be dropped at each of them.
 
 use std::sync::Arc;
 

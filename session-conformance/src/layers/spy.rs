@@ -1,4 +1,4 @@
-//! Writes down every call that reaches the engine.
+//! Records every call that reaches the engine.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use session_core::{Provider, Result};
 
 use super::{Around, Call, Layer, Method};
 
-/// Counts calls. Each is counted when it is sent, answered or not.
+/// Records calls when they are sent, whether answered or not.
 #[derive(Debug, Default)]
 pub struct Spy(Mutex<Vec<Call>>);
 
@@ -17,7 +17,7 @@ impl Spy {
         (Layer::over(inner, &spy), spy)
     }
 
-    /// The calls since the last time, which are then forgotten.
+    /// Returns and clears the calls since the last time.
     pub fn take(&self) -> Vec<Call> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,4 +1,4 @@
-//! One write of many whose answer is lost, at a moment that the test chooses.
+//! Loses the response of one write, at a moment chosen by the test.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,8 +12,8 @@ use super::{Around, Call, Layer, Method};
 
 type Action = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The `nth` write (the first is 0) waits to be let go, is applied, then others act, and its answer
-/// is lost.
+/// The `nth` write (the first is 0) waits to be released, is applied, then an action runs, and its
+/// response is lost.
 pub struct Unheard {
     nth: usize,
     begun: AtomicUsize,
@@ -24,8 +24,7 @@ pub struct Unheard {
 }
 
 impl Unheard {
-    /// The engine with `action` happening between the `nth` write and its answer, which nobody
-    /// hears.
+    /// The engine with `action` running between the `nth` write and its lost response.
     pub fn on(
         inner: Arc<dyn Provider>,
         nth: usize,
@@ -42,17 +41,17 @@ impl Unheard {
         (Layer::over(inner, &unheard), unheard)
     }
 
-    /// Waits until the write has come to this layer.
+    /// Waits until the write has reached this layer.
     pub async fn reached(&self) {
         self.reached.notified().await;
     }
 
-    /// Lets the write go to the engine; also before it has come.
+    /// Releases the write to the engine, even before it has arrived.
     pub fn go(&self) {
         self.go.notify_one();
     }
 
-    /// How many writes were answered, which a write that waits is not.
+    /// The number of answered writes, without the waiting one.
     pub fn answered(&self) -> usize {
         self.answered.load(Ordering::SeqCst)
     }
@@ -77,7 +76,7 @@ impl Around for Unheard {
             if let Some(action) = action {
                 action.await;
             }
-            return Err(Error::new(ErrorKind::OutcomeUnknown, "a test lost the answer"));
+            return Err(Error::new(ErrorKind::OutcomeUnknown, "a test lost the response"));
         }
         if call.method == Method::Write {
             self.answered.fetch_add(1, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! An engine without a rename of its own.
+//! An engine without its own rename.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use session_core::id::StorageId;
 use session_core::record::{Record, Stamp};
 use session_core::{Capabilities, Provider, Result};
 
-/// Hides an engine's own `rename`, so that the default one, which is made of conditional writes, runs on it; and
-/// each of these writes passes the layers below.
+/// Hides an engine's own `rename`, so that the default one runs, which consists of conditional
+/// writes that pass the layers below.
 #[derive(Debug)]
 pub struct ByWrites(pub Arc<dyn Provider>);
 

@@ -1,5 +1,4 @@
-//! The suite is worth what it catches: each of these providers is broken in one way, and behaviours
-//! say so by name.
+//! Each of these providers has one defect, which the named behaviours must detect.
 
 use std::collections::HashSet;
 
@@ -21,7 +20,7 @@ macro_rules! caught {
         #[test]
         fn $test() {
             for behaviour in [$($behaviour),+] {
-                assert!(fails(behaviour, Flaw::$flaw), "{behaviour} must catch {:?}", Flaw::$flaw);
+                assert!(fails(behaviour, Flaw::$flaw), "{behaviour} must detect {:?}", Flaw::$flaw);
             }
         }
     )+};
@@ -63,9 +62,9 @@ caught! {
         "expiry::every_write_carries_its_lifetime",
         "deadlines::use_keeps_a_session_alive";
     a_lifetime_that_is_taken_for_a_date: TakesDaysForADate by "expiry::a_long_lifetime_is_not_short";
-    a_lifetime_that_is_rounded_to_for_ever: RoundsDown by "expiry::the_shortest_lifetime_is_not_for_ever";
+    a_lifetime_that_is_rounded_to_for_ever: RoundsDown by "expiry::the_shortest_lifetime_is_not_forever";
     a_read_that_slides_in_secret: SlidesInSecret by "expiry::a_read_slides_as_declared";
-    an_exists_that_slides: ExistsSlides by "expiry::asking_and_counting_do_not_slide";
+    an_exists_that_slides: ExistsSlides by "expiry::exists_and_count_do_not_extend_deadlines";
     a_write_that_is_lost_at_a_regeneration: RenameLosesWrites by
         "renaming::a_rename_over_an_old_version_is_refused",
         "regeneration::a_write_that_came_first_moves_along",
@@ -87,15 +86,15 @@ caught! {
     a_tombstone_that_is_counted: CountsTombstones by
         "collection::the_count_is_of_sessions",
         "renaming::a_rename_moves_a_session";
-    a_collection_of_the_living: CollectsTheLiving by "collection::only_what_has_expired_is_collected";
-    a_collection_without_a_limit: CollectsWithoutLimit by "collection::only_what_has_expired_is_collected";
+    a_collection_of_the_living: CollectsTheLiving by "collection::only_expired_records_are_collected";
+    a_collection_without_a_limit: CollectsWithoutLimit by "collection::only_expired_records_are_collected";
     a_collection_of_nothing: CollectsNothing by
-        "collection::only_what_has_expired_is_collected",
-        "collection::a_manager_collects_what_has_expired";
+        "collection::only_expired_records_are_collected",
+        "collection::a_manager_collects_expired_sessions";
     two_ids_that_are_one: CutsIds by "conditional::every_session_keeps_its_own_record";
     an_owner_that_is_lost: DropsOwners by
         "conditional::what_is_written_is_read",
-        "classes::the_owner_is_kept_beside_the_body";
+        "classes::the_owner_is_stored_outside_the_body";
     an_unreadable_record_that_looks_like_none: HidesUnreadable by
         "unreadable::a_damaged_record_is_an_error_that_can_be_removed",
         "unreadable::a_newer_record_is_unsupported_and_left_alone";
@@ -111,24 +110,24 @@ caught! {
         "owners::a_list_has_each_session_of_its_owner_once",
         "accounts::a_user_sees_where_they_are_signed_in";
     a_page_that_repeats_a_session: ListsTwice by "owners::a_list_has_each_session_of_its_owner_once";
-    a_list_that_slides: ListSlides by "owners::a_list_has_only_what_lives";
+    a_list_that_slides: ListSlides by "owners::a_list_has_only_live_sessions";
     an_end_of_the_first_page: EndsTheFirstPage by
         "owners::the_sessions_of_an_owner_end_together",
         "accounts::a_user_is_signed_out_everywhere";
-    a_walk_past_what_was_moved: WalksPastMoved by "owners::a_walk_meets_every_record";
+    a_walk_past_what_was_moved: WalksPastMoved by "owners::a_scan_returns_every_record";
     a_collection_that_keeps_tombstones: KeepsTombstones by "leftovers::tombstones_are_collected_too";
-    a_collection_of_the_neighbours: CollectsNeighbours by "leftovers::another_place_is_left_alone";
-    two_places_that_are_one: SharesPlaces by "leftovers::another_place_is_left_alone";
-    a_limit_that_overflows: OverflowsLimits by "leftovers::a_collection_takes_any_limit";
+    a_collection_of_the_neighbours: CollectsNeighbours by "leftovers::another_namespace_is_left_alone";
+    two_places_that_are_one: SharesPlaces by "leftovers::another_namespace_is_left_alone";
+    a_limit_that_overflows: OverflowsLimits by "leftovers::a_collection_accepts_any_limit";
     a_create_over_a_corrupt_record: CreatesOverCorrupt by
-        "records::a_create_over_what_cannot_be_read_is_not_stored";
+        "records::a_create_over_unreadable_bytes_is_not_stored";
     a_create_over_a_tombstone: CreatesOverTombstones by "records::a_create_over_a_tombstone_is_refused";
-    a_lifetime_that_overflows: OverflowsLifetimes by "lifetimes::a_lifetime_beyond_all_numbers_is_long";
+    a_lifetime_that_overflows: OverflowsLifetimes by "lifetimes::a_lifetime_beyond_the_range_of_numbers_is_long";
     a_write_past_the_absolute_deadline: WritesPastTheEnd by
         "lifetimes::no_write_outlives_the_absolute_deadline";
     a_touch_past_the_absolute_deadline: TouchesPastTheEnd by
         "lifetimes::no_touch_outlives_the_absolute_deadline";
-    a_refusal_that_moves_the_deadline: RefusalsSlide by "lifetimes::what_is_refused_moves_no_deadline";
+    a_refusal_that_moves_the_deadline: RefusalsSlide by "lifetimes::a_refused_call_changes_no_deadline";
     a_rename_that_keeps_the_deadline: RenameKeepsDeadline by
         "expiry::every_write_carries_its_lifetime",
         "lifetimes::a_rename_lengthens_a_lifetime";
@@ -142,7 +141,7 @@ caught! {
     a_touch_that_writes_back: TouchWritesBack by "records::a_touch_brings_no_older_values_back";
     a_call_that_blocks: Blocks by "workers::no_call_sleeps_on_its_worker";
     a_lost_answer_that_is_no_change: ClaimsNothingChanged by
-        "answers::an_answer_that_was_cut_off_is_not_nothing_changed";
+        "answers::a_lost_response_is_not_reported_as_unchanged";
     an_id_in_an_error: ErrorsShowIds by "answers::an_engines_errors_show_no_id_and_no_value";
     a_record_in_an_error: ErrorsShowRecords by
         "answers::an_engines_errors_show_no_id_and_no_value";

@@ -1,5 +1,4 @@
-//! The checker of histories is worth what it finds: each of these providers breaks promises, and a
-//! history shows the one that is named.
+//! Each of these providers violates guarantees, and a history must show the named one.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -12,8 +11,8 @@ use crate::support::{Example, Flaw, Kind};
 /// Long enough for a very busy machine; most are found in the first second.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Plays until a history breaks one of these promises. A flaw may break others as well, and then one
-/// of them is found first.
+/// Runs until a history violates one of these guarantees. A flaw may violate others as well, which may
+/// be found first.
 fn finds(promises: &[Promise], kind: Kind, flaw: Flaw) {
     let begun = Instant::now();
     let mut others = HashSet::new();
@@ -22,7 +21,7 @@ fn finds(promises: &[Promise], kind: Kind, flaw: Flaw) {
             Err(failure) if promises.contains(&failure.violation.promise) => {
                 assert!(
                     failure.report().contains(&failure.seed.to_string()),
-                    "a report says how to play it again"
+                    "a report says how to repeat it"
                 );
                 return;
             }
@@ -30,7 +29,7 @@ fn finds(promises: &[Promise], kind: Kind, flaw: Flaw) {
             Ok(_) => break,
         }
     }
-    panic!("{flaw:?} breaks {promises:?}, and the histories have shown {others:?}");
+    panic!("{flaw:?} violates {promises:?}, but the histories have shown {others:?}");
 }
 
 macro_rules! found {
@@ -60,7 +59,7 @@ found! {
     a_half_record: WritesHalf, as HonestErrors;
 }
 
-/// The session as it is when one client has added these numbers.
+/// The session after one client has added these numbers.
 fn of(log: &[u64]) -> Seen {
     let own = log.last().map(|last| (0, *last)).into_iter().collect();
     Seen { log: log.to_vec(), counter: log.len() as u64, own }
@@ -106,7 +105,7 @@ fn breaks(history: &[Event]) -> Option<Promise> {
 }
 
 #[test]
-fn what_can_be_explained_is_no_violation() {
+fn an_explicable_history_is_not_a_violation() {
     use Outcome::{Done, Refused, Unknown};
     let gone = Refused(ErrorKind::Gone);
     for history in [
@@ -126,7 +125,7 @@ fn what_can_be_explained_is_no_violation() {
 }
 
 #[test]
-fn what_cannot_be_explained_names_the_promise() {
+fn an_inexplicable_history_names_the_guarantee() {
     use Outcome::{Done, Refused};
     let torn = Seen { counter: 2, ..of(&[1]) };
     let two_renewals = at_once(vec![renew(Done), renew(Done)]);
@@ -155,7 +154,7 @@ fn what_cannot_be_explained_names_the_promise() {
 }
 
 #[test]
-fn on_a_good_line_nothing_is_unknown_and_gone_is_gone() {
+fn on_a_good_connection_every_outcome_is_known_and_an_ended_session_is_gone() {
     let unheard = in_a_row(vec![commit(1, Outcome::Unknown, &[])]);
     let gone = Outcome::Refused(ErrorKind::Gone);
     let applied = at_once(vec![logout(Outcome::Done), commit(1, gone, &[]), load(0, &[1])]);

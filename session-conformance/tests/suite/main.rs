@@ -1,5 +1,4 @@
-//! The suite is tested as well: a provider that keeps the contract passes, and each broken one is
-//! caught.
+//! Tests of the suite: a provider that keeps the contract passes, and each broken one is detected.
 
 mod broken;
 mod histories;

@@ -1,22 +1,21 @@
-//! The suite passes on a driver that sends everything twice: what sessions promise does not depend
-//! on who resends.
+//! The suite passes on a driver that sends everything twice: the guarantees of sessions do not
+//! depend on resends.
 //!
-//! Behaviours of the engine alone are left out, since they ask for the answer to a call that is
-//! sent once.
+//! Behaviours of the engine are excluded, since they check the result of a call that is sent once.
 
 use std::thread;
 
 use crate::broken::BEHAVIOURS;
 use crate::support::{Example, Kind, Sent};
 
-/// These ask a logout whether there was a session, which the second of two destroys cannot know.
+/// These check whether a logout reports a session, which the second of two destroys cannot know.
 const ASK_WHETHER_THERE_WAS_ONE: &[&str] = &[
     "hanging_up::a_logout_that_has_begun_is_finished",
     "identity::an_ended_id_is_never_used_again",
     "identity::of_two_live_sessions_none_is_used",
     "logout::a_late_release_touches_no_cookie",
     "identity::a_load_says_what_it_found",
-    "logout::a_logout_after_a_release_takes_the_cookie_away",
+    "logout::a_logout_after_a_release_removes_the_cookie",
     "logout::after_a_logout_a_new_session_may_begin",
     "logout::logout_is_not_undone_by_a_request_in_flight",
     "lost_answers::a_late_create_brings_nobody_back",
@@ -30,24 +29,24 @@ const ASK_WHETHER_THERE_WAS_ONE: &[&str] = &[
     "orders::an_update_beside_a_logout_leaves_nothing",
     "orders::two_logouts_end_one_session",
     "outage::a_regeneration_cut_between_its_writes_loses_nothing",
-    "outage::one_refused_call_is_tried_again",
+    "outage::one_refused_call_is_retried",
     "regeneration::a_logout_follows_the_new_id",
-    "stamps::a_replaced_id_stays_dead_after_a_lost_answer",
+    "stamps::a_replaced_id_stays_dead_after_a_lost_response",
 ];
 
-/// These ask for more than can be promised behind such a driver, each for a reason of its own.
+/// These require more than such a driver allows, for the reasons given.
 const LEFT_OUT: &[&str] = &[
-    // They write by the provider itself, and ask for the answer to a write that was sent once.
+    // They write through the provider, and check the result of a write that is sent once.
     "deadlines::the_core_checks_the_absolute_deadline_itself",
     "limits::a_large_record_is_kept_or_refused_whole",
     // It counts the calls that reach the engine.
     "lost_answers::a_create_is_tried_again_under_another_id",
-    // It counts what is left in the store. The default rename takes the echo of its own create for
-    // that of an earlier call, whose tombstone may be there, and leaves the record under an id that
-    // nobody was told.
+    // It counts the records in the store. The default rename mistakes the resent create for an
+    // earlier call, whose tombstone may exist, and leaves the record under an id that no client
+    // has.
     "lost_answers::a_regeneration_whose_answer_is_lost_is_done_once",
-    // More than seven others write between two attempts, so that a record does not remember whether
-    // the first was applied: the outcome is unknown then.
+    // More than seven other writes happen between two attempts, so the record no longer shows
+    // whether the first was applied: the outcome is unknown.
     "merging::different_keys_are_all_kept",
     "merging::five_workers_count_to_fifty",
     "merging::forty_overlapping_updates_count_forty",

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: records, ids and short names for outcomes.
+//! Shared by the tests: records, ids and short names for outcomes.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::time::Duration;
@@ -11,12 +11,12 @@ use session_core::{Provider, Result};
 
 pub const IDLE: Duration = Duration::from_secs(60);
 
-/// A storage id that nobody else has.
+/// A unique storage id.
 pub fn id() -> StorageId {
     StorageId::of(&Token::new(&format!("{:016x}", session_core::record::Version::random().0)).unwrap())
 }
 
-/// A session whose absolute deadline is a day away.
+/// A session with an absolute deadline in a day.
 pub fn session(text: &str) -> Record {
     ending_in(Duration::from_secs(86_400), text)
 }
@@ -36,12 +36,12 @@ pub fn next(seen: &Record, text: &str) -> Record {
     Record::new(seen.header.next(), body)
 }
 
-/// What the session holds.
+/// The value in the session.
 pub fn text(record: &Record) -> String {
     record.body.get("text").unwrap().decode().unwrap()
 }
 
-/// Creates a session; fails the test when that is refused.
+/// Creates a session; panics if that is refused.
 pub async fn create(provider: &dyn Provider, id: &StorageId, record: &Record) -> Result<()> {
     match provider.write(id, record, Condition::Absent, IDLE).await? {
         WriteOutcome::Stored(stored) => assert_ne!(stored.cas, 0),
@@ -50,7 +50,7 @@ pub async fn create(provider: &dyn Provider, id: &StorageId, record: &Record) ->
     Ok(())
 }
 
-/// Writes over what was read.
+/// Writes over the record that was read.
 pub async fn over(
     provider: &dyn Provider,
     id: &StorageId,

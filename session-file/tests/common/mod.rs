@@ -1,4 +1,4 @@
-//! What the tests of this engine share: a directory of their own, and short ways to ids and records.
+//! Shared by the tests: a temporary directory, and helpers for ids and records.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A provider in a directory of its own, on a clock that stands still.
+/// A provider in its own directory, with a clock that does not advance.
 pub async fn store() -> (FileProvider, ManualClock, TempDir) {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let provider = on_clock(FileProvider::builder(directory.path()), &clock).await;
@@ -35,12 +35,12 @@ pub fn id(text: &str) -> StorageId {
     StorageId::plain(text).unwrap()
 }
 
-/// Where a session's file lies.
+/// The path of a session's file.
 pub fn path(directory: &Path, text: &str) -> PathBuf {
     directory.join(&text[..1]).join(&text[1..2]).join(text)
 }
 
-/// A first record that may live for a day, with one value.
+/// A first record with one value and an absolute lifetime of a day.
 pub fn record(value: u64) -> Record {
     let now = SystemClock.now();
     with_value(Header::new(now, now.after(DAY), now.after(MINUTE)), value)
@@ -66,7 +66,7 @@ pub async fn create(provider: &FileProvider, text: &str, record: &Record, idle: 
     assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
 }
 
-/// One increment through compare-and-set, tried until it is stored.
+/// One increment through compare-and-set, retried until it is stored.
 pub async fn increment(provider: &FileProvider, id: &StorageId) {
     loop {
         let seen = provider.read(id, DAY).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Config strings: what each means, and what is said of those that mean nothing.
+//! Config strings: the accepted ones, and the errors for the others.
 
 use session_core::ErrorKind;
 
@@ -9,7 +9,7 @@ fn parse(text: &str) -> Result<MemcacheConfig> {
 }
 
 #[test]
-fn the_seeds_strings_and_urls_name_the_same_servers() {
+fn beegos_strings_and_urls_name_the_same_servers() {
     for (text, servers) in [
         ("127.0.0.1:7080", &["127.0.0.1:7080"][..]),
         (" Cache-1 ; [::1]:7 ", &["cache-1:11211", "[::1]:7"]),
@@ -43,7 +43,7 @@ fn a_url_has_options() {
 }
 
 #[test]
-fn a_password_holds_what_it_likes_as_it_is_or_percent_encoded() {
+fn a_password_may_have_any_characters_plain_or_percent_encoded() {
     for (text, password) in [
         ("app:secret@a", "secret"),
         ("app:p@ss,w/rd?#@a;b", "p@ss,w/rd?#"),
@@ -60,7 +60,7 @@ fn a_password_holds_what_it_likes_as_it_is_or_percent_encoded() {
 }
 
 #[test]
-fn a_wrong_string_says_what_is_wrong_and_shows_no_password() {
+fn errors_say_what_is_wrong_and_show_no_password() {
     for (text, why) in [
         ("", "server 1 has no host"),
         (";", "server 1 has no host"),
@@ -71,17 +71,17 @@ fn a_wrong_string_says_what_is_wrong_and_shows_no_password() {
         ("127.0.0.1:-1", "port"),
         ("127.0.0.1:65536", "port"),
         ("127.0.0.1:eleven", "port"),
-        ("127.0.0.1:11211,127.0.0.1:11212", "no host name"),
+        ("127.0.0.1:11211,127.0.0.1:11212", "not a host name"),
         ("127.0.0.1:6379,100,hunter2", "port"),
         ("a;b;a:11211", "twice"),
         ("/run/a.sock;unix:/run/a.sock", "twice"),
-        ("::1", "no host name"),
-        ("[::g]:11211", "no host name"),
-        ("cache one:11211", "no host name"),
-        ("./memcached.sock", "no host name"),
+        ("::1", "not a host name"),
+        ("[::g]:11211", "not a host name"),
+        ("cache one:11211", "not a host name"),
+        ("./memcached.sock", "not a host name"),
         ("unix:memcached.sock", "absolute path"),
         ("unix:/run/", "absolute path"),
-        ("cache\r\nflush_all:11211", "no host name"),
+        ("cache\r\nflush_all:11211", "not a host name"),
         ("user@127.0.0.1:11211", "a user and a password"),
         (":hunter2@127.0.0.1:11211", "a user and a password"),
         ("user:hunter2 hunter2@127.0.0.1:11211", "spaces or colons"),

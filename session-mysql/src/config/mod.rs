@@ -1,5 +1,4 @@
-//! The config string: a URL, or the form of Go's driver. Both name the server and say how it is
-//! used.
+//! The config string: a URL, or the format of Go's driver.
 
 mod parameters;
 #[cfg(test)]
@@ -20,7 +19,7 @@ use crate::failure::ENGINE;
 const EXPECTED: &str = "expected user:***@tcp(host:3306)/database?tls=true, user:***@unix(/path)/database or \
                         mysql://user:***@host:3306/database?ssl-mode=VERIFY_IDENTITY";
 
-/// How to reach the server, and how to use it. Read from a string, or built from
+/// The server and the settings of the engine. Parsed from a string, or built from
 /// [`MySqlConnectOptions`].
 ///
 /// ```
@@ -37,7 +36,7 @@ const EXPECTED: &str = "expected user:***@tcp(host:3306)/database?tls=true, user
 #[derive(Clone)]
 pub struct MySqlConfig {
     pub(crate) options: MySqlConnectOptions,
-    /// Where to look for the server in turn; none for where `options` say.
+    /// The addresses, tried in order; empty for the address in `options`.
     pub(crate) places: Vec<Place>,
     /// Session variables, by name and value.
     pub(crate) variables: Vec<(&'static str, u64)>,
@@ -57,14 +56,13 @@ impl MySqlConfig {
         }
     }
 
-    /// In which table the sessions are stored: `name` or `database.name`, exactly as it is spelled.
+    /// The table of the sessions: `name` or `database.name`, case-sensitive.
     pub fn table(mut self, name: &str) -> Result<Self> {
         self.settings.table = name.parse()?;
         Ok(self)
     }
 
-    /// How many connections there may be; 16 by default. More statements at once wait for their
-    /// turn.
+    /// The maximum number of connections; 16 by default. Further statements wait.
     #[must_use]
     pub fn max_connections(mut self, count: u32) -> Self {
         self.settings.max_connections = count.max(1);
@@ -78,9 +76,9 @@ impl MySqlConfig {
         self
     }
 
-    /// How long a statement waits for a row that another holds, before it is sent once more; 2 s by
-    /// default, rounded up to seconds. Keep it below the manager's operation timeout, so that a
-    /// locked row ends with an answer.
+    /// How long a statement waits for a locked row before it is retried once; 2 s by default,
+    /// rounded up to seconds. Keep it below half of the manager's operation timeout, so that a
+    /// locked row ends in a definite error.
     #[must_use]
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.settings.lock_timeout = timeout;
@@ -95,17 +93,16 @@ impl MySqlConfig {
         self
     }
 
-    /// What connecting does about the table; nothing by default. `true` creates it or brings it up
-    /// to date.
+    /// The treatment of the table when connecting; none by default. `true` creates or updates it.
     #[must_use]
     pub fn migrate(mut self, migrate: impl Into<Migrate>) -> Self {
         self.settings.migrate = migrate.into();
         self
     }
 
-    /// Where user and password come from for each new connection: for tokens that expire and
-    /// passwords that are rotated. A closure that returns a future is enough. Tokens that are sent
-    /// in clear text need `MySqlConnectOptions::enable_cleartext_plugin` and TLS.
+    /// Provides user and password for each new connection, for tokens that expire and passwords
+    /// that are rotated. Takes a closure that returns a future. Tokens that are sent in clear text
+    /// need `MySqlConnectOptions::enable_cleartext_plugin` and TLS.
     #[must_use]
     pub fn credentials(mut self, credentials: impl Credentials) -> Self {
         self.credentials = Some(Arc::new(credentials));
@@ -163,7 +160,7 @@ impl FromStr for MySqlConfig {
     }
 }
 
-/// Shows no password.
+/// Omits the password.
 impl fmt::Debug for MySqlConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MySqlConfig")
@@ -184,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_and_the_form_of_gos_driver_say_the_same() {
+    fn urls_and_the_format_of_gos_driver_are_equivalent() {
         for text in [
             "ada:p@s w@tcp(db.example:3307)/web?tls=true&table=app.web_session&max_connections=4&timeout=500ms",
             "mysql://ada:p%40s%20w@db.example:3307/web?ssl-mode=VERIFY_IDENTITY&table=app.web_session\
@@ -199,12 +196,12 @@ mod tests {
             assert_eq!(config.settings.max_connections, 4);
             assert_eq!(config.settings.connect_timeout, Duration::from_millis(500));
             assert!(format!("{options:?}").contains("p@s w"), "the driver got the password");
-            assert!(!format!("{config:?}").contains("p@s w"), "and nobody else");
+            assert!(!format!("{config:?}").contains("p@s w"), "it is not printed");
         }
     }
 
     #[test]
-    fn the_seeds_example_and_what_only_go_needs_are_understood() {
+    fn beegos_example_and_options_only_for_go_are_understood() {
         let seed: MySqlConfig =
             "username:password@tcp(127.0.0.1:3306)/dbname?parseTime=true&loc=Local&charset=utf8mb4,utf8"
                 .parse()

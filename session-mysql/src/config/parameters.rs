@@ -1,5 +1,5 @@
-//! The parameters of a URL or of Go's form: MySQL's, those of other clients that providers print,
-//! and our own.
+//! The parameters of a URL or of Go's format: MySQL's, those of other clients in providers'
+//! strings, and this engine's.
 
 use session_core::{Error, Result};
 use session_sql::{Settings, duration, file, number};
@@ -10,7 +10,7 @@ use super::MySqlConfig;
 const NAMES: &str =
     "tls, ssl-mode, ssl-ca, ssl-cert, ssl-key, sslaccept, charset, collation, timeout, socket";
 
-/// What other clients can be told about themselves, or is what happens here anyway.
+/// Options that concern other clients only, or that match this engine's behaviour anyway.
 const WITHOUT_EFFECT: [&str; 35] = [
     // Go
     "allowAllFiles",
@@ -51,8 +51,7 @@ const WITHOUT_EFFECT: [&str; 35] = [
     "zeroDateTimeBehavior",
 ];
 
-/// System variables that Go's form sets, whose effect here comes from elsewhere: the engine sets
-/// them itself.
+/// System variables in Go's format that the engine sets itself.
 const OURS: [&str; 7] = [
     "sql_mode",
     "time_zone",
@@ -63,15 +62,15 @@ const OURS: [&str; 7] = [
     "max_execution_time",
 ];
 
-/// System variables that are passed on, with a whole number.
+/// System variables with a whole number that are passed on.
 const PASSED_ON: [&str; 5] =
     ["wait_timeout", "interactive_timeout", "net_read_timeout", "net_write_timeout", "lock_wait_timeout"];
 
-/// Collects parameters, of which some are only understood together.
+/// Collects parameters, since some have a meaning only in combination.
 pub(super) struct Parameters {
     config: MySqlConfig,
     mode: Option<MySqlSslMode>,
-    /// JDBC says in two words that TLS is wanted, and in a third that the certificate is checked.
+    /// JDBC has two parameters for TLS and a third for checking the certificate.
     verify: bool,
 }
 
@@ -94,13 +93,13 @@ impl Parameters {
             "useSSL" | "requireSSL" => {}
             "verifyServerCertificate" => self.verify = value == "true",
             "ssl-ca" | "sslca" | "ssl_ca" => config.options = options.ssl_ca(file("ssl-ca", value)?),
-            // In the form of Prisma this is the authority.
+            // In Prisma's format this is the authority.
             "ssl-cert" | "ssl_cert" => config.options = options.ssl_client_cert(file("ssl-cert", value)?),
             "sslcert" => config.options = options.ssl_ca(file("sslcert", value)?),
             "ssl-key" | "ssl_key" | "sslkey" => {
                 config.options = options.ssl_client_key(file("ssl-key", value)?);
             }
-            // Go's driver takes several, and tries one after the other.
+            // Go's driver accepts several and tries them in order.
             "charset" => {
                 let first = value.split(',').next().unwrap_or_default();
                 config.options = options.charset(word("charset", first)?);
@@ -131,7 +130,7 @@ impl Parameters {
             _ => {
                 let Some(variable) = PASSED_ON.iter().find(|variable| **variable == name) else {
                     return Err(Error::config(format!(
-                        "a parameter is not known: there are {NAMES}, {} and those of Go's driver",
+                        "unknown parameter; the known ones are {NAMES}, {} and those of Go's driver",
                         Settings::NAMES
                     )));
                 };
@@ -169,7 +168,7 @@ fn tls(value: &str) -> Result<MySqlSslMode> {
     }
 }
 
-/// In the words of MySQL, JDBC or libpq.
+/// With the names of MySQL, JDBC or libpq.
 fn ssl_mode(value: &str) -> Result<MySqlSslMode> {
     let word = value.to_ascii_uppercase().replace('-', "_");
     match word.as_str() {
@@ -184,7 +183,7 @@ fn ssl_mode(value: &str) -> Result<MySqlSslMode> {
     }
 }
 
-/// As Prisma means it.
+/// As in Prisma.
 fn sslaccept(value: &str) -> Result<MySqlSslMode> {
     match value {
         "strict" => Ok(MySqlSslMode::VerifyIdentity),
@@ -193,7 +192,7 @@ fn sslaccept(value: &str) -> Result<MySqlSslMode> {
     }
 }
 
-/// As Node's clients mean it, which take a piece of JSON too.
+/// As in Node's clients, which also accept JSON.
 fn ssl(value: &str) -> Result<MySqlSslMode> {
     let value: String = value.chars().filter(|letter| !letter.is_whitespace()).collect();
     match value.as_str() {
@@ -210,7 +209,7 @@ fn not_empty<'a>(name: &'static str, value: &'a str) -> Result<&'a str> {
     if value.is_empty() { Err(Error::config(format!("`{name}` is empty"))) } else { Ok(value) }
 }
 
-/// A name that becomes part of the statement with which a connection begins.
+/// A name that becomes part of the first statement of a connection.
 fn word<'a>(name: &'static str, value: &'a str) -> Result<&'a str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if value.is_empty() || !value.bytes().all(allowed) {

@@ -1,4 +1,4 @@
-//! Connection strings as providers print them: what is understood, and what is said of the rest.
+//! Connection strings as providers print them: the accepted ones, and the errors for the others.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::mysql::MySqlSslMode::{self, Disabled, Preferred, Required, VerifyCa, V
 
 use super::MySqlConfig;
 
-/// `user password@host:port/database`, as the driver has it.
+/// `user password@host:port/database`, as parsed by the driver.
 fn meaning(config: &MySqlConfig) -> String {
     let options = &config.options;
     let shown = format!("{options:?}");
@@ -122,7 +122,7 @@ const UNDERSTOOD: [(&str, &str, &str, MySqlSslMode); 25] = [
     ("no password", "mysql://web@db/web", "web -@db:3306/web", Preferred),
     ("no user, Go", "tcp(db:3306)/web?tls=preferred", "root -@db:3306/web", Preferred),
     (
-        "a password of all that has a meaning",
+        "a password of special characters",
         "mysql://web:%40%3A%2F%23%3F%25%2C%20@db/web",
         "web @:/#?%, @db:3306/web",
         Preferred,
@@ -131,7 +131,7 @@ const UNDERSTOOD: [(&str, &str, &str, MySqlSslMode); 25] = [
 ];
 
 #[test]
-fn what_providers_print_is_understood() {
+fn strings_as_providers_print_them_are_understood() {
     for (provider, text, expected, ssl) in UNDERSTOOD {
         let config: MySqlConfig = text.parse().unwrap_or_else(|error| panic!("{provider}: {error}"));
         assert_eq!(meaning(&config), expected, "{provider}");
@@ -140,7 +140,7 @@ fn what_providers_print_is_understood() {
 }
 
 #[test]
-fn several_hosts_pools_and_system_variables_are_what_they_say() {
+fn several_hosts_pools_and_system_variables_are_parsed() {
     let parse = |text: &str| text.parse::<MySqlConfig>().unwrap();
     let host = |name: &str, port| Place::Host(name.into(), port);
     let several = parse("mysql://u@one:3307,two/web");
@@ -156,7 +156,7 @@ fn several_hosts_pools_and_system_variables_are_what_they_say() {
 }
 
 #[test]
-fn what_is_not_supported_is_named_with_what_to_do() {
+fn unsupported_options_are_named_with_what_to_do() {
     for (text, said) in [
         ("u:hunter2@tcp(db)/web?autocommit=0", "`autocommit` must be on"),
         ("u:hunter2@tcp(db)/web?tls=tidb", "use tls=true"),

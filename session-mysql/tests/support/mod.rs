@@ -1,4 +1,4 @@
-//! What the tests share: a place on a server, a provider on it, and a second look at the rows.
+//! Shared by the tests: a table on a server, a provider for it, and direct access to its rows.
 #![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part of it
 
 use std::net::ToSocketAddrs;
@@ -19,7 +19,7 @@ use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 pub const MINUTE: Duration = Duration::from_mins(1);
 pub const DAY: Duration = Duration::from_hours(24);
 
-/// A table of this name on the shared server; and how to get there.
+/// Creates a table of this name on the shared server and returns its URL.
 pub async fn start(name: &str) -> (String, MySqlProvider) {
     let url = empty(name).await;
     let sessions = connect(&url).await;
@@ -34,12 +34,12 @@ pub async fn empty(name: &str) -> String {
     place(name)
 }
 
-/// How to get to the table of this name.
+/// The URL of the table of this name.
 pub fn place(name: &str) -> String {
     format!("{}?table={name}", compose::MYSQL.address())
 }
 
-/// A private server with the table `session` made.
+/// A private server with the table `session`.
 pub async fn start_private(options: &[&str]) -> (MariaDb, MySqlProvider) {
     let server = MariaDb::start_with(options).unwrap();
     let sessions = connect(&server.url()).await;
@@ -55,7 +55,7 @@ pub async fn connect_result(config: &str) -> session_core::Result<MySqlProvider>
     MySqlProvider::connect(config.parse::<MySqlConfig>().unwrap()).await
 }
 
-/// All that is done with one session, checked step by step.
+/// All operations on one session, checked step by step.
 pub async fn a_life(sessions: &impl Provider, number: u64) {
     let (old, new) = (hashed(number), hashed(number + 1_000_000));
     let first = record(&format!("it's \\ {number} ä"));
@@ -115,7 +115,7 @@ pub fn hashed(number: u64) -> StorageId {
     StorageId::from_hash(hash)
 }
 
-/// A first record with one value, that may live for a day.
+/// A first record with one value and an absolute lifetime of a day.
 pub fn record(value: &str) -> Record {
     let now = SystemClock.now();
     let mut body = Body::default();
@@ -123,7 +123,7 @@ pub fn record(value: &str) -> Record {
     Record::new(Header::new(now, now.after(DAY), now.after(MINUTE)), body)
 }
 
-/// The same of somebody's session.
+/// The same for a session with an owner.
 pub fn owned(value: &str, owner: Owner) -> Record {
     let mut record = record(value);
     record.header.owner = Some(owner);
@@ -149,7 +149,7 @@ pub async fn replace(sessions: &impl Provider, id: &StorageId, old: &Record, new
     sessions.write(id, new, Condition::Over(old.stamp()), MINUTE).await.unwrap()
 }
 
-/// A rename with arguments that live as long as they have to.
+/// A rename that owns its arguments.
 pub struct Move {
     pub old: StorageId,
     pub new: StorageId,
@@ -180,7 +180,7 @@ pub fn is_stored(outcome: &WriteOutcome) -> bool {
     matches!(outcome, WriteOutcome::Stored(_))
 }
 
-/// What a refused write found.
+/// The record found by a conflicting write.
 pub fn found(outcome: WriteOutcome) -> Option<Record> {
     match outcome {
         WriteOutcome::Refused(refusal) => refusal.current.map(|record| *record),

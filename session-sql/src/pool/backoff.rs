@@ -1,5 +1,4 @@
-//! Pauses between attempts to reach a server that cannot be reached, and one attempt at a time
-//! meanwhile.
+//! Backoff while a server cannot be reached, with one attempt at a time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,14 +10,14 @@ use crate::connect::Unfit;
 
 /// The first pause; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(20);
-/// The longest pause: so late a server that is back is noticed.
+/// The longest pause, and so the longest delay until a recovered server is noticed.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Shared by all who want a connection to one server.
+/// Shared by all callers that want a connection to one server.
 #[derive(Debug)]
 pub(super) struct Backoff {
     state: Mutex<State>,
-    /// Counts the attempts that have ended, and wakes those who wait for one.
+    /// Counts finished attempts, and wakes their waiters.
     ended: watch::Sender<u64>,
 }
 
@@ -27,15 +26,15 @@ struct State {
     /// Failures since the last success.
     failures: u32,
     retry_at: Option<Instant>,
-    /// Somebody tries whether the server is back.
+    /// An attempt is in progress.
     probing: bool,
     last: Option<Unfit>,
 }
 
-/// The right to make one attempt. Dropping it unused lets another try.
+/// Permission for one attempt. Dropping it unused lets another caller try.
 pub(super) struct Attempt<'a> {
     backoff: &'a Backoff,
-    /// It is the one attempt that is made while the server fails.
+    /// Whether this is the single attempt while the server fails.
     probes: bool,
 }
 
@@ -44,8 +43,8 @@ impl Backoff {
         Self { state: Mutex::default(), ended: watch::Sender::new(0) }
     }
 
-    /// Waits for one's turn. While the server fails, one caller tries after each pause, and those
-    /// who wait for it fail with the error that it met.
+    /// Waits for permission. While the server fails, one caller tries after each pause, and those
+    /// waiting for it fail with its error.
     pub(super) async fn turn(&self) -> Result<Attempt<'_>, Unfit> {
         let mut ended = self.ended.subscribe();
         loop {
@@ -89,7 +88,7 @@ impl Attempt<'_> {
     pub(super) fn failed(self, unfit: Unfit) {
         let mut state = self.backoff.state();
         let now = Instant::now();
-        // Those who tried at the same time have met one failure together.
+        // Concurrent attempts count as one failure.
         if self.probes || state.failures == 0 {
             state.failures = state.failures.saturating_add(1);
             let pause = FIRST.saturating_mul(1 << (state.failures - 1).min(10)).min(LONGEST);
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_fails_is_asked_seldom_however_many_want_to() {
+    async fn a_failing_server_is_retried_rarely_whatever_the_load() {
         let backoff = Arc::new(Backoff::new());
         let begun = Instant::now();
         let callers = (0..50).map(|_| {
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_attempt_that_is_given_up_lets_another_try_and_a_success_ends_the_pauses() {
+    async fn a_cancelled_attempt_lets_another_try_and_a_success_ends_the_pauses() {
         let backoff = Backoff::new();
         backoff.turn().await.unwrap().failed(unfit());
         drop(backoff.turn().await.unwrap());

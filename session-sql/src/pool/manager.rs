@@ -1,5 +1,4 @@
-//! What `deadpool` has to know of connections: how they are opened, and when a kept one may be used
-//! again.
+//! The `deadpool` manager: opens connections, and decides when an idle one may be reused.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,31 +16,31 @@ use super::backoff::Backoff;
 use crate::connect::{Connect, Unfit, unfit};
 use crate::{Driver, Failure};
 
-/// A connection that has not answered for this long is pinged before it is used: the server, or a
-/// firewall on the way, may have closed it meanwhile.
+/// A connection idle for this long is pinged before use: the server or a firewall may have closed
+/// it.
 const PING_AFTER: Duration = Duration::from_secs(30);
-/// How long such a ping, or a goodbye, may take.
+/// The timeout of such a ping, and of closing.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// No connection gets older, so that a changed address, password or server setting reaches all of
-/// them.
+/// The longest age of a connection, so that all of them pick up a changed address, password or
+/// server setting.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
 
-/// Opens connections, and keeps what they have in common.
+/// Opens connections, and holds their shared state.
 pub(super) struct Shared<DB: Database> {
     pub(super) connect: Arc<dyn Connect<DB>>,
     connect_timeout: Duration,
     driver: &'static Driver<DB>,
     backoff: Backoff,
-    /// Connections whose caller went away while they were opened: the next ones take them. The
-    /// connections of the pool and these are together never more than the pool's limit, since each
-    /// was counted when it was begun.
+    /// Connections whose caller gave up while they were being opened; the next callers take them.
+    /// Together with the pool's connections they never exceed the limit, since each was counted
+    /// when it was started.
     parked: Mutex<VecDeque<Opened<DB>>>,
-    /// Grows when a connection is found broken: those of an older generation are not used again.
+    /// Incremented when a connection is found broken: older generations are not reused.
     generation: AtomicU64,
-    /// When a call was last given up while it waited for an answer: a connection that has not
-    /// answered since is asked again.
+    /// When a call was last cancelled while it waited for a response: a connection that has not
+    /// responded since is pinged.
     doubt: Mutex<Option<Instant>>,
-    /// When unused connections were last looked for, in seconds after the beginning.
+    /// Time of the last check for unused connections, in seconds since the start.
     pruned: AtomicU64,
     begun: Instant,
     pub(super) closed: AtomicBool,
@@ -110,7 +109,7 @@ impl<DB: Database> Shared<DB> {
         })
     }
 
-    /// Connections of this generation and older ones are not used again.
+    /// Connections of this generation and older ones are not reused.
     pub(super) fn distrust(&self, generation: u64) -> bool {
         let next = generation + 1;
         let changed = self.generation.compare_exchange(generation, next, Ordering::SeqCst, Ordering::SeqCst);
@@ -138,7 +137,7 @@ impl<DB: Database> Shared<DB> {
             && self.pruned.compare_exchange(pruned, seconds, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Closes the connections that nobody waits for.
+    /// Closes orphaned connections.
     pub(super) fn close_parked(&self) {
         while let Some(mut parked) = self.parked().pop_front() {
             if let Ok(Ok(mut entry)) = parked.try_recv() {
@@ -161,19 +160,19 @@ impl<DB: Database> Entry<DB> {
         self.opened.elapsed() >= MAX_LIFETIME
     }
 
-    /// The connection, which is there until the entry is closed.
+    /// The connection, present until the entry is closed.
     pub(super) fn connection(&mut self) -> Result<&mut DB::Connection, Error> {
         self.connection.as_mut().ok_or(Error::PoolClosed)
     }
 
-    /// Closes as the server likes it, so that it counts no aborted client.
+    /// Closes cleanly, so that the server counts no aborted client.
     pub(super) async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
             let _ = timeout(PATIENCE, connection.close()).await;
         }
     }
 
-    /// The same on a task of its own.
+    /// The same on its own task.
     fn say_goodbye(&mut self) {
         if let (Some(connection), Ok(runtime)) = (self.connection.take(), Handle::try_current()) {
             runtime.spawn(async move { drop(timeout(PATIENCE, connection.close()).await) });
@@ -192,8 +191,8 @@ impl<DB: Database> Manager for Connections<DB> {
     type Type = Entry<DB>;
     type Error = Error;
 
-    /// Opens on a task of its own: when the caller gives up, the connection is there for the next
-    /// one, and a server that is slow to connect to is reached in the end.
+    /// Opens on its own task: if the caller gives up, the next one gets the connection, so a slow
+    /// server is eventually reached.
     async fn create(&self) -> Result<Entry<DB>, Error> {
         let shared = &self.0;
         loop {
@@ -210,7 +209,7 @@ impl<DB: Database> Manager for Connections<DB> {
             });
             let mut waiting = Waiting { shared, receive: Some(receive) };
             let mut entry = match waiting.entry().await {
-                // An old failure says nothing of now.
+                // An old failure says nothing about the present.
                 Err(_) if adopted => continue,
                 opened => opened?,
             };
@@ -232,14 +231,14 @@ impl<DB: Database> Manager for Connections<DB> {
         if shared.is_proven(entry) {
             return Ok(());
         }
-        // A caller who drops us here has seen no answer: then nobody pings the others one after
-        // another.
+        // If the caller drops this future here, no response was seen: the others must not be pinged
+        // one by one.
         let mut unproven = Unproven { shared, generation: Some(entry.generation) };
         if entry.answers().await {
             unproven.generation = None;
             return Ok(());
         }
-        tracing::debug!("a kept connection does not answer any more: all of them are closed");
+        tracing::debug!("an idle connection does not respond; closing all idle connections");
         Err(RecycleError::message("silent"))
     }
 
@@ -250,7 +249,7 @@ impl<DB: Database> Manager for Connections<DB> {
     }
 }
 
-/// A connection that is being opened. When its caller goes away, the next one gets it.
+/// A connection that is being opened. If its caller gives up, the next one gets it.
 struct Waiting<'a, DB: Database> {
     shared: &'a Shared<DB>,
     receive: Option<Opened<DB>>,
@@ -287,7 +286,7 @@ impl<DB: Database> Drop for Unproven<'_, DB> {
 }
 
 impl<DB: Database> Driver<DB> {
-    /// What is said when no connection could be had.
+    /// The error when no connection could be obtained.
     pub(crate) fn not_connected(
         &self,
         error: &Error,
@@ -297,14 +296,14 @@ impl<DB: Database> Driver<DB> {
             return (unfit.kind, unfit.message.clone().into());
         }
         match ((self.classify)(error), error) {
-            // So the driver tells of a certificate that it does not trust.
+            // The driver's error for an untrusted certificate.
             (_, Error::Io(io)) if io.kind() == io::ErrorKind::InvalidData => {
                 (Config, format!("the server's certificate is not accepted: {io}").into())
             }
             (Failure::Lost, _) => (Unavailable, "no connection to the server".into()),
             (Failure::Refused(kind, message), _) => (kind, message),
             (Failure::Moved(message) | Failure::Locked(message), _) => (Unavailable, message),
-            (_, _) => (Unavailable, "the server does not take the connection".into()),
+            (_, _) => (Unavailable, "the server refuses the connection".into()),
         }
     }
 }

@@ -1,15 +1,15 @@
-//! Connections kept ready for the next statement.
+//! A pool of open connections.
 //!
-//! `deadpool` keeps them, in last-in-first-out order. What it is told here:
+//! `deadpool` keeps them in last-in-first-out order, with these rules:
 //!
-//! - A connection that answered a moment ago is not pinged, which `sqlx::Pool` does after every
-//!   use.
-//! - A [`Lease`] that is dropped without [`Lease::keep`] was cancelled, and its answer is unread.
-//!   The connection counts as in use until the server has answered, so that the limit holds on the
-//!   server too. It is used again only when it is proven that nothing is left unread.
-//! - A connection that fails takes all idle ones with it: one error tells that the server has gone.
-//! - A connection is opened on a task of its own, so that callers with little patience get one in
-//!   the end.
+//! - A recently used connection is not pinged, unlike in `sqlx::Pool`, which pings after every use.
+//! - A [`Lease`] dropped without [`Lease::keep`] was cancelled, and its response is unread. The
+//!   connection counts as in use until the server has responded, so that the limit also holds on
+//!   the server. It is reused only once nothing can be left unread.
+//! - When a connection fails, all idle ones are closed: callers see one error, not one per
+//!   connection.
+//! - Connections are opened on their own task, so that callers with a short timeout eventually get
+//!   one.
 
 mod backoff;
 mod manager;
@@ -31,22 +31,22 @@ use crate::Driver;
 use crate::connect::Connect;
 use manager::{Connections, PATIENCE, Shared};
 
-/// Connections beyond what the load needs are closed after this time.
+/// Surplus idle connections are closed after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
-/// How long the server may take to answer a call that was given up. Longer than the limits on
-/// statements that the engines set, so that it passes only when the server or the network hangs.
+/// How long the server may take to respond to a cancelled call. Longer than the engines' statement
+/// limits, so it expires only if the server or the network hangs.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// More connections than this are not opened, whatever is configured.
+/// The upper limit of the configured number of connections.
 pub(crate) const MOST: u32 = 4096;
 
 type Kept<DB> = managed::Pool<Connections<DB>>;
 
-/// Up to a fixed number of connections to one server. Cloning shares them.
+/// A limited number of connections to one server. Clones share them.
 pub struct Pool<DB: Database>(Source<DB>);
 
 enum Source<DB: Database> {
     Own(Kept<DB>),
-    /// The application's pool: what it opens, pings and closes is its own business.
+    /// The application's pool, which opens, pings and closes by its own rules.
     Given(Arc<Given<DB>>),
 }
 
@@ -56,27 +56,27 @@ struct Given<DB: Database> {
     examined: OnceCell<()>,
 }
 
-/// How many connections a pool has, and what became of them.
+/// The state of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStatus {
-    /// How many there may be.
+    /// The maximum number of connections.
     pub max: usize,
-    /// How many run a statement, or wait for the answer to one that was given up.
+    /// Connections that run a statement, or wait for the response to a cancelled one.
     pub in_use: usize,
-    /// How many wait for a statement.
+    /// Idle connections.
     pub idle: usize,
-    /// How many statements wait for a connection. Zero for an application's own pool, which does
-    /// not tell.
+    /// Statements that wait for a connection. Zero for an application's own pool, which does not
+    /// report it.
     pub waiting: usize,
-    /// How many were opened so far. Zero for an application's own pool.
+    /// Connections opened so far. Zero for an application's own pool.
     pub opened: u64,
-    /// How many attempts to open one have failed so far. Zero for an application's own pool.
+    /// Failed attempts to open a connection so far. Zero for an application's own pool.
     pub failed: u64,
 }
 
 impl<DB: Database> Pool<DB> {
-    /// A pool of its own; opens nothing yet.
+    /// A new pool without open connections.
     #[allow(clippy::missing_panics_doc)] // it cannot, see below
     pub fn new(
         connect: Arc<dyn Connect<DB>>,
@@ -84,16 +84,15 @@ impl<DB: Database> Pool<DB> {
         max_connections: u32,
         connect_timeout: Duration,
     ) -> Self {
-        // For the check of a certificate without its name, sqlx takes the process' provider of
-        // cryptography, and panics when there is none and another crate of the application has
-        // brought a second one.
+        // To check a certificate without its name, sqlx uses the process's crypto provider, and
+        // panics if none is installed and another crate of the application brings a second one.
         if CryptoProvider::get_default().is_none() {
             let _ = ring::default_provider().install_default();
         }
         let shared = Shared::new(connect, connect_timeout, driver);
         let max = usize::try_from(max_connections.clamp(1, MOST)).unwrap_or(1);
         let pool = Kept::builder(Connections(Arc::new(shared))).max_size(max).queue_mode(QueueMode::Lifo);
-        // It fails only for a pool with timeouts and no runtime.
+        // This fails only for a pool with timeouts and no runtime.
         Self(Source::Own(pool.build().expect("a pool without timeouts")))
     }
 
@@ -104,14 +103,14 @@ impl<DB: Database> Pool<DB> {
         Self(Source::Given(Arc::new(Given { pool, connect, examined: OnceCell::new() })))
     }
 
-    /// Whether it is an application's own pool, whose connections have the application's settings.
+    /// Whether this is an application's own pool, with the application's settings.
     pub const fn is_given(&self) -> bool {
         matches!(self.0, Source::Given(_))
     }
 
-    /// A connection for one statement: a kept one, or a new one. Waits while all are in use.
+    /// A connection for one statement: an idle or a new one. Waits while all are in use.
     pub async fn lease(&self) -> Result<Lease<DB>, Error> {
-        // Apart: they are large, and every statement would carry the room for them.
+        // Boxed: these futures are large, and every statement's future would include them.
         let held = match &self.0 {
             Source::Own(own) => Held::Own(Box::pin(own.get()).await.map_err(closed)?),
             Source::Given(given) => Held::Given(Box::pin(given.lease()).await?, Arc::clone(&given.connect)),
@@ -119,7 +118,7 @@ impl<DB: Database> Pool<DB> {
         Ok(Lease { held: Some(held) })
     }
 
-    /// How many connections there are, and what became of them.
+    /// The state of the pool.
     pub fn status(&self) -> PoolStatus {
         match &self.0 {
             Source::Own(own) => {
@@ -142,8 +141,8 @@ impl<DB: Database> Pool<DB> {
         }
     }
 
-    /// Closes the connections as the server likes it, those in use when their statement has ended.
-    /// From now on no statement gets one. An application's own pool stays open.
+    /// Closes the connections cleanly, those in use when their statement has ended. From now on no
+    /// statement gets one. An application's own pool stays open.
     pub async fn close(&self) {
         let Source::Own(own) = &self.0 else { return };
         let shared = &own.manager().0;
@@ -158,7 +157,7 @@ impl<DB: Database> Pool<DB> {
             sleep(Duration::from_millis(5)).await;
         }
         own.close();
-        // The goodbyes are said on tasks of their own.
+        // Connections are closed on their own tasks.
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -177,10 +176,10 @@ impl<DB: Database> Given<DB> {
     }
 }
 
-/// A connection in use. Dropping it means that its answer may be unread: it stays in use until the
-/// server has answered.
+/// A connection in use. When dropped, its response may be unread: it stays in use until the server
+/// has responded.
 pub struct Lease<DB: Database> {
-    /// Taken when it is given back or closed.
+    /// Taken when it is returned or closed.
     held: Option<Held<DB>>,
 }
 
@@ -195,11 +194,11 @@ impl<DB: Database> Lease<DB> {
         match &mut self.held {
             Some(Held::Own(entry)) => entry.connection(),
             Some(Held::Given(connection, _)) => Ok(connection),
-            None => Err(Error::PoolClosed), // only what consumes the lease takes it
+            None => Err(Error::PoolClosed), // taken only by methods that consume the lease
         }
     }
 
-    /// Gives the connection back. To be called only when the statement was answered to its end.
+    /// Returns the connection. Call it only after the complete response was read.
     pub fn keep(mut self) {
         match self.held.take() {
             Some(Held::Own(entry)) => give_back(entry),
@@ -208,8 +207,8 @@ impl<DB: Database> Lease<DB> {
         }
     }
 
-    /// Closes the connection, which has failed, and all others that are not in use: when a server
-    /// restarts, one error is enough to know.
+    /// Closes the failed connection and all idle ones: after a server's restart one error is
+    /// enough.
     pub fn broken(mut self) {
         match self.held.take() {
             Some(Held::Own(entry)) => {
@@ -225,7 +224,7 @@ impl<DB: Database> Lease<DB> {
         }
     }
 
-    /// Closes the connection, which is sound but of no use any more.
+    /// Closes the connection, which works but is no longer useful.
     pub fn close(mut self) {
         if let Some(held) = self.held.take() {
             match Handle::try_current() {
@@ -241,7 +240,7 @@ fn give_back<DB: Database>(mut entry: Object<Connections<DB>>) {
     let Some(pool) = Object::pool(&entry) else { return };
     let shared = &pool.manager().0;
     if shared.closed.load(Ordering::SeqCst) || !shared.is_of_now(&entry) {
-        // `deadpool` closes what is detached.
+        // `deadpool` closes a detached connection.
         drop(Object::take(entry));
         return;
     }
@@ -253,7 +252,7 @@ fn give_back<DB: Database>(mut entry: Object<Connections<DB>>) {
 }
 
 impl<DB: Database> Held<DB> {
-    /// Closes, and only then gives its place in the pool to another.
+    /// Closes, and only then frees its slot in the pool.
     async fn close(self) {
         match self {
             Self::Own(mut entry) => {
@@ -264,7 +263,7 @@ impl<DB: Database> Held<DB> {
         }
     }
 
-    /// Waits until the server has answered what was asked last.
+    /// Waits until the server has responded to the last statement.
     async fn drain(mut self) {
         match timeout(DRAIN_TIMEOUT, self.is_in_step()).await {
             Ok(true) => match self {
@@ -272,13 +271,13 @@ impl<DB: Database> Held<DB> {
                 Self::Given(connection, _) => drop(connection),
             },
             Ok(false) => self.close().await,
-            // Nothing more is heard of it; to say goodbye might take as long.
+            // The server does not respond; a clean close might take as long.
             Err(_) => self.cut(),
         }
     }
 
-    /// Whether every answer was read, as far as the driver knows and then by an answer that can be
-    /// no other's.
+    /// Whether every response was read, according to the driver and to a query with an unmistakable
+    /// response.
     async fn is_in_step(&mut self) -> bool {
         let (connection, connect) = match self {
             Self::Own(entry) => {
@@ -291,7 +290,7 @@ impl<DB: Database> Held<DB> {
             }
             Self::Given(connection, connect) => (&mut **connection, Arc::clone(connect)),
         };
-        // What was asked last may have failed: the server has answered all the same.
+        // The last statement may have failed; the server has responded nevertheless.
         if !matches!(connection.ping().await, Ok(()) | Err(Error::Database(_))) {
             return false;
         }
@@ -334,7 +333,7 @@ impl<DB: Database> Clone for Pool<DB> {
     }
 }
 
-/// Says nothing of the connection options, which hold a password.
+/// Omits the connection options, which contain a password.
 impl<DB: Database> fmt::Debug for Pool<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pool").field(&self.status()).finish()

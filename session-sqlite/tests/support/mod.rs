@@ -1,5 +1,4 @@
-//! What the tests of this engine share: a file of their own, and short ways to ids, records and
-//! rows.
+//! Shared by the tests: a temporary file, and helpers for ids, records and rows.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -28,7 +27,7 @@ pub fn file(directory: &TempDir) -> std::path::PathBuf {
     directory.path().join("sessions.db")
 }
 
-/// A provider on a file of its own and on a clock that stands still.
+/// A provider with its own file and a clock that does not advance.
 pub async fn store() -> (SqliteProvider, ManualClock, TempDir) {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let provider = SqliteProvider::connect(SqliteConfig::file(file(&directory))).await.unwrap();
@@ -61,7 +60,7 @@ where
     row.try_get(0).unwrap()
 }
 
-/// Puts bytes where a record should be.
+/// Stores bytes instead of a record.
 pub async fn put_raw(file: &Path, id: &StorageId, bytes: Vec<u8>, clock: &dyn Clock) {
     let put = "INSERT INTO session (session_key, session_data, session_expiry) VALUES (?1, ?2, ?3) \
                ON CONFLICT (session_key) DO UPDATE SET session_data = excluded.session_data, \
@@ -75,7 +74,7 @@ pub fn id(text: &str) -> StorageId {
     StorageId::plain(text).unwrap()
 }
 
-/// A first record that may live for a day, with one value.
+/// A first record with one value and an absolute lifetime of a day.
 pub fn record(value: u64) -> Record {
     let now = SystemClock.now();
     with_value(Header::new(now, now.after(DAY), now.after(MINUTE)), value)
@@ -98,7 +97,7 @@ pub fn is_stored(outcome: &WriteOutcome) -> bool {
     matches!(outcome, WriteOutcome::Stored(_))
 }
 
-/// One increment through compare-and-set, tried until it is stored.
+/// One increment through compare-and-set, retried until it is stored.
 pub async fn increment(provider: &SqliteProvider, id: &StorageId) {
     loop {
         let seen = provider.read(id, DAY).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! How far caches may keep a response.
+//! Whether caches may store a response.
 
 use session_core::Session;
 
@@ -15,7 +15,7 @@ pub async fn responses_say_how_far_caches_may_keep_them<A: Adapter>() {
     let reading = client.get("/read", &cookie).await;
     assert_eq!(reading.header("cache-control"), Some("private"));
     assert_eq!(reading.header("vary"), Some("Cookie"));
-    // A shared cache must not answer the next visitor with it either.
+    // A shared cache must not serve it to the next visitor either.
     let visitor = client.get("/read", "").await;
     assert_eq!(visitor.header("cache-control"), Some("private"));
 
@@ -46,7 +46,7 @@ pub async fn cache_headers_of_the_application_are_respected<A: Adapter>() {
     assert_eq!(vary, ["Accept", "Cookie"]);
 }
 
-/// Whatever the application says.
+/// Whatever the application sets.
 pub async fn a_response_that_carries_a_token_is_never_kept_by_a_shared_cache<A: Adapter>() {
     let cached = async |session: Session| {
         session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)?;

@@ -1,4 +1,4 @@
-//! Bodies that come chunk by chunk.
+//! Streamed bodies.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ pub async fn a_stream_is_not_buffered_and_the_session_is_stored_before_its_head_
     let mut connection = client.open("/stream", b"").await;
     let head = connection.read_until("\r\n\r\n").await;
     assert!(head.contains(&format!("set-cookie: {NAME}=")), "{head}");
-    assert_eq!(shelf.sessions(), 1, "stored while the body has not begun");
+    assert_eq!(shelf.sessions(), 1, "stored before the body starts");
     for chunk in ["first", "second"] {
         chunks.send(chunk.to_owned()).await.expect("a stream that is read");
         let got = connection.read_until(chunk).await;
@@ -31,8 +31,9 @@ pub async fn a_stream_is_not_buffered_and_the_session_is_stored_before_its_head_
     }
 }
 
-/// Server-sent events: the head leaves with the cookie, and the stream reads; what it sets is refused.
-pub async fn a_stream_reads_the_session_and_is_told_that_it_cannot_set<A: Adapter>() {
+/// Server-sent events: the head is sent with the cookie, and the stream can read but not set
+/// values.
+pub async fn a_stream_can_read_the_session_and_a_set_is_an_error<A: Adapter>() {
     let shelf = Shelf::default();
     let told = Arc::new(Mutex::new(None));
     let place = Arc::clone(&told);
@@ -46,7 +47,7 @@ pub async fn a_stream_reads_the_session_and_is_told_that_it_cannot_set<A: Adapte
             tokio::spawn(async move {
                 released.lock().await.recv().await;
                 let read = session.get::<u64>("n")?;
-                let refused = session.set("n", &2_u64).expect_err("nobody would store it").kind();
+                let refused = session.set("n", &2_u64).expect_err("it could not be stored").kind();
                 session.reload().await?;
                 session.set("n", &3_u64)?;
                 session.save().await?;

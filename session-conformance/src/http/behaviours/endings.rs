@@ -1,4 +1,4 @@
-//! How a request ends: dropped, cancelled, panicked, or kept by somebody.
+//! The end of a request: dropped, cancelled, panicked, or outlived by a handle.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::usual;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a handler leaves something for the test.
+/// Passes a value from a handler to the test.
 type Place<T> = Arc<Mutex<Option<T>>>;
 
 fn leave<T>(place: &Place<T>, what: T) {
@@ -20,15 +20,15 @@ fn leave<T>(place: &Place<T>, what: T) {
 }
 
 fn found<T>(place: &Place<T>) -> T {
-    place.lock().expect("no panic").take().expect("it was left here")
+    place.lock().expect("no panic").take().expect("the handler stored it")
 }
 
 #[track_caller]
 fn assert_over<T: std::fmt::Debug>(result: session_core::Result<T>) {
-    assert_eq!(result.expect_err("nobody would store it").kind(), ErrorKind::Released);
+    assert_eq!(result.expect_err("it could not be stored").kind(), ErrorKind::Released);
 }
 
-/// Says when it is dropped.
+/// Signals when it is dropped.
 struct Gone(Option<oneshot::Sender<()>>);
 
 impl Drop for Gone {
@@ -37,7 +37,7 @@ impl Drop for Gone {
     }
 }
 
-pub async fn a_client_that_hangs_up_in_the_middle_of_a_handler_leaves_the_store_as_it_was<A: Adapter>() {
+pub async fn a_client_that_disconnects_during_a_handler_leaves_the_store_unchanged<A: Adapter>() {
     let shelf = Shelf::default();
     let (reached, kept) = (Arc::new(Notify::new()), Place::default());
     let (sender, gone) = oneshot::channel();
@@ -66,7 +66,7 @@ pub async fn a_client_that_hangs_up_in_the_middle_of_a_handler_leaves_the_store_
     assert_over(until_closed(&found(&kept)).await);
 }
 
-/// The connection is closed first, or the handler dropped, and the request ends a moment later.
+/// The connection is closed or the handler dropped first, and the request ends a moment later.
 async fn until_closed(session: &Session) -> session_core::Result<()> {
     for _ in 0..6_000 {
         session.set("n", &1)?;
@@ -76,7 +76,7 @@ async fn until_closed(session: &Session) -> session_core::Result<()> {
 }
 
 /// It loaded nothing before.
-pub async fn a_lazy_session_of_a_request_whose_client_hung_up_takes_no_changes<A: Adapter>() {
+pub async fn a_lazy_session_accepts_no_changes_after_its_client_has_disconnected<A: Adapter>() {
     let (reached, kept): (Arc<Notify>, Place<Arc<dyn Lazy>>) = (Arc::default(), Place::default());
     let (sender, gone) = oneshot::channel();
     let (notify, place, sender) = (Arc::clone(&reached), Arc::clone(&kept), Mutex::new(Some(sender)));
@@ -99,8 +99,8 @@ pub async fn a_lazy_session_of_a_request_whose_client_hung_up_takes_no_changes<A
     assert_over(async { until_closed(&lazy.session().await?).await }.await);
 }
 
-/// An update's function that holds its session.
-pub async fn a_request_whose_client_hung_up_leaves_no_memory_behind<A: Adapter>() {
+/// An update function that owns its session.
+pub async fn a_request_whose_client_has_disconnected_leaks_no_memory<A: Adapter>() {
     let alive = Arc::new(());
     let (captured, reached) = (Arc::clone(&alive), Arc::new(Notify::new()));
     let notify = Arc::clone(&reached);
@@ -133,8 +133,8 @@ pub async fn a_request_whose_client_hung_up_leaves_no_memory_behind<A: Adapter>(
     drop(server);
 }
 
-/// The engine is slow, and the client is gone before it has answered.
-pub async fn a_release_that_has_begun_is_finished_when_the_client_hangs_up<A: Adapter>() {
+/// The engine is slow, and the client disconnects before it has responded.
+pub async fn a_release_that_has_begun_is_finished_when_the_client_disconnects<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let cookie = client.get("/count", "").await.cookie();
@@ -154,7 +154,7 @@ pub async fn a_release_that_has_begun_is_finished_when_the_client_hangs_up<A: Ad
     timeout(PATIENCE, stored).await.expect("the write is finished");
 }
 
-/// A sign-in that is half done is not stored, and its cookie is not sent.
+/// A partial sign-in is not stored, and its cookie is not sent.
 pub async fn a_handler_that_a_timeout_cancels_stores_nothing<A: Adapter>() {
     let half_done = async |session: Session| {
         session.sign_in("ada")?;
@@ -200,8 +200,8 @@ pub async fn a_handler_that_panics_stores_nothing_and_the_server_goes_on<A: Adap
     assert_over(until_closed(&found(&kept)).await);
 }
 
-pub async fn what_a_panicking_handler_did_is_not_stored_where_the_panic_is_caught_inside<A: Adapter>() {
-    // Something inside may take a panic for an answer, which must not claim success.
+pub async fn changes_of_a_panicking_handler_are_not_stored_if_the_panic_is_caught_inside<A: Adapter>() {
+    // An inner layer may turn a panic into a response, which must not claim success.
     for caught_with in [500, 200] {
         let shelf = Shelf::default();
         let mut application = usual(&shelf).get("/panic", panics);
@@ -217,7 +217,7 @@ pub async fn what_a_panicking_handler_did_is_not_stored_where_the_panic_is_caugh
     }
 }
 
-pub async fn a_handle_that_outlives_its_request_takes_no_more_changes_until_it_is_loaded_anew<A: Adapter>() {
+pub async fn a_handle_that_outlives_its_request_accepts_no_changes_until_it_is_reloaded<A: Adapter>() {
     let kept = Place::default();
     let place = Arc::clone(&kept);
     let keeps = move |session: Session| {

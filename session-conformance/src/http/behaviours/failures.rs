@@ -1,4 +1,4 @@
-//! What is answered, and what is stored, when something goes wrong.
+//! Responses and stored data after failures.
 
 use std::sync::Arc;
 
@@ -34,13 +34,13 @@ pub async fn an_engine_that_is_down_is_503_and_never_a_visitor_who_is_logged_out
         client.get(path, &cookie).await.assert_refused(503);
     }
     client.get("/count", "").await.assert_refused(503);
-    assert_eq!(client.get("/read", &cookie).await.text, "Some(1)", "reading goes on");
+    assert_eq!(client.get("/read", &cookie).await.text, "Some(1)", "reading works");
 
     shelf.fail_writes(None);
-    assert_eq!(client.get("/count", &cookie).await.text, "2", "and so does all the rest");
+    assert_eq!(client.get("/count", &cookie).await.text, "2", "and everything else works");
 }
 
-pub async fn each_kind_of_failure_has_its_status_and_says_nothing_of_the_inside<A: Adapter>() {
+pub async fn each_kind_of_failure_has_its_status_and_reveals_no_internals<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let cookie = begin(client).await;
@@ -73,10 +73,10 @@ pub async fn a_session_that_ended_meanwhile_is_409_and_its_cookie_is_left_alone<
     let (_server, client) = usual(&shelf).get("/ended", ended).serve::<A>();
     let cookie = begin(client).await;
     client.get("/ended", &cookie).await.assert_refused(409);
-    assert_eq!(shelf.sessions(), 0, "nothing came back");
+    assert_eq!(shelf.sessions(), 0, "nothing was revived");
 }
 
-pub async fn a_value_that_is_too_large_is_413_and_what_was_stored_stays<A: Adapter>() {
+pub async fn a_value_that_is_too_large_is_413_and_the_stored_session_is_kept<A: Adapter>() {
     let shelf = Shelf::default();
     let manager = shelf.builder().max_bytes(10_000).build().expect("a manager");
     let big = async |session: Session| {
@@ -105,14 +105,14 @@ pub async fn a_login_that_fails_half_way_is_not_a_login<A: Adapter>() {
     assert_eq!((shelf.sessions(), response.set_cookies().len()), (0, 0));
 }
 
-pub async fn a_failure_that_the_handler_has_seen_is_the_handlers_to_answer<A: Adapter>() {
+pub async fn a_failure_returned_to_the_handler_is_left_to_the_handler<A: Adapter>() {
     let shelf = Shelf::default();
     let shrugs_off = async |session: Session| {
         session.set("n", &7)?;
         let outcome = session.release().await;
         Ok(if outcome.is_err() { "could not remember that" } else { "stored" })
     };
-    // Also one that never got a session.
+    // Also for a handler that never got a session.
     let load = Handler::Lazy(Arc::new(|lazy| {
         boxed(async move { Ok(if lazy.session().await.is_err() { "no session today" } else { "a session" }) })
     }));
@@ -133,7 +133,7 @@ fn sorry(error: &Error, asked: Asked<'_>) -> Answer {
     Answer::new(error.kind().http_status(), text).header("content-type", "text/sorry")
 }
 
-pub async fn the_hook_sees_the_request_and_answers_for_the_extractor_the_handler_and_the_release<
+pub async fn the_hook_sees_the_request_and_responds_for_the_extractor_the_handler_and_the_release<
     A: Adapter,
 >() {
     let shelf = Shelf::default();
@@ -156,8 +156,8 @@ pub async fn the_hook_sees_the_request_and_answers_for_the_extractor_the_handler
     expect_sorry("/read").await;
 }
 
-/// A middleware inside of the sessions' one that has the session, and fails because of it.
-pub async fn the_hook_answers_for_middleware_too<A: Adapter>() {
+/// A middleware inside the sessions' one that fails with a session error.
+pub async fn the_hook_also_responds_for_middleware<A: Adapter>() {
     let shelf = Shelf::default();
     let guards = async |session: Session| {
         session.update("seen", |n: Option<u64>| n.unwrap_or(0) + 1)?;
@@ -176,7 +176,7 @@ pub async fn the_hook_answers_for_middleware_too<A: Adapter>() {
     }
 }
 
-pub async fn a_handler_that_answers_an_error_of_its_own_is_stored_all_the_same<A: Adapter>() {
+pub async fn a_handler_that_responds_with_its_own_error_is_stored<A: Adapter>() {
     let shelf = Shelf::default();
     let refuses = async |session: Session| {
         session.update("attempts", |n: Option<u64>| n.unwrap_or(0) + 1)?;
@@ -188,8 +188,8 @@ pub async fn a_handler_that_answers_an_error_of_its_own_is_stored_all_the_same<A
     assert_eq!((&*response.text, shelf.sessions()), ("wrong password", 1));
 }
 
-/// After a server error or a timeout, unless that is wanted.
-pub async fn what_a_failed_handler_changed_is_not_stored<A: Adapter>() {
+/// After a server error or a timeout, unless configured otherwise.
+pub async fn changes_of_a_failed_handler_are_not_stored<A: Adapter>() {
     let fails = async |session: Session| {
         session.set("half", "done")?;
         Ok(500)
@@ -221,7 +221,7 @@ pub async fn what_a_failed_handler_changed_is_not_stored<A: Adapter>() {
     }
 }
 
-pub async fn an_error_keeps_the_cors_headers_of_the_answer_that_it_replaces<A: Adapter>() {
+pub async fn an_error_keeps_the_cors_headers_of_the_response_that_it_replaces<A: Adapter>() {
     let shelf = Shelf::default();
     let cors = async |session: Session| {
         session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1)?;
@@ -237,8 +237,9 @@ pub async fn an_error_keeps_the_cors_headers_of_the_answer_that_it_replaces<A: A
     assert_eq!((response.header("vary"), response.header("x-other")), (Some("Origin"), None));
 }
 
-/// The session was ended, and then the handler fails: by itself, or with an error of the session that a hook may answer.
-pub async fn a_cookie_whose_session_was_ended_goes_also_beside_an_error<A: Adapter>() {
+/// The session was ended, and then the handler fails: with its own error, or with a session error
+/// that a hook may handle.
+pub async fn the_cookie_of_an_ended_session_is_removed_even_with_an_error<A: Adapter>() {
     let plain = async |session: Session| {
         session.destroy().await?;
         Ok(500)

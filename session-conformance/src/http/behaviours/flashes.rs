@@ -1,4 +1,4 @@
-//! Messages for the next page, which the adapter's extractor takes.
+//! Messages for the next page, taken by the adapter's extractor.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ async fn leave(lazy: Arc<dyn Lazy>) -> session_core::Result<&'static str> {
     Ok("")
 }
 
-/// `/page` shows the messages, and `/failing` answers with them and a server error.
+/// `/page` shows the messages, and `/failing` responds with them and a server error.
 fn with_pages(shelf: &Shelf) -> Application {
     let page = |status: u16| {
         Handler::Flashes(Arc::new(move |messages| {
@@ -46,7 +46,7 @@ pub async fn a_message_is_shown_once_and_taken_by_one_write<A: Adapter>() {
     assert_eq!(client.get("/page", "").await.text, "");
     assert_eq!(shelf.calls(), 0, "a visitor without a session costs nothing");
     let cookie = saved(client).await;
-    // A page on the way, such as a redirect, does not use the message up.
+    // An intermediate page, such as a redirect, does not use up the message.
     assert_eq!(client.get("/read", &cookie).await.status, 200);
     for (shown, calls) in [("success saved;", 2), ("", 1)] {
         shelf.calls();
@@ -55,7 +55,7 @@ pub async fn a_message_is_shown_once_and_taken_by_one_write<A: Adapter>() {
     }
 }
 
-pub async fn of_pages_that_are_loaded_at_once_one_shows_the_message_and_none_is_failed<A: Adapter>() {
+pub async fn of_concurrent_pages_one_shows_the_message_and_none_fails<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = with_pages(&shelf).serve::<A>();
     let cookie = saved(client).await;
@@ -73,7 +73,7 @@ pub async fn of_pages_that_are_loaded_at_once_one_shows_the_message_and_none_is_
     assert_eq!(shown.iter().filter(|text| text.is_empty()).count(), 7, "{shown:?}");
 }
 
-pub async fn a_logout_leaves_a_message_in_a_session_of_its_own<A: Adapter>() {
+pub async fn a_logout_leaves_its_message_in_a_new_session<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = with_pages(&shelf).serve::<A>();
     let before = saved(client).await;
@@ -82,7 +82,7 @@ pub async fn a_logout_leaves_a_message_in_a_session_of_its_own<A: Adapter>() {
     assert_eq!(client.get("/page", &after).await.text, "info bye;");
 }
 
-pub async fn messages_wait_while_they_cannot_be_taken<A: Adapter>() {
+pub async fn messages_are_kept_while_they_cannot_be_taken<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = with_pages(&shelf).serve::<A>();
     let cookie = saved(client).await;
@@ -92,7 +92,7 @@ pub async fn messages_wait_while_they_cannot_be_taken<A: Adapter>() {
     assert_eq!(client.get("/page", &cookie).await.text, "success saved;");
 }
 
-pub async fn a_page_that_fails_has_used_its_messages_up<A: Adapter>() {
+pub async fn a_failing_page_uses_up_its_messages<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = with_pages(&shelf).serve::<A>();
     let cookie = saved(client).await;

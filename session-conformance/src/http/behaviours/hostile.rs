@@ -1,11 +1,11 @@
-//! What clients send that is no session: never looked up, never adopted, never an error page.
+//! Client input that is not a session: never looked up, never adopted, never an error page.
 
 use http::{HeaderValue, Request};
 
 use super::super::{Adapter, Shelf};
 use super::{NAME, usual};
 
-pub async fn what_has_not_the_form_of_an_id_is_never_looked_up<A: Adapter>() {
+pub async fn a_malformed_id_is_never_looked_up<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let good = "a".repeat(43);
@@ -51,11 +51,11 @@ pub async fn nul_and_line_breaks_in_a_cookie_never_reach_an_engine<A: Adapter>()
     }
     let not_ascii = format!("{NAME}=\u{e9}\u{ff}");
     let answer = client.open("/count", not_ascii.as_bytes()).await.read_until("\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 200"), "not ASCII is legal, and no session: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 200"), "non-ASCII is legal but not a session: {answer}");
     assert_eq!(shelf.calls(), 1, "one new session");
 }
 
-pub async fn a_well_formed_id_of_somebody_elses_making_is_never_adopted<A: Adapter>() {
+pub async fn a_well_formed_id_that_was_never_issued_is_never_adopted<A: Adapter>() {
     let (_server, client) = usual(&Shelf::default()).serve::<A>();
     let planted = format!("{NAME}={}", "a".repeat(43));
     let response = client.get("/count", &planted).await;
@@ -66,7 +66,7 @@ pub async fn a_well_formed_id_of_somebody_elses_making_is_never_adopted<A: Adapt
     assert_eq!(client.get("/read", &cookie).await.text, "Some(1)");
 }
 
-pub async fn cookie_headers_that_are_no_cookies_hide_nothing<A: Adapter>() {
+pub async fn malformed_cookie_headers_hide_no_session<A: Adapter>() {
     let (_server, client) = usual(&Shelf::default()).serve::<A>();
     let cookie = client.get("/count", "").await.cookie();
     for noise in [";;;; =; ==a", "=", "no equals sign", "\"quoted; string\"", "a=\u{e4}"] {
@@ -96,8 +96,9 @@ pub async fn two_live_session_cookies_are_ambiguous_and_a_logout_ends_both<A: Ad
     assert_eq!(shelf.sessions(), 0);
 }
 
-/// One with `Domain=example.com` from before a deployment, one for this host only: browsers send both.
-pub async fn a_login_heals_ambiguous_cookies<A: Adapter>() {
+/// One with `Domain=example.com` from an earlier deployment, one for this host only: browsers send
+/// both.
+pub async fn a_login_resolves_ambiguous_cookies<A: Adapter>() {
     let (_server, client) = usual(&Shelf::default()).serve::<A>();
     let with_domain = client.get("/count", "").await.cookie();
     let mut host_only = client.get("/count", "").await.cookie();

@@ -1,4 +1,4 @@
-//! What a request with a session does: load, share, store, hand out the cookie.
+//! The life cycle of a request with a session: load, share, store, set the cookie.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::super::application::boxed;
 use super::super::{Adapter, Application, Handler, Shelf};
 use super::{NAME, usual, with_routes};
 
-pub async fn a_session_begins_with_the_first_write_and_goes_on_with_its_cookie<A: Adapter>() {
+pub async fn a_session_begins_with_the_first_write_and_continues_with_its_cookie<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let first = client.get("/count", "").await;
@@ -30,7 +30,7 @@ pub async fn a_session_begins_with_the_first_write_and_goes_on_with_its_cookie<A
     assert_eq!(shelf.calls(), 1, "read: one round trip");
 }
 
-pub async fn an_untouched_request_does_no_io_and_its_response_is_left_alone<A: Adapter>() {
+pub async fn an_untouched_request_does_no_io_and_its_response_is_unchanged<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let cookie = client.get("/count", "").await.cookie();
@@ -43,7 +43,7 @@ pub async fn an_untouched_request_does_no_io_and_its_response_is_left_alone<A: A
     assert_eq!(shelf.calls(), 0);
 }
 
-pub async fn a_visitor_who_is_only_looked_at_is_not_stored<A: Adapter>() {
+pub async fn a_visitor_whose_session_is_only_read_is_not_stored<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let response = client.get("/read", "").await;
@@ -161,7 +161,7 @@ pub async fn a_session_that_a_request_began_and_ended_leaves_no_cookie<A: Adapte
     assert_eq!((response.set_cookies().len(), shelf.sessions()), (0, 0));
 }
 
-/// A background request that still carries the id from before the login, and writes.
+/// A background request that still has the id from before the login, and writes.
 pub async fn a_late_request_with_the_replaced_id_does_not_overwrite_the_cookie_of_the_login<A: Adapter>() {
     let (_server, client) = usual(&Shelf::default()).serve::<A>();
     let before = client.get("/count", "").await.cookie();
@@ -195,7 +195,7 @@ pub async fn an_optional_session_is_none_for_a_visitor_and_for_a_stale_id<A: Ada
     assert_eq!(response.text, "false");
 }
 
-pub async fn middleware_inside_of_that_of_the_same_manager_passes_requests_through<A: Adapter>() {
+pub async fn nested_middleware_of_the_same_manager_passes_requests_through<A: Adapter>() {
     let shelf = Shelf::default();
     let keys = async |session: Session| {
         session.set("h", "handler")?;
@@ -211,7 +211,7 @@ pub async fn middleware_inside_of_that_of_the_same_manager_passes_requests_throu
     assert_eq!((shelf.calls(), shelf.sessions()), (1, 1), "stored once");
 }
 
-pub async fn without_the_middleware_an_extractor_fails_and_the_client_is_told_nothing<A: Adapter>() {
+pub async fn without_the_middleware_an_extractor_fails_without_details_for_the_client<A: Adapter>() {
     let (_server, client) = with_routes(Application::bare()).serve::<A>();
     for path in ["/read", "/count", "/logout"] {
         client.get(path, "").await.assert_refused(500);

@@ -1,4 +1,4 @@
-//! What every adapter must show, by subject.
+//! The behaviours of adapters, by subject.
 #![allow(missing_docs, reason = "the names are sentences")]
 
 pub mod caching;

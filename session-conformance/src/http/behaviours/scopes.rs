@@ -49,7 +49,7 @@ pub async fn a_handler_reaches_the_sessions_of_both_managers<A: Adapter>() {
     assert_eq!(client.get("/known", "").await.text, "None None", "a visitor has no session");
 }
 
-/// What fails for one does not lose what was stored for the other.
+/// A failure of one scope does not lose the changes of the other.
 pub async fn a_failure_of_one_scope_does_not_lose_the_new_id_of_the_other<A: Adapter>() {
     let both = async |user: Session, admin: Session| {
         user.regenerate()?;
@@ -66,8 +66,8 @@ pub async fn a_failure_of_one_scope_does_not_lose_the_new_id_of_the_other<A: Ada
     assert_eq!(client.get("/read", &after).await.text, "Some(1)", "the user is still known");
 }
 
-/// Both in the same scope: handlers see the inner one, and middleware between them the outer one.
-pub async fn two_managers_one_inside_of_the_other_keep_two_sessions<A: Adapter>() {
+/// Both in the same scope: handlers use the inner one, and middleware between them the outer one.
+pub async fn two_nested_managers_keep_two_sessions<A: Adapter>() {
     let (ours, theirs) = (Shelf::default(), Shelf::default());
     let mut application =
         usual(&ours).before(|session: Session| async move { session.set("m", "middleware") });
@@ -78,9 +78,9 @@ pub async fn two_managers_one_inside_of_the_other_keep_two_sessions<A: Adapter>(
     assert_eq!((ours.sessions(), theirs.sessions()), (1, 1));
 }
 
-/// The scope of the users is inside of that of the administrators, which sees the finished response. The client is
-/// told that nothing was stored.
-pub async fn what_one_scope_refuses_no_other_scope_stores<A: Adapter>() {
+/// The users' scope is inside the administrators' one, which sees the finished response. The client
+/// gets the error that nothing was stored.
+pub async fn after_an_error_of_one_scope_no_other_scope_stores<A: Adapter>() {
     let both = async |user: Session, admin: Session| {
         admin.set("admin", "grace")?;
         user.set("user", &"x".repeat(100_000))?;
@@ -110,14 +110,14 @@ pub async fn what_one_scope_refuses_no_other_scope_stores<A: Adapter>() {
         for (path, status) in [("/too_large", 413), ("/ended", 409)] {
             let response = client.get(path, &cookie).await;
             let expected = if has_hook { (409, "refused") } else { (status, "") };
-            assert_eq!((response.status, &*response.text), expected, "{path}: the inner scope answers");
+            assert_eq!((response.status, &*response.text), expected, "{path}: the inner scope responds");
             assert_eq!(response.set_cookies(), Vec::<&str>::new(), "{path}");
             assert_eq!(admins.sessions(), 0, "{path}: the outer scope has stored nothing");
         }
     }
 }
 
-/// Their cookies would overwrite each other. A handler that asks for one of the sessions fails.
+/// Their cookies would overwrite each other. A handler that requests one of the sessions fails.
 pub async fn two_scopes_with_one_cookie_name_are_refused<A: Adapter>() {
     let (users, admins) = (Shelf::default(), Shelf::default());
     let mut application = usual(&users)

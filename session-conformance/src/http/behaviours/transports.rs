@@ -1,4 +1,4 @@
-//! How tokens travel: cookies and their attributes, headers, URLs.
+//! Transports of tokens: cookies and their attributes, headers, URLs.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub async fn and_21_a_token_from_the_url_counts_only_when_asked_for_and_never_be
     let cookie = without.get("/count", "").await.cookie();
     let token = cookie.split_once('=').expect("a pair").1;
     let url = format!("/read?a=b&sid={token}");
-    assert_eq!(without.get(&url, "").await.text, "None", "not asked for");
+    assert_eq!(without.get(&url, "").await.text, "None", "not configured");
 
     let transport = Transport::default().with_query("sid");
     let manager = shelf.builder().transport(transport).build().expect("a manager");
@@ -50,7 +50,7 @@ pub async fn and_21_a_token_from_the_url_counts_only_when_asked_for_and_never_be
     let renewed = client.get(&format!("/login?sid={token}"), "").await;
     assert_eq!(renewed.set_cookies(), Vec::<&str>::new(), "a link must not log its reader in");
     let other = client.get("/count", "").await.cookie();
-    assert_eq!(client.get(&url, &other).await.text, "Some(1)", "the cookie goes first");
+    assert_eq!(client.get(&url, &other).await.text, "Some(1)", "the cookie takes precedence");
     let untouched = client.get("/untouched", "").await;
     assert_eq!(untouched.header("referrer-policy"), Some("no-referrer"));
     assert_eq!(client.get("/own", "").await.header("cache-control"), Some("no-store"));
@@ -110,11 +110,11 @@ pub async fn secure_is_always_written_unless_the_configuration_says_otherwise<A:
         (("forwarded", "for=1.1.1.1;proto=http"), false),
     ] {
         assert_eq!(secure::<A>(proxy.clone(), Some(header)).await, is_https, "{header:?}");
-        assert!(!secure::<A>(stranger.clone(), Some(header)).await, "a client can say anything");
+        assert!(!secure::<A>(stranger.clone(), Some(header)).await, "a client can send any header");
     }
 }
 
-pub async fn a_request_that_does_everything_is_answered_with_one_cookie_or_header<A: Adapter>() {
+pub async fn a_request_that_does_everything_gets_one_cookie_or_header<A: Adapter>() {
     let everything = async |session: Session| {
         session.set("a", &1)?;
         session.save().await?;

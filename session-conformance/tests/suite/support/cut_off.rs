@@ -1,4 +1,4 @@
-//! A connection that breaks while an answer is on its way.
+//! A connection that breaks before a response arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,8 +7,7 @@ use session_conformance::async_trait;
 use session_conformance::layers::{Around, Call, Layer, Method};
 use session_core::{Error, ErrorKind, Provider, Result};
 
-/// Says of the next call that changes something what the engine says of an answer that did not
-/// arrive.
+/// Returns the engine's error for a lost response to the next changing call.
 #[derive(Debug)]
 pub struct Wire {
     cut: AtomicBool,

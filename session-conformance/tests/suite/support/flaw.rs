@@ -1,6 +1,6 @@
-//! What can be wrong with an engine, as engines have had it.
+//! Defects of engines, as found in practice.
 
-/// What is wrong.
+/// The violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     /// A write ignores the version that was read.
@@ -9,89 +9,89 @@ pub enum Flaw {
     ChecksThenWrites,
     /// A replace creates what is not there.
     Resurrects,
-    /// What has expired is still served.
+    /// Expired records are still served.
     ServesExpired,
-    /// A write over a record that has expired is done.
+    /// A write over an expired record is stored.
     RevivesExpired,
-    /// A touch of a record that has expired brings it back.
+    /// A touch of an expired record revives it.
     TouchRevives,
     /// A touch draws a new version.
     TouchRewrites,
-    /// A read of an unknown id begins a session under it.
+    /// A read of an unknown id creates a session under it.
     AdoptsIds,
     /// The tokens of the last writes are not kept.
     ForgetsTokens,
-    /// A refusal does not show what is stored.
+    /// A refusal does not return the stored record.
     RefusesBlindly,
-    /// A replace keeps the time to live of before.
+    /// A replace keeps the previous time to live.
     SwallowsLifetimes,
-    /// Times to live above thirty days are taken for a date.
+    /// Times to live above thirty days are interpreted as a date.
     TakesDaysForADate,
-    /// Times to live are cut to whole milliseconds, and zero means for ever.
+    /// Times to live are truncated to whole milliseconds, and zero means forever.
     RoundsDown,
-    /// Reads move the deadline, though that is not declared.
+    /// Reads extend the deadline, though that is not declared.
     SlidesInSecret,
-    /// `exists` moves the deadline.
+    /// `exists` extends the deadline.
     ExistsSlides,
-    /// A rename does not look at the version.
+    /// A rename ignores the version.
     RenameLosesWrites,
     /// A rename leaves the session under the old id as well.
     RenameCopies,
-    /// A rename does not recognise itself when it is sent again.
+    /// A rename does not recognise its retry.
     RenamesOnce,
     /// A refused rename leaves the record under the new id.
     RenameLeavesRubbish,
-    /// A destroy removes a tombstone, and says that it ended a session.
+    /// A destroy removes a tombstone, and reports that it ended a session.
     DestroysTombstones,
     /// A destroy ignores the stamp.
     DestroysBlindly,
-    /// A destroy does not remove what cannot be read.
+    /// A destroy does not remove unreadable records.
     KeepsUnreadable,
     /// Tombstones are sessions for `exists` and `count`.
     CountsTombstones,
-    /// A collection removes what lives.
+    /// A collection removes live sessions.
     CollectsTheLiving,
     /// A collection removes everything at once.
     CollectsWithoutLimit,
     /// A collection does nothing.
     CollectsNothing,
-    /// Only the first half of an id counts.
+    /// Only the first half of an id is compared.
     CutsIds,
     /// The owner is not stored.
     DropsOwners,
-    /// An unreadable record looks like none.
+    /// An unreadable record reads as absent.
     HidesUnreadable,
-    /// A newer format is taken for damage.
+    /// A newer format is reported as damage.
     MistakesNewer,
-    /// A dropped read leaves its answer for the next one.
+    /// A dropped read leaves its response to the next one.
     MixesAnswersUp,
     /// A write that is dropped half-way leaves half a record.
     WritesHalf,
-    /// Its debug output shows the ids that it holds.
+    /// Its debug output shows its ids.
     ShowsIds,
     /// A collection leaves tombstones.
     KeepsTombstones,
-    /// A collection takes the sessions of another place as well.
+    /// A collection removes sessions of another namespace as well.
     CollectsNeighbours,
-    /// Two places of the storage are one.
+    /// Two namespaces of the storage are the same.
     SharesPlaces,
-    /// A limit beyond 31 bits turns negative.
+    /// A limit beyond 31 bits becomes negative.
     OverflowsLimits,
-    /// A create takes bytes that cannot be read for an empty place.
+    /// A create treats unreadable bytes as absent.
     CreatesOverCorrupt,
-    /// A create takes a tombstone for an empty place.
+    /// A create treats a tombstone as absent.
     CreatesOverTombstones,
-    /// A lifetime beyond 63 bits of milliseconds is a panic.
+    /// A lifetime beyond 63 bits of milliseconds panics.
     OverflowsLifetimes,
-    /// A write may be given more time than the absolute deadline leaves.
+    /// A write may exceed the absolute deadline.
     WritesPastTheEnd,
-    /// A touch may be given more time than the absolute deadline leaves.
+    /// A touch may exceed the absolute deadline.
     TouchesPastTheEnd,
-    /// A refused write moves the deadline all the same.
+    /// A refused write still extends the deadline.
     RefusalsSlide,
-    /// A rename leaves the new id the time that the old one had.
+    /// A rename keeps the old id's remaining lifetime.
     RenameKeepsDeadline,
-    /// A rename leaves the session its owner.
+    /// A rename keeps the previous owner.
     RenameKeepsOwner,
     /// A tombstone never ends.
     TombstonesForEver,
@@ -101,35 +101,35 @@ pub enum Flaw {
     FindsTombstones,
     /// Tombstones are sessions for `touch`.
     TouchesTombstones,
-    /// A touch writes back what its caller had read.
+    /// A touch writes back the record that its caller had read.
     TouchWritesBack,
     /// Each call sleeps on the thread that polls it.
     Blocks,
-    /// An answer that did not arrive is "unavailable".
+    /// A lost response is "unavailable".
     ClaimsNothingChanged,
     /// Errors name the id.
     ErrorsShowIds,
     /// Errors show the bytes of the record.
     ErrorsShowRecords,
-    /// A read shows what an earlier read of the session showed, now and then.
+    /// A read sometimes returns an earlier state of the session.
     ServesStale,
-    /// A write names the compare token of what is there by then, which may be somebody else's.
+    /// A write returns the compare token of the current record, which may be another write's.
     MixesStamps,
-    /// A write is done and said not to be, now and then.
+    /// A write is sometimes applied but reported as refused.
     DeniesWrites,
-    /// The driver sends a write twice, now and then, does not say so, and the tokens by which that
-    /// is seen are not kept.
+    /// The driver sometimes sends a write twice without reporting it, and the tokens that would
+    /// reveal it are not kept.
     ResendsInSecret,
-    /// A write ends the session, now and then.
+    /// A write sometimes ends the session.
     DropsSessions,
-    /// The list of an owner shows everybody's sessions.
+    /// The list of an owner shows all users' sessions.
     ListsStrangers,
-    /// A page of a list begins with the last session of the page before.
+    /// A page of a list begins with the last session of the previous page.
     ListsTwice,
-    /// A session that is listed counts as used.
+    /// Listing a session extends its deadline.
     ListSlides,
-    /// The sessions of an owner end up to the first page.
+    /// Only the first page of an owner's sessions is ended.
     EndsTheFirstPage,
-    /// A walk leaves out what was moved to another id.
+    /// A scan skips tombstones.
     WalksPastMoved,
 }

@@ -1,4 +1,4 @@
-//! What the tests of the suite run it against.
+//! The providers that the suite is tested with.
 
 mod cut_off;
 mod flaw;
@@ -18,7 +18,7 @@ pub use flaw::Flaw;
 pub use flawed::Flawed;
 pub use reference::{Kind, Reference};
 
-/// How often the driver sends what changes something.
+/// How often the driver sends changing calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     Once,

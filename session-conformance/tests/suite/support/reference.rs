@@ -15,19 +15,18 @@ use session_core::id::StorageId;
 use session_core::record::{Header, Record, Stamp, State};
 use session_core::{Capabilities, ErrorKind, Provider, Result};
 
-/// What kind of engine it plays.
+/// The kind of engine it simulates.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Kind {
-    /// Reads move the idle deadline.
+    /// Reads extend the idle deadline.
     pub slides: bool,
-    /// It keeps time by the machine's clock.
+    /// It uses the machine's clock.
     pub real_clock: bool,
-    /// It compares by a token of its own, which every read changes, and where that is stale by the
-    /// version.
+    /// It compares its own token, which every read changes, and falls back to the version if that
+    /// is stale.
     pub cas: bool,
-    /// It compares by a token of its own alone, as memcached does, and by the version only where it
-    /// is given no token.
+    /// It compares only its own token, like memcached, and the version only if it gets no token.
     pub cas_only: bool,
 }
 
@@ -57,7 +56,7 @@ impl Reference {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is under the id and has not expired.
+    /// The unexpired record under the id.
     fn current(&self, map: &Map, id: &StorageId) -> Result<Option<Record>> {
         let Some(entry) = map.get(id).filter(|entry| self.clock.now() < entry.ends) else { return Ok(None) };
         let mut record = Record::decode(&entry.bytes)?;
@@ -84,8 +83,7 @@ impl Reference {
         if self.kind.cas_only && stamp.cas != 0 { same_token } else { same_token || same_version }
     }
 
-    /// The time that a record has when it is to live for `ttl`: not more than its absolute deadline
-    /// leaves.
+    /// The lifetime of a record for `ttl`: limited by its absolute deadline.
     fn capped(&self, header: &Header, ttl: Duration) -> Duration {
         ttl.min(header.absolute.since(self.clock.now()))
     }
@@ -155,7 +153,7 @@ impl Provider for Reference {
         let mut map = self.map();
         match (self.current(&map, id), expected) {
             (Ok(None), _) => return Ok(DestroyOutcome::Absent),
-            // Such an engine compares its token and does not look at the record.
+            // Such an engine compares its token and does not read the record.
             (Ok(Some(current)), Some(stamp))
                 if self.kind.cas_only && stamp.cas != 0 && stamp.cas == current.cas => {}
             (Ok(Some(Record { header: Header { state: State::Moved(new), .. }, .. })), _) => {

@@ -1,4 +1,4 @@
-//! The reference with one flaw: what its methods do wrong.
+//! The reference provider with one flaw in its methods.
 
 mod write;
 
@@ -25,12 +25,12 @@ use super::{Flaw, Reference};
 /// The reference with this flaw.
 pub struct Flawed {
     inner: Arc<Reference>,
-    /// Another place of the same storage.
+    /// Another namespace of the same storage.
     neighbour: Arc<Reference>,
     flaw: Flaw,
-    /// Answers on the way, as on one connection.
+    /// Responses in flight, as on one connection.
     wire: Mutex<VecDeque<Result<Option<Record>>>>,
-    /// What reads showed.
+    /// Results of earlier reads.
     shown: Mutex<HashMap<StorageId, Record>>,
     calls: AtomicUsize,
 }
@@ -51,7 +51,7 @@ impl Flawed {
         self.flaw == flaw
     }
 
-    /// Stores whatever is there.
+    /// Stores unconditionally.
     fn force(&self, id: &StorageId, record: &Record, ttl: Duration) -> Result<WriteOutcome> {
         let cas = self.inner.put(&mut self.inner.map(), id, record.encode()?, ttl);
         Ok(WriteOutcome::stored_with_cas(cas))
@@ -63,14 +63,14 @@ impl Flawed {
         }
     }
 
-    /// When what is under the id ends is now up to the test's flaw.
+    /// Lets the flaw determine the expiry of the record.
     fn end(&self, id: &StorageId, ends: Timestamp) {
         if let Some(entry) = self.inner.map().get_mut(id) {
             entry.ends = ends;
         }
     }
 
-    /// What goes wrong before any method does its work.
+    /// Failures before any method does its work.
     fn begin(&self, ttl: Duration) {
         if self.has(Flaw::Blocks) {
             std::thread::sleep(Duration::from_micros(50));
@@ -80,7 +80,7 @@ impl Flawed {
         }
     }
 
-    /// The error as a careless engine words it.
+    /// The error as worded by a careless engine.
     fn worded(&self, id: &StorageId, error: Error) -> Error {
         let bytes = self.inner.map().get(id).map(|entry| entry.bytes.clone()).unwrap_or_default();
         match self.flaw {
@@ -90,7 +90,7 @@ impl Flawed {
         }
     }
 
-    /// Whether it is time for something that happens now and then.
+    /// Whether an occasional failure is due.
     fn now_and_then(&self) -> bool {
         self.calls.fetch_add(1, Ordering::Relaxed) % 40 == 39
     }
@@ -227,7 +227,7 @@ impl Provider for Flawed {
         if let Some(outcome) = self.rename_wrongly(rename).await? {
             return Ok(outcome);
         }
-        // The default, on this very provider.
+        // The default implementation, on this provider.
         let same = Self::new(Arc::clone(&self.inner), Arc::clone(&self.neighbour), self.flaw);
         ByWrites(Arc::new(same)).rename(rename).await
     }

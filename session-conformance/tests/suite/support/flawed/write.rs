@@ -1,4 +1,4 @@
-//! What writes and renames do wrong.
+//! Flawed writes and renames.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use super::{Flaw, Flawed};
 
 impl Flawed {
-    /// A write by an engine with this flaw; `None` when it does nothing wrong.
+    /// A write by an engine with this flaw; `None` if the flaw does not apply.
     #[allow(clippy::too_many_lines, reason = "one arm for each flaw")]
     pub(super) async fn write_wrongly(
         &self,
@@ -130,7 +130,7 @@ impl Flawed {
         Ok(None)
     }
 
-    /// A rename by an engine with this flaw; `None` when it does nothing wrong.
+    /// A rename by an engine with this flaw; `None` if the flaw does not apply.
     pub(super) async fn rename_wrongly(&self, rename: &Rename<'_>) -> Result<Option<WriteOutcome>> {
         let current = self.inner.read(rename.old, rename.ttl).await?;
         let held = current.as_ref().is_some_and(|current| current.header.version() == rename.over.version);
@@ -180,7 +180,7 @@ impl Flawed {
     }
 }
 
-/// The record with a history of one: as an engine with a version column has it.
+/// The record with a history of one, as in an engine with a version column.
 fn without_history(record: &Record) -> Result<Record> {
     let mut bytes = record.encode()?;
     bytes[72..128].fill(0);
