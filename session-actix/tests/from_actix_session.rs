@@ -260,8 +260,13 @@ async fn tampered_and_foreign_cookies_are_ignored() {
     let new = New::new(from_cookies(key.clone()));
     new.ignores(&private_cookie(&Key::generate()).await).await;
     new.ignores(&old_cookie(CookieSessionStore::default(), &key, CookieContentSecurity::Signed).await).await;
-    for cookie in ["id=", "id=%7B%7D", "id=%ff%00", "id", "other=1"] {
+    let signed = New::new(FromActixSession::signed(CookieSessionStore::default(), key.clone()));
+    let accents = format!("id={}", "%C3%A9".repeat(40));
+    for cookie in
+        ["id=", "id=%7B%7D", "id=%ff%00", "id", "other=1", &accents, &accents.replacen('=', "=1", 1)]
+    {
         new.ignores(cookie).await;
+        signed.ignores(cookie).await;
     }
     let cookie = private_cookie(&key).await;
     for cut in [4, 20, cookie.len() - 1] {
