@@ -5,7 +5,6 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use session_core::LoadState;
 use session_core::adapter::{Main, extractors};
 
 use crate::SessionError;
@@ -83,7 +82,7 @@ impl<M: 'static> FromRequest for OptionalSession<M> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let session = Session::from_request(request, payload);
-        Box::pin(async { Ok(Self(Some(session.await?).filter(|s| s.load_state() == LoadState::Live))) })
+        Box::pin(async { Ok(Self(Some(session.await?).filter(|session| !session.is_new()))) })
     }
 }
 

@@ -89,6 +89,8 @@ mod extract;
 mod flash;
 mod headers;
 mod middleware;
+#[cfg(feature = "actix-session")]
+mod moving;
 mod place;
 mod service;
 
@@ -96,5 +98,7 @@ pub use error::{SessionError, status};
 pub use extract::{LazySession, OptionalSession, Session, request_session, request_session_in};
 pub use flash::Flashes;
 pub use middleware::SessionMiddleware;
+#[cfg(feature = "actix-session")]
+pub use moving::FromActixSession;
 pub use service::SessionService;
 pub use session_core::adapter::Main;

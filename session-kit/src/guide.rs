@@ -25,7 +25,7 @@ guides! {
     own_engine, "own-engine", all(feature = "test", feature = "tower");
     // `session-tower-sessions` compiles its examples.
     moving_from_tower_sessions, "moving-from-tower-sessions", not(doctest);
-    moving_from_actix_session, "moving-from-actix-session", feature = "test";
+    moving_from_actix_session, "moving-from-actix-session", all(feature = "test", feature = "actix-session");
     moving_from_axum_session, "moving-from-axum-session", feature = "test";
     moving_from_beego, "moving-from-beego", feature = "test";
 }

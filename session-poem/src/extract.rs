@@ -2,7 +2,7 @@
 
 use poem::{FromRequest, Request, RequestBody};
 use session_core::adapter::{Main, Slot, extractors};
-use session_core::{Error, LoadState, Result};
+use session_core::{Error, Result};
 
 use crate::SessionError;
 use crate::headers::Head;
@@ -40,7 +40,7 @@ pub struct OptionalSession<M = Main>(pub Option<Session<M>>);
 impl<'a, M: 'static> FromRequest<'a> for OptionalSession<M> {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
         let session = Session::from_request(request, body).await?;
-        Ok(Self(Some(session).filter(|session| session.load_state() == LoadState::Live)))
+        Ok(Self(Some(session).filter(|session| !session.is_new())))
     }
 }
 

@@ -66,7 +66,6 @@ pub fn request_session_in<M: 'static, B>(request: &Request<B>) -> Result<LazySes
 mod axum {
     use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
     use http::request::Parts;
-    use session_core::LoadState;
 
     use super::{LazySession, Session};
     use crate::SessionError;
@@ -95,7 +94,7 @@ mod axum {
 
         async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, SessionError> {
             let session = <Self as FromRequestParts<S>>::from_request_parts(parts, state).await?;
-            Ok(Some(session).filter(|session| session.load_state() == LoadState::Live))
+            Ok(Some(session).filter(|session| !session.is_new()))
         }
     }
 }

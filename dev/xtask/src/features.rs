@@ -16,6 +16,7 @@ const DRIVERS: &[(&str, &[&str])] = &[
     ("couchbase", &["couchbase"]),
     ("cookie", &[]),
     ("actix", &["actix-web"]),
+    ("actix-session", &["actix-session"]),
     ("poem", &["poem"]),
     ("tower", &[]),
 ];
