@@ -80,6 +80,7 @@
 //!
 //! Adapters of web frameworks have a suite of their own: the module `http`, behind the feature of that name.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a test says no")]
 
 pub mod behaviours;

@@ -18,6 +18,8 @@
 //!
 //! What is SQL stays in the engines: the dialects have hardly a statement in common.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "server")]
 mod client;
 #[cfg(feature = "server")]
