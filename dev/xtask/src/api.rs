@@ -35,7 +35,8 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
         let Some(library) = list(&package["targets"]).iter().find(is_library) else { continue };
         let json = target.join("doc").join(text(&library["name"])).with_extension("json");
         let mut tool = Command::new(tools.join("bin").join(TOOL[0]));
-        let is_now = output(tool.args(["--omit", "blanket-impls", "--rustdoc-json"]).arg(&json))?;
+        let text_of = output(tool.args(["--omit", "blanket-impls", "--rustdoc-json"]).arg(&json))?;
+        let is_now: String = text_of.split_inclusive('\n').filter(|line| !is_internal(line)).collect();
         let listing = Path::new(LISTINGS).join(text(&package["name"])).with_extension("txt");
         if arguments == [UPDATE] {
             fs::write(&listing, is_now)?;
@@ -57,6 +58,18 @@ fn document() -> io::Result<()> {
     let rustdoc = env::current_dir()?.join("dev/xtask/rustdoc-json");
     command.env("RUSTDOC", rustdoc).env("RUSTDOCFLAGS", "-Z unstable-options --output-format json");
     output(&mut command).map(drop)
+}
+
+/// Whether a line is of a trait that only the compiler and panics use.
+fn is_internal(line: &str) -> bool {
+    const TRAITS: [&str; 5] = [
+        "core::marker::Freeze for ",
+        "core::marker::StructuralPartialEq for ",
+        "core::marker::UnsafeUnpin for ",
+        "core::panic::unwind_safe::RefUnwindSafe for ",
+        "core::panic::unwind_safe::UnwindSafe for ",
+    ];
+    line.starts_with("impl") && TRAITS.iter().any(|name| line.contains(name))
 }
 
 /// Shows the lines that were added and removed, and counts them.
