@@ -5,6 +5,7 @@
 
 use crate::publish::is_published;
 use crate::tools::{cargo, list, metadata, output, text};
+use serde_json::Value;
 use std::env;
 use std::fs;
 use std::io;
@@ -31,7 +32,7 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     document()?;
     let mut different = 0;
     for package in list(&workspace["packages"]).iter().filter(|package| is_published(package)) {
-        let is_library = |target: &&_| list(&target["kind"]).iter().any(|kind| text(kind) == "lib");
+        let is_library = |target: &&Value| list(&target["kind"]).iter().any(|kind| text(kind) == "lib");
         let Some(library) = list(&package["targets"]).iter().find(is_library) else { continue };
         let json = target.join("doc").join(text(&library["name"])).with_extension("json");
         let mut tool = Command::new(tools.join("bin").join(TOOL[0]));
