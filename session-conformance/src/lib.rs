@@ -80,6 +80,7 @@
 //!
 //! Adapters of web frameworks have their own suite: the module `http`, behind the feature `http`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(clippy::missing_panics_doc, reason = "a panic is a failed test")]
 
 pub mod behaviours;

@@ -86,6 +86,8 @@
 //!
 //! [`Manager::start`] and [`Manager::load`] do what an adapter does; `examples/worker.rs` shows it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use session_core::*;
 
 #[cfg(feature = "actix")]

@@ -37,6 +37,8 @@
 //! [`RedisProvider::from_connection`]; over a `deadpool-redis` pool, with the feature `deadpool`,
 //! `RedisProvider::from_pool`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod backoff;
 mod config;
 mod connection;

@@ -17,6 +17,8 @@
 //!
 //! SQL stays in the engines: the dialects share hardly a statement.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "server")]
 mod client;
 #[cfg(feature = "server")]

@@ -69,6 +69,8 @@
 //! # drop(hello(Request::new(())));
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod answer;
 mod connection;
 mod error;

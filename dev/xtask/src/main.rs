@@ -1,6 +1,7 @@
 //! The chores of this workspace: `cargo xtask …`.
 #![allow(clippy::print_stdout)] // it talks to a person
 
+mod api;
 mod bench;
 mod dependencies;
 mod features;
@@ -25,7 +26,9 @@ cargo xtask instructions      count what a request takes, and compare with dev/i
                               writes it
 cargo xtask features          session-kit with each feature alone: it builds and links no other engine
 cargo xtask dependencies      no dependency of a crate asks for a newer Rust than the crate says
-cargo xtask publish           every published crate is packaged, and each package builds by itself; nothing is uploaded";
+cargo xtask publish           every published crate is packaged, and each package builds by itself; nothing is uploaded
+                              (--no-verify: they are not built)
+cargo xtask api               the public API of each library is the one of its listing in docs/api; --update writes it";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         ["features"] => features::run(),
         ["dependencies"] => dependencies::run(),
         ["publish", rest @ ..] => publish::run(rest),
+        ["api", rest @ ..] => api::run(rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

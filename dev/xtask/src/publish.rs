@@ -10,9 +10,8 @@ use std::process::ExitCode;
 /// other. Nothing is uploaded. ARGUMENTS are those of `cargo package`.
 pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     let workspace = metadata(&["--no-deps"])?;
-    let is_published = |package: &&Value| package["publish"].as_array().is_none_or(|to| !to.is_empty());
     let (published, kept): (Vec<&Value>, Vec<&Value>) =
-        list(&workspace["packages"]).iter().partition(is_published);
+        list(&workspace["packages"]).iter().partition(|package| is_published(package));
     let mut wrong = 0;
     for package in &published {
         for missing in missing(package) {
@@ -30,6 +29,11 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     let packaged = command.args(arguments).status()?.success();
     println!("{} packages: {}", published.len(), if packaged { "ok" } else { "failed" });
     Ok(if packaged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a package may be published.
+pub fn is_published(package: &Value) -> bool {
+    package["publish"].as_array().is_none_or(|to| !to.is_empty())
 }
 
 /// What a package does not say of itself.

@@ -114,6 +114,17 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_equal_by_their_domains_and_functions_when_they_are_the_same_one() {
+        let none = |_: &str| None;
+        let (list, function) = (Domains::of(["example.com"]), Domains::by(none));
+        assert_eq!(list, Domains::of(["example.com"]));
+        assert_ne!(list, Domains::of(["example.org"]));
+        assert_eq!(function, function.clone());
+        assert_ne!(function, Domains::by(none));
+        assert_ne!(function, list);
+    }
+
+    #[test]
     fn a_function_cannot_break_out_of_the_header_or_name_a_foreign_domain() {
         let tenant = Domains::by(|host| Some(host.split_once('.')?.1.to_owned()));
         assert_eq!(tenant.choose(Some(b"a.example.com")).as_deref(), Some("example.com"));

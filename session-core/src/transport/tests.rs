@@ -336,6 +336,16 @@ fn what_is_written_holds_a_token_and_does_not_print_it() {
     assert_eq!(headers, r#"["set-cookie"]"#);
 }
 
+#[test]
+fn a_client_learns_of_a_new_token_from_a_cookie_or_a_header_and_not_from_the_url() {
+    let unsent = Transport::cookie(CookieSettings::named("a").send(false));
+    assert!(named("a").tells_new_tokens());
+    assert!(!unsent.tells_new_tokens());
+    assert!(unsent.always_sent().tells_new_tokens());
+    assert!(named("a").with_header("X-Session").tells_new_tokens());
+    assert!(!named("a").with_query("a").tells_new_tokens());
+}
+
 proptest! {
     #[test]
     fn no_header_makes_the_parser_panic_or_yield_an_ill_formed_token(
