@@ -8,7 +8,7 @@ use std::time::Duration;
 use session_conformance::layers::{Fault, Faulty};
 use session_cookie::{CookieBuilder, CookieProvider};
 use session_core::clock::ManualClock;
-use session_core::id::{StorageId, Token};
+use session_core::id::Token;
 use session_core::{ConnectOptions, ErrorKind, Manager, Provider, Secret, connect};
 use session_file::FileProvider;
 use session_memory::{Eviction, MemoryProvider};
@@ -194,7 +194,7 @@ async fn a_token_is_opened_without_a_future_only_where_there_is_no_list_to_ask()
 
     let alone = Arc::new(builder().build().unwrap());
     let manager = Manager::builder_shared(Arc::clone(&alone) as _).clock(clock.clone()).build().unwrap();
-    let id = StorageId::plain(begin(&manager).await.expose()).unwrap();
+    let id = session_core::id::StorageId::plain(begin(&manager).await.expose()).unwrap();
     let minute = Duration::from_secs(60);
     let at_once = alone.as_immediate().unwrap().read_at_once(&id, minute).unwrap().unwrap();
     assert!(at_once.is_some());

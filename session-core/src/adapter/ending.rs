@@ -137,7 +137,7 @@ impl<M> Ending<M> {
                 }
             }
         }
-        if reply.loaded { vary(headers, &self.0.setup().vary) } else { Ok(()) }
+        if reply.loaded { vary(headers, self.0.setup().vary.clone()) } else { Ok(()) }
     }
 }
 
@@ -202,7 +202,7 @@ fn cookie_name(cookie: &[u8]) -> &[u8] {
     cookie.split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default().trim_ascii()
 }
 
-fn vary<H: ResponseHeaders>(headers: &mut H, names: &Cow<'static, str>) -> Result<()> {
+fn vary<H: ResponseHeaders>(headers: &mut H, names: Cow<'static, str>) -> Result<()> {
     // Nearly always nothing is said.
     if names.is_empty() || headers.insert_first(HeaderName::Vary, H::value(names.clone(), false)?)? {
         return Ok(());
@@ -213,5 +213,5 @@ fn vary<H: ResponseHeaders>(headers: &mut H, names: &Cow<'static, str>) -> Resul
     if names.split(", ").all(is_said) {
         return Ok(());
     }
-    headers.append(HeaderName::Vary, H::value(names.clone(), false)?)
+    headers.append(HeaderName::Vary, H::value(names, false)?)
 }

@@ -36,41 +36,55 @@ pub(super) fn set(
     max_age: Option<Duration>,
     context: &CookieContext,
 ) -> String {
-    let lifetime = max_age.map(|max_age| {
+    let mut line = start(cookie, value, context);
+    if let Some(max_age) = max_age {
         let max_age = cookie.max_age.map_or(max_age, |most| max_age.min(most));
         // Rounded up, so that the cookie does not go before the session; zero would mean "remove".
         let seconds = max_age.as_secs().saturating_add(u64::from(max_age.subsec_nanos() > 0));
-        format!("; Max-Age={}", seconds.clamp(1, MAX_AGE_LIMIT))
-    });
-    line(cookie, value, &lifetime.unwrap_or_default(), context)
+        line.push_str("; Max-Age=");
+        line.push_str(&seconds.clamp(1, MAX_AGE_LIMIT).to_string());
+    }
+    finish(cookie, line, context)
 }
 
 /// The value of `Set-Cookie` that removes the cookie. Whatever identifies it to browsers is the same as in [`set`].
 pub(super) fn remove(cookie: &CookieSettings, context: &CookieContext) -> String {
-    line(cookie, "", "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT", context)
+    let mut line = start(cookie, "", context);
+    line.push_str("; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
+    finish(cookie, line, context)
 }
 
-fn line(cookie: &CookieSettings, value: &str, lifetime: &str, context: &CookieContext) -> String {
+fn start(cookie: &CookieSettings, value: &str, context: &CookieContext) -> String {
     let domain = cookie.domain.as_deref().or(context.domain.as_deref()).unwrap_or_default();
-    let priority = cookie.priority.map_or("", |priority| priority.as_str());
-    let when = |holds: bool, text: &'static str| if holds { text } else { "" };
-    // Joined at once it has no spare capacity, and becomes a header's value without another allocation.
-    [
-        &cookie.name,
-        "=",
-        value,
-        "; Path=",
-        &cookie.path,
-        when(!domain.is_empty(), "; Domain="),
-        domain,
-        lifetime,
-        when(cookie.http_only, "; HttpOnly"),
-        "; SameSite=",
-        cookie.same_site.as_str(),
-        when(context.secure, "; Secure"),
-        when(cookie.partitioned, "; Partitioned"),
-        when(!priority.is_empty(), "; Priority="),
-        priority,
-    ]
-    .concat()
+    let mut line =
+        String::with_capacity(cookie.name.len() + value.len() + cookie.path.len() + domain.len() + 112);
+    line.push_str(&cookie.name);
+    line.push('=');
+    line.push_str(value);
+    line.push_str("; Path=");
+    line.push_str(&cookie.path);
+    if !domain.is_empty() {
+        line.push_str("; Domain=");
+        line.push_str(domain);
+    }
+    line
+}
+
+fn finish(cookie: &CookieSettings, mut line: String, context: &CookieContext) -> String {
+    if cookie.http_only {
+        line.push_str("; HttpOnly");
+    }
+    line.push_str("; SameSite=");
+    line.push_str(cookie.same_site.as_str());
+    if context.secure {
+        line.push_str("; Secure");
+    }
+    if cookie.partitioned {
+        line.push_str("; Partitioned");
+    }
+    if let Some(priority) = cookie.priority {
+        line.push_str("; Priority=");
+        line.push_str(priority.as_str());
+    }
+    line
 }
