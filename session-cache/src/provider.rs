@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_core::accounts::Owner;
 use session_core::clock::Timestamp;
-use session_core::engine::{Condition, Cursor, DestroyOutcome, Indexed, Page, Rename, Scan, WriteOutcome};
+use session_core::engine::{
+    Condition, Cursor, DestroyOutcome, Immediate, Indexed, Page, Rename, Scan, WriteOutcome,
+};
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
@@ -45,6 +47,12 @@ impl Cached {
 
     fn now(&self) -> Timestamp {
         self.settings.clock.now()
+    }
+
+    fn hit(&self, id: &StorageId) -> Option<Record> {
+        let kept = self.entries.get(id, self.now())?;
+        count("session_cache_hit");
+        Some(kept.record.clone())
     }
 
     /// Asks the engine, once for all who ask at the same time.
@@ -89,9 +97,8 @@ impl Provider for Cached {
     }
 
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        if let Some(kept) = self.entries.get(id, self.now()) {
-            count("session_cache_hit");
-            return Ok(Some(kept.record.clone()));
+        if let Some(record) = self.hit(id) {
+            return Ok(Some(record));
         }
         count("session_cache_miss");
         self.fetch(id, idle).await
@@ -156,6 +163,17 @@ impl Provider for Cached {
 
     fn as_scan(&self) -> Option<&dyn Scan> {
         self.inner.as_scan()
+    }
+
+    fn as_immediate(&self) -> Option<&dyn Immediate> {
+        Some(self)
+    }
+}
+
+/// Hits need not wait.
+impl Immediate for Cached {
+    fn read_at_once(&self, id: &StorageId, _idle: Duration) -> Option<Result<Option<Record>>> {
+        self.hit(id).map(|record| Ok(Some(record)))
     }
 }
 

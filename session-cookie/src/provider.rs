@@ -9,7 +9,7 @@ use futures_util::future::{join, try_join};
 use session_core::accounts::Owner;
 use session_core::clock::{Clock, Timestamp};
 use session_core::engine::{
-    Condition, Cursor, DestroyOutcome, Durability, Indexed, OwnerIndex, Page, Rename, TimeSource,
+    Condition, Cursor, DestroyOutcome, Durability, Immediate, Indexed, OwnerIndex, Page, Rename, TimeSource,
     WriteOutcome,
 };
 use session_core::id::StorageId;
@@ -315,6 +315,17 @@ impl Provider for CookieProvider {
 
     fn as_indexed(&self) -> Option<&dyn Indexed> {
         self.revocations.is_some().then_some(self as &dyn Indexed)
+    }
+
+    fn as_immediate(&self) -> Option<&dyn Immediate> {
+        self.revocations.is_none().then_some(self as &dyn Immediate)
+    }
+}
+
+/// Without a list of revocations.
+impl Immediate for CookieProvider {
+    fn read_at_once(&self, id: &StorageId, _idle: Duration) -> Option<Result<Option<Record>>> {
+        Some(self.open(id).map(|opened| opened.map(|(_, record)| record)))
     }
 }
 

@@ -183,3 +183,20 @@ async fn the_config_string_names_the_engine_that_holds_the_list() {
     let unconnected = CookieBuilder::from_json(&config(r#"{"provider":"memory"}"#)).unwrap().build();
     assert!(unconnected.unwrap_err().message().contains("connected"));
 }
+
+#[tokio::test]
+async fn a_token_is_opened_without_a_future_only_where_there_is_no_list_to_ask() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::default();
+    let builder = || CookieProvider::builder().key(Secret::new(KEY)).clock(Arc::new(clock.clone()));
+    let with_a_list = builder().revocations(list(&directory, &clock).await).build().unwrap();
+    assert!(with_a_list.as_immediate().is_none());
+
+    let alone = Arc::new(builder().build().unwrap());
+    let manager = Manager::builder_shared(Arc::clone(&alone) as _).clock(clock.clone()).build().unwrap();
+    let id = session_core::id::StorageId::plain(begin(&manager).await.expose()).unwrap();
+    let minute = Duration::from_secs(60);
+    let at_once = alone.as_immediate().unwrap().read_at_once(&id, minute).unwrap().unwrap();
+    assert!(at_once.is_some());
+    assert_eq!(at_once, alone.read(&id, minute).await.unwrap());
+}

@@ -72,7 +72,7 @@ pub mod accounts {
 pub mod engine {
     pub use crate::capabilities::{Durability, OwnerIndex, TimeSource};
     pub use crate::provider::{
-        Condition, Cursor, DestroyOutcome, Indexed, Listed, Page, Refusal, Rename, Scan, Stored,
+        Condition, Cursor, DestroyOutcome, Immediate, Indexed, Listed, Page, Refusal, Rename, Scan, Stored,
         TOMBSTONE_TTL, WriteOutcome, end_listed,
     };
     pub use crate::registry::{Connecting, Engine, register};

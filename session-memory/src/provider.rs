@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use session_core::accounts::Owner;
 use session_core::clock::{Clock, Timestamp};
 use session_core::engine::{
-    Condition, Cursor, DestroyOutcome, Durability, Indexed, Listed, OwnerIndex, Page, Rename, Scan,
-    TOMBSTONE_TTL, TimeSource, WriteOutcome,
+    Condition, Cursor, DestroyOutcome, Durability, Immediate, Indexed, Listed, OwnerIndex, Page, Rename,
+    Scan, TOMBSTONE_TTL, TimeSource, WriteOutcome,
 };
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
@@ -54,6 +54,12 @@ impl MemoryProvider {
             clock: Arc::clone(&builder.clock),
             next_shard: AtomicUsize::new(0),
         }
+    }
+
+    fn slide(&self, id: &StorageId, idle: Duration) -> Option<Record> {
+        let now = self.clock.now();
+        let Place { hash, shard } = self.store.place(id);
+        self.store.lock(shard).slide(hash, id, now, now.after(idle))
     }
 
     /// One attempt to write; `None` when it needs room for one session more and there is none.
@@ -126,9 +132,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        let now = self.clock.now();
-        let Place { hash, shard } = self.store.place(id);
-        Ok(self.store.lock(shard).slide(hash, id, now, now.after(idle)))
+        Ok(self.slide(id, idle))
     }
 
     async fn write(
@@ -244,6 +248,27 @@ impl Provider for MemoryProvider {
 
     fn as_scan(&self) -> Option<&dyn Scan> {
         Some(self)
+    }
+
+    fn as_immediate(&self) -> Option<&dyn Immediate> {
+        Some(self)
+    }
+}
+
+impl Immediate for MemoryProvider {
+    fn read_at_once(&self, id: &StorageId, idle: Duration) -> Option<Result<Option<Record>>> {
+        Some(Ok(self.slide(id, idle)))
+    }
+
+    /// `None` when a full store must make room first.
+    fn write_at_once(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Option<Result<WriteOutcome>> {
+        self.try_write(id, record, condition, ttl).map(Ok)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, Entry, REFERRER_POLICY, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName as Name, HeaderValue};
 use session_core::Result;
 use session_core::adapter::{HeaderName, ResponseHeaders, unfit_header};
@@ -73,6 +73,12 @@ impl ResponseHeaders for Headers<'_> {
     fn insert(&mut self, of: HeaderName<'_>, value: HeaderValue) -> Result<()> {
         self.0.insert(name(of)?, value);
         Ok(())
+    }
+
+    fn insert_first(&mut self, of: HeaderName<'_>, value: HeaderValue) -> Result<bool> {
+        let Entry::Vacant(place) = self.0.entry(name(of)?) else { return Ok(false) };
+        place.insert(value);
+        Ok(true)
     }
 
     fn append(&mut self, of: HeaderName<'_>, value: HeaderValue) -> Result<()> {

@@ -18,7 +18,7 @@ use crate::answer::{EmptyAnswer, Hook};
 /// requests through. Cloning is cheap.
 ///
 /// An untouched request costs no look at its headers and, under axum, six allocations, three of which axum makes for
-/// any layer; one that reads its session from memory eleven, one that changes it nineteen; with `metrics` one more per call of the
+/// any layer; one that reads its session from memory nine, one that changes it fifteen; with `metrics` one more per call of the
 /// engine (counted in a test).
 #[must_use = "a layer does nothing before it is added to a service"]
 pub struct SessionLayer<H = EmptyAnswer, M = Main> {

@@ -130,8 +130,11 @@ impl<M> Ending<M> {
         }
         keep_from_caches(headers, reply.loaded, reply.sets_token)?;
         if reply.sets_token {
-            for name in TARGETED_CACHE_HEADERS {
-                headers.remove(HeaderName::Other(name));
+            // A response has few headers: to go through them costs less than to look for each of these.
+            if headers.entries().any(|(name, _)| TARGETED_CACHE_HEADERS.contains(&name)) {
+                for name in TARGETED_CACHE_HEADERS {
+                    headers.remove(HeaderName::Other(name));
+                }
             }
         }
         if reply.loaded { vary(headers, self.0.setup().vary.clone()) } else { Ok(()) }
@@ -146,6 +149,12 @@ impl<M> fmt::Debug for Ending<M> {
 
 /// Says how far caches may keep the response.
 fn keep_from_caches<H: ResponseHeaders>(headers: &mut H, loaded: bool, sets_token: bool) -> Result<()> {
+    // Nearly always the application has said nothing.
+    if let Caching::Replace(value) = Caching::of([], loaded, sets_token)
+        && headers.insert_first(HeaderName::CacheControl, H::value(Cow::Borrowed(value), false)?)?
+    {
+        return Ok(());
+    }
     let said = headers.all(HeaderName::CacheControl).map(H::bytes);
     match Caching::of(said, loaded, sets_token) {
         Caching::Replace(value) => {
@@ -194,14 +203,14 @@ fn cookie_name(cookie: &[u8]) -> &[u8] {
 }
 
 fn vary<H: ResponseHeaders>(headers: &mut H, names: Cow<'static, str>) -> Result<()> {
-    if names.is_empty() {
+    // Nearly always nothing is said.
+    if names.is_empty() || headers.insert_first(HeaderName::Vary, H::value(names.clone(), false)?)? {
         return Ok(());
     }
     let said = headers.all(HeaderName::Vary).filter_map(|value| std::str::from_utf8(H::bytes(value)).ok());
     let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim_ascii).collect();
     let is_said = |name: &str| said.iter().any(|word| *word == "*" || word.eq_ignore_ascii_case(name));
-    // Nearly always nothing is said, and there is nothing to search.
-    if !said.is_empty() && names.split(", ").all(is_said) {
+    if names.split(", ").all(is_said) {
         return Ok(());
     }
     headers.append(HeaderName::Vary, H::value(names, false)?)

@@ -96,6 +96,15 @@ pub trait ResponseHeaders {
     /// Replaces all values of a header. [`Config`](crate::ErrorKind::Config) when the name cannot be that of a header.
     fn insert(&mut self, name: HeaderName<'_>, value: Self::Value) -> Result<()>;
 
+    /// Adds a header that is not there yet, and says whether it did. [`Config`](crate::ErrorKind::Config) when the name
+    /// cannot be that of a header.
+    fn insert_first(&mut self, name: HeaderName<'_>, value: Self::Value) -> Result<bool> {
+        if self.all(name).next().is_some() {
+            return Ok(false);
+        }
+        self.insert(name, value).map(|()| true)
+    }
+
     /// Adds one value to a header. [`Config`](crate::ErrorKind::Config) when the name cannot be that of a header.
     fn append(&mut self, name: HeaderName<'_>, value: Self::Value) -> Result<()>;
 

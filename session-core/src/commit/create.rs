@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::classify::{Meaning, classify};
 use super::withdraw;
 use crate::clock::Timestamp;
-use crate::id::StorageId;
+use crate::id::{StorageId, Token};
 use crate::live::{Plan, Stored};
-use crate::provider::Condition;
+use crate::provider::{Condition, WriteOutcome};
 use crate::record::{Body, Header, Record};
 use crate::shared::{Class, EventKind, Operation, Shared};
 use crate::{Error, ErrorKind, Result, observe};
@@ -24,22 +24,14 @@ pub(super) async fn create(
     super::collect::start_if_due(shared, now);
     let (class, ttl, mut record) = first(shared, body, plan, now);
     let operation = whole.part("create", true);
-    // Each attempt takes an id of its own: under the same one, a write that arrives late could bring the session
-    // back after a logout that the client got in between.
-    let drawn: [OnceLock<StorageId>; 2] = Default::default();
-    let attempt = async || {
-        let (token, id) = shared.new_id(class)?;
-        let _ = drawn[usize::from(drawn[0].get().is_some())].set(id.clone());
-        let outcome = shared.provider.write(&id, &record, Condition::Absent, ttl).await?;
-        Ok((token, id, outcome))
+    let drawn = shared.new_id(class).map_err(|error| operation.explain(error))?;
+    let at_once = shared.provider.as_immediate().and_then(|engine| {
+        operation.at_once(|| engine.write_at_once(&drawn.1, &record, Condition::Absent, ttl))
+    });
+    let (token, id, outcome) = match at_once {
+        Some(answer) => (drawn.0, drawn.1, answer.value),
+        None => Box::pin(attempts(shared, &operation, class, &record, ttl, drawn)).await?,
     };
-    let answer = operation.call(|| Box::pin(attempt())).await?;
-    let (token, id, outcome) = answer.value;
-    if answer.repeated {
-        for other in drawn.iter().filter_map(OnceLock::get).filter(|other| **other != id) {
-            Box::pin(withdraw(shared, &operation, other)).await;
-        }
-    }
     // Attempts do not share an id, so only the driver can have sent this one twice.
     let (token, id) = match classify(outcome, &[record.header.version()], None, false) {
         Meaning::Applied { current: Some(current), .. } if current.is_live() => {
@@ -59,6 +51,37 @@ pub(super) async fn create(
     observe::created(&id);
     shared.events.tell(EventKind::Created, &id, Some(&record.header));
     Ok(Arc::new(Stored { token, id, class, record, seen: now }))
+}
+
+/// The write under the id that was drawn or, when that is not heard, under another one.
+async fn attempts(
+    shared: &Shared,
+    operation: &Operation,
+    class: Class,
+    record: &Record,
+    ttl: Duration,
+    drawn: (Token, StorageId),
+) -> Result<(Token, StorageId, WriteOutcome)> {
+    // Each attempt takes an id of its own: under the same one, a write that arrives late could bring the session
+    // back after a logout that the client got in between.
+    let (first, second) = (drawn.1.clone(), OnceLock::new());
+    let attempt = async |drawn: Option<(Token, StorageId)>| {
+        let (token, id) = drawn.map_or_else(|| shared.new_id(class), Ok)?;
+        if id != first {
+            let _ = second.set(id.clone());
+        }
+        let outcome = shared.provider.write(&id, record, Condition::Absent, ttl).await?;
+        Ok((token, id, outcome))
+    };
+    let mut drawn = Some(drawn);
+    let answer = operation.call(|| Box::pin(attempt(drawn.take()))).await?;
+    if answer.repeated {
+        let id = &answer.value.1;
+        for other in [Some(&first), second.get()].into_iter().flatten().filter(|other| *other != id) {
+            withdraw(shared, operation, other).await;
+        }
+    }
+    Ok(answer.value)
 }
 
 /// The first record of a session, its class, and how long it lives.

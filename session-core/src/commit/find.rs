@@ -7,7 +7,7 @@ use super::collect;
 use crate::clock::Timestamp;
 use crate::id::{StorageId, Token};
 use crate::live::{Found, LoadState, Other, Stored};
-use crate::record::{Record, State};
+use crate::record::{Header, Record, State};
 use crate::shared::{Answer, Class, EndedBy, EventKind, Operation, Shared};
 use crate::{ErrorKind, Result, observe};
 
@@ -86,6 +86,25 @@ pub(crate) async fn find(
     Ok(found)
 }
 
+/// What [`find`] finds without a future: where the client presents no token, or one, and the engine has its record at
+/// hand. `None` for everything else, and for what is rare.
+pub(crate) fn find_at_once<'a>(
+    shared: &Arc<Shared>,
+    mut tokens: impl Iterator<Item = &'a Token>,
+) -> Option<Found> {
+    let Some(token) = tokens.next() else { return Some(Found::default()) };
+    let engine = shared.provider.as_immediate().filter(|_| tokens.next().is_none())?;
+    let class = shared.class_of(token.expose())?;
+    let id = shared.storage_id(token);
+    let read = shared.operation("load", false).at_once(|| engine.read_at_once(&id, class.idle))?.value;
+    if read.as_ref().is_some_and(|record| !record.is_live()) {
+        return None;
+    }
+    let session = here(shared, token, class, id, read);
+    let state = if session.is_some() { LoadState::Live } else { LoadState::Expired };
+    Some(Found { state, session, others: Vec::new() })
+}
+
 async fn find_one(
     shared: &Arc<Shared>,
     operation: &Operation,
@@ -101,13 +120,12 @@ async fn find_one(
     };
     // Rare cases have futures of their own, so that the future of an ordinary load stays small.
     let moved_to = match read {
-        Ok(Answer { value: Some(record), .. }) => match record.header.state {
-            State::Live => return Ok(live(shared, token, class, id, record)),
-            State::Moved(to) => Some(to),
-        },
-        Ok(Answer { value: None, .. }) => {
-            collect::start_if_due(shared, shared.now());
-            return Ok(Lookup::Nothing(LoadState::Expired));
+        Ok(Answer { value: Some(Record { header: Header { state: State::Moved(to), .. }, .. }), .. }) => {
+            Some(to)
+        }
+        Ok(Answer { value: read, .. }) => {
+            let session = here(shared, token, class, id, read);
+            return Ok(session.map_or(Lookup::Nothing(LoadState::Expired), Lookup::Live));
         }
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             observe::unreadable(&id, &error);
@@ -125,14 +143,19 @@ async fn find_one(
     Ok(Lookup::Nothing(LoadState::Unreadable))
 }
 
-/// What a session that was read is, at this time.
-fn live(shared: &Arc<Shared>, token: &Token, class: Class, id: StorageId, mut record: Record) -> Lookup {
+/// The session of a record that was read, if it is one at this time.
+fn here(
+    shared: &Arc<Shared>,
+    token: &Token,
+    class: Class,
+    id: StorageId,
+    read: Option<Record>,
+) -> Option<Arc<Stored>> {
     let now = shared.now();
     collect::start_if_due(shared, now);
-    if !is_alive(shared, &mut record, class.idle, now) {
-        return Lookup::Nothing(LoadState::Expired);
-    }
-    Lookup::Live(Arc::new(Stored { token: token.clone(), id, class, record, seen: now }))
+    let mut record = read?;
+    let is_alive = is_alive(shared, &mut record, class.idle, now);
+    is_alive.then(|| Arc::new(Stored { token: token.clone(), id, class, record, seen: now }))
 }
 
 /// What a tombstone leads to.

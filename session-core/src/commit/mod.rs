@@ -68,7 +68,7 @@ pub(crate) use claim::claim;
 pub(crate) use collect::{collect, ensure as ensure_collecting, stop as stop_collecting};
 pub(crate) use destroy::end;
 pub(crate) use detach::detached;
-pub(crate) use find::{Trust, find};
+pub(crate) use find::{Trust, find, find_at_once};
 pub(crate) use release::{Create, Releasing, Then, destroy, release, settled};
 pub(crate) use reload::reload;
 

@@ -182,11 +182,14 @@ pub(super) fn go_on(live: &Live, stored: Arc<Stored>) -> Result<()> {
 
 /// Creates a session, and ends the others that its client presented.
 pub(super) async fn begin(live: &Live, whole: &Operation, work: &mut Work) -> Result<Arc<Stored>> {
-    if !live.state().others.is_empty() {
+    let has_others = !live.state().others.is_empty();
+    if has_others {
         whole.begin();
     }
-    let created = create::create(&live.shared, whole, std::mem::take(&mut work.body), &work.plan).await?;
-    Box::pin(end_others(live, whole)).await;
+    let created = create::create(&live.shared, whole, work.body.clone(), &work.plan).await?;
+    if has_others {
+        Box::pin(end_others(live, whole)).await;
+    }
     Ok(created)
 }
 

@@ -13,7 +13,7 @@ use crate::id::{StorageId, Token};
 use crate::live::{Change, Plan, Stored};
 use crate::provider::{Condition, Rename, WriteOutcome};
 use crate::record::{Body, Record, State};
-use crate::shared::{Operation, Shared};
+use crate::shared::{Answer, Operation, Shared};
 use crate::{Error, ErrorKind, Result};
 
 /// What a release has to do.
@@ -154,7 +154,10 @@ pub(super) async fn store(
     if next.renew && !shared.capabilities.client_side {
         return Box::pin(relocate::relocate(shared, operation, stored, base, next)).await;
     }
-    let answer = operation.call(|| write(shared, stored, base, next)).await?;
+    let answer = match at_once(shared, operation, stored, base, next) {
+        Some(answer) => answer,
+        None => Box::pin(operation.call(|| write(shared, stored, base, next))).await?,
+    };
     let own = [next.record.header.version()];
     let done = match classify(answer.value, &own, Some(base.header.version()), answer.repeated) {
         Meaning::Applied { current, stored: done } => {
@@ -172,6 +175,19 @@ pub(super) async fn store(
     };
     let (token, id) = shared.named(done.token, stored.token.clone(), stored.id.clone());
     Ok(Attempt::Stored { token, id })
+}
+
+/// The write, with an engine that need not wait.
+fn at_once(
+    shared: &Shared,
+    operation: &Operation,
+    stored: &Stored,
+    base: &Record,
+    next: &Next,
+) -> Option<Answer<WriteOutcome>> {
+    let engine = shared.provider.as_immediate().filter(|_| !next.renew)?;
+    let over = Condition::Over(base.stamp());
+    operation.at_once(|| engine.write_at_once(&stored.id, &next.record, over, next.ttl))
 }
 
 type Writing<'a> = Pin<Box<dyn Future<Output = Result<WriteOutcome>> + Send + 'a>>;

@@ -41,6 +41,9 @@ pub struct RandomIds {
     prefix: String,
 }
 
+/// How many characters 256 bits have.
+const BASE64_LENGTH: usize = 43;
+
 #[derive(Debug, Clone)]
 enum Form {
     Base64,
@@ -73,6 +76,18 @@ impl RandomIds {
         self.prefix = prefix.into();
         self
     }
+
+    fn token(&self, random: &str) -> Result<Token> {
+        let token = match &*self.prefix {
+            "" => Token::new(random),
+            prefix => Token::new(&format!("{prefix}{random}")),
+        };
+        token.ok_or_else(|| {
+            Error::config(
+                "the prefix of session ids may hold only A-Z a-z 0-9 _ - . and not begin with a dot",
+            )
+        })
+    }
 }
 
 impl Default for RandomIds {
@@ -83,22 +98,21 @@ impl Default for RandomIds {
 
 impl IdGenerator for RandomIds {
     fn generate(&self) -> Result<Token> {
-        let random = match &self.form {
-            Form::Base64 => URL_SAFE_NO_PAD.encode(random_bytes()?),
+        match &self.form {
+            Form::Base64 => {
+                // No memory but the token's. An array that is not filled is no text of a token.
+                let mut text = [0; BASE64_LENGTH];
+                let _ = URL_SAFE_NO_PAD.encode_slice(random_bytes()?, &mut text);
+                self.token(str::from_utf8(&text).unwrap_or_default())
+            }
             Form::Hex { bytes } => {
                 let mut random = vec![0; *bytes];
                 getrandom::fill(&mut random).map_err(no_randomness)?;
-                hex(&random)
+                self.token(&hex(&random))
             }
-            Form::Hmac(HashFunction::Sha1, key) => hex(&keyed::<Hmac<sha1::Sha1>>(key)?),
-            Form::Hmac(HashFunction::Sha256, key) => hex(&keyed::<Hmac<sha2::Sha256>>(key)?),
-        };
-        let text = if self.prefix.is_empty() { random } else { format!("{}{random}", self.prefix) };
-        Token::new(&text).ok_or_else(|| {
-            Error::config(
-                "the prefix of session ids may hold only A-Z a-z 0-9 _ - . and not begin with a dot",
-            )
-        })
+            Form::Hmac(HashFunction::Sha1, key) => self.token(&hex(&keyed::<Hmac<sha1::Sha1>>(key)?)),
+            Form::Hmac(HashFunction::Sha256, key) => self.token(&hex(&keyed::<Hmac<sha2::Sha256>>(key)?)),
+        }
     }
 
     fn random_bits(&self) -> u32 {
@@ -111,7 +125,7 @@ impl IdGenerator for RandomIds {
 
     fn length(&self) -> usize {
         let random = match self.form {
-            Form::Base64 => 43,
+            Form::Base64 => BASE64_LENGTH,
             Form::Hex { bytes } => bytes.saturating_mul(2),
             Form::Hmac(HashFunction::Sha1, _) => 40,
             Form::Hmac(HashFunction::Sha256, _) => 64,

@@ -91,9 +91,11 @@ impl Manager {
         if !self.0.accepts(token.expose()) {
             return Ok(None);
         }
-        let found =
-            commit::find(&self.0, &self.0.operation("load", false), std::iter::once(token), Trust::Client)
-                .await?;
+        let token = std::iter::once(token);
+        let found = match commit::find_at_once(&self.0, token.clone()) {
+            Some(found) => found,
+            None => commit::find(&self.0, &self.0.operation("load", false), token, Trust::Client).await?,
+        };
         Ok(found.session.is_some().then(|| Session::new(Arc::clone(&self.0), found)))
     }
 

@@ -47,8 +47,8 @@ impl Reply {
             // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
             Some(_) if by_url => Ok(Self { sets_token: true, ..Self::loaded() }),
             Some(stored) => {
-                let left = stored.record.header.absolute.since(shared.now());
-                let max_age = shared.is_persistent(stored.class).then_some(left);
+                let left = || stored.record.header.absolute.since(shared.now());
+                let max_age = shared.is_persistent(stored.class).then(left);
                 Ok(Self::carrying(shared.transport.hand_out(&stored.token, max_age, context)?))
             }
             None if *ended => Ok(Self::carrying(shared.transport.remove(context))),

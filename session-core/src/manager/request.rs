@@ -48,15 +48,26 @@ impl RequestSession {
     /// [`Unsupported`](ErrorKind::Unsupported) are errors: a failing engine never looks like a logged-out user.
     /// [`Released`](ErrorKind::Released) when the request has ended before anybody asked.
     pub async fn session(&self) -> Result<Session> {
-        match self.session.get() {
-            Some(session) => Ok(session.clone()),
+        if let Some(session) = self.session.get() {
+            return Ok(session.clone());
+        }
+        self.must_be_open("load")?;
+        match self.load_at_once() {
+            Some(session) => self.loaded(session),
             // Apart, so that the future of a handler, which holds this, stays small.
             None => Box::pin(self.load()).await,
         }
     }
 
+    /// `None` when that takes a future, and when somebody else loads or ends the session at this moment.
+    fn load_at_once(&self) -> Option<&Session> {
+        let shared = &self.manager.0;
+        let found = commit::find_at_once(shared, self.presented.iter())?;
+        self.session.set(Session::of_request(Arc::clone(shared), found)).ok()?;
+        self.session.get()
+    }
+
     async fn load(&self) -> Result<Session> {
-        self.must_be_open("load")?;
         let load = async || {
             let shared = &self.manager.0;
             let found =
@@ -64,7 +75,10 @@ impl RequestSession {
                     .await?;
             Ok(Session::of_request(Arc::clone(shared), found))
         };
-        let session = self.session.get_or_try_init(load).await?;
+        self.loaded(self.session.get_or_try_init(load).await?)
+    }
+
+    fn loaded(&self, session: &Session) -> Result<Session> {
         if let Err(error) = self.must_be_open("load") {
             // The request ended while the session was loaded.
             session.0.close();

@@ -1,5 +1,6 @@
 //! What an engine implements: records by storage id, written conditionally.
 
+mod immediate;
 mod indexed;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use immediate::Immediate;
 pub use indexed::{Cursor, Indexed, Listed, Page, Scan, end_listed};
 
 use crate::id::{StorageId, Token};
@@ -118,6 +120,11 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
 
     /// The engine as one that can walk over all its records, where it can.
     fn as_scan(&self) -> Option<&dyn Scan> {
+        None
+    }
+
+    /// The engine as one that has most answers at hand, where it has.
+    fn as_immediate(&self) -> Option<&dyn Immediate> {
         None
     }
 }

@@ -9,23 +9,24 @@ use crate::{Error, ErrorKind, Result};
 
 /// The keys and values of a session, sorted by key. Cloning shares them; changing a shared body copies its list, and
 /// shares the other values. A key of up to 23 bytes lies in the list itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Body(Arc<Vec<(SmolStr, Value)>>);
+#[derive(Debug, Clone, Default)]
+pub struct Body(Option<Arc<Vec<(SmolStr, Value)>>>);
 
 impl Body {
     /// The value under a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.position(key).ok().map(|at| &self.0[at].1)
+        self.position(key).ok().map(|at| &self.entries()[at].1)
     }
 
     /// Sets the value under a key.
     pub fn insert(&mut self, key: &str, value: Value) {
-        match self.position(key) {
-            Ok(at) => Arc::make_mut(&mut self.0)[at].1 = value,
+        let position = self.position(key);
+        let entries = Arc::make_mut(self.0.get_or_insert_default());
+        match position {
+            Ok(at) => entries[at].1 = value,
             Err(at) => {
-                let entries = Arc::make_mut(&mut self.0);
-                // What is stored may stay in memory for long: no spare room.
-                entries.reserve_exact(1);
+                // What is stored may stay in memory for long: no spare room, but for the second key, which most have.
+                entries.reserve_exact(if entries.is_empty() { 2 } else { 1 });
                 entries.insert(at, (key.into(), value));
             }
         }
@@ -34,30 +35,30 @@ impl Body {
     /// Removes a key, and says whether it was there.
     pub fn remove(&mut self, key: &str) -> bool {
         let found = self.position(key);
-        if let Ok(at) = found {
-            Arc::make_mut(&mut self.0).remove(at);
+        if let (Ok(at), Some(entries)) = (found, &mut self.0) {
+            Arc::make_mut(entries).remove(at);
         }
         found.is_ok()
     }
 
     /// Removes everything.
     pub fn clear(&mut self) {
-        self.0 = Arc::default();
+        self.0 = None;
     }
 
     /// The keys and values, in the order of the keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.entries().iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.entries().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries().is_empty()
     }
 
     /// How many bytes keys and values have together.
@@ -65,8 +66,13 @@ impl Body {
         self.iter().map(|(key, value)| key.len() + value.as_encoded().len()).sum()
     }
 
+    /// The list; one that is empty may or may not be there.
+    fn entries(&self) -> &[(SmolStr, Value)] {
+        self.0.as_ref().map_or(&[], |entries| entries)
+    }
+
     fn position(&self, key: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.as_str().cmp(key))
+        self.entries().binary_search_by(|(other, _)| other.as_str().cmp(key))
     }
 
     /// Appends the encoded form to `out`.
@@ -99,9 +105,17 @@ impl Body {
         if !rest.is_empty() {
             return Err(corrupt("there is more after its last value"));
         }
-        Ok(Self(Arc::new(entries)))
+        Ok(Self(Some(Arc::new(entries))))
     }
 }
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries() == other.entries()
+    }
+}
+
+impl Eq for Body {}
 
 fn write<T: bincode::Encode + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
     bincode::encode_into_writer(value, Appender(out), bincode::config::standard()).map_err(|error| {

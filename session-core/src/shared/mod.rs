@@ -91,7 +91,9 @@ impl Shared {
     /// Draws the id of a session that begins, or moves.
     pub(crate) fn new_id(&self, class: Class) -> Result<(Token, StorageId)> {
         // An engine that leaves the record with the client names the session itself: nothing is drawn for it.
-        if let (true, Some(unnamed)) = (self.capabilities.client_side, Token::new("unnamed")) {
+        if self.capabilities.client_side
+            && let Some(unnamed) = Token::new("unnamed")
+        {
             return Ok((unnamed.clone(), StorageId::unhashed(&unnamed)));
         }
         let token = self.ids.generate()?;

@@ -72,6 +72,13 @@ impl Operation {
         Instant::now() >= self.end()
     }
 
+    /// Asks an engine that may have the answer at hand; `None` when it has not, or failed.
+    pub(crate) fn at_once<T>(&self, ask: impl FnOnce() -> Option<Result<T>>) -> Option<Answer<T>> {
+        let value = self.span().in_scope(ask)?.ok()?;
+        self.watch.stop(self.engine, self.name);
+        Some(Answer { value, repeated: false })
+    }
+
     /// Calls the engine, and once more when the first call failed in a way that a second may repair, or is not
     /// answered for very long. Every call is idempotent by its version token, so both may be applied.
     pub(crate) async fn call<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
