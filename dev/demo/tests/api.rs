@@ -87,11 +87,7 @@ fn a_login_gets_a_new_id_and_keeps_the_data_and_a_logout_ends_the_session() {
             "{engine}"
         );
         if engine != "cookie" {
-            assert_eq!(
-                before.clone().get("/api/session").json(),
-                json!({"data": {}}),
-                "the old id no longer works"
-            );
+            assert_eq!(before.clone().get("/api/session").json(), json!({"data": {}}), "the old id is dead");
         }
 
         let replay = client.clone();

@@ -67,11 +67,7 @@ pub fn ensure(packages: &[Package]) -> io::Result<()> {
     arguments.extend(wanted.iter().map(|package| package.name));
     run(&apt, &arguments).map_err(|error| missing(&wanted, &error.to_string()))?;
     let still = absent(&wanted);
-    if still.is_empty() {
-        Ok(())
-    } else {
-        Err(missing(&still, "its package is installed but does not contain it"))
-    }
+    if still.is_empty() { Ok(()) } else { Err(missing(&still, "its package does not contain it")) }
 }
 
 /// The machine's sources and the backports of its release, for one call of apt. If both have a
