@@ -22,7 +22,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/logout", web::post().to(logout));
 }
 
-/// Serves it, until Ctrl-C.
+/// Serves it until Ctrl-C.
 pub async fn serve(address: &str) -> std::io::Result<()> {
     let middleware = middleware().map_err(std::io::Error::other)?;
     let app = move || App::new().configure(routes).wrap(middleware.clone());

@@ -1,4 +1,4 @@
-//! An API for programs: the token travels in a header instead of a cookie.
+//! An API for programs: the token is sent in a header instead of a cookie.
 
 use axum::Router;
 use axum::routing::post;

@@ -1,4 +1,5 @@
-//! A shopping cart that survives the sign-in: a new id keeps the data, and two tabs that add at the same time lose nothing.
+//! A shopping cart that survives the sign-in: a new id keeps the data, and concurrent additions in
+//! two tabs are both kept.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ async fn show(session: Session) -> Result<String, SessionError> {
 }
 
 async fn add(session: Session, Path(item): Path<String>) -> Result<&'static str, SessionError> {
-    // `update` runs again on the newer cart when another tab was faster.
+    // On a conflict `update` runs again on the newer cart.
     session.update(CART, move |cart| {
         let mut cart = cart.unwrap_or_default();
         *cart.entry(item.clone()).or_default() += 1;

@@ -1,6 +1,8 @@
-//! A websocket that lives for hours: it reads and changes the session while it is open, and ends when its user logs out.
+//! A websocket that lives for hours: it reads and changes the session while it is open, and ends
+//! when its user logs out.
 //!
-//! A logout in this process is told by the listener at once. Another process is noticed by `reload`, which every message does.
+//! The listener reports a logout in this process at once. A logout in another process is noticed by
+//! `reload`, which runs on every message.
 
 use axum::Router;
 use axum::extract::State;
@@ -24,7 +26,7 @@ pub fn app() -> Result<Router> {
     let tell = ended.clone();
     let manager = Manager::builder(MemoryProvider::new()).on_event(move |event| {
         if let (EventKind::Destroyed(_), Some(handle)) = (event.kind, event.handle) {
-            // Nobody listens where there is no socket.
+            // Fails only without an open socket.
             let _ = tell.send(handle);
         }
     });
@@ -70,7 +72,7 @@ async fn talk(
             message = socket.recv() => message,
             event = ended.recv() => match event {
                 Ok(other) if other != handle => continue,
-                // It ended, or too many others did to know: `reload` tells.
+                // It ended, or the receiver lagged behind: `reload` tells.
                 _ if session.reload().await.is_ok() => continue,
                 _ => break,
             },
@@ -84,7 +86,7 @@ async fn talk(
     let _ = socket.send(Message::Close(None)).await;
 }
 
-/// Counts a message in the session, which is read anew before and stored after it.
+/// Counts a message in the session, which is reloaded before and saved afterwards.
 async fn note(session: &session_kit::Session) -> Result<u64> {
     session.reload().await?;
     let count = session.update("messages", |count: Option<u64>| count.unwrap_or(0) + 1)?;

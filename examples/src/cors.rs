@@ -1,6 +1,8 @@
-//! A single-page application on another origin, with credentials: CORS outside of the sessions, so that preflights ask for none.
+//! A single-page application on another origin, with credentials: the CORS layer is outside the
+//! sessions, so that preflights do not use one.
 //!
-//! A page on another *site* needs `SameSite=None` and `Secure`; browsers that partition cookies need `Partitioned` as well.
+//! A page on another *site* needs `SameSite=None` and `Secure`; browsers that partition cookies
+//! need `Partitioned` as well.
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, header::CONTENT_TYPE};

@@ -1,5 +1,5 @@
-//! Small services that show one job each. Each module has an `app`, which `cargo run -p session-examples -- NAME` serves and
-//! which a test drives over HTTP.
+//! Small services that show one task each. Each module has an `app`, which
+//! `cargo run -p session-examples -- NAME` serves and a test uses over HTTP.
 
 pub mod actix_login;
 pub mod api_tokens;

@@ -1,5 +1,5 @@
-//! A sign-in with a password. The password is kept as an Argon2id hash (OWASP Password Storage Cheat Sheet), the session gets
-//! a new id, and a signed-in user sees and ends their other sessions.
+//! A sign-in with a password. The password is stored as an Argon2id hash (OWASP Password Storage
+//! Cheat Sheet), the session gets a new id, and users can list and end their other sessions.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -46,7 +46,7 @@ async fn home(session: Session) -> Result<String, SessionError> {
 }
 
 async fn register(State(users): State<Users>, Form(form): Form<Credentials>) -> StatusCode {
-    // Hashing takes tens of milliseconds on purpose: not on a worker of the runtime.
+    // Hashing takes tens of milliseconds by design, so it must not run on a worker of the runtime.
     let hash = tokio::task::spawn_blocking(move || {
         Argon2::default().hash_password(form.password.as_bytes()).map(|hash| hash.to_string())
     });
@@ -70,7 +70,7 @@ async fn login(
     Ok("welcome".into_response())
 }
 
-/// Compares with a hash that nobody has where there is no such user, so that the time tells nothing.
+/// For an unknown user compares with a dummy hash, so that the timing reveals nothing.
 fn is_right(stored: Option<&str>, password: &str) -> bool {
     static NOBODY: LazyLock<String> = LazyLock::new(|| {
         Argon2::default().hash_password(b"nobody").map(|hash| hash.to_string()).unwrap_or_default()

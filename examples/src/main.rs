@@ -1,5 +1,5 @@
 //! Serves one of the examples: `cargo run -p session-examples -- login`.
-#![allow(clippy::print_stdout, reason = "it talks to a person")]
+#![allow(clippy::print_stdout, reason = "a program for people")]
 
 use axum::Router;
 use session_examples::{
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{name} on http://{ADDRESS}");
     let listener = tokio::net::TcpListener::bind(ADDRESS).await?;
     let service = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
-    // Requests that are under way are finished when Ctrl-C is pressed, and their sessions stored.
+    // On Ctrl-C requests in progress are finished, and their sessions stored.
     let stop = async { drop(tokio::signal::ctrl_c().await) };
     Ok(axum::serve(listener, service).with_graceful_shutdown(stop).await?)
 }

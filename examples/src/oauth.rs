@@ -1,6 +1,8 @@
-//! A sign-in with OAuth 2.0 or `OpenID` Connect: the session keeps the `state` and the PKCE verifier between the two requests.
+//! A sign-in with OAuth 2.0 or `OpenID` Connect: the session stores the `state` and the PKCE
+//! verifier between the two requests.
 //!
-//! `state` ties the answer to the browser that asked (RFC 6749 section 10.12), and is good once.
+//! `state` binds the callback to the browser that started the sign-in (RFC 6749 section 10.12), and
+//! is valid once.
 
 use axum::Router;
 use axum::extract::Query;
@@ -18,7 +20,7 @@ use session_kit::{Manager, Result};
 const PENDING: Key<Pending> = Key::new("oauth");
 const USER: Key<String> = Key::new("user");
 
-/// What must come back, and what proves to the provider that we asked.
+/// The expected `state`, and the PKCE verifier for the provider.
 #[derive(Serialize, Deserialize, Clone)]
 pub struct Pending {
     state: String,
@@ -31,7 +33,8 @@ struct Answer {
     code: String,
 }
 
-/// The service. The provider sends the browser back by a link, so the cookie must be `SameSite=Lax`, not `Strict`.
+/// The service. The provider redirects the browser back from another site, so the cookie must be
+/// `SameSite=Lax`, not `Strict`.
 pub fn app() -> Result<Router> {
     let cookie = CookieSettings::default().same_site(SameSite::Lax);
     let manager = Manager::builder(MemoryProvider::new()).transport(Transport::cookie(cookie)).build()?;
@@ -50,7 +53,8 @@ async fn login(session: Session) -> Result<Redirect, SessionError> {
     let random = || RandomIds::new().generate().map(|token| token.expose().to_owned());
     let pending = Pending { state: random()?, verifier: random()? };
     session.set(PENDING, &pending)?;
-    // A real provider also takes `client_id`, `redirect_uri` and the hash of the verifier as `code_challenge`.
+    // A real provider also takes `client_id`, `redirect_uri` and the hash of the verifier as
+    // `code_challenge`.
     Ok(Redirect::to(&format!("https://provider.example/authorize?state={}", pending.state)))
 }
 
@@ -58,7 +62,7 @@ async fn callback(session: Session, Query(answer): Query<Answer>) -> Result<Resp
     // Of two callbacks with one state only one is stored.
     let pending = session.take(PENDING)?;
     let Some(pending) = pending.filter(|pending| pending.state == answer.state) else {
-        return Ok((StatusCode::BAD_REQUEST, "this sign-in was not begun here, or was used").into_response());
+        return Ok((StatusCode::BAD_REQUEST, "unknown or used sign-in").into_response());
     };
     let user = exchange(&answer.code, &pending.verifier);
     session.sign_in(&user)?;
@@ -66,7 +70,7 @@ async fn callback(session: Session, Query(answer): Query<Answer>) -> Result<Resp
     Ok(Redirect::to("/").into_response())
 }
 
-/// Where a real service asks the provider who the user is.
+/// A real service would request the user from the provider here.
 fn exchange(code: &str, _verifier: &str) -> String {
     format!("user of {code}")
 }

@@ -1,6 +1,8 @@
-//! Several processes behind a proxy that ends TLS: they share the engine, and believe what the proxy says of the connection.
+//! Several processes behind a proxy that ends TLS: they share the engine, and trust the proxy's
+//! headers about the connection.
 //!
-//! Here both processes are routers over one memory engine; with a server's engine they are processes of any number.
+//! Here both processes are routers over one memory engine; an engine with a server supports any
+//! number of processes.
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use session_kit::tower::{Session, SessionError, SessionLayer};
 use session_kit::transport::{CookieSettings, SecureMode, Transport, TrustedProxies};
 use session_kit::{Manager, Provider, Result};
 
-/// Where the proxy is.
+/// The address of the proxy.
 const PROXIES: [&str; 2] = ["127.0.0.0/8", "10.0.0.0/8"];
 
 /// One of the processes.

@@ -1,4 +1,5 @@
-//! "Remember me": an ordinary sign-in is forgotten when the browser closes, a remembered one lasts for 30 days.
+//! "Remember me": an ordinary sign-in ends when the browser is closed, a remembered one lasts for
+//! 30 days.
 
 use std::time::Duration;
 

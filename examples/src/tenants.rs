@@ -1,4 +1,5 @@
-//! Several tenants in one service: the cookie belongs to the tenant's own domain, which the request's host decides.
+//! Several tenants in one service: the cookie belongs to the tenant's own domain, chosen by the
+//! request's host.
 
 use axum::Router;
 use axum::routing::post;

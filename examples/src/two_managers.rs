@@ -1,5 +1,5 @@
-//! Users and administrators in one service: two managers, each with a cookie of its own, and extractors that say whose session
-//! they want.
+//! Users and administrators in one service: two managers, each with its own cookie, and extractors
+//! that name the scope.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Each example, driven over HTTP.
+//! Tests each example over HTTP.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use axum::Router;
@@ -69,7 +69,7 @@ async fn login_with_a_password() {
 }
 
 #[tokio::test]
-async fn an_oauth_state_is_good_once_and_for_the_browser_that_asked() {
+async fn an_oauth_state_is_valid_once_and_for_its_browser() {
     let app = oauth::app().unwrap();
     let mut client = Client::default();
     let redirect = client.send(&app, "GET", "/login", "").await;
@@ -111,7 +111,7 @@ async fn a_remembered_sign_in_outlives_the_browser() {
 }
 
 #[tokio::test]
-async fn users_and_administrators_have_sessions_of_their_own() {
+async fn users_and_administrators_have_separate_sessions() {
     let app = two_managers::app().unwrap();
     let mut client = Client::default();
     client.text(&app, "POST", "/login", "").await;
@@ -149,7 +149,7 @@ async fn a_program_sends_its_token_in_a_header() {
 }
 
 #[tokio::test]
-async fn each_tenant_has_cookies_of_its_own_domain() {
+async fn each_tenant_has_cookies_for_its_own_domain() {
     let app = tenants::app().unwrap();
     for (host, domain) in [
         ("shop.tea.example", Some("Domain=tea.example")),
@@ -178,14 +178,14 @@ async fn processes_behind_a_proxy_share_sessions_and_believe_the_proxy() {
     let first = client.send(&processes[0], "POST", "/visits", "").await;
     assert!(first.headers()[header::SET_COOKIE].to_str().unwrap().contains("Secure"));
     assert_eq!(client.text(&processes[1], "POST", "/visits", "").await, "2");
-    // Anybody else may say what they like.
+    // Other clients' headers are not trusted.
     client.cookies.clear();
     let stranger = client.send(&process([192, 0, 2, 1]), "POST", "/visits", "").await;
     assert!(!stranger.headers()[header::SET_COOKIE].to_str().unwrap().contains("Secure"));
 }
 
 #[tokio::test]
-async fn an_engine_of_ones_own_serves() {
+async fn a_custom_engine_works() {
     let app = own_engine::app().unwrap();
     let mut client = Client::default();
     for visit in ["1", "2", "3"] {
@@ -212,7 +212,7 @@ async fn a_sign_in_on_actix() {
 }
 
 #[tokio::test]
-async fn a_socket_stores_while_it_is_open_and_ends_with_a_logout() {
+async fn a_socket_saves_while_it_is_open_and_ends_with_a_logout() {
     use futures_util::{SinkExt, StreamExt};
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
     use tokio_tungstenite::tungstenite::{Error, Message};

@@ -1,4 +1,5 @@
-//! Sessions without a web framework: a worker that finishes something for a user, and notes it in their session.
+//! Sessions without a web framework: a worker that finishes something for a user, and notes it in
+//! their session.
 //!
 //! `cargo run -p session-kit --example worker --features memory`
 

@@ -1,6 +1,6 @@
-//! Guides, one for each task. The same pages are in the folder `docs/guide` of the repository.
+//! Guides, one for each task. The same pages are in `docs/guide` in the repository.
 
-/// A guide: its page, compiled where the features are on that its examples use.
+/// A guide: its page, compiled if the features of its examples are enabled.
 macro_rules! guides {
     ($($name:ident, $page:literal, $features:meta;)+) => {$(
         #[cfg_attr($features, doc = include_str!(concat!("../guide/", $page, ".md")))]

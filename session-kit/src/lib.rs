@@ -1,8 +1,9 @@
 //! Sessions for Rust web services: one interface, and the engine of your choice behind it.
 //!
-//! A handler reads and changes its [`Session`] in memory; what changed is stored once, before the head of the response
-//! leaves. Requests at the same time lose no update, and a session that was ended does not come back. Each engine and each
-//! framework is a feature; none is on by default, and the others are not linked.
+//! A handler reads and changes its [`Session`] in memory; the changes are stored once, before the
+//! head of the response is sent. Concurrent requests lose no update, and an ended session does not
+//! come back. This crate re-exports the core and puts each engine and framework behind a feature;
+//! none is on by default, and the others are not linked.
 //!
 //! ```toml
 //! session-kit = { version = "0.1", features = ["memory", "tower"] }

@@ -10,15 +10,15 @@ use session_core::{Error, ErrorKind};
 
 /// A session's error as the error of a handler: `?` turns every [`session_core::Error`] into one.
 ///
-/// It answers with [`ErrorKind::http_status`] (409, 413, 503 or 500) and an empty body, so that nothing of the
-/// inside gets out; an [`on_error`](crate::SessionMiddleware::on_error) hook writes the body of your choice. An
-/// error type of your own that wraps one names it as its [source](std::error::Error::source), by which the middleware
-/// recognizes it.
+/// The response has [`ErrorKind::http_status`] (409, 413, 503 or 500) and an empty body, which
+/// reveals no internals; an [`on_error`](crate::SessionMiddleware::on_error) hook writes the body
+/// of your choice. Your own error type that wraps one must return it as its
+/// [source](std::error::Error::source), so that the middleware recognizes it.
 #[derive(Debug, Clone)]
 pub struct SessionError(Arc<Error>);
 
 impl SessionError {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind()
     }
@@ -72,7 +72,7 @@ impl ResponseError for SessionError {
 
     /// The status and an empty body; the middleware recognizes it by an extension.
     fn as_response(&self) -> Response {
-        tracing::warn!(error = %self.0, "answering with a session's error");
+        tracing::warn!(error = %self.0, "responding with a session error");
         let mut response = self.status().into_response();
         response.set_body(());
         response.extensions_mut().insert(self.clone());
@@ -80,7 +80,7 @@ impl ResponseError for SessionError {
     }
 }
 
-/// The status for an error; 500 for what has none.
+/// The status for an error; 500 if it has none.
 pub fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

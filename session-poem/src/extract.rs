@@ -1,4 +1,4 @@
-//! How a handler gets at the session.
+//! The extractors.
 
 use poem::{FromRequest, Request, RequestBody};
 use session_core::adapter::{Main, Slot, extractors};
@@ -8,20 +8,23 @@ use crate::SessionError;
 use crate::headers::Head;
 
 extractors! {
-    /// The session of a request, loaded: an extractor. It dereferences to [`session_core::Session`].
+    /// The session of a request, loaded: an extractor. It dereferences to
+    /// [`session_core::Session`].
     ///
-    /// Extracting costs one round trip, none for a client without a well-formed token. It fails with a
-    /// [`SessionError`]: 503 when the engine is down; 500 when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
-    /// What a handler that panics did to the session is not stored.
+    /// Extracting costs one round trip, or none for a client without a well-formed token. It fails
+    /// with a
+    /// [`SessionError`]: 503 if the engine is down; 500 if the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
+    /// Changes of a panicking handler are not stored.
     ///
-    /// For a client without a live session take [`OptionalSession`], not `Option<Session>`: poem's own extractor is
-    /// `None` when the session could not be loaded, which would make a user look like a visitor. A request whose `Session`
-    /// could not be extracted is therefore answered with that error, whatever the handler made of it; to handle it
-    /// yourself, call [`LazySession::session`].
+    /// For clients without a live session use [`OptionalSession`], not `Option<Session>`: poem's
+    /// own extractor is `None` if the session could not be loaded, which would make a user look
+    /// like a visitor. If a `Session` could not be extracted, the response is therefore that error,
+    /// whatever the handler returns; to handle it yourself, call [`LazySession::session`].
     pub struct Session;
 
-    /// The session of a request, not loaded yet: an extractor for handlers that may not need it, and for a logout. No I/O;
-    /// it fails (500) only when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
+    /// The session of a request, not loaded yet: an extractor for handlers that may not need it,
+    /// and for a logout. No I/O; it fails (500) only if the
+    /// [`SessionMiddleware`](crate::SessionMiddleware) is missing.
     pub struct LazySession;
 }
 
@@ -32,8 +35,8 @@ impl<'a, M: 'static> FromRequest<'a> for Session<M> {
     }
 }
 
-/// The session of a client that has one: an extractor, which is `None` for a client without a live session. Costs what
-/// [`Session`] costs, and fails as that does.
+/// The session of a client that has one: an extractor, which is `None` for a client without a live
+/// session. It costs the same as [`Session`], and fails like it.
 #[derive(Debug)]
 pub struct OptionalSession<M = Main>(pub Option<Session<M>>);
 
@@ -52,13 +55,14 @@ impl<'a, M: 'static> FromRequest<'a> for LazySession<M> {
 
 /// The session of a request in a middleware. No I/O.
 ///
-/// [`Config`](session_core::ErrorKind::Config) when the request did not pass through a
+/// [`Config`](session_core::ErrorKind::Config) if the request did not pass through a
 /// [`SessionMiddleware`](crate::SessionMiddleware).
 pub fn request_session(request: &Request) -> Result<LazySession, SessionError> {
     request_session_in(request)
 }
 
-/// As [`request_session`], of the middleware with this [`scope`](crate::SessionMiddleware::scope).
+/// Like [`request_session`], for the middleware with this
+/// [`scope`](crate::SessionMiddleware::scope).
 pub fn request_session_in<M: 'static>(request: &Request) -> Result<LazySession<M>, SessionError> {
     let missing = "this request did not pass through a SessionMiddleware: add it to the routes, \
                    `.with(SessionMiddleware::new(manager))`";

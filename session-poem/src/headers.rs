@@ -1,4 +1,4 @@
-//! The heads of requests and responses, as the core's part of an adapter reads and writes them.
+//! Adapts the heads of requests and responses to `session_core::adapter`.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -28,7 +28,7 @@ impl RequestHead for Head<'_> {
         self.0.original_uri().authority().map(Authority::as_str)
     }
 
-    /// poem's listener knows.
+    /// Provided by poem's listener.
     fn is_tls(&self) -> bool {
         *self.0.scheme() == Scheme::HTTPS
     }

@@ -22,17 +22,18 @@
 //! }
 //! ```
 //!
-//! What a handler changed is stored after it has answered and before the head of its response leaves; when it cannot be
-//! stored, the response is not the handler's. A request that does not ask for its session costs nothing, one that reads it one
-//! round trip, one that changes it two. Bodies are passed on as they are. What a response says of the session, and what is
-//! stored when something goes wrong, is the same as with the adapters for axum and actix-web: one list of tests drives all.
+//! A handler's changes are stored after it has returned and before the head of its response is
+//! sent; if they cannot be stored, the response is an error. A request that does not use its
+//! session costs nothing, one that reads it one round trip, one that changes it two. Bodies are
+//! passed on unchanged. Response headers, and the rules for storing after failures, are the same as
+//! in the adapters for axum and actix-web: one list of tests covers all.
 //!
-//! In poem a handler's error passes through middleware as an error. Where the request used its session, this middleware
-//! turns it into its response, with what that owes to the session; an error of a request that did not is passed on as
-//! it is, so that `catch_error` outside finds it.
+//! In poem a handler's error passes through middleware as an error. If the request used its
+//! session, this middleware converts the error into its response and adds the session's headers;
+//! otherwise the error is passed on unchanged, so that an outer `catch_error` finds it.
 //!
-//! Endpoints are wrapped from the inside out: add what uses the session before this middleware (`.with(…)` nearer to the
-//! routes), and compression, CORS and traces after it.
+//! Endpoints are wrapped from the inside out: add middleware that uses the session before this one
+//! (`.with(…)` nearer to the routes), and compression, CORS and tracing after it.
 
 mod error;
 mod extract;

@@ -1,4 +1,4 @@
-//! The middleware: one request, from the place for its session to the head of its response.
+//! The middleware: handles one request, from the slot for its session to the head of its response.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,9 +12,10 @@ use session_core::{Error, Manager};
 use crate::headers::Headers;
 use crate::{SessionError, status};
 
-/// Gives every request a session, and stores it before the response head leaves. Cloning it is cheap.
+/// Provides a session to every request, and stores it before the response head is sent. Cloning it
+/// is cheap.
 ///
-/// Where two of one manager meet, the inner one passes requests through.
+/// If two of the same manager are nested, the inner one passes requests through.
 #[must_use = "a middleware does nothing before an endpoint has it"]
 pub struct SessionMiddleware<M = Main> {
     setup: Arc<Setup>,
@@ -25,19 +26,19 @@ pub struct SessionMiddleware<M = Main> {
 
 type Hook = dyn Fn(&Error, &RequestHead) -> Response + Send + Sync;
 
-/// What a hook may know of the request.
+/// The request as seen by a hook.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RequestHead {
     /// The method.
     pub method: Method,
-    /// The address, as the client sent it.
+    /// The URI, as sent by the client.
     pub uri: Uri,
     /// The headers, with the cookies.
     pub headers: HeaderMap,
 }
 
-/// Prints no cookie and no query, which may hold a token.
+/// Omits cookies and the query, which may contain a token.
 impl fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut head = f.debug_struct("RequestHead");
@@ -55,8 +56,9 @@ impl<M> Clone for SessionMiddleware<M> {
 impl SessionMiddleware {
     /// A middleware for the sessions of this manager.
     ///
-    /// A request whose session cannot be stored is answered with an empty body and
-    /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status); [`on_error`](Self::on_error) changes that.
+    /// If a session cannot be stored, the response has an empty body and
+    /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status);
+    /// [`on_error`](Self::on_error) changes that.
     pub fn new(manager: Manager) -> Self {
         Self {
             setup: Arc::new(Setup::new(manager)),
@@ -68,9 +70,10 @@ impl SessionMiddleware {
 }
 
 impl<M> SessionMiddleware<M> {
-    /// Answers requests whose session could not be loaded or stored in the application's own way. The hook is asked
-    /// when changes could not be stored, and when the answer is a [`SessionError`]. The error holds no id and no secret,
-    /// but may name hosts: it is for logs. With a hook, the head of each request is copied.
+    /// Sets the response for sessions that could not be loaded or stored. The hook is called if
+    /// changes could not be stored, and if the handler returned a [`SessionError`]. The error
+    /// contains no id and no secret, but may name hosts: it is meant for logs. With a hook, the
+    /// head of each request is copied.
     pub fn on_error<F, R>(self, hook: F) -> Self
     where
         F: Fn(&Error, &RequestHead) -> R + Send + Sync + 'static,
@@ -80,15 +83,16 @@ impl<M> SessionMiddleware<M> {
         Self { on_error: Some(Arc::new(hook)), ..self }
     }
 
-    /// Decides by the response's status whether what the handler changed is stored. The default is
-    /// [`stores_changes`](session_core::adapter::stores_changes): after a server error (5xx) or a timeout (408) it is not.
+    /// Decides by the response's status whether the handler's changes are stored. The default is
+    /// [`stores_changes`](session_core::adapter::stores_changes): after a server error (5xx) or a
+    /// timeout (408) it is not.
     pub fn store_when(self, decide: fn(StatusCode) -> bool) -> Self {
         Self { stores: decide, ..self }
     }
 
-    /// Names the scope of the middleware, for an application with several managers: extractors then say whose session
-    /// they want (`Session<Admins>`). Each manager needs a cookie name of its own, or an
-    /// extractor fails (500).
+    /// Names the scope of the middleware, for an application with several managers: extractors then
+    /// name it (`Session<Admins>`). Each manager needs its own cookie name, or an extractor fails
+    /// (500).
     pub fn scope<N>(self) -> SessionMiddleware<N> {
         let Self { setup, on_error, stores, .. } = self;
         SessionMiddleware { setup, on_error, stores, scope: PhantomData }
@@ -108,10 +112,10 @@ impl<E: Endpoint, M: 'static> Middleware<E> for SessionMiddleware<M> {
     }
 }
 
-/// What [`SessionMiddleware`] makes of an endpoint.
+/// An endpoint wrapped in [`SessionMiddleware`].
 ///
-/// When the endpoint panics, or the request is dropped before it is answered, nothing is stored. A release that has
-/// begun is finished also when the request is dropped.
+/// If the endpoint panics, or the request is dropped before its response, nothing is stored. A
+/// release that has begun is finished even if the request is dropped.
 pub struct SessionEndpoint<E, M = Main> {
     inner: E,
     middleware: SessionMiddleware<M>,
@@ -142,13 +146,13 @@ impl<E: Endpoint, M: 'static> Endpoint for SessionEndpoint<E, M> {
                 let mut response = answer.into_response();
                 (response.extensions_mut().remove::<SessionError>(), response)
             }
-            // Others may look for this error.
+            // Outer middleware may look for this error.
             Err(error) if !ending.is_touched() && !self.manager().transport().query_mode() => {
                 return Err(error);
             }
             Err(error) => (SessionError::in_chain(&error), error.into_response()),
         };
-        // Of an inner scope, which has answered with its error.
+        // The error of an inner scope, which is already the response.
         let refused = response.extensions().get::<Refused>().is_some();
         let hidden = || ending.hidden_failure().filter(|_| !refused).cloned().map(SessionError::from);
         let replaces = said.is_none() || on_error.is_some();
@@ -177,7 +181,7 @@ impl<E, M> SessionEndpoint<E, M> {
     }
 }
 
-/// The middleware's part of one request.
+/// The state of one request.
 struct Own<'a, M> {
     middleware: &'a SessionMiddleware<M>,
     ending: Ending<M>,
@@ -185,7 +189,7 @@ struct Own<'a, M> {
 }
 
 impl<M> Own<'_, M> {
-    /// The handler's response, and what it owes to the session.
+    /// The handler's response, with the session's headers.
     fn reply(&self, reply: Reply, mut response: Response) -> Response {
         match self.ending.apply(reply, &mut Headers(response.headers_mut())) {
             Ok(()) => response,

@@ -44,8 +44,8 @@ impl Adapter for Poem {
     }
 }
 
-/// What poem's own server does, except that it awaits a connection once more after its client has hung up, and then
-/// neither drops nor runs the handler (3.1.12).
+/// Serves like poem's own server, which in 3.1.12 awaits a connection once more after its client
+/// has disconnected, and then neither drops nor runs the handler.
 async fn accept(listener: TcpListener, endpoint: Arc<BoxEndpoint<'static, Response>>) {
     while let Ok((stream, peer)) = listener.accept().await {
         let local = LocalAddr(stream.local_addr().unwrap().into());
@@ -130,7 +130,7 @@ impl Endpoint for Routed {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        // The extractors are held until the handler has ended, as those of any other one.
+        // The extractors are kept until the handler has ended, as in any handler.
         match &self.0 {
             Handler::Plain(answer) => outcome(answer()).await,
             Handler::Session(answer) => {

@@ -1,4 +1,4 @@
-//! What only poem has: extractors that hide errors, and errors that pass through middleware.
+//! What is specific to poem: extractors that hide errors, and errors that pass through middleware.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt;
@@ -20,7 +20,7 @@ fn hides(session: Option<Session>) -> &'static str {
     if session.is_some() { "a session" } else { "a visitor" }
 }
 
-/// An application's own error, which a session's error can be.
+/// An application's own error, which can wrap a session error.
 #[derive(Debug)]
 struct Trouble(SessionError);
 
@@ -66,7 +66,7 @@ async fn text(response: Response) -> String {
 }
 
 #[tokio::test]
-async fn an_extractor_that_hides_a_failure_makes_nobody_look_like_a_visitor() {
+async fn an_extractor_that_hides_a_failure_makes_no_user_look_like_a_visitor() {
     let shelf = Shelf::default();
     let routes = Route::new().at("/count", get(count)).at("/hides", get(hides));
     let app = routes.with(SessionMiddleware::new(shelf.manager()));
@@ -80,7 +80,7 @@ async fn an_extractor_that_hides_a_failure_makes_nobody_look_like_a_visitor() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_application_is_an_answer_unless_it_wraps_one_of_the_session() {
+async fn an_application_error_is_a_response_unless_it_wraps_a_session_error() {
     let shelf = Shelf::default();
     let routes = Route::new().at("/wraps", get(wraps)).at("/refuses", get(refuses));
     let app = routes.with(SessionMiddleware::new(shelf.manager()));
@@ -92,7 +92,7 @@ async fn an_error_of_the_application_is_an_answer_unless_it_wraps_one_of_the_ses
 }
 
 #[tokio::test]
-async fn an_error_of_a_request_that_did_not_use_its_session_is_passed_on_as_it_is() {
+async fn an_error_of_a_request_that_did_not_use_its_session_is_passed_on_unchanged() {
     let routes = Route::new().at("/count", get(count));
     let app = routes
         .with(SessionMiddleware::new(Shelf::default().manager()))

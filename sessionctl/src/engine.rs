@@ -1,4 +1,4 @@
-//! An engine by its name and config string, with a deadline for each call.
+//! An engine by its name and config string, with a timeout for each call.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -11,10 +11,10 @@ use session_kit::{Capabilities, ConnectOptions, Error, ErrorKind, Provider, Secr
 
 use crate::failure::{Code, Failure, Result};
 
-/// How long work over everything that is stored may take in one call of the engine.
+/// The timeout of a call that works on all records.
 const WORK: Duration = Duration::from_mins(10);
 
-/// How many records are asked for at once.
+/// The number of records per page.
 const PAGE: usize = 500;
 
 /// An engine's name and config string.
@@ -24,8 +24,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Reads `NAME=CONFIG`, `NAME`, a URL, or `@FILE` with one of them. An error repeats nothing of it but a name
-    /// of a file: it may hold a password.
+    /// Parses `NAME=CONFIG`, `NAME`, a URL, or `@FILE` with one of them. Errors repeat only the
+    /// name of a file, since the rest may contain a password.
     pub fn parse(text: &Secret) -> Result<Self> {
         let Some(path) = text.expose().strip_prefix('@') else { return Self::of(text.expose()) };
         let content = std::fs::read_to_string(path)
@@ -52,11 +52,12 @@ impl Spec {
         }
     }
 
-    /// The same, but SQLite does not create the file: a mistyped path would look like an empty store.
+    /// The same, but SQLite does not create the file: a mistyped path would look like an empty
+    /// store.
     pub fn of_what_exists(self) -> Self {
         let config = self.config.expose();
         let is_url = config.starts_with("sqlite:");
-        // What the engine does not take as a path it has to refuse itself.
+        // A string that is not a path is left to the engine, which refuses it.
         let is_wrong = !is_url && (config.is_empty() || config.contains("://") || config.contains('?'));
         if self.name != "sqlite" || config.contains(":memory:") || is_wrong {
             return self;
@@ -76,7 +77,7 @@ impl Spec {
     }
 }
 
-/// The engine that takes URLs of a scheme.
+/// The engine for a URL scheme.
 fn engine_of(scheme: &str) -> Option<&'static str> {
     Some(match scheme {
         "memory" => "memory",
@@ -101,7 +102,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Connects an engine whose store is there already.
+    /// Connects an engine with an existing store.
     pub async fn existing(spec: &Secret, timeout: Duration) -> Result<Self> {
         Self::connect(Spec::parse(spec)?.of_what_exists(), timeout).await
     }
@@ -128,7 +129,7 @@ impl Engine {
         self.provider.capabilities()
     }
 
-    /// One call, with the deadline of a call.
+    /// One call, with the timeout of a call.
     pub async fn call<T>(
         &self,
         operation: &'static str,
@@ -137,7 +138,7 @@ impl Engine {
         within(self.timeout, operation, call).await
     }
 
-    /// One call that works over everything.
+    /// One call that works on all records.
     pub async fn work<T>(
         &self,
         operation: &'static str,
@@ -149,12 +150,13 @@ impl Engine {
     /// Every record, page by page, each once.
     pub fn walk(&self) -> Result<Walk<'_>> {
         let scan = self.provider.as_scan().ok_or_else(|| {
-            Failure::unsupported(self.name(), "cannot walk over what it stores, which this command needs")
+            Failure::unsupported(self.name(), "cannot scan its records, which this command needs")
         })?;
         Ok(Walk { engine: self, from: Source::All(scan), after: None, over: false, seen: HashSet::new() })
     }
 
-    /// The sessions of an owner: from the index where there is one, else by a walk over everything.
+    /// The sessions of an owner: from the index if there is one, otherwise by a scan of all
+    /// records.
     pub fn sessions_of(&self, user: Option<&str>) -> Result<Walk<'_>> {
         let mut walk = match (user, self.provider.as_indexed()) {
             (Some(user), Some(_)) if self.lists_owners() => Walk {
@@ -184,12 +186,12 @@ async fn within<T>(
     call: impl Future<Output = session_kit::Result<T>>,
 ) -> session_kit::Result<T> {
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Unavailable, format!("no answer within {limit:?}")).during(operation))
+        Err(Error::new(ErrorKind::Unavailable, format!("no response within {limit:?}")).during(operation))
     })
 }
 
 fn late(operation: &'static str, limit: Duration) -> Failure {
-    Error::new(ErrorKind::Unavailable, format!("no answer within {limit:?}")).during(operation).into()
+    Error::new(ErrorKind::Unavailable, format!("no response within {limit:?}")).during(operation).into()
 }
 
 /// A list of records, page by page.
@@ -198,7 +200,7 @@ pub struct Walk<'a> {
     from: Source<'a>,
     after: Option<Cursor>,
     over: bool,
-    /// An engine may show a record twice.
+    /// An engine may return a record twice.
     seen: HashSet<session_kit::id::StorageId>,
 }
 
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_sqlite_is_not_created_by_a_question() {
+    fn an_sqlite_file_is_not_created_by_a_query() {
         let config = |text| Spec::of(text).unwrap().of_what_exists().config.expose().to_owned();
         assert_eq!(config("sqlite=./a#b.db"), "sqlite:./a%23b.db?mode=rw&migrate=false");
         assert_eq!(config("sqlite:a.db?table=web"), "sqlite:a.db?table=web&mode=rw&migrate=false");

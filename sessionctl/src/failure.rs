@@ -1,4 +1,4 @@
-//! Why a command failed: one line for a person, and an exit code for a script.
+//! The failure of a command: one line for people, and an exit code for scripts.
 
 use std::error::Error as _;
 use std::fmt;
@@ -7,7 +7,7 @@ use session_kit::{Error, ErrorKind};
 
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// What a script can tell apart.
+/// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     Failed = 1,
@@ -28,7 +28,7 @@ impl Failure {
         Self { code, message: message.into() }
     }
 
-    /// The one line about what an engine cannot do.
+    /// The error for an unsupported command.
     pub fn unsupported(engine: &str, why: &str) -> Self {
         Self::new(Code::Unsupported, format!("the engine `{engine}` {why}"))
     }

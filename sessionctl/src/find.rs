@@ -1,4 +1,4 @@
-//! Which session an operator means.
+//! Finds the session that an operator names.
 
 use std::io::BufRead;
 
@@ -10,18 +10,18 @@ use crate::args::Which;
 use crate::engine::Engine;
 use crate::failure::{Code, Failure, Result};
 
-/// How a session is named.
+/// The name of a session.
 pub enum Name {
     Handle(Handle),
     /// The first digits of the short hash.
     Digits(String),
-    /// From a token, which only its client and the operator's standard input have.
+    /// From a token on standard input.
     Id(StorageId),
 }
 
-/// How many digits a short hash has.
+/// The length of a short hash.
 const DIGITS: usize = 8;
-/// Fewer would often name several sessions.
+/// Fewer digits would often be ambiguous.
 const FEWEST: usize = 4;
 
 impl Name {
@@ -33,12 +33,12 @@ impl Name {
         if (FEWEST..=DIGITS).contains(&text.len()) && text.bytes().all(is_digit) {
             return Ok(Self::Digits(text.to_owned()));
         }
-        // What was given may be a token: it is not repeated.
+        // The input may be a token, so it is not repeated.
         text.parse().map(Self::Handle).map_err(|_| {
             Failure::new(
                 Code::Usage,
-                "an ID is a handle (22 characters), 4 to 8 digits of a short hash, or `-` for a token from the \
-                 standard input: a token on the command line can be seen by other users",
+                "an ID is a handle (22 characters), 4 to 8 digits of a short hash, or `-` for a token from \
+                standard input: a token on the command line can be seen by other users",
             )
         })
     }
@@ -48,7 +48,7 @@ impl Name {
         let read = input.read_line(&mut line);
         let token = read.ok().and_then(|_| Token::new(line.trim()));
         let token = token.ok_or_else(|| {
-            Failure::new(Code::Usage, "the standard input holds no token: write one on its first line")
+            Failure::new(Code::Usage, "standard input has no token: write one on its first line")
         })?;
         if plain {
             return Ok(Self::Id(StorageId::plain(token.expose())?));
@@ -65,12 +65,13 @@ impl Name {
     }
 }
 
-/// A session's short hash: enough to tell it from others, too little to use it.
+/// A session's short hash: enough to identify it, too little to use it.
 pub fn short(id: &StorageId) -> String {
     format!("{id:?}")
 }
 
-/// The session, by a walk over those of the owner or over all: it moves no deadline, as a read might.
+/// Finds the session by a scan of the owner's sessions or of all: unlike a read, this extends no
+/// deadline.
 pub async fn find(engine: &Engine, which: &Which) -> Result<Listed> {
     let name = Name::of(&which.id, which.plain)?;
     named(engine, &name, which.owner.as_deref()).await
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_and_handles_are_told_apart_by_their_length() {
+    fn digits_and_handles_are_distinguished_by_their_length() {
         assert!(matches!(Name::of("ba78", false), Ok(Name::Digits(_))));
         assert!(matches!(Name::of("AAAAAAAAAAAAAAAAAAAAAA", false), Ok(Name::Handle(_))));
         for bad in ["", "ba7", "ba7816bf8", "BA78", "xyzw"] {

@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Says in one line, on the standard error, what went wrong.
+/// Prints the failure in one line on standard error.
 fn complain(failure: &Failure, as_json: bool) {
     if as_json {
         eprintln!("{}", json!({ "error": failure.to_string(), "code": failure.code as u8 }));

@@ -1,14 +1,14 @@
-//! What a command found, as text or as JSON.
+//! The result of a command, as text or as JSON.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::Value as Json;
 
-/// Both forms of an answer.
+/// Both forms of a result.
 pub struct Report {
     pub json: Json,
     pub text: String,
-    /// What the process exits with.
+    /// The exit code.
     pub code: u8,
 }
 
@@ -17,7 +17,7 @@ impl Report {
         Self { json, text: text.into(), code: 0 }
     }
 
-    /// Prints one of the two, text line by line. A reader that has closed its end wants no more.
+    /// Prints one of the two, text line by line. Stops if the reader has closed the pipe.
     pub fn print(&self, as_json: bool) {
         let _ = if as_json {
             writeln!(io::stdout(), "{}", self.json)
@@ -27,7 +27,7 @@ impl Report {
     }
 }
 
-/// Colours, only on a terminal, and not where `NO_COLOR` is set.
+/// Colours, only on a terminal, and not if `NO_COLOR` is set.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint(bool);
 
@@ -63,7 +63,7 @@ fn may_color() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Rows under a head, each column as wide as its widest cell.
+/// A table with a header, each column as wide as its widest cell.
 pub fn table(head: &[&str], rows: &[Vec<String>], paint: Paint) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());

@@ -1,4 +1,4 @@
-//! Values and times as text, without the types that they have in the application.
+//! Values and times as text, without the application's types.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use serde_json::{Map, Value as Json, json};
 use session_kit::clock::Timestamp;
 use session_kit::record::Value;
 
-/// A stored value as JSON. What JSON has no form for is shown in the nearest one: bytes as `{"bytes": "hex"}`, keys
-/// that are no text as text, numbers that are not finite as text.
+/// A stored value as JSON. Values without a JSON form are shown in the nearest one: bytes as
+/// `{"bytes": "hex"}`, non-text keys and non-finite numbers as text.
 pub fn value(value: &Value) -> Json {
     match value.decode::<Any>() {
         Ok(Any(json)) => json,
@@ -17,7 +17,7 @@ pub fn value(value: &Value) -> Json {
     }
 }
 
-/// What a value is, in a word.
+/// The kind of a value, in a word.
 pub const fn kind(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
@@ -103,11 +103,11 @@ impl<'de> Visitor<'de> for AnyVisitor {
     }
 }
 
-/// Text of an application or its users, without what would move a terminal's cursor or change its colours.
+/// Text from the application or its users, without terminal control characters.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
-        // Beside the control characters, those that change the direction of the text around them.
+        // Also removes characters that change the direction of the surrounding text.
         if character.is_control()
             || matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         {
@@ -119,7 +119,7 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
-/// A length of time in its two largest units.
+/// A duration in its two largest units.
 pub fn span(time: Duration) -> String {
     const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
     let seconds = time.as_secs();
@@ -134,12 +134,12 @@ pub fn span(time: Duration) -> String {
     text
 }
 
-/// How long ago.
+/// A past time, relative to now.
 pub fn ago(time: Timestamp, now: Timestamp) -> String {
     format!("{} ago", span(now.since(time)))
 }
 
-/// How soon.
+/// A future time, relative to now.
 pub fn ahead(time: Timestamp, now: Timestamp) -> String {
     if time == Timestamp::MAX { "never".to_owned() } else { format!("in {}", span(time.since(now))) }
 }
@@ -184,12 +184,12 @@ mod tests {
     }
 
     #[test]
-    fn text_of_a_user_does_not_reach_the_terminal_as_a_command() {
+    fn text_of_a_user_does_not_control_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mb\u{9b}c\u{202e}d\n é"), "a\\u{1b}[31mb\\u{9b}c\\u{202e}d\\n é");
     }
 
     #[test]
-    fn times_are_told_in_their_two_largest_units() {
+    fn durations_are_shown_in_their_two_largest_units() {
         let of = |seconds| span(Duration::from_secs(seconds));
         assert_eq!([0, 59, 60, 3_661, 90_000].map(of), ["0s", "59s", "1m", "1h 1m", "1d 1h"]);
         assert_eq!(ahead(Timestamp::MAX, Timestamp::from_millis(0)), "never");

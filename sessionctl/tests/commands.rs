@@ -1,4 +1,4 @@
-//! Every command on every engine that can do it. What an engine cannot do is said in one line.
+//! Every command on every engine that supports it. An unsupported command prints one line.
 
 #![allow(clippy::unwrap_used)]
 
@@ -79,9 +79,9 @@ async fn every_command_on_couchbase() {
     every_command(&spec("couchbase", server.url())).await;
 }
 
-/// An engine without a server, and without a store: there is one line about each command.
+/// An engine without a server and a store: every command prints one line.
 #[test]
-fn what_the_cookie_engine_cannot_do_is_said_in_one_line() {
+fn unsupported_commands_of_the_cookie_engine_print_one_line() {
     let key = "k".repeat(32);
     let engine = format!(r#"cookie={{"cookieName":"s","securityKey":"{key}","allowWeakKey":true}}"#);
     let end = ["end", "ba7816bf"];
@@ -104,7 +104,7 @@ fn what_the_cookie_engine_cannot_do_is_said_in_one_line() {
     assert_eq!(json(&["--engine", &engine, "gc"])["native_expiry"], true);
 }
 
-/// With a list of revocations it ends the sessions of a user, and lists none.
+/// With a revocation list it ends the sessions of a user, but lists none.
 #[tokio::test]
 async fn the_cookie_engine_ends_all_sessions_of_a_user() {
     let directory = tempfile::tempdir().unwrap();
@@ -125,12 +125,12 @@ async fn the_cookie_engine_ends_all_sessions_of_a_user() {
     }
 }
 
-/// The table does not exist, is made, and is then as expected.
+/// The table does not exist, is created, and is then as expected.
 fn migrates(spec: &str) {
     let engine = spec.split_once('=').unwrap().0;
     let check = ["--engine", spec, "migrate", "--check"];
     assert!(!run(&check).status.success());
-    assert!(!run(&check).status.success(), "a check makes nothing");
+    assert!(!run(&check).status.success(), "a check creates nothing");
     let done = json(&["--engine", spec, "migrate"]);
     assert_eq!(done, json!({ "engine": engine, "checked": false, "up_to_date": true }));
     assert_eq!(json(&check)["up_to_date"], true);
@@ -308,7 +308,7 @@ async fn collects(store: &Store<'_>, provider: &dyn Provider) {
     assert_eq!(dry_run().await, 0);
 }
 
-/// To a file of SQLite and, from it, to this engine.
+/// To an SQLite file and, from it, to this engine.
 async fn copies(store: &Store<'_>) {
     let directory = tempfile::tempdir().unwrap();
     let other = spec("sqlite", directory.path().join("other.db").display());
@@ -360,7 +360,7 @@ async fn ends(store: &Store<'_>, provider: &dyn Provider) {
         store.cannot(&["end", "--owner", "ada"]);
     }
     let token = visitor(&app).await;
-    assert_eq!(run(&["--engine", store.spec, "end", "--all"]).status.code(), Some(2), "it must be meant");
+    assert_eq!(run(&["--engine", store.spec, "end", "--all"]).status.code(), Some(2), "it needs --yes");
     if store.walks {
         assert_eq!(end(&["--all", "--yes"]), 1);
         assert!(!app.exists(&token).await.unwrap());

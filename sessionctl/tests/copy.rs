@@ -1,4 +1,4 @@
-//! A copy beside an application that goes on, and one that was interrupted.
+//! A copy during a running application, and an interrupted one.
 
 #![allow(clippy::unwrap_used)]
 
@@ -52,14 +52,14 @@ async fn a_copy_follows_the_application_until_it_is_told_to_stop() {
     let args = ["copy", "--from", &place.source, "--to", &place.target, "--follow", "--every", "0", "--json"];
     let mut copy = Running(command(&args).stdout(Stdio::piped()).spawn().unwrap());
     let there = application(&place.target).await;
-    until("the first sessions are there", async || there.exists(&ended).await.unwrap()).await;
+    until("the first sessions are copied", async || there.exists(&ended).await.unwrap()).await;
 
     visit(&app, &kept).await;
     assert!(app.destroy(&ended).await.unwrap());
     let begun = visitor(&app).await;
-    until("a session that began is there", async || there.exists(&begun).await.unwrap()).await;
-    until("a logout is there", async || !there.exists(&ended).await.unwrap()).await;
-    until("a change is there", async || visits(&there, &kept).await == Some(4)).await;
+    until("a new session is copied", async || there.exists(&begun).await.unwrap()).await;
+    until("a logout is copied", async || !there.exists(&ended).await.unwrap()).await;
+    until("a change is copied", async || visits(&there, &kept).await == Some(4)).await;
 
     copy.interrupt();
     let stdout = copy.0.stdout.take().unwrap();
@@ -70,7 +70,7 @@ async fn a_copy_follows_the_application_until_it_is_told_to_stop() {
 }
 
 #[tokio::test]
-async fn a_copy_that_goes_on_ends_what_ended_at_the_source_meanwhile() {
+async fn a_continued_copy_ends_sessions_that_ended_at_the_source_meanwhile() {
     let place = place();
     let state = place.directory.path().join("state");
     let state = state.to_str().unwrap();
@@ -86,7 +86,7 @@ async fn a_copy_that_goes_on_ends_what_ended_at_the_source_meanwhile() {
     assert_eq!((&copied["total"]["ended"], &copied["sessions"]), (&json!(1), &json!(1)), "{copied}");
     assert!(!there.exists(&ended).await.unwrap());
     assert_eq!(visits(&there, &kept).await, Some(3));
-    assert!(there.exists(&own).await.unwrap(), "another's session is left alone");
+    assert!(there.exists(&own).await.unwrap(), "a foreign session is left alone");
 
     let elsewhere = spec("sqlite", place.directory.path().join("other.db").display());
     let other = ["copy", "--from", &place.source, "--to", &elsewhere, "--state", state];
@@ -94,7 +94,7 @@ async fn a_copy_that_goes_on_ends_what_ended_at_the_source_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_is_not_as_at_the_source_is_said_and_the_exit_code_tells() {
+async fn differences_from_the_source_are_reported_with_an_exit_code() {
     let place = place();
     let state = place.directory.path().join("state");
     let copy = [

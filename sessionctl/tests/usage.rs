@@ -1,4 +1,4 @@
-//! The command line itself: what it refuses, and what it tells about itself.
+//! The command line itself: usage errors, completions and the manual page.
 
 #![allow(clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ fn a_refusal_is_one_line_and_repeats_no_secret() {
 }
 
 #[test]
-fn a_server_that_is_not_there_has_an_exit_code_of_its_own() {
+fn an_unreachable_server_has_its_own_exit_code() {
     let line = refused(&["--engine", "redis=127.0.0.1:1,1,hunter2", "--timeout", "5", "ping"], 5);
     assert!(!line.contains("hunter2"), "{line}");
 }
@@ -47,7 +47,7 @@ fn the_engine_comes_from_the_environment_or_a_file() {
 }
 
 #[test]
-fn a_mistyped_file_of_sqlite_is_not_created() {
+fn a_mistyped_sqlite_file_is_not_created() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sesions.db");
     refused(&["--engine", &spec("sqlite", path.display()), "count"], 2);

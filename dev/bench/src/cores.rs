@@ -1,13 +1,13 @@
-//! Who runs where: clients on the first core, servers on the others.
+//! Pins clients to the first core, servers to the others.
 //!
-//! Left to itself, a system now and then puts a client and its server on one core, where a round trip takes a third of
-//! the time: then a row would compare places and not libraries.
+//! Otherwise the system sometimes puts a client and its server on one core, where a round trip
+//! takes a third of the time: a row would then compare placement instead of libraries.
 
 use std::sync::LazyLock;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The cores that this process may use, by number. To be asked for before the first thread is put anywhere.
+/// The cores that this process may use, by number. Must be read before the first thread is pinned.
 static ALL: LazyLock<Vec<usize>> = LazyLock::new(|| {
     let allowed = sched_getaffinity(None).unwrap_or_default();
     (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect()
@@ -18,14 +18,14 @@ pub fn count() -> usize {
     ALL.len()
 }
 
-/// Puts this thread, and what it starts from now on, where clients run.
+/// Pins this thread, and everything it starts from now on, to the clients' core.
 pub fn be_client() {
     if count() > 1 {
         be_on(&ALL[..1]);
     }
 }
 
-/// Puts this thread, and what it starts from now on, where servers run.
+/// Pins this thread, and everything it starts from now on, to the servers' cores.
 pub fn be_server() {
     if count() > 1 {
         be_on(&ALL[1..]);

@@ -1,32 +1,32 @@
-//! What is to be reached, as ratios of what was measured in the same run.
+//! The goals, as ratios of measurements in the same run.
 
 use crate::measure::{Figure, Role};
 use crate::report::Verdict;
 
-/// Whom a goal compares with.
+/// The subject that a goal compares with.
 #[derive(Debug, Clone, Copy)]
 enum Against {
     /// The fastest of the other session libraries.
     BestPeer,
-    /// The least that could be done by hand.
+    /// The minimum that could be written by hand.
     Raw,
     /// The same after a request to the web framework.
     RawAndFloor,
     /// This one.
     Subject(&'static str),
-    /// A microsecond: a goal that is no ratio.
+    /// A microsecond: an absolute goal.
     Microsecond,
 }
 
-/// From whom the web framework's own time is taken off before they are compared.
+/// The subjects whose time is reduced by the web framework's own before the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Less {
     Nobody,
-    /// From both: what each adds to the floor.
+    /// Both: compares what each adds to the framework.
     Both,
 }
 
-/// This project takes at most `ratio` of the time of somebody else.
+/// This project takes at most `ratio` of the time of another subject.
 #[derive(Debug, Clone, Copy)]
 struct Goal {
     ratio: f64,
@@ -44,8 +44,8 @@ pub const ACTIX_SESSION: &str = "actix-session";
 
 use Against::{BestPeer, Microsecond, Raw, RawAndFloor, Subject};
 
-/// The goals of single rows. One that is said in requests per second (1.3 times as many) is a ratio
-/// of time as well.
+/// The goals of single rows. Goals in requests per second (1.3 times as many) are also given as
+/// ratios of time.
 const ROWS: &[(&str, Goal)] = &[
     ("untouched", Goal { less: Less::Both, ..at_most(0.22, Subject(TOWER_SESSIONS)) }),
     ("memory create", at_most(0.65, Subject(TOWER_SESSIONS))),
@@ -70,7 +70,7 @@ const ROWS: &[(&str, Goal)] = &[
 /// The engines whose sessions are on a server.
 const SERVERS: [&str; 5] = ["redis", "postgres", "mysql", "memcached", "couchbase"];
 
-/// The goals of a row, by its title: the engine, the work, and what is not usual about it.
+/// The goals of a row, by its title: the engine, the work, and anything unusual.
 fn goals_of(row: &str) -> Vec<Goal> {
     let mut goals: Vec<_> = ROWS.iter().filter(|(title, _)| *title == row).map(|(_, goal)| *goal).collect();
     let (engine, work) = row.split_once(' ').unwrap_or((row, ""));
@@ -89,8 +89,7 @@ fn goals_of(row: &str) -> Vec<Goal> {
     goals
 }
 
-/// What the figures of a row say of its goals; nothing of a goal with somebody who was not
-/// measured.
+/// Compares the figures of a row with its goals; skips goals for subjects that were not measured.
 pub fn verdicts(row: &str, figures: &[Figure]) -> Vec<Verdict> {
     goals_of(row).iter().filter_map(|goal| goal.verdict(row, figures)).collect()
 }

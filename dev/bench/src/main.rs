@@ -1,4 +1,4 @@
-//! Prints where this project stands: `cargo xtask bench [--only NAME,…] [--quick] [--save DIR]`.
+//! Measures and prints the benchmarks: `cargo xtask bench [--only NAME,…] [--quick] [--save DIR]`.
 
 #![allow(clippy::print_stdout, reason = "printing is what it does")]
 #![allow(missing_docs, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -23,10 +23,10 @@ use rows::{
     actix, build, cache, collect, contention, crowd, local, migrate, others, owners, scale, servers, tail,
 };
 
-/// Measures a group, starting the servers that it needs.
+/// Measures a group, starting the servers it needs.
 type Measuring = fn(Effort) -> io::Result<Vec<Section>>;
 
-/// The group that is measured only when it is named.
+/// The group that is measured only if named.
 const ON_REQUEST: &str = "build";
 
 /// The groups, by the name that `--only` takes.
@@ -74,7 +74,7 @@ fn main() -> io::Result<()> {
         return Err(io::Error::other(format!("there is no group `{unknown}`: there are {names}")));
     }
     let effort = Effort::new(arguments.iter().any(|argument| argument == "--quick"));
-    // What is started outside of a `Thread` is a server.
+    // Everything started outside a `Thread` is a server.
     cores::be_server();
     let mut sections = Vec::new();
     for (_, measure) in GROUPS.iter().filter(|(name, _)| wanted(name)) {
@@ -92,12 +92,14 @@ fn is_group(name: &str) -> bool {
     GROUPS.iter().any(|(group, _)| *group == name)
 }
 
-/// How and on what it was measured.
+/// The method and the machine.
 fn head(arguments: &[String], effort: Effort) -> String {
     format!(
         "Measured with `cargo xtask bench {}`, built with `lto = \"fat\"` and `codegen-units = 1`: sessions with a user of \
-         240 bytes and a counter unless said, requests in process, on one thread; {} interleaved repetitions of {} ms each, of which the fastest and the middle one are \
-         shown. Ratios and goals compare the fastest. Times of another machine are others, the ratios hardly.\n\n{}\n",
+         240 bytes and a counter unless noted, requests in process, on one thread; {} interleaved \
+         repetitions of {} ms each, of which the fastest and the middle one are \
+         shown. Ratios and goals compare the fastest. Times differ on other machines, ratios hardly \
+         do.\n\n{}\n",
         arguments.join(" "),
         effort.repetitions,
         effort.batch.as_millis(),
@@ -105,7 +107,7 @@ fn head(arguments: &[String], effort: Effort) -> String {
     )
 }
 
-/// Writes `benchmarks.md`, and its plots into the folder `benchmarks` beside it.
+/// Writes `benchmarks.md`, and its plots into the folder `benchmarks` next to it.
 fn save(directory: &Path, head: &str, sections: &[Section]) -> io::Result<()> {
     let plots = directory.join("benchmarks");
     std::fs::create_dir_all(&plots)?;

@@ -1,4 +1,5 @@
-//! Interleaved repetitions: every subject of a row in turn, so that what else the machine does meets all of them.
+//! Interleaved repetitions: every subject of a row in turn, so that other load on the machine
+//! affects all of them.
 
 use std::cell::RefCell;
 use std::mem;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::open_loop::{self, Rate};
 use crate::thread::Thread;
 
-/// What a subject is, which decides what it is compared with.
+/// The role of a subject in comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The web framework without sessions.
@@ -17,27 +18,27 @@ pub enum Role {
     Ours,
     /// Another session library.
     Peer,
-    /// The least that could be done by hand.
+    /// The minimum that could be written by hand.
     Raw,
     /// The same after a request to the web framework, without sessions.
     RawAndFloor,
 }
 
-/// Something that can do so many pieces of work.
+/// A subject of a measurement.
 pub struct Subject {
     role: Role,
     pub name: &'static str,
-    /// Does about so many pieces of work, and says how many microseconds each took.
+    /// Does about this number of pieces of work, and returns the microseconds per piece.
     run: Box<dyn FnMut(usize) -> f64>,
     /// Sends requests at a rate; a subject without clients cannot.
     at_rate: Option<Box<dyn FnMut(Rate) -> Vec<f64>>>,
 }
 
-/// Somebody who sends requests, one after the other.
+/// A client that sends requests one after the other.
 pub trait Client: 'static {
-    /// Gets ready for so many requests. Not measured.
+    /// Prepares for this number of requests. Not measured.
     async fn prepare(&mut self, requests: usize);
-    /// Sends one, and waits for its answer.
+    /// Sends one request and waits for its response.
     async fn request(&mut self);
 }
 
@@ -53,7 +54,7 @@ impl<F: AsyncFnMut() + 'static> Client for Calls<F> {
 }
 
 impl Subject {
-    /// One that does its work by calling `run` with the number of requests.
+    /// A subject that does its work by calling `run` with the number of requests.
     pub fn new(role: Role, name: &'static str, mut run: impl FnMut(usize) + 'static) -> Self {
         let run = move |requests| {
             let begun = Instant::now();
@@ -63,7 +64,7 @@ impl Subject {
         Self { role, name, run: Box::new(run), at_rate: None }
     }
 
-    /// Clients who send their requests at the same time, on one thread.
+    /// Clients that send their requests concurrently, on one thread.
     pub fn of<C: Client>(role: Role, name: &'static str, thread: &Thread, clients: Vec<C>) -> Self {
         let clients = Rc::new(RefCell::new(clients));
         let (same_thread, same_clients) = (thread.clone(), Rc::clone(&clients));
@@ -105,8 +106,8 @@ impl Subject {
         Self { role, name, run: Box::new(run), at_rate: Some(Box::new(at_rate)) }
     }
 
-    /// Sends requests at that rate, whether the answers come or not: how many microseconds after its time each was
-    /// answered.
+    /// Sends requests at this rate, independent of the responses. Returns the latency of each in
+    /// microseconds from its scheduled time.
     pub fn at_rate(&mut self, rate: Rate) -> Vec<f64> {
         self.at_rate.as_mut().expect("a subject that has clients")(rate)
     }
@@ -117,14 +118,14 @@ impl Subject {
 pub struct Effort {
     /// Fewer repetitions, and smaller stores.
     pub quick: bool,
-    /// For how long one repetition of one subject lasts.
+    /// The duration of one repetition of one subject.
     pub batch: Duration,
     /// How many repetitions.
     pub repetitions: usize,
 }
 
 impl Effort {
-    /// For figures to publish, or for a look.
+    /// For published figures, or for a quick look.
     pub const fn new(quick: bool) -> Self {
         let (batch, repetitions) = if quick { (20, 5) } else { (60, 15) };
         Self { quick, batch: Duration::from_millis(batch), repetitions }
@@ -165,10 +166,10 @@ pub fn measure(mut subjects: Vec<Subject>, effort: Effort) -> Vec<Figure> {
     subjects.into_iter().zip(times).map(figure).collect()
 }
 
-/// How many requests fill a batch. It warms the subject up as well.
+/// The number of requests in a batch. Also warms the subject up.
 fn size(subject: &mut Subject, batch: Duration) -> usize {
     let batch = batch.as_secs_f64() * 1e6;
-    // The first requests open connections, and say nothing of those that follow.
+    // The first requests open connections, so they are not representative.
     (subject.run)(64);
     let mut size = 16;
     loop {

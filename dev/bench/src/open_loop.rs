@@ -1,9 +1,9 @@
-//! Requests at a rate that does not depend on the answers.
+//! Requests at a rate independent of the responses.
 //!
-//! A client that sends its next request when it has the answer to the last one sends none while the
-//! service stands still, and a pause of a second is one slow request. Here the times at which
-//! requests are sent are fixed before, and each is measured from that time on: what waits behind a
-//! pause counts ("coordinated omission").
+//! A client that waits for each response sends no requests while the service is blocked, so a pause
+//! of a second appears as one slow request. Here the times of requests are fixed in advance, and
+//! latency is measured from them, so every request that waits behind a pause counts ("coordinated
+//! omission").
 
 use std::time::{Duration, Instant};
 
@@ -19,9 +19,8 @@ pub struct Rate {
     pub how_long: Duration,
 }
 
-/// Lets the clients send in turn, each over a connection of its own: what comes to a client that
-/// still waits is sent after that. Gives them back, and how many microseconds after its time each
-/// request was answered.
+/// Lets the clients send in turn, each over its own connection: a request for a busy client is sent
+/// when that becomes free. Returns the clients, and the latency of each request in microseconds.
 pub async fn run<C: Client>(clients: Vec<C>, rate: Rate) -> (Vec<C>, Vec<f64>) {
     let (mut queues, mut tasks) = (Vec::new(), Vec::new());
     for mut client in clients {
@@ -40,7 +39,7 @@ pub async fn run<C: Client>(clients: Vec<C>, rate: Rate) -> (Vec<C>, Vec<f64>) {
     let requests = (rate.per_second * rate.how_long.as_secs_f64()) as usize;
     for number in 0..requests {
         let due = begun + Duration::from_secs_f64(number as f64 / rate.per_second);
-        // Not a timer: its grain of a millisecond would be most of what is measured.
+        // Not a timer: its resolution of a millisecond would dominate the measurement.
         while Instant::now() < due {
             tokio::task::yield_now().await;
         }

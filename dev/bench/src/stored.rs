@@ -1,4 +1,4 @@
-//! Stores that hold many sessions, filled by their own means.
+//! Stores with many sessions, filled in bulk.
 
 use std::time::Duration;
 
@@ -8,23 +8,24 @@ use sqlx::postgres::PgPool;
 
 use crate::work::Shape;
 
-/// How many rows one statement adds.
+/// The number of rows that one statement adds.
 const CHUNK: u64 = 50_000;
 
-/// MariaDB writes out what was filled before it is measured.
+/// MariaDB flushes the filled pages before the measurement.
 pub const MARIADB: [&str; 1] = ["--innodb-max-dirty-pages-pct-lwm=0.001"];
 
-/// The id of the session with that number: the hash of the number as a token, which SQL can compute as well.
+/// The id of the session with this number: the hash of the number as a token, which SQL can also
+/// compute.
 pub fn id(number: u64) -> StorageId {
     StorageId::of(&Token::new(&number.to_string()).expect("digits are a token"))
 }
 
-/// What is spread over a store is asked for in this order.
+/// The order of requests, spread over the store.
 pub const fn scattered(number: u64, sessions: u64) -> u64 {
     number.wrapping_mul(7_919) % sessions
 }
 
-/// How many sessions, and how many of them have ended.
+/// The number of sessions, and of expired ones among them.
 #[derive(Debug, Clone, Copy)]
 pub struct Fill {
     pub from: u64,
@@ -38,7 +39,7 @@ impl Fill {
         (self.from..self.to).step_by(CHUNK as usize).map(move |from| (from, self.to.min(from + CHUNK)))
     }
 
-    /// One in so many has ended; zero when none has.
+    /// One in this number has expired; zero if none has.
     fn every(self) -> u64 {
         (self.to - self.from).checked_div(self.expired).unwrap_or(0)
     }
@@ -79,7 +80,7 @@ pub async fn mysql(pool: &MySqlPool, fill: Fill) -> sqlx::Result<()> {
         rows.bind(fill.every()).bind(fill.every()).execute(pool).await?;
     }
     sqlx::query("ANALYZE TABLE session").execute(pool).await?;
-    // What was filled is written to disk in the background, for a while.
+    // The filled pages are flushed in the background for a while.
     for _ in 0..300 {
         let dirty = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status \
                      WHERE variable_name = 'innodb_buffer_pool_pages_dirty'";
@@ -91,5 +92,5 @@ pub async fn mysql(pool: &MySqlPool, fill: Fill) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// How long they live, in the record and in the rows. The engines round the end of that up to 131,072 ms.
+/// Their lifetime, in the record and in the rows. The engines round its end up to 131,072 ms.
 const LIFETIME: Duration = Duration::from_hours(12);

@@ -1,4 +1,4 @@
-//! The one thread on which everything in process runs.
+//! The thread on which all in-process work runs.
 
 use std::rc::Rc;
 
@@ -12,13 +12,13 @@ use crate::cores;
 pub struct Thread(Rc<(LocalSet, Runtime)>);
 
 impl Thread {
-    /// A runtime of its own.
+    /// A new runtime.
     pub fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self(Rc::new((LocalSet::new(), runtime)))
     }
 
-    /// Runs to the end, on the core of the clients.
+    /// Runs a future to completion, on the clients' core.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         cores::be_client();
         let output = self.0.0.block_on(&self.0.1, future);

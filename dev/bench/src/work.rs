@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use session_core::clock::{Clock as _, SystemClock};
 use session_core::record::{Body, Header, Record, Value};
 
-/// What a request does with its session.
+/// The use of the session by a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// A visitor with a session, which the request does not look at.
+    /// A visitor with a session that the request does not use.
     Untouched,
-    /// A visitor without a session is looked for, and nothing is stored.
+    /// Loads the session of a visitor without one, and stores nothing.
     Anonymous,
     /// A visitor without a session gets one, with a user and a counter.
     Create,
@@ -29,7 +29,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// All that an application does under a path of its own.
+    /// All kinds of work with their own path in an application.
     pub const ALL: [Self; 7] = [
         Self::Untouched,
         Self::Anonymous,
@@ -40,10 +40,10 @@ impl Work {
         Self::Destroy,
     ];
 
-    /// What a session store is for.
+    /// The typical work of a session store.
     pub const USUAL: [Self; 3] = [Self::Create, Self::Read, Self::ReadModifyWrite];
 
-    /// What the request with that number does.
+    /// The work of the request with this number.
     pub const fn of_request(self, number: usize) -> Self {
         match self {
             Self::MostlyReads if number % 20 == 19 => Self::ReadModifyWrite,
@@ -52,7 +52,7 @@ impl Work {
         }
     }
 
-    /// Under which path an application does it.
+    /// Its path in an application.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Untouched => "/untouched",
@@ -65,7 +65,7 @@ impl Work {
         }
     }
 
-    /// How the table names it.
+    /// Its name in the table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Untouched => "untouched",
@@ -79,13 +79,14 @@ impl Work {
         }
     }
 
-    /// Whether its requests come with a session.
+    /// Whether its requests have a session.
     pub const fn has_session(self) -> bool {
         !matches!(self, Self::Anonymous | Self::Create)
     }
 }
 
-/// What a session holds besides the counter: so many users, each of about so many bytes.
+/// The contents of a session besides the counter: a number of users, each of about this number of
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// Bytes of each user.
@@ -114,7 +115,8 @@ impl Shape {
         (0..self.keys).map(|number| if number == 0 { USER.to_owned() } else { format!("{USER}-{number}") })
     }
 
-    /// A session as this project stores it, idle for `idle` at most. Its encoded form is what the raw drivers store.
+    /// A session as this project stores it, idle for `idle` at most. Its encoded form is what the
+    /// raw drivers store.
     pub fn record(self, idle: Duration) -> Record {
         let now = SystemClock.now();
         let mut body = Body::default();
@@ -131,7 +133,7 @@ impl Shape {
     }
 }
 
-/// A user as an application keeps one.
+/// A user as stored by an application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub id: u64,
@@ -146,7 +148,8 @@ pub const USER: &str = "user";
 /// The key of the counter.
 pub const COUNT: &str = "count";
 
-/// One row's work: by how many clients at once, each with a session of its own, on sessions of which shape.
+/// One row's work: the number of concurrent clients, each with its own session, and the shape of
+/// the sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Job {
     pub work: Work,
@@ -160,17 +163,17 @@ impl Job {
         Self { work, clients: 1, shape: Shape::USUAL }
     }
 
-    /// By so many clients.
+    /// With this number of clients.
     pub const fn clients(self, clients: usize) -> Self {
         Self { clients, ..self }
     }
 
-    /// On sessions of this shape.
+    /// With sessions of this shape.
     pub const fn shape(self, shape: Shape) -> Self {
         Self { shape, ..self }
     }
 
-    /// How the table names it.
+    /// Its name in the table.
     pub fn title(self, engine: &str) -> String {
         let mut title = format!("{engine} {}", self.work.name());
         if self.shape != Shape::USUAL {

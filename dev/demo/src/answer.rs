@@ -1,4 +1,4 @@
-//! An answer, in the words of no framework, and why there is none.
+//! Responses and errors, independent of the framework.
 
 use serde_json::Value;
 use session_kit::Error;
@@ -19,13 +19,13 @@ impl Answer {
         Self::new(status, "application/json", value.to_string())
     }
 
-    /// Sends a browser that has posted a form back to a page.
+    /// Redirects a browser to a page after posting a form.
     pub fn redirect(to: &str) -> Self {
         Self { status: 303, headers: vec![("location", to.to_owned())], body: String::new() }
     }
 }
 
-/// Why a route does not answer what was asked for.
+/// The error of a route.
 pub enum Trouble {
     /// The session could not be loaded or stored.
     Session(Error),

@@ -1,4 +1,5 @@
-//! The JSON routes. One that changes the session answers when the change is stored, with what was committed.
+//! The JSON routes. A route that changes the session responds after the change is stored, with the
+//! committed value.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +20,7 @@ pub const REMEMBER: &str = "remember";
 
 type Outcome = Result<Answer, Trouble>;
 
-/// Answers a request for this path below `/api`.
+/// Handles a request for this path below `/api`.
 pub async fn answer(asked: &Asked, path: &str, body: &[u8], sessions: &impl Sessions) -> Outcome {
     let hold = asked.hold()?;
     let mut segments = path.split('/').skip(1);
@@ -40,7 +41,7 @@ pub async fn answer(asked: &Asked, path: &str, body: &[u8], sessions: &impl Sess
         ("GET", ("session", Some(segment))) => {
             let (key, session) = (key(segment)?, sessions.load().await?);
             hold.wait().await;
-            let missing = || Trouble::Request(404, "there is nothing under this key".into());
+            let missing = || Trouble::Request(404, "there is no value under this key".into());
             session.get::<Value>(&key)?.map(|value| Answer::json(200, &value)).ok_or_else(missing)
         }
         ("PUT", ("session", Some(segment))) => {
@@ -90,7 +91,7 @@ pub async fn answer(asked: &Asked, path: &str, body: &[u8], sessions: &impl Sess
             _,
             ("plain" | "session" | "sessions" | "login" | "logout", None)
             | ("session" | "sessions" | "counter", Some(_)),
-        ) => Err(Trouble::Request(405, "this route has other methods".into())),
+        ) => Err(Trouble::Request(405, "this route does not support the method".into())),
         _ => Err(no_such_route()),
     }
 }
@@ -122,7 +123,7 @@ async fn count(hold: Hold, key: &str, session: &Session) -> Outcome {
     Ok(Answer::json(200, &json!({ "value": session.get::<i64>(key)? })))
 }
 
-/// Success is only said when it is stored.
+/// Success is reported only after the change is stored.
 async fn done(hold: Hold, session: &Session) -> Outcome {
     hold.wait().await;
     session.release().await?;
@@ -138,7 +139,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Trouble> {
     serde_json::from_slice(body).map_err(|error| Trouble::bad(format!("the body: {error}")))
 }
 
-/// What a session holds, as JSON; what is no JSON shows as null.
+/// The values of a session as JSON; values without a JSON form are null.
 pub fn data(session: &Session) -> Map<String, Value> {
     let body = session.body();
     body.iter().map(|(key, value)| (key.to_owned(), value.decode().unwrap_or_default())).collect()

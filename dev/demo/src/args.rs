@@ -6,11 +6,11 @@ use clap::Parser;
 
 use crate::frameworks::Framework;
 
-/// A web app that shows what a session holds and costs
+/// A web app that shows the contents and the cost of a session
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Args {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 chooses a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub listen: String,
 
@@ -18,11 +18,11 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "NAME", default_value = "axum")]
     pub framework: Framework,
 
-    /// The engine that keeps the sessions, by name [default: memory, or what --app-conf says]
+    /// The name of the engine [default: memory, or the one in --app-conf]
     #[arg(long, value_name = "NAME")]
     pub engine: Option<String>,
 
-    /// What the engine is connected with, in its own form: a directory, a URL, an address
+    /// The engine's config string: a directory, a URL, an address
     #[arg(long, value_name = "STRING")]
     pub engine_config: Option<String>,
 
@@ -34,15 +34,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub app_conf: Option<PathBuf>,
 
-    /// After how many seconds without a request a session ends [default: 3600, or as configured]
+    /// Seconds without a request after which a session ends [default: 3600, or as configured]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub lifetime: Option<u64>,
 
-    /// After how many seconds a session ends whatever its user does [default: 43200, or the lifetime if longer]
+    /// Seconds after which a session ends in any case [default: 43200, or the lifetime if longer]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub absolute_lifetime: Option<u64>,
 
-    /// How many sessions a user may have; one more ends the one that signed in first [default: any number]
+    /// The maximum number of sessions of a user; one more ends the oldest [default: unlimited]
     #[arg(long, value_name = "NUMBER")]
     pub max_sessions: Option<usize>,
 }

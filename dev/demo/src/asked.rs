@@ -1,4 +1,4 @@
-//! A request, in the words of no framework.
+//! A request, independent of the framework.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use crate::answer::Trouble;
 /// The longest `hold_ms`.
 const MAX_HOLD: Duration = Duration::from_secs(5);
 
-/// The head of a request, as far as the demo looks at it.
+/// The parts of a request's head that the demo uses.
 pub struct Asked {
-    /// `HEAD` is a `GET` here.
+    /// `HEAD` is handled as `GET`.
     pub method: String,
     pub path: String,
     query: String,
     /// The media type of the body.
     pub kind: String,
-    /// What the client says it is.
+    /// The user agent.
     pub agent: String,
     /// The values of all `Cookie` headers.
     pub cookies: Vec<String>,
 }
 
 impl Asked {
-    /// `header` gives all values of a header.
+    /// `header` returns all values of a header.
     pub fn new(method: &str, path: &str, query: Option<&str>, header: impl Fn(&str) -> Vec<String>) -> Self {
         let first = |name| header(name).into_iter().next();
         Self {
@@ -37,7 +37,7 @@ impl Asked {
         }
     }
 
-    /// `?hold_ms=N`: how long the answer waits, so that overlapping requests can be shown.
+    /// `?hold_ms=N`: the delay of the response, to demonstrate overlapping requests.
     pub fn hold(&self) -> Result<Hold, Trouble> {
         let mut parameters = form_urlencoded::parse(self.query.as_bytes());
         let Some((_, value)) = parameters.find(|(name, _)| name == "hold_ms") else {
@@ -49,7 +49,7 @@ impl Asked {
     }
 }
 
-/// How long an answer waits.
+/// The delay of a response.
 pub struct Hold(Duration);
 
 impl Hold {
@@ -60,7 +60,7 @@ impl Hold {
     }
 }
 
-/// The key that a segment of a path is.
+/// The key in a path segment.
 pub fn key(segment: &str) -> Result<String, Trouble> {
     let decoded = percent_decode_str(segment).decode_utf8();
     Ok(decoded.map_err(|_| Trouble::bad("the key is not UTF-8"))?.into_owned())

@@ -1,4 +1,4 @@
-//! A user's sessions: where they are signed in, one signed out, the others signed out.
+//! A user's sessions: the list, signing out one, signing out all others.
 
 use serde_json::{Value, json};
 use session_kit::accounts::{Device, Handle, SessionInfo};
@@ -9,7 +9,7 @@ use crate::api::{self, USER};
 use crate::asked::Asked;
 use crate::frameworks::Sessions;
 
-/// How many sessions a list shows.
+/// The maximum number of sessions in a list.
 const SHOWN: usize = 1_000;
 
 /// Whether the engine lists the sessions of a user.
@@ -26,7 +26,7 @@ fn user_of(manager: &Manager, session: &Session) -> Result<String, Trouble> {
     session.get(USER)?.ok_or_else(|| Trouble::Request(401, "you are not signed in".into()))
 }
 
-/// The sessions of the signed-in user, the one that was used last first.
+/// The sessions of the signed-in user, the last used one first.
 pub async fn list(sessions: &impl Sessions, session: &Session) -> Result<Vec<SessionInfo>, Trouble> {
     let user = user_of(sessions.manager(), session)?;
     Ok(sessions.manager().sessions_of(&user).latest(SHOWN).await?)
@@ -51,7 +51,7 @@ pub async fn answer_list(sessions: &impl Sessions) -> Result<Answer, Trouble> {
     Ok(Answer::json(200, &json!({ "sessions": shown })))
 }
 
-/// What a list calls a session.
+/// The name of a session in a list.
 pub fn label(info: &SessionInfo) -> Option<&str> {
     info.device.as_ref()?.get_label()
 }
@@ -63,20 +63,20 @@ pub async fn end(handle: &str, sessions: &impl Sessions) -> Result<(), Trouble> 
     let unknown = || Trouble::Request(404, "you have no such session".into());
     let handle: Handle = handle.parse().map_err(|_| unknown())?;
     if session.handle() == Some(handle) {
-        // The own one: a logout, which takes the cookie away as well.
+        // The own session: a logout, which also removes the cookie.
         return Ok(sessions.destroy().await?);
     }
     sessions.manager().end(&user, &handle).await?.then_some(()).ok_or_else(unknown)
 }
 
-/// `DELETE /api/sessions`: all others. Says how many those were.
+/// `DELETE /api/sessions`: all others. Returns their number.
 pub async fn end_others(sessions: &impl Sessions) -> Result<u64, Trouble> {
     let session = sessions.load().await?;
     user_of(sessions.manager(), &session)?;
     Ok(sessions.manager().end_others(&session).await?)
 }
 
-/// What a sign-in does to a session; a real one would ask for more than a name.
+/// The sign-in; a real one would require more than a name.
 pub fn sign_in(
     sessions: &impl Sessions,
     session: &Session,
@@ -92,7 +92,7 @@ pub fn sign_in(
     let agent: String = asked.agent.chars().take(200).collect();
     let label = label.unwrap_or_else(|| guess(&agent));
     session.set_device(Device::new().label(label).user_agent(agent))?;
-    // Where the client holds the record there is one lifetime for all.
+    // Client-side engines have a single lifetime.
     if remember && !sessions.manager().provider().capabilities().client_side {
         session.set_class(api::REMEMBER)?;
     }
@@ -100,7 +100,7 @@ pub fn sign_in(
     Ok(())
 }
 
-/// A name for the browser that says this of itself.
+/// A name for the browser with this user agent.
 fn guess(agent: &str) -> String {
     let first = |names: &[(&str, &'static str)]| {
         names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)

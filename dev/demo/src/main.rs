@@ -1,6 +1,7 @@
-//! A web app that shows what a session holds and costs: a page, and the same actions as JSON routes.
+//! A web app that shows the contents and the cost of a session: a page, and the same actions as
+//! JSON routes.
 //!
-//! `cargo run -p session-demo` serves it on <http://127.0.0.1:3000>; `--help` lists what can be set.
+//! `cargo run -p session-demo` serves it on <http://127.0.0.1:3000>; `--help` lists the options.
 
 mod answer;
 mod api;
@@ -24,7 +25,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use args::Args;
 use frameworks::Framework;
 
-/// How long requests under way may take after the signal to stop: longer than the longest `hold_ms`.
+/// How long requests in progress may take after the signal to stop: longer than the longest
+/// `hold_ms`.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[tokio::main]
@@ -44,7 +46,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    // Before anything is printed: whoever reads the line below may send the signal at once.
+    // Before the line below is printed: its reader may send the signal at once.
     let stop = stop_signal()?;
     let listener = TcpListener::bind(&args.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
@@ -53,7 +55,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let manager = setup::manager(args, address.ip().is_loopback()).await?;
     let gc = manager.spawn_gc();
     eprintln!("engine `{}`; {}", manager.provider().engine(), setup::about_secure(&manager));
-    // Whoever closed the standard output does not want to read it.
+    // A closed standard output is not an error.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
     match args.framework {
         Framework::Axum => frameworks::axum::serve(listener, manager, stop).await?,
@@ -64,7 +66,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Comes when the process is told to stop.
+/// Resolves when the process is told to stop.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -76,7 +78,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// An error and what caused it, in one line.
+/// An error and its causes, in one line.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! What a request costs: an engine that counts its calls, and their sum for each request.
+//! The cost of a request: counts the engine's calls for each request.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,12 +23,12 @@ tokio::task_local! {
     static CALLS: Arc<Mutex<Vec<Call>>>;
 }
 
-/// What the present request has cost so far.
+/// The calls of the current request so far.
 pub fn so_far() -> Vec<Call> {
     CALLS.try_with(|calls| calls.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
 }
 
-/// Counts the calls of one request, its release included; the outermost middleware has one.
+/// Counts the calls of one request, including its release; used by the outermost middleware.
 pub struct Metered {
     calls: Arc<Mutex<Vec<Call>>>,
     action: Option<&'static str>,
@@ -40,15 +40,15 @@ impl Metered {
         Self { calls: Arc::default(), action: page::action(asked), log: page::log_of(asked) }
     }
 
-    /// Runs what answers the request.
+    /// Runs the handler of the request.
     pub fn count<F: Future>(&self, answer: F) -> impl Future<Output = F::Output> {
         CALLS.scope(Arc::clone(&self.calls), answer)
     }
 
-    /// The headers that tell the client.
+    /// The response headers with the counts.
     pub fn headers(&self, is_redirection: bool) -> Vec<(&'static str, String)> {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        // Browsers show this header among their network tools.
+        // Browsers show this header in their network tools.
         let timing = |call: &Call| format!("{};dur={:.3}", call.name, call.took.as_secs_f64() * 1e3);
         let timing: Vec<_> = calls.iter().map(timing).collect();
         let timing = (!timing.is_empty()).then(|| ("server-timing", timing.join(", ")));
@@ -66,7 +66,7 @@ async fn count<T>(name: &'static str, call: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let outcome = call.await;
     let took = begun.elapsed();
-    // Nobody counts for the collection of expired sessions.
+    // The collection of expired sessions is not counted.
     let _ = CALLS.try_with(|calls| {
         calls.lock().unwrap_or_else(PoisonError::into_inner).push(Call { name, took });
     });

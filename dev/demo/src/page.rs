@@ -17,7 +17,7 @@ pub use log::{Click, log_of, remembered};
 
 const VISITS: Key<i64> = Key::new("visits");
 
-/// What the page can do, by the path that it posts to.
+/// The actions of the page, by the path that they post to.
 const ACTIONS: [(&str, &str); 8] = [
     ("visit", "Count a visit"),
     ("login", "Sign in"),
@@ -31,17 +31,17 @@ const ACTIONS: [(&str, &str); 8] = [
 
 const BACK: &str = "/";
 
-/// The action that a request is, if it is one.
+/// The action of a request, if any.
 pub fn action(asked: &Asked) -> Option<&'static str> {
     let name = asked.path.strip_prefix('/').filter(|_| asked.method == "POST")?;
     ACTIONS.into_iter().find(|(action, _)| *action == name).map(|(action, _)| action)
 }
 
-/// Answers a request for the page, for what it loads, or for one of its actions.
+/// Handles a request for the page, its assets, or one of its actions.
 pub async fn answer(asked: &Asked, body: &[u8], sessions: &impl Sessions) -> Result<Answer, Trouble> {
     if let Some(action) = action(asked) {
         act(action, asked, body, sessions).await?;
-        // A form does its work, and then the browser comes back to the page.
+        // A form runs its action and redirects back to the page.
         return Ok(Answer::redirect(BACK));
     }
     match (&*asked.method, &*asked.path) {
@@ -52,8 +52,8 @@ pub async fn answer(asked: &Asked, body: &[u8], sessions: &impl Sessions) -> Res
     }
 }
 
-/// The answer to a form that another site made a browser send. The cookie is not sent along, because it is `SameSite`;
-/// sites on another port of this host count as the same site, though. Each framework tells them apart in its own way.
+/// The response to a form submitted from another site. Its `SameSite` cookie is not sent, but other
+/// ports of this host count as the same site. Each framework checks this in its own way.
 pub fn refused() -> Answer {
     trouble(403, "This form was sent from another site.")
 }
@@ -103,7 +103,7 @@ async fn act(action: &str, asked: &Asked, body: &[u8], sessions: &impl Sessions)
         }
         "set" => {
             let value = form("value").unwrap_or_default();
-            // What is no JSON is meant as text.
+            // Input that is not JSON is taken as text.
             let value = serde_json::from_str(&value).unwrap_or(serde_json::Value::String(value));
             session.set(form("key")?.trim(), &value)?;
         }
@@ -115,7 +115,7 @@ async fn act(action: &str, asked: &Asked, body: &[u8], sessions: &impl Sessions)
     Ok(())
 }
 
-/// The only value with a type of its own on the page is the counter.
+/// The counter is the only value with a fixed type on the page.
 fn count(counted: session_kit::Result<i64>) -> Result<(), Trouble> {
     match counted {
         Err(error) if error.kind() == ErrorKind::Codec => {
@@ -125,13 +125,13 @@ fn count(counted: session_kit::Result<i64>) -> Result<(), Trouble> {
     }
 }
 
-/// A page for what went wrong.
+/// An error page.
 pub fn trouble(status: u16, what: &str) -> Answer {
     html(status, "", view::trouble(status, what))
 }
 
-/// A page that may load its own style sheet and icon, post its own forms, and nothing else: no script at all. No cache
-/// keeps it, so that the back button shows nothing of a session after it has ended.
+/// A page that may only load its own style sheet and icon and post its own forms, without scripts.
+/// It is not cached, so that the back button shows no data of an ended session.
 fn html(status: u16, nonce: &str, markup: Markup) -> Answer {
     let inline = if nonce.is_empty() { String::new() } else { format!(" 'nonce-{nonce}'") };
     let policy = format!(

@@ -1,5 +1,4 @@
-//! Which answer belongs to which request. Failures are JSON for programs and pages for people, and show no more than
-//! their kind.
+//! The routes. Errors are JSON for the API and pages for browsers, and show only their kind.
 
 use serde_json::json;
 use session_kit::{Error, Result};
@@ -14,7 +13,8 @@ fn of_api(path: &str) -> Option<&str> {
     path.strip_prefix("/api").filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Answers a request. `body`: `None` when it is too large. An error is one of the session, for the adapter's hook.
+/// Handles a request. `body` is `None` if it is too large. A returned error is a session error, for
+/// the adapter's hook.
 pub async fn answer(asked: &Asked, body: Option<&[u8]>, sessions: &impl Sessions) -> Result<Answer> {
     let Some(body) = body else { return Ok(failed(413, "the body is too large", &asked.path)) };
     let answer = match of_api(&asked.path) {
@@ -28,7 +28,7 @@ pub async fn answer(asked: &Asked, body: Option<&[u8]>, sessions: &impl Sessions
     }
 }
 
-/// The answer when a session could not be loaded or stored.
+/// The response if a session could not be loaded or stored.
 pub fn trouble(error: &Error, path: &str) -> Answer {
     failed(error.kind().http_status(), &error.kind().to_string(), path)
 }

@@ -1,4 +1,4 @@
-//! From the command line to a manager.
+//! Builds a manager from the command line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::api::REMEMBER;
 use crate::args::Args;
 use crate::meter::Counted;
 
-/// The manager that the command line describes. `loopback`: this process is reached from this machine only.
+/// The manager for the command line. `loopback`: the process can be reached only from this machine.
 pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
     let (config, configured_engine) = configuration(args)?;
     let engine = args.engine.clone().or(configured_engine).unwrap_or_else(|| "memory".into());
@@ -26,7 +26,7 @@ pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
     };
     let configured_idle = config.as_ref().map(ManagerConfig::idle);
     let idle = args.lifetime.map(Duration::from_secs).or(configured_idle).unwrap_or(DEFAULT_IDLE);
-    // Where only one of the two lifetimes is named, the other one gives way.
+    // If only one of the two lifetimes is given, the other one is adjusted.
     let absolute = args.absolute_lifetime.map_or_else(|| DEFAULT_ABSOLUTE.max(idle), Duration::from_secs);
     builder = builder.idle_timeout(idle.min(absolute)).absolute_timeout(absolute);
     if !provider.capabilities().client_side {
@@ -38,7 +38,8 @@ pub async fn manager(args: &Args, loopback: bool) -> Result<Manager> {
     builder.build()
 }
 
-/// The config string of a SQL engine that also makes the table: a demo should start with an empty database.
+/// The config string of an SQL engine, extended to create the table: the demo should work with an
+/// empty database.
 fn with_table(engine: &str, config: &str) -> String {
     let sql = matches!(engine, "mysql" | "postgres" | "postgresql");
     if !sql || config.contains("migrate=") {
@@ -54,12 +55,12 @@ fn with_table(engine: &str, config: &str) -> String {
 }
 
 const DEFAULT_IDLE: Duration = Duration::from_hours(1);
-/// How long a session is remembered.
+/// The idle timeout of a remembered session.
 const MONTH: Duration = Duration::from_hours(30 * 24);
 
 const DEFAULT_ABSOLUTE: Duration = Duration::from_hours(12);
 
-/// What `--manager-config` or `--app-conf` say, and the engine that the latter names.
+/// The configuration of `--manager-config` or `--app-conf`, and the engine of the latter.
 fn configuration(args: &Args) -> Result<(Option<ManagerConfig>, Option<String>)> {
     if let Some(json) = &args.manager_config {
         return Ok((Some(ManagerConfig::from_json(json)?), None));
@@ -76,10 +77,10 @@ fn configuration(args: &Args) -> Result<(Option<ManagerConfig>, Option<String>)>
     }
 }
 
-/// Browsers drop `Secure` cookies (and so `__Host-` ones) that come over plain http from `127.0.0.1`: on loopback,
-/// and there only, the cookie goes without.
+/// Browsers drop `Secure` cookies (including `__Host-` ones) over plain http from `127.0.0.1`, so
+/// on loopback only the cookie is not `Secure`.
 fn default_transport(engine: &str, engine_config: &str, loopback: bool) -> Transport {
-    // The config string of the cookie engine may name the cookie, as in the older documents.
+    // The config string of the cookie engine may name the cookie, as in Beego.
     let named = serde_json::from_str::<serde_json::Value>(engine_config).ok().filter(|_| engine == "cookie");
     let named = named.and_then(|config| Some(config.get("cookieName")?.as_str()?.to_owned()));
     Transport::cookie(match (named, loopback) {
@@ -90,10 +91,10 @@ fn default_transport(engine: &str, engine_config: &str, loopback: bool) -> Trans
     })
 }
 
-/// Whether the cookie travels over TLS only, in words for a person.
+/// A sentence about whether the cookie is sent only over TLS.
 pub fn about_secure(manager: &Manager) -> String {
     let Some(cookie) = manager.transport().cookie_settings() else {
-        return "there is no cookie: the session's token travels in a header or in the URL".into();
+        return "there is no cookie: the session's token is sent in a header or in the URL".into();
     };
     let name = &cookie.name;
     match cookie.secure {

@@ -99,17 +99,17 @@ fn a_login_gets_a_new_id_and_keeps_the_data_and_a_logout_ends_the_session() {
             assert_eq!(
                 replay.clone().get("/api/session").json(),
                 json!({"data": {}}),
-                "the cookie is worth nothing"
+                "the cookie no longer works"
             );
         }
     });
 }
 
 #[test]
-fn forty_overlapping_counters_answer_forty_numbers() {
+fn forty_overlapping_increments_return_forty_numbers() {
     engines(|engine, demo| {
         if engine == "cookie" {
-            return; // It promises none of this.
+            return; // It guarantees none of this.
         }
         let mut client = demo.client();
         assert_eq!(client.post("/api/counter/n", "").json(), json!({"value": 1}));
@@ -121,7 +121,7 @@ fn forty_overlapping_counters_answer_forty_numbers() {
 }
 
 #[test]
-fn overlapping_writers_of_different_keys_all_keep_their_writes() {
+fn overlapping_writes_of_different_keys_are_all_kept() {
     engines(|engine, demo| {
         if engine == "cookie" {
             return;
@@ -177,7 +177,7 @@ fn bad_requests_are_answered_as_json_and_change_nothing() {
 }
 
 #[test]
-fn what_can_be_set_can_be_read_however_deep_it_nests() {
+fn deeply_nested_values_can_be_set_and_read() {
     let demo = Demo::start(&[]);
     let mut client = demo.client();
     let deep = format!("{}1{}", "[".repeat(126), "]".repeat(126));
@@ -204,7 +204,7 @@ fn a_value_that_is_too_large_is_413_and_the_old_data_is_kept() {
 }
 
 #[test]
-fn a_hold_is_at_most_five_seconds_and_every_route_takes_one() {
+fn a_hold_is_at_most_five_seconds_and_accepted_by_every_route() {
     let demo = Demo::start(&[]);
     let mut client = demo.client();
     for (method, path) in [
@@ -229,7 +229,7 @@ fn a_hold_is_at_most_five_seconds_and_every_route_takes_one() {
 }
 
 #[test]
-fn the_answer_says_what_it_cost() {
+fn the_response_reports_its_cost() {
     let demo = Demo::start(&[]);
     let mut client = demo.client();
     let names = |answer: support::Answer| -> Vec<String> {

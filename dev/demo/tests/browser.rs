@@ -1,7 +1,7 @@
-//! The page in a real browser, and in several of them side by side.
+//! The page in one or several real browsers.
 //!
-//! `SESSION_SCREENSHOTS=docs/pictures cargo xtask test -p session-demo --test browser` also makes the pictures of the
-//! docs.
+//! `SESSION_SCREENSHOTS=docs/pictures cargo xtask test -p session-demo --test browser` also creates
+//! the pictures of the docs.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,10 +16,10 @@ use support::Demo;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromeCapabilities, ChromiumLikeCapabilities};
 
-/// For anything that a browser does: machines that run tests are busy.
+/// The timeout of any browser action, for busy machines.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A demo and a driver of its own, and the browsers that a test opens.
+/// A test's own demo and driver, and its browsers.
 struct Stage {
     demo: Demo,
     chrome: ChromeDriver,
@@ -30,7 +30,7 @@ impl Stage {
         Self { demo: Demo::start(args), chrome: ChromeDriver::start().unwrap() }
     }
 
-    /// A browser with a profile of its own, on the page, over plain http.
+    /// A browser with its own profile on the page, over plain http.
     async fn browser(&self, profile: &str) -> Browser {
         let mut wanted = ChromeCapabilities::new();
         wanted.set_binary(&self.chrome.browser()).unwrap();
@@ -54,12 +54,12 @@ impl Stage {
 struct Browser(WebDriver);
 
 impl Browser {
-    /// What a script in the page returns, as one look at it.
+    /// The result of a script in the page.
     async fn look<T: serde::de::DeserializeOwned>(&self, script: &str) -> WebDriverResult<T> {
         self.0.execute(script, Vec::new()).await?.convert()
     }
 
-    /// Waits until the page has what is wanted.
+    /// Waits until the page has the expected content.
     async fn until<T: serde::de::DeserializeOwned + std::fmt::Debug>(
         &self,
         script: &str,
@@ -67,7 +67,7 @@ impl Browser {
     ) {
         let begun = Instant::now();
         loop {
-            // While the next page is loading there may be none to look at.
+            // While the next page is loading there may be no document.
             let seen = self.look(script).await;
             if seen.as_ref().is_ok_and(&wanted) {
                 return;
@@ -122,7 +122,7 @@ impl Browser {
         cookies.iter().any(|cookie| cookie.name == "session")
     }
 
-    /// A picture for the docs, when they are asked for: of the window, or of a part of it.
+    /// A picture for the docs, if requested: of the window or a part of it.
     async fn picture(&self, name: &str, part: Option<&str>) {
         let Some(folder) = std::env::var_os("SESSION_SCREENSHOTS") else { return };
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
@@ -134,7 +134,7 @@ impl Browser {
         }
     }
 
-    /// Ends the browser, which had nothing to complain about.
+    /// Closes the browser after checking that it has logged no errors.
     async fn close(self) {
         let console = self.0.browser_log().await.unwrap();
         assert!(console.is_empty(), "{console:?}");
@@ -147,7 +147,7 @@ impl Browser {
 async fn two_browsers_of_one_user_see_each_other_and_sign_each_other_out() {
     let stage = Stage::new(&[]);
     let (laptop, phone) = tokio::join!(stage.browser("laptop"), stage.browser("phone"));
-    assert!(!laptop.has_session().await, "nothing is stored for looking");
+    assert!(!laptop.has_session().await, "reading stores nothing");
 
     laptop.click("Count a visit").await;
     laptop.sees("visit in this session").await;
@@ -210,7 +210,7 @@ async fn the_back_button_shows_nothing_of_a_session_that_was_signed_out() {
     let browser = stage.browser("only").await;
     browser.sign_in("ada", "Laptop").await;
     let page = browser.0.current_url().await.unwrap();
-    // An address of its own, so that the page is one to go back to.
+    // A distinct URL, so that the back button returns to it.
     browser.0.goto(format!("{page}?again")).await.unwrap();
     browser.sees_devices(&["*Laptop"]).await;
     browser.press("//form[@action='/logout']/button").await;

@@ -58,7 +58,7 @@ fn a_user_sees_their_devices_and_signs_them_out() {
     assert_eq!(labels(&mut phone), ["phone"]);
     assert_eq!(labels(&mut bob), ["tablet"]);
 
-    // The own one is a logout.
+    // Ending the own session is a logout.
     let own = sessions(&mut phone)[0]["handle"].as_str().unwrap().to_owned();
     let ended = phone.delete(&format!("/api/sessions/{own}"));
     assert_eq!((ended.status, ended.session_cookies().len()), (200, 1));

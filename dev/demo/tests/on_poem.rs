@@ -1,4 +1,4 @@
-//! All of it once more, with the demo on poem.
+//! The same tests with the demo on poem.
 #![allow(clippy::duplicate_mod, reason = "each file of tests brings its client")]
 
 #[path = "api.rs"]

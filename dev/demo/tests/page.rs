@@ -20,7 +20,7 @@ fn a_person_counts_visits_logs_in_edits_values_and_logs_out() {
     let mut client = demo.client();
     let first = client.get("/");
     assert_eq!(first.status, 200);
-    assert_eq!(first.session_cookies(), Vec::<&str>::new(), "nothing is stored for looking");
+    assert_eq!(first.session_cookies(), Vec::<&str>::new(), "reading stores nothing");
     assert!(first.body.contains("Hello, visitor."));
 
     click(&mut client, "/visit", "");
@@ -33,7 +33,7 @@ fn a_person_counts_visits_logs_in_edits_values_and_logs_out() {
     assert_ne!(client.cookie, renewed);
 
     let page = click(&mut client, "/set", "key=cart&value=%5B1%2C%202%5D");
-    assert!(page.body.contains("<code>[1,2]</code>"), "JSON is taken as such");
+    assert!(page.body.contains("<code>[1,2]</code>"), "JSON is parsed");
     let page = click(&mut client, "/set", "key=note&value=just+text");
     assert!(page.body.contains("<code>&quot;just text&quot;</code>"));
     assert!(!click(&mut client, "/delete", "key=note").body.contains("just text"));
@@ -57,7 +57,7 @@ fn the_page_shows_a_shortened_hash_and_never_the_id() {
 }
 
 #[test]
-fn whatever_is_put_in_comes_out_as_text() {
+fn all_input_is_escaped() {
     let demo = Demo::start(&[]);
     let mut client = demo.client();
     let hostile = "%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%27%26";
@@ -68,7 +68,7 @@ fn whatever_is_put_in_comes_out_as_text() {
 }
 
 #[test]
-fn the_page_may_run_no_script_and_load_nothing_from_elsewhere() {
+fn the_page_may_run_no_script_and_load_nothing_from_other_sites() {
     let demo = Demo::start(&[]);
     let mut client = demo.client();
     let page = click(&mut client, "/visit", "");
@@ -78,7 +78,7 @@ fn the_page_may_run_no_script_and_load_nothing_from_elsewhere() {
     assert!(!policy.contains("script-src") && !policy.contains("unsafe"), "{policy}");
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(page.header("cache-control"), Some("no-store"));
-    assert!(!page.body.contains("https://") && !page.body.contains("http://"), "no other place");
+    assert!(!page.body.contains("https://") && !page.body.contains("http://"), "no other site");
     for asset in ["/style.css", "/icon.svg"] {
         let answer = client.get(asset);
         assert_eq!((answer.status, answer.header("server-timing")), (200, None), "{asset} costs no call");
@@ -103,7 +103,7 @@ fn a_form_of_another_site_does_nothing() {
 }
 
 #[test]
-fn every_click_says_what_it_cost() {
+fn every_click_shows_its_cost() {
     let demo = Demo::start(&[]);
     let mut client = demo.client();
     let mut list = String::new();
@@ -184,5 +184,5 @@ fn an_engine_that_is_down_is_503_for_people_and_for_programs_and_logs_nobody_out
     std::fs::remove_file(&place).unwrap();
     std::fs::rename(&away, &place).unwrap();
     assert_eq!(client.cookie, cookie);
-    assert!(client.get("/").body.contains("Hello, ada."), "and it goes on by itself");
+    assert!(client.get("/").body.contains("Hello, ada."), "it recovers automatically");
 }

@@ -1,4 +1,4 @@
-//! The program itself: its command line, its one line, its end.
+//! The program itself: its command line, its output, its shutdown.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use support::{Demo, command};
 
 #[test]
-fn a_signal_stops_it_cleanly_once_the_requests_under_way_are_answered() {
+fn a_signal_stops_it_cleanly_after_the_requests_in_progress() {
     for name in ["TERM", "INT"] {
         let mut demo = Demo::start(&[]);
         let mut client = demo.client();
@@ -23,7 +23,7 @@ fn a_signal_stops_it_cleanly_once_the_requests_under_way_are_answered() {
     }
 }
 
-/// What it prints when it does not start, and how it ends.
+/// Its output and exit status if it does not start.
 fn refused(args: &[&str]) -> (Option<i32>, String) {
     let output = command(args).output().unwrap();
     assert_eq!(output.stdout, b"", "nothing is listening");
@@ -31,7 +31,7 @@ fn refused(args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_cannot_be_started_is_said_in_one_line() {
+fn a_failed_start_is_reported_in_one_line() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "sessionon = false\n").unwrap();
     let off = file.path().to_str().unwrap();
@@ -58,7 +58,7 @@ fn what_cannot_be_started_is_said_in_one_line() {
 }
 
 #[test]
-fn a_managers_configuration_in_json_decides_about_the_cookie() {
+fn a_managers_configuration_in_json_configures_the_cookie() {
     let config = r#"{"cookieName":"gosessionid","gclifetime":3600,"secure":true,"cookieSameSite":3,"domain":"example.com","cookieLifeTime":3600}"#;
     let demo = Demo::start(&["--manager-config", config]);
     let answer = demo.client().put("/api/session/a", "1");
@@ -70,7 +70,7 @@ fn a_managers_configuration_in_json_decides_about_the_cookie() {
 }
 
 #[test]
-fn an_app_conf_decides_about_the_engine_and_the_cookie() {
+fn an_app_conf_configures_the_engine_and_the_cookie() {
     let directory = tempfile::tempdir().unwrap();
     let sessions = directory.path().join("sessions");
     let conf = directory.path().join("app.conf");
@@ -85,7 +85,7 @@ fn an_app_conf_decides_about_the_engine_and_the_cookie() {
     drop(demo);
     let again = Demo::start(&["--app-conf", conf.to_str().unwrap()]);
     client.address.clone_from(&again.address);
-    assert_eq!(client.get("/api/session").json()["data"], json!({"a": 1}), "files outlive the process");
+    assert_eq!(client.get("/api/session").json()["data"], json!({"a": 1}), "files survive the process");
 }
 
 #[test]

@@ -6,13 +6,13 @@ use rustix::process::getuid;
 use std::io;
 use std::path::PathBuf;
 
-/// Where the browser and its driver come from.
+/// The packages of the browser and its driver.
 pub const PACKAGES: &[Package] = &[
     Package { name: "chromium", binary: "chromium" },
     Package { name: "chromium-driver", binary: "chromedriver" },
 ];
 
-/// A chromedriver of one test. It starts browsers when a `WebDriver` client asks for them; they end with it.
+/// A chromedriver for one test. It starts browsers for `WebDriver` clients; they end with it.
 #[derive(Debug)]
 pub struct ChromeDriver {
     process: Process,
@@ -20,7 +20,7 @@ pub struct ChromeDriver {
 }
 
 impl ChromeDriver {
-    /// Starts the driver, and no browser yet.
+    /// Starts the driver, without a browser.
     pub fn start() -> io::Result<Self> {
         let browser = require(PACKAGES[0])?;
         let launch = Launch::new("chromium", require(PACKAGES[1])?)
@@ -28,7 +28,7 @@ impl ChromeDriver {
         Ok(Self { process: launch.start()?, browser })
     }
 
-    /// Where a `WebDriver` client connects: `http://127.0.0.1:PORT`.
+    /// The address for `WebDriver` clients: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.process.address())
     }
@@ -38,18 +38,18 @@ impl ChromeDriver {
         self.browser.display().to_string()
     }
 
-    /// The browser's arguments, for the client's `goog:chromeOptions`. Browsers with the same profile share their
-    /// cookies; each profile is a directory that is removed with the driver.
+    /// The browser's arguments, for the client's `goog:chromeOptions`. Browsers with the same
+    /// profile share their cookies; each profile is a directory that is removed with the driver.
     pub fn arguments(&self, profile: &str) -> Vec<String> {
         let mut arguments: Vec<String> = [
             "--headless",
-            // A pipe and not a port: the browser ends when the driver is gone, however that ended.
+            // A pipe instead of a port: the browser ends with the driver, even if that was killed.
             "--remote-debugging-pipe",
             // Containers have a /dev/shm of 64 MB, in which a browser crashes.
             "--disable-dev-shm-usage",
             "--disable-gpu",
             "--no-first-run",
-            // Nothing but this machine is asked for anything.
+            // No requests to other machines.
             "--disable-background-networking",
             "--disable-component-update",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",

@@ -1,21 +1,23 @@
-//! The shared servers of the suites: where a test finds each of them.
+//! The addresses of the suites' shared servers.
 //!
-//! `cargo xtask test` starts the servers and says in the environment where they are. A test that is run
-//! without it takes the address that `docker-compose.yml` gives the server: `docker compose up -d --wait`.
+//! `cargo xtask test` starts the servers and sets environment variables with their addresses. A
+//! test that is run without it uses the server's address in `docker-compose.yml`:
+//! `docker compose up -d --wait`.
 
 use std::env;
 
 /// One shared server, or one set-up of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The environment variable that says where it is.
+    /// The environment variable with its address.
     pub variable: &'static str,
-    /// Where `docker-compose.yml` puts it.
+    /// Its address in `docker-compose.yml`.
     pub default: &'static str,
 }
 
 impl Service {
-    /// Its address, as its engine's configuration takes it: from the environment, else the default.
+    /// Its address in the format of its engine's configuration: from the environment, or the
+    /// default.
     pub fn address(&self) -> String {
         env::var(self.variable).unwrap_or_else(|_| self.default.to_owned())
     }
@@ -25,7 +27,7 @@ const fn service(variable: &'static str, default: &'static str) -> Service {
     Service { variable, default }
 }
 
-/// PostgreSQL; the user may do everything.
+/// PostgreSQL; the user is a superuser.
 pub const POSTGRES: Service =
     service("SESSION_TEST_POSTGRES", "postgres://session:session@127.0.0.1:13432/session");
 
@@ -40,8 +42,8 @@ pub const PGBOUNCER_TRANSACTION: Service =
 /// MariaDB; the user owns the database.
 pub const MYSQL: Service = service("SESSION_TEST_MYSQL", "mysql://session:session@127.0.0.1:13306/session");
 
-/// MySQL itself, where it can be had: as a container, or as a `mysqld` that is not MariaDB's. Elsewhere MariaDB takes
-/// its place.
+/// MySQL itself, if available as a container or as a `mysqld` that is not MariaDB's; otherwise
+/// MariaDB.
 pub const MYSQL_ITSELF: Service =
     service("SESSION_TEST_MYSQL_ITSELF", "mysql://session:session@127.0.0.1:13307/session");
 
@@ -73,7 +75,7 @@ pub const REDIS_SENTINEL: Service = service(
 /// One memcached server.
 pub const MEMCACHE: Service = service("SESSION_TEST_MEMCACHE", "127.0.0.1:13211");
 
-/// Three memcached servers, which know nothing of each other.
+/// Three independent memcached servers.
 pub const MEMCACHE_THREE: Service =
     service("SESSION_TEST_MEMCACHE_THREE", "127.0.0.1:13211;127.0.0.1:13212;127.0.0.1:13213");
 

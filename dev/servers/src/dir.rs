@@ -1,7 +1,7 @@
-//! A server's private directory, and the removal of those that killed test runs have left.
+//! A server's private directory, and the removal of directories left by killed test runs.
 //!
-//! Whoever lives in a directory holds a lock on a file in it. The system takes the lock away when its
-//! holder dies, however it dies: a directory that can be locked has been left.
+//! The owner of a directory holds a lock on a file in it. The system releases the lock when its
+//! holder dies, so a directory that can be locked is abandoned.
 
 use rustix::fs::{FlockOperation, flock};
 use std::env;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const PREFIX: &str = "session-servers-";
 const LOCK: &str = "lock";
 
-/// A directory with mode 0700, which is removed when it is dropped.
+/// A directory with mode 0700, removed on drop.
 #[derive(Debug)]
 pub struct Dir {
     dir: TempDir,
@@ -21,11 +21,11 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// A new directory with that name in its name.
+    /// A new directory whose name contains this name.
     pub fn new(name: &str) -> io::Result<Self> {
         remove_left_ones(&env::temp_dir());
         let dir = tempfile::Builder::new().prefix(&format!("{PREFIX}{name}-")).tempdir()?;
-        // Locked before it has its name: nobody finds it unlocked.
+        // Locked before it gets its final name, so that it is never found unlocked.
         let unnamed = dir.path().join("lock.new");
         let lock = File::create(&unnamed)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_directories_whose_holder_is_gone_are_removed() {
+    fn only_abandoned_directories_are_removed() {
         let lived_in = Dir::new("test").unwrap();
         let left = tempfile::Builder::new().prefix(PREFIX).tempdir().unwrap().keep();
         File::create(left.join(LOCK)).unwrap();

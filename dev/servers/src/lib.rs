@@ -1,8 +1,8 @@
 //! Real servers for tests, started as child processes.
 //!
-//! A test that wants to kill, hang or restart a server starts a private one: it gets a directory and
-//! a port of its own, and is gone when its handle is dropped or the test run is killed. Everything
-//! blocks until it is done (a start takes up to a few seconds), so that a failure is a plain error.
+//! A test that kills, hangs or restarts a server starts a private one: it has its own directory and
+//! port, and ends when its handle is dropped or the test run is killed. All calls block until they
+//! are done (a start takes up to a few seconds).
 //!
 //! ```no_run
 //! use session_servers::postgres::Postgres;
@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! A new server is a module of its own: say in a [`process::Launch`] how it is started and when it is
-//! ready, and in a [`packages::Package`] where its binary comes from.
+//! A new server is a new module: a [`process::Launch`] defines how it is started and when it is
+//! ready, and a [`packages::Package`] the source of its binary.
 
 pub mod chromium;
 pub mod compose;

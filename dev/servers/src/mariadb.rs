@@ -4,14 +4,14 @@ use crate::packages::{Package, require};
 use crate::process::{Launch, Process};
 use std::io;
 
-/// Where the server and its tools come from.
+/// The packages of the server and its tools.
 pub const PACKAGES: &[Package] = &[
     Package { name: "mariadb-server", binary: "mariadbd" },
     Package { name: "mariadb-server", binary: "mariadb-install-db" },
     Package { name: "mariadb-client", binary: "mariadb" },
 ];
 
-/// As the container of `docker-compose.yml` sets itself up: the user owns the database, `root` the server.
+/// As in the container of `docker-compose.yml`: the user owns the database, `root` the server.
 const SET_UP: &str = "\
     CREATE DATABASE IF NOT EXISTS session CHARACTER SET utf8mb4;\n\
     CREATE USER IF NOT EXISTS session@'%' IDENTIFIED BY 'session';\n\
@@ -21,7 +21,7 @@ const SET_UP: &str = "\
     ALTER USER root@localhost IDENTIFIED BY 'session';\n\
     DROP USER IF EXISTS root@'127.0.0.1', root@'::1', ''@localhost;\n";
 
-/// A MariaDB server of one test.
+/// A MariaDB server for one test.
 #[derive(Debug)]
 pub struct MariaDb {
     process: Process,
@@ -33,7 +33,7 @@ impl MariaDb {
         Self::start_with(&[])
     }
 
-    /// The same with options of its own, as in `&["--max-connections=5"]`.
+    /// The same with additional options, as in `&["--max-connections=5"]`.
     pub fn start_with(options: &[&str]) -> io::Result<Self> {
         let [server, install, client] = [require(PACKAGES[0])?, require(PACKAGES[1])?, require(PACKAGES[2])?];
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
@@ -44,7 +44,8 @@ impl MariaDb {
                 std::fs::write(place.dir().join("set-up.sql"), SET_UP)?;
                 let how =
                     ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"];
-                // A server that starts clears the temporary tables of all others away from a shared place.
+                // Private, since a starting server removes the temporary tables of all others from
+                // a shared directory.
                 let temporary = format!("--tmpdir={}", place.path(""));
                 place.run(&install, &[&["--no-defaults", &data, &temporary], &how[..]].concat(), "").map(drop)
             })
@@ -61,7 +62,7 @@ impl MariaDb {
                 let fixed = [
                     "--bind-address=127.0.0.1",
                     "--skip-name-resolve",
-                    // What lies in a test's database need not survive a power cut.
+                    // A test's database need not survive a power loss.
                     "--innodb-flush-log-at-trx-commit=2",
                     "--innodb-flush-method=nosync",
                 ];
@@ -83,7 +84,7 @@ impl MariaDb {
         Ok(Self { process: launch.start()? })
     }
 
-    /// How to connect: `mysql://session:session@127.0.0.1:PORT/session`.
+    /// The URL: `mysql://session:session@127.0.0.1:PORT/session`.
     pub fn url(&self) -> String {
         format!("mysql://session:session@127.0.0.1:{}/session", self.process.port())
     }

@@ -36,7 +36,7 @@ impl Memcached {
         Ok(Self { process: launch.start()? })
     }
 
-    /// A server that lets in those who know this user and password (`-Y`), and nobody else.
+    /// A server that requires this user and password (`-Y`).
     pub fn start_with_login(user: &str, password: &str) -> io::Result<Self> {
         const FILE: &str = "login";
         let line = format!("{user}:{password}\n");
@@ -70,12 +70,12 @@ impl Memcached {
         self.process.place().path(SOCKET)
     }
 
-    /// How to connect: `memcache://127.0.0.1:PORT`.
+    /// The URL: `memcache://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("memcache://{}", self.process.address())
     }
 
-    /// What the server counts, as in `cmd_touch`; counters of text are left out.
+    /// The server's numeric counters, such as `cmd_touch`.
     pub fn stats(&self) -> io::Result<BTreeMap<String, u64>> {
         stats(self.process.address())
     }
@@ -94,7 +94,7 @@ fn launch(arguments: impl Fn(&Place) -> Vec<String> + Send + Sync + 'static) -> 
     }))
 }
 
-/// What the memcached at that address counts; counters of text are left out.
+/// The numeric counters of the memcached at this address.
 pub fn stats(server: SocketAddr) -> io::Result<BTreeMap<String, u64>> {
     let lines = ask(server, "stats")?;
     let number = |line: &String| {
@@ -104,7 +104,8 @@ pub fn stats(server: SocketAddr) -> io::Result<BTreeMap<String, u64>> {
     Ok(lines.iter().filter_map(number).collect())
 }
 
-/// Sends one line (or a line and its data) to the memcached at that address and returns the lines it answers.
+/// Sends one line (or a line and its data) to the memcached at this address and returns the lines
+/// of the response.
 pub fn ask(server: SocketAddr, command: &str) -> io::Result<Vec<String>> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;

@@ -1,4 +1,4 @@
-//! A private MySQL, where the machine has one: Debian packages only MariaDB. User, password and
+//! A private MySQL, if the machine has one: Debian packages only MariaDB. User, password and
 //! database are all `session`.
 
 use crate::process::{Launch, Process};
@@ -13,8 +13,7 @@ const SET_UP: &str = "\
     CREATE USER IF NOT EXISTS session@'%' IDENTIFIED BY 'session';\n\
     GRANT ALL ON session.* TO session@'%';\n";
 
-/// The path of a `mysqld` that is MySQL's own: what `SESSION_TEST_MYSQLD` says, or one in the usual
-/// places.
+/// The path of MySQL's own `mysqld`: from `SESSION_TEST_MYSQLD`, or in the usual directories.
 pub fn find() -> Option<PathBuf> {
     let usual = ["/usr/sbin/mysqld", "/usr/local/mysql/bin/mysqld", "/usr/local/bin/mysqld"];
     let named = env::var_os("SESSION_TEST_MYSQLD").map(PathBuf::from);
@@ -34,7 +33,7 @@ pub struct MySql {
 }
 
 impl MySql {
-    /// Starts a server with an empty database; `None` where there is no MySQL.
+    /// Starts a server with an empty database; `None` without MySQL.
     pub fn start() -> io::Result<Option<Self>> {
         let Some(server) = find() else { return Ok(None) };
         let install = server.clone();
@@ -62,7 +61,7 @@ impl MySql {
         Ok(Some(Self { process: launch.start()? }))
     }
 
-    /// How to connect: `mysql://session:session@127.0.0.1:PORT/session`.
+    /// The URL: `mysql://session:session@127.0.0.1:PORT/session`.
     pub fn url(&self) -> String {
         format!("mysql://session:session@127.0.0.1:{}/session", self.process.port())
     }

@@ -1,7 +1,7 @@
-//! Where the servers' binaries come from: Debian's packages.
+//! The Debian packages of the servers' binaries.
 //!
-//! `cargo xtask test` installs what is missing ([`ensure`]); a test only looks ([`require`]), and
-//! fails with the name of the package when it is not there.
+//! `cargo xtask test` installs missing ones ([`ensure`]); a test only checks ([`require`]), and
+//! fails with the name of a missing package.
 
 use std::env;
 use std::fs;
@@ -10,16 +10,16 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A Debian package and the binary that is wanted from it.
+/// A Debian package and the required binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Package {
     /// The package's name, as `apt-get install` takes it.
     pub name: &'static str,
-    /// A program that is there once the package is installed.
+    /// A program from the package.
     pub binary: &'static str,
 }
 
-/// Finds a program in `PATH`, or where Debian puts servers that are in nobody's `PATH`.
+/// Finds a program in `PATH`, or in Debian's directories for servers.
 pub fn find(binary: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -44,9 +44,9 @@ pub fn require(package: Package) -> io::Result<PathBuf> {
     find(package.binary).ok_or_else(|| missing(&[package], "it is not installed"))
 }
 
-/// Installs the packages whose binaries are missing: as root, where there is an `apt-get`; else the
-/// error says what to install. What the release itself does not have comes from its backports.
-/// The packages' own system services are not started.
+/// Installs the packages whose binaries are missing, if running as root with `apt-get`; otherwise
+/// the error says what to install. Packages missing from the release come from its backports. The
+/// packages' system services are not started.
 pub fn ensure(packages: &[Package]) -> io::Result<()> {
     let wanted = absent(packages);
     if wanted.is_empty() {
@@ -61,17 +61,17 @@ pub fn ensure(packages: &[Package]) -> io::Result<()> {
     let _no_services = NoServices::while_alive(Path::new("/usr/sbin/policy-rc.d"))?;
     let sources = with_backports(&apt)?;
     let sources = format!("Dir::Etc::SourceList={}", sources.path().display());
-    // Stale lists, or another update that is under way, need not mean that the install fails.
+    // With stale lists or a concurrent update the install may still succeed.
     let _ = run(&apt, &["update", "-o", &sources]);
     let mut arguments = vec!["install", "-o", &sources, "-y", "--no-install-recommends"];
     arguments.extend(wanted.iter().map(|package| package.name));
     run(&apt, &arguments).map_err(|error| missing(&wanted, &error.to_string()))?;
     let still = absent(&wanted);
-    if still.is_empty() { Ok(()) } else { Err(missing(&still, "its package is installed, and has it not")) }
+    if still.is_empty() { Ok(()) } else { Err(missing(&still, "its package does not contain it")) }
 }
 
-/// The machine's list of sources and the backports of its release, for one call of apt. Of what both have, apt
-/// takes the release's own.
+/// The machine's sources and the backports of its release, for one call of apt. If both have a
+/// package, apt prefers the release.
 fn with_backports(apt: &Path) -> io::Result<tempfile::NamedTempFile> {
     let question = ["indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"];
     let targets = Command::new(apt).args(question).stdin(Stdio::null()).output()?;
@@ -81,12 +81,12 @@ fn with_backports(apt: &Path) -> io::Result<tempfile::NamedTempFile> {
     }
     let mut file = tempfile::Builder::new().prefix("session-servers-").suffix(".list").tempfile()?;
     io::Write::write_all(&mut file, sources.as_bytes())?;
-    // Who fetches the lists is not root.
+    // apt fetches the lists as another user than root.
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644))?;
     Ok(file)
 }
 
-/// Where the backports lie, as a line of a list: beside the release, whose name is the one that has no suffix.
+/// The source line of the backports: next to the release, whose name has no suffix.
 fn backports(targets: &str) -> Option<String> {
     let mut targets = targets.lines().filter_map(|target| target.split_once(' '));
     let (place, release) = targets.find(|(_, release)| !release.is_empty() && !release.contains('-'))?;
@@ -107,7 +107,7 @@ fn missing(packages: &[Package], why: &str) -> io::Error {
 }
 
 fn run(apt: &Path, arguments: &[&str]) -> io::Result<()> {
-    // Someone else may be installing something: wait for them.
+    // Waits for a concurrent installation.
     let output = Command::new(apt)
         .args(["-q", "-o", "DPkg::Lock::Timeout=300"])
         .args(arguments)
@@ -121,7 +121,7 @@ fn run(apt: &Path, arguments: &[&str]) -> io::Result<()> {
     Err(io::Error::other(format!("apt-get {} failed: {}", arguments[0], text.trim())))
 }
 
-/// Debian's way to forbid that installing a server starts it.
+/// Debian's mechanism to prevent an installation from starting the server.
 struct NoServices<'a>(Option<&'a Path>);
 
 impl<'a> NoServices<'a> {
@@ -131,7 +131,7 @@ impl<'a> NoServices<'a> {
                 io::Write::write_all(&mut file, b"#!/bin/sh\nexit 101\n")?;
                 Ok(Self(Some(policy)))
             }
-            // Somebody has a policy of their own: it stays.
+            // An existing policy is kept.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Self(None)),
             Err(error) => Err(error),
         }
@@ -154,7 +154,7 @@ mod tests {
     const NOWHERE: Package = Package { name: "no-such-package", binary: "no-such-binary" };
 
     #[test]
-    fn what_is_there_is_found_and_not_installed_again() {
+    fn an_existing_binary_is_found_and_not_installed_again() {
         assert!(require(SHELL).unwrap().is_absolute());
         ensure(&[SHELL]).unwrap();
     }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn backports_lie_beside_the_release() {
+    fn backports_are_next_to_the_release() {
         let targets = "http://one/security/ tulip-security\nhttp://two/debian/ tulip\nhttp://three/ lily\n";
         assert_eq!(backports(targets).unwrap(), "\ndeb http://two/debian/ tulip-backports main\n");
         assert_eq!(backports("http://one/security/ tulip-security\n"), None);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn services_are_forbidden_only_while_packages_are_installed_and_somebodys_own_policy_stays() {
+    fn services_are_forbidden_only_during_an_installation_and_an_existing_policy_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let policy = dir.path().join("policy-rc.d");
         let ours = NoServices::while_alive(&policy).unwrap();

@@ -1,11 +1,11 @@
-//! A private `PgBouncer` in front of a PostgreSQL server, set up as Debian's package is.
+//! A private `PgBouncer` in front of a PostgreSQL server, configured like Debian's package.
 
 use crate::packages::{Package, require};
 use crate::postgres;
 use crate::process::{Launch, Process};
 use std::io;
 
-/// Where the pooler and the tool that asks it come from.
+/// The packages of the pooler and its client.
 pub const PACKAGES: &[Package] = &[
     Package { name: "pgbouncer", binary: "pgbouncer" },
     Package { name: "postgresql-client", binary: "psql" },
@@ -21,8 +21,8 @@ impl PgBouncer {
     /// Starts a pooler in front of the server on this port of the loopback; user and password are
     /// `session`.
     ///
-    /// Settings are added to those of Debian's package, as in `&["pool_mode=transaction"]`. Without
-    /// any it pools whole sessions and lets no startup parameters pass but those that it knows.
+    /// Settings are added to those of Debian's package, as in `&["pool_mode=transaction"]`. By
+    /// default it pools sessions and accepts only known startup parameters.
     pub fn start(server: u16, settings: &[&str]) -> io::Result<Self> {
         let [pgbouncer, psql] = [require(PACKAGES[0])?, require(PACKAGES[1])?];
         let settings = settings.join("\n");
@@ -48,7 +48,7 @@ impl PgBouncer {
         Ok(Self { process: launch.start()? })
     }
 
-    /// How to connect: `postgres://session:session@127.0.0.1:PORT/session`.
+    /// The URL: `postgres://session:session@127.0.0.1:PORT/session`.
     pub fn url(&self) -> String {
         postgres::url(self.process.port())
     }

@@ -1,9 +1,9 @@
-//! Free loopback ports that stay reserved, also while the server behind them is down.
+//! Free loopback ports that remain reserved while their server is down.
 //!
-//! Two rules make a port safe to come back to after a restart. It lies below the range from which the
-//! system picks the ports of outgoing connections, so that no client (not even one that tries to
-//! reach the stopped server) is given it. And the UDP port of the same number is bound for as long as
-//! the reservation lives, so that no other test process hands the port out; no server here uses UDP.
+//! Two rules keep a port available for a restart. It is below the system's range for outgoing
+//! connections, so that no client gets it (not even one that tries to reach the stopped server).
+//! And the UDP port of the same number is bound during the reservation, so that no other test
+//! process reserves it; no server here uses UDP.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
@@ -11,11 +11,11 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Below the usual `ip_local_port_range` (from 32768), above what daemons are configured to.
+/// Below the usual `ip_local_port_range` (from 32768), above the usual ports of daemons.
 const FIRST: u16 = 15_000;
 const COUNT: u16 = 17_000;
 
-/// A loopback port that no other test is given while this value lives.
+/// A loopback port that no other test gets while this value exists.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -23,7 +23,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Reserves a port on which nobody listens.
+    /// Reserves a port without a listener.
     pub fn reserve() -> io::Result<Self> {
         let start = RandomState::new().hash_one(std::process::id());
         let numbers = (0..u64::from(COUNT)).map(|step| (start.wrapping_add(step)) % u64::from(COUNT));
@@ -33,11 +33,12 @@ impl Port {
             .ok_or_else(|| io::Error::other(format!("no free port from {FIRST} to {}", FIRST + COUNT - 1)))
     }
 
-    /// This port, unless somebody has it.
+    /// This port, unless it is in use.
     fn with(number: u16) -> Option<Self> {
-        // First, so that nobody's reserved port is looked at: for that moment its server could not listen.
+        // First, so that reserved ports are not probed: during a probe their server could not
+        // listen.
         let udp_twin = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-        // A listener on any address would get in the way of a server that binds all of them.
+        // A listener on any address would conflict with a server that binds all of them.
         TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)).ok()?;
         Some(Self { number, _udp_twin: udp_twin })
     }
@@ -47,8 +48,7 @@ impl Port {
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             match TcpListener::bind((Ipv4Addr::LOCALHOST, self.number)) {
-                // A process that was forked while somebody listened here (we, when we looked whether it is free)
-                // has that listener too, until it becomes another program.
+                // A process forked while the port was probed also has the listener until its exec.
                 Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
                     sleep(Duration::from_millis(1));
                 }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserved_port_is_free_and_is_not_given_twice() {
+    fn a_reserved_port_is_free_and_not_reserved_twice() {
         let ports: Vec<Port> = (0..50).map(|_| Port::reserve().unwrap()).collect();
         assert!(ports[0].listen().is_ok());
         let mut numbers: Vec<u16> = ports.iter().map(Port::number).collect();

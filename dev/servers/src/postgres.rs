@@ -1,10 +1,11 @@
-//! A private PostgreSQL: user, password and database are all `session`, and the user may do everything.
+//! A private PostgreSQL: user, password and database are all `session`, and the user is a
+//! superuser.
 
 use crate::packages::{Package, require};
 use crate::process::{Launch, Process};
 use std::io;
 
-/// Where the server and its tools come from.
+/// The packages of the server and its tools.
 pub const PACKAGES: &[Package] = &[
     Package { name: "postgresql", binary: "postgres" },
     Package { name: "postgresql", binary: "initdb" },
@@ -23,17 +24,17 @@ impl Postgres {
         Self::start_with(&[])
     }
 
-    /// The same with settings of its own, as in `&["max_connections=5"]`.
+    /// The same with additional settings, as in `&["max_connections=5"]`.
     pub fn start_with(settings: &[&str]) -> io::Result<Self> {
         let [server, initdb, psql] = [require(PACKAGES[0])?, require(PACKAGES[1])?, require(PACKAGES[2])?];
         let single_user = server.clone();
-        // What lies in a test's database need not survive a power cut.
+        // A test's database need not survive a power loss.
         let mut lines = vec!["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1"];
         lines.extend(settings);
         let lines: Vec<String> = lines.into_iter().map(str::to_owned).collect();
         let launch = Launch::new("postgres", server)
             .user("postgres")
-            .stop_signal(crate::process::Signal::INT) // "fast": TERM would wait for the clients to leave
+            .stop_signal(crate::process::Signal::INT) // "fast": TERM would wait for the clients to disconnect
             .prepare(move |place| {
                 let data = place.path("data");
                 std::fs::write(place.dir().join("password"), "session")?;
@@ -63,7 +64,7 @@ impl Postgres {
         Ok(Self { process: launch.start()? })
     }
 
-    /// How to connect: `postgres://session:session@127.0.0.1:PORT/session`.
+    /// The URL: `postgres://session:session@127.0.0.1:PORT/session`.
     pub fn url(&self) -> String {
         url(self.process.port())
     }
@@ -74,7 +75,7 @@ impl Postgres {
     }
 }
 
-/// How to connect to a server, or a pooler, of that port.
+/// The URL of a server or a pooler on this port.
 pub(crate) fn url(port: u16) -> String {
     format!("postgres://session:session@127.0.0.1:{port}/session")
 }

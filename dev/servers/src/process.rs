@@ -1,7 +1,7 @@
-//! One server process: a private directory, a free port, a log, and a life that ends with its handle.
+//! One server process with a private directory, a free port and a log, which ends with its handle.
 //!
-//! How a server is started is said in a [`Launch`]; [`Launch::start`] gives a running [`Process`].
-//! All calls block; from an async test that is fine where nothing else has to move meanwhile.
+//! A [`Launch`] defines how a server is started; [`Launch::start`] returns a running [`Process`].
+//! All calls block, which is fine in an async test without other work.
 
 use crate::dir::Dir;
 use crate::ports::Port;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 type Hook<T> = Box<dyn Fn(&Place) -> T + Send + Sync>;
 
-/// How a server is started, and when it counts as up.
+/// How a server is started, and when it is ready.
 pub struct Launch {
     name: &'static str,
     program: PathBuf,
@@ -36,7 +36,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A server of that name (it names the directory, the log and the errors) and the program to run.
+    /// A server with this name (used for the directory, the log and errors) and program.
     pub fn new(name: &'static str, program: impl Into<PathBuf>) -> Self {
         Self {
             name,
@@ -51,22 +51,22 @@ impl Launch {
         }
     }
 
-    /// Runs as that user (or `nobody` where there is none) when we are root. For servers that refuse
-    /// to run as root. When we are not root it changes nothing.
+    /// Runs as this user (or `nobody` if missing) if the test runs as root, for servers that refuse
+    /// to run as root. Otherwise it has no effect.
     #[must_use]
     pub fn user(mut self, name: &'static str) -> Self {
         self.user = Some(name);
         self
     }
 
-    /// How many ports the server needs; one by default.
+    /// The number of ports that the server needs; one by default.
     #[must_use]
     pub fn ports(mut self, count: usize) -> Self {
         self.ports = count;
         self
     }
 
-    /// How long the server may take to come up; 60 s by default (machines that run tests are busy).
+    /// The timeout of the start; 60 s by default, for busy machines.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -94,15 +94,16 @@ impl Launch {
         self
     }
 
-    /// Asks the server whether it is up, again and again until it is. An answer from the server is a
-    /// better sign than an open port; by default, an open port is enough.
+    /// Checks repeatedly whether the server is ready. A response from the server is more reliable
+    /// than an open port, which is the default check.
     #[must_use]
     pub fn ready(mut self, hook: impl Fn(&Place) -> io::Result<()> + Send + Sync + 'static) -> Self {
         self.ready = Box::new(hook);
         self
     }
 
-    /// Starts the server and waits until it is ready. The error holds the end of the server's log.
+    /// Starts the server and waits until it is ready. The error contains the end of the server's
+    /// log.
     pub fn start(self) -> io::Result<Process> {
         let launch = Arc::new(self);
         let mut tries = 3;
@@ -114,7 +115,7 @@ impl Launch {
             let process = Process { launch: Arc::clone(&launch), place, child: Mutex::new(Some(child)) };
             match process.wait_until_ready() {
                 Ok(()) => return Ok(process),
-                // Somebody had the port between our look and the server's: again, elsewhere.
+                // Another process took the port meanwhile: try again with another one.
                 Err(_) if tries > 0 && !process.is_running() && process.lost_a_port() => {}
                 Err(error) => return Err(error),
             }
@@ -141,7 +142,7 @@ impl fmt::Debug for Launch {
     }
 }
 
-/// Where a server lives: a private directory, removed with its server, and its ports.
+/// A server's private directory, removed with its server, and its ports.
 #[derive(Debug)]
 pub struct Place {
     dir: Dir,
@@ -160,7 +161,7 @@ impl Place {
         Ok(Self { dir, ports, user })
     }
 
-    /// The directory: mode 0700, owned by the user that the server runs as.
+    /// The directory: mode 0700, owned by the server's user.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -175,25 +176,25 @@ impl Place {
         self.port_at(0)
     }
 
-    /// One of the ports that [`Launch::ports`] asked for; 0 (which no server listens on) beyond them.
+    /// One of the ports requested with [`Launch::ports`]; 0 beyond them.
     pub fn port_at(&self, index: usize) -> u16 {
         self.ports.get(index).map_or(0, Port::number)
     }
 
-    /// Where the server listens on its first port.
+    /// The address of the server's first port.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port()).into()
     }
 
-    /// Runs a program to its end in the directory, as the server's user, and returns what it printed.
-    /// When it fails the error holds what it printed.
+    /// Runs a program in the directory as the server's user, and returns its output. If it fails,
+    /// the error contains its output.
     pub fn run(&self, program: &Path, arguments: &[&str], input: &str) -> io::Result<String> {
         let mut command = command(program, self.user)?;
         command.args(arguments).current_dir(self.dir()).env("HOME", self.dir());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = spawn(command)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // Who does not read its input to the end says by its exit code whether that is bad.
+            // If the program does not read its whole input, its exit code decides.
             let _ = stdin.write_all(input.as_bytes());
         }
         let output = child.wait_with_output()?;
@@ -210,11 +211,11 @@ impl Place {
     }
 }
 
-/// A server that was started, and may be stopped by now. Dropping it kills it and removes its directory.
+/// A started server, which may have been stopped. Dropping it kills it and removes its directory.
 #[derive(Debug)]
 pub struct Process {
     launch: Arc<Launch>,
-    // Before `place`: the directory goes last.
+    // Before `place`: the directory is removed last.
     child: Mutex<Option<Child>>,
     place: Place,
 }
@@ -225,7 +226,7 @@ impl Process {
         &self.place
     }
 
-    /// Where it listens on its first port.
+    /// The address of its first port.
     pub fn address(&self) -> SocketAddr {
         self.place.address()
     }
@@ -235,20 +236,20 @@ impl Process {
         self.place.port()
     }
 
-    /// What it has logged so far, over all its restarts.
+    /// Its log, over all restarts.
     pub fn log(&self) -> String {
         fs::read(self.place.log_file())
             .map(|log| String::from_utf8_lossy(&log).into_owned())
             .unwrap_or_default()
     }
 
-    /// Whether the process is there (paused counts).
+    /// Whether the process exists (even paused).
     pub fn is_running(&self) -> bool {
         self.child().as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Stops it as an administrator would, and waits until it is gone; after 20 s it is killed.
-    /// Nothing to do when it is not running.
+    /// Stops it like an administrator, and waits for its end; kills it after 20 s. Does nothing if
+    /// it is not running.
     pub fn stop(&self) -> io::Result<()> {
         let mut child = self.child();
         let Some(pid) = running(&mut child) else { return Ok(()) };
@@ -265,13 +266,13 @@ impl Process {
         Ok(())
     }
 
-    /// Kills it and everything it has forked at once (`SIGKILL`), as a crash would.
+    /// Kills it and its descendants (`SIGKILL`), like a crash.
     pub fn kill(&self) -> io::Result<()> {
         kill(&mut self.child())
     }
 
-    /// Makes it hang (`SIGSTOP`, everything it has forked as well): the system still accepts connections
-    /// for it, and nothing is answered.
+    /// Makes it and its descendants hang (`SIGSTOP`): the system still accepts connections for it,
+    /// but nothing is answered.
     pub fn pause(&self) -> io::Result<()> {
         self.signal_all(Signal::STOP)
     }
@@ -281,14 +282,14 @@ impl Process {
         self.signal_all(Signal::CONT)
     }
 
-    /// Stops it when it runs, starts it again with the same directory and ports, and waits until it is ready.
+    /// Restarts it with the same directory and ports, and waits until it is ready.
     pub fn restart(&self) -> io::Result<()> {
         self.stop()?;
         *self.child() = Some(self.launch.run(&self.place)?);
         self.wait_until_ready()
     }
 
-    /// Whether it ended because somebody else listens on its port, or did a moment ago.
+    /// Whether it ended because another process listens on its port, or did a moment ago.
     fn lost_a_port(&self) -> bool {
         let can_bind = |port: &Port| TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).is_ok();
         !self.place.ports.iter().all(can_bind) || self.log().contains("Address already in use")
@@ -303,7 +304,7 @@ impl Process {
     fn wait_until_ready(&self) -> io::Result<()> {
         let deadline = Instant::now() + self.launch.timeout;
         loop {
-            // The order matters: an answer counts only while it is our process that can have given it.
+            // The order matters: a response counts only while this process is running.
             let answer = (self.launch.ready)(&self.place);
             let up = self.is_running();
             match answer {
@@ -338,7 +339,7 @@ impl Drop for Process {
     }
 }
 
-/// The process id, when the process has not ended yet.
+/// The process id, if the process is still running.
 fn running(child: &mut Option<Child>) -> Option<Pid> {
     let child = child.as_mut()?;
     matches!(child.try_wait(), Ok(None)).then(|| Pid::from_child(child))

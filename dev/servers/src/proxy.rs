@@ -1,7 +1,7 @@
-//! A TCP proxy in front of a server, for what a network does to connections: cut, refuse, delay, lose an
-//! answer. It counts what passes, too.
+//! A TCP proxy in front of a server that simulates network failures: cut, refused and delayed
+//! connections, lost responses. It also counts the traffic.
 //!
-//! It runs on threads of its own and not on the test's runtime, so that it neither waits for a busy
+//! It runs on its own threads instead of the test's runtime, so that it neither waits for a busy
 //! runtime nor follows its paused clock.
 //!
 //! ```no_run
@@ -34,14 +34,14 @@ pub struct Proxy {
     acceptor: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What has passed through a [`Proxy`]; subtract two of them to know what one step did.
+/// The traffic of a [`Proxy`]; subtract two values to get the traffic of one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
     /// Connections that were opened.
     pub connections: u64,
-    /// How often a client spoke after the server had spoken (or first of all) on its connection: what is
-    /// sent without waiting for an answer counts once.
+    /// How often a client sent data after the server had sent some (or first) on its connection:
+    /// data sent without waiting for a response counts once.
     pub round_trips: u64,
     /// Bytes from clients to the server.
     pub sent: u64,
@@ -73,9 +73,9 @@ struct State {
     counts: Counts,
     delay: Duration,
     swallow: bool,
-    /// How many answers are still to be lost, and to requests with which bytes in them.
+    /// The number of responses still to be lost, and the bytes in their requests.
     lose: (usize, Vec<u8>),
-    /// How many bytes of such an answer are passed on all the same.
+    /// The number of bytes of such a response that are still forwarded.
     keep: usize,
     connections: Vec<Weak<Connection>>,
 }
@@ -90,7 +90,7 @@ struct Connection {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of that server, which need not be up yet.
+    /// Starts a proxy in front of this server, which need not be running yet.
     pub fn start(server: SocketAddr) -> io::Result<Self> {
         let proxy =
             Self { port: Port::reserve()?, server, shared: Arc::default(), acceptor: Mutex::default() };
@@ -98,34 +98,34 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Where clients connect to.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port.number()).into()
     }
 
-    /// What has passed so far.
+    /// The traffic so far.
     pub fn counts(&self) -> Counts {
         self.shared.state().counts
     }
 
     /// Closes every open connection, at once and on both sides. New ones are accepted.
     pub fn cut(&self) {
-        // Taken out first: closing wakes threads that want the lock.
+        // Taken out first: closing wakes threads that need the lock.
         let connections = std::mem::take(&mut self.shared.state().connections);
         for connection in connections.iter().filter_map(Weak::upgrade) {
             connection.close();
         }
     }
 
-    /// From now on new connections are refused, as by a machine where no server runs. Open ones stay.
+    /// Refuses new connections from now on, like a machine without a server. Open ones are kept.
     pub fn refuse(&self) {
         let acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(acceptor) = acceptor {
             self.shared.refusing.store(true, SeqCst);
-            // Wakes the thread that waits for a connection; it sees the order and closes the port.
+            // Wakes the accepting thread, which then closes the port.
             let _ = TcpStream::connect(self.address());
             let _ = acceptor.join();
-            // What was forked meanwhile has the listener until it becomes another program.
+            // A process forked meanwhile has the listener until its exec.
             let deadline = Instant::now() + Duration::from_secs(5);
             while TcpStream::connect(self.address()).is_ok() && Instant::now() < deadline {
                 sleep(Duration::from_millis(1));
@@ -145,42 +145,44 @@ impl Proxy {
         Ok(())
     }
 
-    /// Every answer is passed on that much later. Zero ends it.
+    /// Delays every response by this time. Zero ends it.
     pub fn delay_answers(&self, delay: Duration) {
         self.shared.state().delay = delay;
     }
 
-    /// While on, requests reach the server, and nothing comes back: connections stay open and silent. What
-    /// was swallowed is lost, so cut the connections when it ends.
+    /// While on, requests reach the server but no response is forwarded: connections stay open and
+    /// silent. Swallowed responses are lost, so cut the connections afterwards.
     pub fn swallow_answers(&self, on: bool) {
         self.shared.state().swallow = on;
     }
 
-    /// Every connection that is open now dies in silence, as when a firewall has forgotten it: it stays open, and
-    /// nothing passes it any more in either direction. New ones work.
+    /// All open connections die silently, as if dropped by a firewall: they stay open but pass no
+    /// more data in either direction. New ones work.
     pub fn forget_connections(&self) {
         for connection in self.shared.state().connections.iter().filter_map(Weak::upgrade) {
             connection.forgotten.store(true, SeqCst);
         }
     }
 
-    /// Loses the answers to the next so many requests with these bytes in them (empty: any request): the
-    /// server gets the request and answers it, and then the connection is cut instead of passing the answer.
+    /// Loses the responses to this number of the next requests that contain these bytes (empty: any
+    /// request): the server executes the request, but the connection is cut instead of forwarding
+    /// the response.
     ///
-    /// "Request" is what one read from the client gives, and "its answer" the next that the server says on
-    /// that connection: exact where a connection has one request under way.
+    /// A request is the result of one read from the client, and its response the next data from the
+    /// server on that connection: exact for connections with one request at a time.
     pub fn lose_answers(&self, count: usize, to_requests_with: &[u8]) {
         self.cut_answers_short(count, to_requests_with, 0);
     }
 
-    /// The same, but so many bytes of each answer are passed on before the connection is cut.
+    /// The same, but this number of bytes of each response are forwarded before the connection is
+    /// cut.
     pub fn cut_answers_short(&self, count: usize, to_requests_with: &[u8], keep: usize) {
         let mut state = self.shared.state();
         state.lose = (count, to_requests_with.to_vec());
         state.keep = keep;
     }
 
-    /// How many of the answers that [`lose_answers`](Self::lose_answers) ordered are still to be lost.
+    /// The number of responses still to be lost by [`lose_answers`](Self::lose_answers).
     pub fn answers_to_lose(&self) -> usize {
         self.shared.state().lose.0
     }
@@ -203,7 +205,7 @@ impl Shared {
             if self.refusing.load(SeqCst) {
                 return;
             }
-            // A server that is down: the client's connection is closed, as by a load balancer.
+            // The server is down: the client's connection is closed, as by a load balancer.
             let _ = client.and_then(|client| self.join(client, server));
         }
     }
@@ -235,7 +237,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What becomes of something that the client said.
+    /// The treatment of data from the client.
     fn request(&self, connection: &Connection, bytes: &[u8]) -> Fate {
         let mut state = self.state();
         state.counts.sent += bytes.len() as u64;
@@ -248,7 +250,7 @@ impl Shared {
         Fate::Pass
     }
 
-    /// What becomes of something that the server said.
+    /// The treatment of data from the server.
     fn answer(&self, connection: &Connection, bytes: &[u8]) -> Fate {
         connection.client_spoke_last.store(false, SeqCst);
         let (delay, swallow, keep) = {
@@ -270,12 +272,12 @@ impl Shared {
 enum Fate {
     Pass,
     Lose,
-    /// The connection ends after so many of the bytes.
+    /// The connection ends after this number of bytes.
     Cut(usize),
 }
 
 impl Connection {
-    /// Carries bytes in one direction until either side closes.
+    /// Forwards bytes in one direction until either side closes.
     fn pump(&self, mut from: &TcpStream, mut to: &TcpStream, mut fate: impl FnMut(&[u8]) -> Fate) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {

@@ -1,5 +1,6 @@
-//! Private Redis servers: one (or one of Valkey), a cluster of three masters and three replicas, and a master with a replica
-//! that three sentinels watch. The password is `session` everywhere; the sentinels themselves have none.
+//! Private Redis servers: one (or one of Valkey), a cluster of three masters and three replicas,
+//! and a master with a replica, watched by three sentinels. The password is `session` everywhere,
+//! except for the sentinels, which have none.
 
 use crate::packages::{Package, require};
 use crate::process::{Launch, Process};
@@ -10,14 +11,14 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Where the servers and the client come from.
+/// The packages of the servers and the client.
 pub const PACKAGES: &[Package] = &[
     Package { name: "redis-server", binary: "redis-server" },
     Package { name: "redis-tools", binary: "redis-cli" },
     Package { name: "valkey-server", binary: "valkey-server" },
 ];
 
-/// How long a node or a master may be silent before it is replaced.
+/// The time after which a silent node or master is replaced.
 const SILENCE: &str = "1000";
 
 /// A Redis server of one test.
@@ -27,22 +28,22 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts an empty server. It keeps nothing on disk.
+    /// Starts an empty server without persistence.
     pub fn start() -> io::Result<Self> {
         Self::start_with(&[])
     }
 
-    /// The same with options of its own, as in `&["--maxmemory", "4mb"]`.
+    /// The same with additional options, as in `&["--maxmemory", "4mb"]`.
     pub fn start_with(options: &[&str]) -> io::Result<Self> {
         Self::launch("redis", require(PACKAGES[0])?, true, options)
     }
 
-    /// The same of Redis 6.2.
+    /// The same with Redis 6.2.
     pub fn start_6_2(options: &[&str]) -> io::Result<Self> {
         Self::launch("redis-6.2", wheels::require(wheels::REDIS_6_2)?, false, options)
     }
 
-    /// The same of Valkey, which speaks the same protocol and takes the same options.
+    /// The same with Valkey, which has the same protocol and options.
     pub fn start_valkey(options: &[&str]) -> io::Result<Self> {
         Self::launch("valkey", require(PACKAGES[2])?, true, options)
     }
@@ -68,7 +69,7 @@ impl Redis {
                 let port = place.port().to_string();
                 let ping = ["-p", &port, "-a", "session", "--no-auth-warning", "PING"];
                 let answer = place.run(&client, &ping, "")?;
-                // Loading counts as up: what a server says then is something to test.
+                // Loading counts as ready, so that tests can use a loading server.
                 if answer.contains("PONG") || answer.contains("LOADING") {
                     Ok(())
                 } else {
@@ -78,7 +79,7 @@ impl Redis {
         Ok(Self { process: launch.start()? })
     }
 
-    /// How to connect: `redis://:session@127.0.0.1:PORT`.
+    /// The URL: `redis://:session@127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("redis://:session@{}", self.process.address())
     }
@@ -88,12 +89,12 @@ impl Redis {
         &self.process
     }
 
-    /// What `redis-cli` prints for a command.
+    /// The output of `redis-cli` for a command.
     pub fn cli(&self, command: &[&str]) -> io::Result<String> {
         cli(&self.process, command)
     }
 
-    /// How often the server has run a command: `calls` of `INFO commandstats`.
+    /// The number of calls of a command, from `INFO commandstats`.
     pub fn calls(&self, command: &str) -> io::Result<u64> {
         let stats = self.cli(&["INFO", "commandstats"])?;
         let start = format!("cmdstat_{command}:calls=");
@@ -101,12 +102,12 @@ impl Redis {
         Ok(calls.and_then(|calls| calls.parse().ok()).unwrap_or(0))
     }
 
-    /// Waits until every replica has what this server has now. There must be one.
+    /// Waits until every replica has the current data of this server. There must be at least one.
     pub fn wait_until_replicated(&self) -> io::Result<()> {
         let number = |text: &str| text.trim().parse::<u64>().unwrap_or(0);
         let info = self.cli(&["INFO", "replication"])?;
         let now = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")).map_or(0, number);
-        wait_until("the replicas have everything", || {
+        wait_until("the replicas are in sync", || {
             let info = self.cli(&["INFO", "replication"])?;
             let replicas = info.lines().filter(|line| line.starts_with("slave"));
             let mut offsets =
@@ -126,7 +127,7 @@ fn cli(process: &Process, command: &[&str]) -> io::Result<String> {
     process.place().run(&require(PACKAGES[1])?, &[&to, command].concat(), "")
 }
 
-/// Tries again until it is true, or says what was waited for.
+/// Retries until it is true; the error says what was waited for.
 fn wait_until(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so()? {
@@ -138,17 +139,17 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) -> io::Re
     Ok(())
 }
 
-/// A cluster of one test: three masters, and a replica of each.
+/// A cluster for one test: three masters with a replica each.
 #[derive(Debug)]
 pub struct Cluster {
-    // Before the nodes: what is in front of them goes first.
+    // Before the nodes: their proxies are dropped first.
     proxies: Vec<Proxy>,
     nodes: Vec<Redis>,
 }
 
 impl Cluster {
-    /// Starts a cluster and waits until every node sees all of it. A master that is silent for a second
-    /// is replaced by its replica; the other masters serve meanwhile.
+    /// Starts a cluster and waits until every node knows all others. A master that is silent for a
+    /// second is replaced by its replica; the other masters continue to serve.
     pub fn start() -> io::Result<Self> {
         let options = [
             "--cluster-enabled",
@@ -171,7 +172,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The same with a proxy before each node, which clients are sent through ([`proxies`](Self::proxies)).
+    /// The same with a proxy in front of each node, which clients are sent to
+    /// ([`proxies`](Self::proxies)).
     pub fn start_behind_proxies() -> io::Result<Self> {
         let mut cluster = Self::start()?;
         for node in &cluster.nodes {
@@ -191,7 +193,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// How to connect, naming the first three nodes.
+    /// The URL with the first three nodes.
     pub fn url(&self) -> String {
         let address = |index: usize| match self.proxies.get(index) {
             Some(proxy) => proxy.address().to_string(),
@@ -205,16 +207,16 @@ impl Cluster {
         &self.nodes
     }
 
-    /// The proxies before the nodes, in their order.
+    /// The nodes' proxies, in the same order.
     pub fn proxies(&self) -> &[Proxy] {
         &self.proxies
     }
 
-    /// The node that has a key, as a node that is up sees it.
+    /// The node that owns a key, according to a running node.
     pub fn owner(&self, key: &str) -> io::Result<&Redis> {
         let up = || self.nodes.iter().filter(|node| node.process.is_running());
         for node in up() {
-            // All but the owner say where else to ask, or that nobody knows at the moment.
+            // All nodes except the owner redirect, or report that the owner is unknown.
             if matches!(node.cli(&["EXISTS", key])?.trim(), "0" | "1") {
                 return Ok(node);
             }
@@ -222,9 +224,10 @@ impl Cluster {
         Err(io::Error::other("no node has the key"))
     }
 
-    /// Waits until every node that runs says that the cluster is whole and that its own data is in sync.
+    /// Waits until every running node reports that the cluster is complete and its own data in
+    /// sync.
     pub fn wait_until_whole(&self) -> io::Result<()> {
-        wait_until("the cluster is whole", || {
+        wait_until("the cluster is complete", || {
             for node in self.nodes.iter().filter(|node| node.process.is_running()) {
                 let (info, replication) =
                     (node.cli(&["CLUSTER", "INFO"])?, node.cli(&["INFO", "replication"])?);
@@ -238,7 +241,8 @@ impl Cluster {
         })
     }
 
-    /// Moves a slot and its keys to another master while the cluster serves, as `redis-cli --cluster reshard` does.
+    /// Moves a slot and its keys to another master while the cluster serves, as
+    /// `redis-cli --cluster reshard` does.
     pub fn move_slot(&self, slot: u16, from: &Redis, to: &Redis) -> io::Result<()> {
         let slot = slot.to_string();
         let id = |node: &Redis| Ok::<_, io::Error>(node.cli(&["CLUSTER", "MYID"])?.trim().to_owned());
@@ -263,18 +267,18 @@ impl Cluster {
     }
 }
 
-/// A master, its replica, and three sentinels that watch them.
+/// A master, its replica, and three sentinels.
 #[derive(Debug)]
 pub struct Sentinels {
-    // Before the servers: what is in front of them goes first.
+    // Before the servers: their proxy is dropped first.
     proxy: Option<Proxy>,
     watchers: Vec<Process>,
     servers: Vec<Redis>,
 }
 
 impl Sentinels {
-    /// Starts them and waits until the sentinels know each other and the replica. A master that is silent for a
-    /// second is replaced.
+    /// Starts them and waits until the sentinels know each other and the replica. A master that is
+    /// silent for a second is replaced.
     pub fn start() -> io::Result<Self> {
         Self::launch(Redis::start()?, None)
     }
@@ -285,8 +289,8 @@ impl Sentinels {
     }
 
     /// The same with a proxy between the master and the other servers: the replica and the
-    /// sentinels know the master by the proxy's address. Clients that reach the master directly
-    /// stay on its side of [`cut_off_master`](Self::cut_off_master).
+    /// sentinels use the proxy's address. Clients that connect to the master directly stay on its
+    /// side after [`cut_off_master`](Self::cut_off_master).
     pub fn start_with_a_divisible_network() -> io::Result<Self> {
         let master = Redis::start()?;
         let proxy = Proxy::start(master.process.address())?;
@@ -305,7 +309,7 @@ impl Sentinels {
         Ok(set_up)
     }
 
-    /// How to connect: `redis+sentinel://:session@…,…,…/mymaster`.
+    /// The URL: `redis+sentinel://:session@…,…,…/mymaster`.
     pub fn url(&self) -> String {
         let addresses: Vec<_> = self.watchers.iter().map(|sentinel| sentinel.address().to_string()).collect();
         format!("redis+sentinel://:session@{}/mymaster", addresses.join(","))
@@ -321,13 +325,13 @@ impl Sentinels {
         &self.watchers
     }
 
-    /// The address by which the sentinels know the first master, where a proxy is before it.
+    /// The sentinels' address of the first master, if it has a proxy.
     pub fn announced_master(&self) -> Option<std::net::SocketAddr> {
         self.proxy.as_ref().map(Proxy::address)
     }
 
-    /// Divides the network: from now on neither the sentinels nor the replica reach the first
-    /// master. It is up and calls itself a master, also for clients that reach it directly.
+    /// Partitions the network: neither the sentinels nor the replica can reach the first master,
+    /// which keeps running as a master for clients that connect to it directly.
     pub fn cut_off_master(&self) {
         if let Some(proxy) = &self.proxy {
             proxy.refuse();
@@ -335,7 +339,7 @@ impl Sentinels {
         }
     }
 
-    /// Waits until the sentinels that run name this server as the master.
+    /// Waits until the running sentinels report this server as the master.
     pub fn wait_for_master(&self, server: &Redis) -> io::Result<()> {
         let port = server.process.port().to_string();
         wait_until("the sentinels name the new master", || {
@@ -348,7 +352,7 @@ impl Sentinels {
         })
     }
 
-    /// Waits until the sentinels know each other, and of one replica that is up.
+    /// Waits until the sentinels know each other and a running replica.
     pub fn wait_until_whole(&self) -> io::Result<()> {
         wait_until("the sentinels know each other and the replica", || {
             for sentinel in self.watchers.iter().filter(|sentinel| sentinel.is_running()) {

@@ -1,7 +1,7 @@
-//! Signals to a server and to the processes it has forked.
+//! Signals to a server and its descendants.
 //!
-//! A server may be a family of processes (PostgreSQL forks one per connection, each in a session of
-//! its own, so a process group does not cover them): the family is read from `/proc`.
+//! A server may consist of several processes (PostgreSQL forks one per connection, each in its own
+//! session, so a process group does not cover them): the descendants are read from `/proc`.
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fs;
@@ -14,7 +14,7 @@ pub fn send(root: Pid, signal: Signal) -> io::Result<()> {
     Ok(kill_process(root, signal)?)
 }
 
-/// Sends a signal to a server and all its descendants, also those that are forked meanwhile.
+/// Sends a signal to a server and all its descendants, including those forked meanwhile.
 pub fn send_to_all(root: Pid, signal: Signal) -> io::Result<Vec<Pid>> {
     send(root, signal)?;
     let mut done = vec![root];
@@ -31,10 +31,11 @@ pub fn send_to_all(root: Pid, signal: Signal) -> io::Result<Vec<Pid>> {
     }
 }
 
-/// Kills a server and all its descendants. The caller reaps the first (its `Child` does); the others
-/// are gone on return.
+/// Kills a server and all its descendants. The caller reaps the server itself (with its `Child`);
+/// the others are gone on return.
 pub fn kill_all(root: Pid) -> io::Result<()> {
-    // Stopped first: who is stopped forks no more, and the family can still be read from `/proc`.
+    // Stopped first: a stopped process forks no more, and its descendants can still be read from
+    // `/proc`.
     let family = send_to_all(root, Signal::STOP)?;
     for pid in family.iter().rev() {
         let _ = send(*pid, Signal::KILL);
@@ -46,7 +47,7 @@ pub fn kill_all(root: Pid) -> io::Result<()> {
         }
         sleep(Duration::from_millis(2));
     }
-    // The orphans are our children now (`spawn` adopts them), and nobody else would count them out.
+    // The orphans are now children of this process (`spawn` adopts them), which must reap them.
     for pid in &family[1..] {
         let _ = waitpid(Some(*pid), WaitOptions::NOHANG);
     }
@@ -71,13 +72,13 @@ fn descendants(root: Pid) -> Vec<Pid> {
     family.split_off(1)
 }
 
-/// A zombie counts as dead: it has closed its files and waits only to be counted.
+/// A zombie counts as dead: it has closed its files and only waits to be reaped.
 fn is_alive(pid: Pid) -> bool {
     stat(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
 }
 
 /// State and parent of a process, from `/proc/PID/stat`: `pid (name) state parent …`; the name may
-/// hold anything, blanks and parentheses too.
+/// contain anything, even blanks and parentheses.
 fn stat(pid: Pid) -> Option<(char, i32)> {
     let text = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     let mut fields = text.rsplit_once(") ")?.1.split(' ');

@@ -1,4 +1,4 @@
-//! Starting a program so that it ends with us, and as a user who is not root.
+//! Starts a program that ends with this process, and not as root.
 
 use crate::packages;
 use rustix::process::{getpid, getuid, set_child_subreaper};
@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-/// The user and group that a server runs as when we are root.
+/// The user and group of a server if this process is root.
 #[derive(Clone, Copy, Debug)]
 pub struct User {
     pub uid: u32,
@@ -20,8 +20,8 @@ pub struct User {
 }
 
 impl User {
-    /// The system's user of that name, else `nobody`. None when we are not root: then a server runs
-    /// as whoever we are.
+    /// The system's user of this name, or `nobody`. `None` if this process is not root: then a
+    /// server runs as the current user.
     pub fn to_become(name: &str) -> io::Result<Option<Self>> {
         if !getuid().is_root() {
             return Ok(None);
@@ -40,8 +40,8 @@ fn find(users: &str, name: &str) -> Option<User> {
     Some(User { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
 }
 
-/// A command that runs as that user, in its own process group (a Ctrl-C in the terminal is ours to
-/// handle), and that the kernel kills when we are gone.
+/// A command that runs as this user, in its own process group (so that Ctrl-C does not reach it),
+/// and that the kernel kills when this process ends.
 pub fn command(program: &Path, user: Option<User>) -> io::Result<Command> {
     let mut command = match (packages::find("setpriv"), user) {
         (None, None) => Command::new(program),
@@ -60,7 +60,7 @@ pub fn command(program: &Path, user: Option<User>) -> io::Result<Command> {
             command
         }
     };
-    // What the caller's environment says of a server would reach into a private one.
+    // The caller's environment variables for a server must not affect a private one.
     for (name, _) in std::env::vars_os() {
         let foreign = |prefix: &str| name.as_encoded_bytes().starts_with(prefix.as_bytes());
         if foreign("PG")
@@ -80,12 +80,13 @@ type Order = (Command, Sender<io::Result<Child>>);
 
 /// Spawns on a thread that lives as long as this process.
 ///
-/// The kernel sends the signal of `--pdeathsig` when the *thread* that spawned ends, and tests run on
-/// threads that end with the test.
+/// The kernel sends the signal of `--pdeathsig` when the *thread* that spawned ends, and tests run
+/// on threads that end with the test.
 pub fn spawn(command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
-        // What a killed server leaves behind comes to us and not to init (in a container often nobody).
+        // The orphans of a killed server are adopted by this process, not by init (which containers
+        // often lack).
         let _ = set_child_subreaper(Some(getpid()));
         let (orders, inbox) = channel::<Order>();
         thread::spawn(move || {

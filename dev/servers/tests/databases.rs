@@ -1,5 +1,5 @@
-//! The private database servers come up, keep what they were told over a restart, and hang on demand.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The private database servers start, keep their data over a restart, and hang on demand.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 use session_servers::mariadb::MariaDb;
 use session_servers::packages::find;

@@ -1,5 +1,5 @@
-//! A proxy in a process that forks all the time, as one does whose tests start servers. In a program of its own:
-//! whatever is forked has for an instant what the other threads have open.
+//! A proxy in a process that forks constantly, like tests that start servers. In its own program: a
+//! forked process briefly has all open files of the other threads.
 #![allow(clippy::unwrap_used)] // test code
 
 use session_servers::proxy::Proxy;

@@ -1,5 +1,5 @@
-//! The life of a server process, with a program that every machine has.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The life cycle of a server process, tested with a shell.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 use session_servers::process::{Launch, Process};
 use std::env;
@@ -10,20 +10,20 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A shell that says when it is up, and has a child of its own.
+/// A shell that reports when it is ready, and has a child.
 const FAMILY: &str = "echo started; sleep 1000 & echo $! > child; echo $$ > up; wait";
 
 fn shell(script: &'static str) -> Launch {
     Launch::new("shell", "/bin/sh")
         .arguments(move |_| vec!["-c".into(), script.into()])
-        // The file is there before the line in it: who looks in between finds it empty.
+        // The file exists before its line is written.
         .ready(|place| {
             let up = fs::read_to_string(place.dir().join("up"))?;
             if up.ends_with('\n') { Ok(()) } else { Err(io::Error::other("not up yet")) }
         })
 }
 
-/// The letter of `/proc/PID/stat` of the process whose id is in that file; none once it is gone.
+/// The state in `/proc/PID/stat` of the process whose id is in this file; `None` once it is gone.
 fn state(dir: &Path, file: &str) -> Option<char> {
     let pid = fs::read_to_string(dir.join(file)).unwrap();
     state_of(pid.trim())
@@ -47,7 +47,7 @@ fn states(server: &Process) -> (Option<char>, Option<char>) {
 }
 
 #[test]
-fn a_paused_server_hangs_with_its_children_and_goes_on_when_resumed() {
+fn a_paused_server_hangs_with_its_children_and_continues_when_resumed() {
     let server = shell(FAMILY).start().unwrap();
     server.pause().unwrap();
     eventually("both are stopped", || states(&server) == (Some('T'), Some('T')));
@@ -57,7 +57,7 @@ fn a_paused_server_hangs_with_its_children_and_goes_on_when_resumed() {
 }
 
 #[test]
-fn a_killed_server_takes_its_children_with_it_and_comes_back_in_the_same_place() {
+fn a_kill_ends_all_children_and_the_server_restarts_in_the_same_directory() {
     let server = shell(FAMILY).start().unwrap();
     let (dir, port) = (server.place().dir().to_owned(), server.port());
     server.pause().unwrap();
@@ -82,7 +82,7 @@ fn stop_lets_the_server_end_by_itself() {
 }
 
 #[test]
-fn a_dropped_server_is_gone_with_its_directory() {
+fn a_dropped_server_is_removed_with_its_directory() {
     let server = shell(FAMILY).start().unwrap();
     let dir = server.place().dir().to_owned();
     let child = fs::read_to_string(dir.join("child")).unwrap();
@@ -92,7 +92,7 @@ fn a_dropped_server_is_gone_with_its_directory() {
 }
 
 #[test]
-fn a_server_that_does_not_come_up_is_an_error_with_its_log() {
+fn a_server_that_does_not_start_is_an_error_with_its_log() {
     let error = shell("echo no disk >&2; exit 3").start().unwrap_err().to_string();
     assert!(error.contains("ended before it was ready") && error.contains("no disk"), "{error}");
 
@@ -129,7 +129,7 @@ fn a_run_that_is_killed_leaves_no_server() {
     run.wait().unwrap();
     eventually("the server is gone", || state_of(server.trim()).is_none());
     Command::new("kill").arg(its_child.trim()).status().unwrap();
-    // Its directory is removed by whoever needs one next.
+    // Its directory is removed when the next one is created.
     let _next = shell(FAMILY).start().unwrap();
     assert!(!dir.exists());
 }

@@ -1,5 +1,5 @@
-//! The proxy does to a connection what it is told, and nothing else. The server behind it is an echo.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The proxy does exactly what it is told to a connection. The server behind it is an echo.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 use session_servers::proxy::Proxy;
 use std::io::{self, ErrorKind, Read, Write};
@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A server that answers each message with itself, and a list of what it got.
+/// An echo server, and the list of its received messages.
 fn echo() -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -37,13 +37,13 @@ impl Client {
         Self(stream)
     }
 
-    /// The answer to a message: an empty one when the connection was closed.
+    /// The response to a message; empty if the connection was closed.
     fn ask(&mut self, message: &str) -> io::Result<String> {
         self.0.write_all(message.as_bytes())?;
         let mut buffer = [0; 1024];
         loop {
             match self.0.read(&mut buffer) {
-                // A read with a time-out is not begun again by the system.
+                // The system does not restart a read with a timeout.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 read => return Ok(String::from_utf8_lossy(&buffer[..read?]).into_owned()),
             }
@@ -98,7 +98,7 @@ fn forgotten_connections_stay_open_and_silent_and_new_ones_work() {
 }
 
 #[test]
-fn refused_connections_find_nobody_and_open_ones_go_on() {
+fn new_connections_are_refused_and_open_ones_continue() {
     let proxy = Proxy::start(echo().0).unwrap();
     let mut client = Client::connect(&proxy);
     client.ask("abc").unwrap();
@@ -118,7 +118,7 @@ fn a_server_that_is_down_closes_the_connection() {
 }
 
 #[test]
-fn a_lost_answer_was_given_by_the_server_and_never_reaches_the_client() {
+fn a_lost_response_was_sent_by_the_server_and_never_reaches_the_client() {
     let (server, got) = echo();
     let proxy = Proxy::start(server).unwrap();
     proxy.lose_answers(1, b"UPDATE");
@@ -132,7 +132,7 @@ fn a_lost_answer_was_given_by_the_server_and_never_reaches_the_client() {
 }
 
 #[test]
-fn swallowed_answers_leave_the_connection_open_and_silent() {
+fn swallowed_responses_leave_the_connection_open_and_silent() {
     let (server, got) = echo();
     let proxy = Proxy::start(server).unwrap();
     let mut client = Client::connect(&proxy);
@@ -144,7 +144,7 @@ fn swallowed_answers_leave_the_connection_open_and_silent() {
 }
 
 #[test]
-fn delayed_answers_come_that_much_later() {
+fn delayed_responses_arrive_later_by_the_delay() {
     let proxy = Proxy::start(echo().0).unwrap();
     let mut client = Client::connect(&proxy);
     proxy.delay_answers(Duration::from_millis(100));

@@ -1,5 +1,5 @@
-//! The private Redis set-ups come up, replace what is killed, and move what they are told to.
-#![allow(clippy::unwrap_used)] // the helpers are test code too
+//! The private Redis set-ups start, replace killed servers, and move slots.
+#![allow(clippy::unwrap_used)] // helpers are test code too
 
 use session_servers::redis::{Cluster, Redis, Sentinels};
 use std::io;
@@ -30,7 +30,7 @@ fn a_server_answers_forgets_and_comes_back() {
 
 #[test]
 #[ignore = "needs a server: cargo xtask test"]
-fn valkey_is_no_redis_under_another_name() {
+fn valkey_is_not_redis_under_another_name() {
     let version = Redis::start_valkey(&[]).unwrap().cli(&["INFO", "server"]).unwrap();
     assert!(version.contains("valkey_version:"), "{version}");
 }
@@ -42,7 +42,7 @@ fn a_cluster_moves_a_slot_and_replaces_a_master() {
     let owner = cluster.owner("foo").unwrap();
     owner.cli(&["SET", "foo", "bar"]).unwrap();
     let other = cluster.nodes()[..3].iter().find(|node| node.url() != owner.url()).unwrap();
-    // What CLUSTER KEYSLOT foo says.
+    // The result of CLUSTER KEYSLOT foo.
     cluster.move_slot(12_182, owner, other).unwrap();
     assert_eq!(other.cli(&["GET", "foo"]).unwrap().trim(), "bar");
     other.wait_until_replicated().unwrap();

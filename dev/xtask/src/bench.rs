@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the measurements, built as a fast service is: profile `bench`.
+//! `cargo xtask bench`: the measurements, built with the optimized profile `bench`.
 
 use crate::services::PACKAGES;
 use crate::tools::cargo;
@@ -6,14 +6,16 @@ use session_servers::packages;
 use std::io;
 use std::process::ExitCode;
 
-/// Runs `session-bench` with these arguments. It starts the servers that it needs by itself.
+/// Runs `session-bench` with these arguments. It starts the servers that it needs.
 pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
-    // Whether they are needed depends on the arguments: what starts a server that is missing says so.
+    // Whether they are needed depends on the arguments; a missing server is reported when it is
+    // started.
     if let Err(error) = packages::ensure(&PACKAGES.concat()) {
         eprintln!("note: {error}");
     }
     let bench = ["run", "--quiet", "--profile", "bench", "--package", "session-bench", "--"];
-    // An incremental build takes this workspace apart into more pieces, which are optimized less well than the peers.
+    // An incremental build splits this workspace into more codegen units, which are optimized less
+    // than the peers.
     let status = cargo(&bench).args(arguments).env("CARGO_INCREMENTAL", "0").status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

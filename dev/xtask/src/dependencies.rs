@@ -1,4 +1,5 @@
-//! `cargo xtask dependencies`: the Rust version that a crate promises is enough for what it depends on.
+//! `cargo xtask dependencies`: checks that the `rust-version` of each crate is sufficient for its
+//! dependencies.
 
 use crate::tools::{list, metadata, text};
 use serde_json::Value;
@@ -8,7 +9,8 @@ use std::process::ExitCode;
 
 type Version = Vec<u32>;
 
-/// Compares the `rust-version` of each crate with those of all its dependencies, as they are locked.
+/// Compares the `rust-version` of each crate with those of all its dependencies, as they are
+/// locked.
 pub fn run() -> io::Result<ExitCode> {
     let wrong = too_new(&metadata(&["--all-features", "--filter-platform", "x86_64-unknown-linux-gnu"])?);
     for line in &wrong {
@@ -18,7 +20,7 @@ pub fn run() -> io::Result<ExitCode> {
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A line for each dependency that asks for more than the crate of ours that uses it.
+/// A line for each dependency that needs a newer Rust than its dependent crate.
 fn too_new(workspace: &Value) -> Vec<String> {
     let packages: BTreeMap<&str, &Value> =
         list(&workspace["packages"]).iter().map(|package| (text(&package["id"]), package)).collect();
@@ -46,14 +48,14 @@ fn too_new(workspace: &Value) -> Vec<String> {
     wrong
 }
 
-/// What a crate is built with: its dependencies and build dependencies, not those of its tests.
+/// The dependencies and build dependencies of a crate, without dev-dependencies.
 fn needed(node: &Value) -> Vec<&str> {
     let built_with =
         |dependency: &&Value| list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"] != "dev");
     list(&node["deps"]).iter().filter(built_with).map(|dependency| text(&dependency["pkg"])).collect()
 }
 
-/// The `rust-version` of a package, by numbers; the lowest of all where it has none.
+/// The `rust-version` of a package as numbers; the lowest if it has none.
 fn version(package: &Value) -> Version {
     let mut numbers: Version =
         text(&package["rust_version"]).split('.').map_while(|number| number.parse().ok()).collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask features`: session-kit with each feature alone builds, and links no other engine.
+//! `cargo xtask features`: session-kit builds with each feature alone, and links no other engine.
 
 use crate::tools::{cargo, list, metadata, output, text};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::process::ExitCode;
 
-/// The drivers that only their engine may bring along.
+/// The drivers that only their engine may link.
 const DRIVERS: &[(&str, &[&str])] = &[
     ("mysql", &["sqlx-mysql"]),
     ("postgres", &["sqlx-postgres"]),
@@ -48,7 +48,8 @@ pub fn run() -> io::Result<ExitCode> {
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The features that stand for one thing: not `default`, and none that switches several engines on.
+/// The features for one engine or framework: without `default` and those that enable several
+/// engines.
 fn single_features(kit: &Value) -> Vec<String> {
     let Some(features) = kit["features"].as_object() else { return Vec::new() };
     let engines = |switched_on: &Value| {
@@ -59,12 +60,13 @@ fn single_features(kit: &Value) -> Vec<String> {
             })
             .count()
     };
-    // In an order of our own: whether a map keeps that of the file depends on what else is built.
+    // Sorted, since the order of the map depends on the features of other crates.
     let alone = features.iter().filter(|(name, on)| *name != "default" && engines(on) < 2);
     alone.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The engines and drivers among the linked crates that the feature (`redis`, `redis-cluster`) did not ask for.
+/// The engines and drivers among the linked crates that the feature (`redis`, `redis-cluster`) did
+/// not ask for.
 fn strangers<'a>(feature: &str, linked: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let others = || DRIVERS.iter().filter(|(engine, _)| !feature.starts_with(engine));
     linked
@@ -82,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn another_engine_and_its_driver_are_strangers() {
+    fn another_engine_and_its_driver_are_reported() {
         let linked =
             BTreeSet::from(["session-core", "session-redis", "redis", "sqlx-mysql", "session-cookie"]);
         assert_eq!(strangers("redis-cluster", &linked), ["session-cookie", "sqlx-mysql"]);
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn features_that_switch_on_several_engines_are_left_out() {
+    fn features_that_enable_several_engines_are_excluded() {
         let kit = json!({ "features": {
             "default": ["redis"],
             "redis": ["dep:session-redis"],

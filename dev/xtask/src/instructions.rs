@@ -1,13 +1,13 @@
-//! `cargo xtask instructions`: what the hot paths take, in instructions, compared with a budget.
+//! `cargo xtask instructions`: counts the instructions of the hot paths and compares them with a
+//! budget.
 //!
-//! A count does not depend on what else the machine does: a change of a few per cent shows, which a
-//! clock would hide in noise. From run to run a count moves by 0.3 % at most, by random ids and
-//! seeds of hash tables. It depends on the compiler and the processor's family; the budget names
-//! the ones for which it holds.
+//! A count is independent of the load on the machine: it shows a change of a few per cent, which a
+//! clock would hide in noise. Counts vary by at most 0.3 % between runs, because of random ids and
+//! hash seeds. It depends on the compiler and the processor's family; the budget names the ones for
+//! which it holds.
 //!
-//! Callgrind is called directly. gungraun, the maintained harness over it, compares with the run
-//! before and not with a file that is committed, and needs a second program of exactly its own
-//! version.
+//! Callgrind is called directly. gungraun, the maintained harness over it, compares with the
+//! previous run instead of a committed file, and needs a second program of exactly its version.
 
 use crate::tools::{cargo, output};
 use serde_json::Value;
@@ -21,11 +21,10 @@ const VALGRIND: Package = Package { name: "valgrind", binary: "valgrind" };
 
 const BUDGET: &str = "dev/instructions/budget.toml";
 
-/// By how much a count may differ from the budget, in either direction: one that became better is a
-/// new budget.
+/// The tolerance in both directions: an improvement needs a new budget.
 const TOLERANCE: f64 = 0.03;
 
-/// The requests of two runs. Their difference leaves out what a process does once.
+/// The requests of two runs. Their difference excludes one-time work of the process.
 const REQUESTS: [u32; 2] = [500, 2_500];
 
 const UPDATE: &str = "--update";
@@ -51,21 +50,21 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if !written.contains(&format!("# {toolchain}\n")) {
-        println!("The budget is of another compiler, and this one is {toolchain}: nothing is compared.");
+        println!("The budget is for another compiler than {toolchain}: nothing is compared.");
         return Ok(ExitCode::SUCCESS);
     }
     let beyond: Vec<_> = counted.iter().filter(|(.., change)| change.abs() > TOLERANCE).collect();
     for (path, ..) in &beyond {
-        eprintln!("{path}: more than {:.0} % from its budget", TOLERANCE * 100.0);
+        eprintln!("{path}: differs from its budget by more than {:.0} %", TOLERANCE * 100.0);
     }
     if beyond.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("if that is meant: cargo xtask instructions {UPDATE}, and commit {BUDGET} with the reason");
+    eprintln!("if that is intended: cargo xtask instructions {UPDATE}, and commit {BUDGET} with the reason");
     Ok(ExitCode::FAILURE)
 }
 
-/// The program, built as a service is that is to be fast.
+/// The program, built with the optimized profile.
 fn build() -> io::Result<PathBuf> {
     let arguments = [
         "build",

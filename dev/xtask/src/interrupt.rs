@@ -1,4 +1,5 @@
-//! Ctrl-C and its like end what is running, and not us: the servers are still to be stopped.
+//! Ctrl-C and similar signals end the running command but not this process, which must still stop
+//! the servers.
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -10,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Whether somebody has asked us to stop.
+/// Whether a signal has arrived.
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// From now on SIGINT, SIGTERM and SIGHUP are noted and do not end this process.
+    /// From now on SIGINT, SIGTERM and SIGHUP are recorded and do not end this process.
     pub fn listen() -> io::Result<Self> {
         let came = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -35,7 +36,7 @@ impl Interrupt {
         }
     }
 
-    /// Runs a command to its end; an interrupt ends it, and all that it has started.
+    /// Runs a command; an interrupt ends it and its descendants.
     pub fn run(&self, command: &mut Command) -> io::Result<ExitStatus> {
         let mut child = command.stdin(Stdio::null()).process_group(0).spawn()?;
         let group = Pid::from_child(&child);

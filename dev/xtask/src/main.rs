@@ -1,5 +1,5 @@
-//! The chores of this workspace: `cargo xtask …`.
-#![allow(clippy::print_stdout)] // it talks to a person
+//! The tasks of this workspace: `cargo xtask …`.
+#![allow(clippy::print_stdout)] // a program for people
 
 mod api;
 mod bench;
@@ -19,16 +19,16 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test [ARGUMENTS]  all tests, with the servers they need; ARGUMENTS are cargo test's
                               (by default --workspace --all-features)
-cargo xtask services          start the servers, say where they are, and keep them until Ctrl-C
-cargo xtask bench [ARGUMENTS] measure against the peers, with the servers that it takes: --only GROUP,… (a wrong
+cargo xtask services          start the servers, print their addresses, and keep them until Ctrl-C
+cargo xtask bench [ARGUMENTS] measure against the peers, with the servers they need: --only GROUP,… (a wrong
                               name shows all), --quick, --save DIR (benchmarks.md and its plots; DIR is docs)
-cargo xtask instructions      count what a request takes, and compare with dev/instructions/budget.toml; --update
-                              writes it
-cargo xtask features          session-kit with each feature alone: it builds and links no other engine
-cargo xtask dependencies      no dependency of a crate asks for a newer Rust than the crate says
-cargo xtask publish           every published crate is packaged, and each package builds by itself; nothing is uploaded
-                              (--no-verify: they are not built)
-cargo xtask api               the public API of each library is the one of its listing in docs/api; --update writes it";
+cargo xtask instructions      count the instructions of a request, and compare with dev/instructions/budget.toml;
+                              --update writes it
+cargo xtask features          check that session-kit builds with each feature alone and links no other engine
+cargo xtask dependencies      check that no dependency needs a newer Rust than its crate declares
+cargo xtask publish           package every published crate and build each package; nothing is uploaded
+                              (--no-verify: without the builds)
+cargo xtask api               compare the public API of each library with its listing in docs/api; --update writes it";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask publish`: every crate that is published can be packaged, and its package builds by itself.
+//! `cargo xtask publish`: every published crate can be packaged, and its package builds.
 
 use crate::tools::{cargo, list, metadata, text};
 use serde_json::Value;
@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Checks what a package must have, then packages and builds all of them, in the order in which they depend on each
-/// other. Nothing is uploaded. ARGUMENTS are those of `cargo package`.
+/// Checks the metadata of each package, then packages and builds all of them in the order of their
+/// dependencies. Nothing is uploaded. ARGUMENTS are those of `cargo package`.
 pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     let workspace = metadata(&["--no-deps"])?;
     let (published, kept): (Vec<&Value>, Vec<&Value>) =
@@ -36,7 +36,7 @@ pub fn is_published(package: &Value) -> bool {
     package["publish"].as_array().is_none_or(|to| !to.is_empty())
 }
 
-/// What a package does not say of itself.
+/// The missing metadata of a package.
 fn missing(package: &Value) -> Vec<String> {
     let mut missing = Vec::new();
     for field in ["description", "license", "repository", "readme", "rust_version"] {
@@ -50,7 +50,7 @@ fn missing(package: &Value) -> Vec<String> {
     let folder = Path::new(text(&package["manifest_path"])).parent().unwrap_or(Path::new("."));
     for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
         if !folder.join(file).is_file() {
-            missing.push(format!("there is no {file}: link the one of the root"));
+            missing.push(format!("{file} is missing: link the one in the root"));
         }
     }
     missing

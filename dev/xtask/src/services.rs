@@ -1,4 +1,4 @@
-//! The servers of the tests: containers where a Docker engine answers, else child processes.
+//! The servers of the tests: containers if Docker is available, otherwise child processes.
 
 use crate::interrupt::Interrupt;
 use crate::tools::works;
@@ -16,7 +16,7 @@ use std::io;
 use std::process::{Command, ExitCode};
 use std::thread;
 
-/// What the servers (the shared ones here, and those that tests start for themselves) are made of.
+/// The packages of the servers (the shared ones here, and the tests' private ones).
 pub const PACKAGES: &[&[Package]] = &[
     postgres::PACKAGES,
     pgbouncer::PACKAGES,
@@ -27,7 +27,8 @@ pub const PACKAGES: &[&[Package]] = &[
     chromium::PACKAGES,
 ];
 
-/// Starts one server and says where it is. A new kind of server is a line here and one in [`PACKAGES`].
+/// Starts one server and returns its address. A new kind of server needs a line here and one in
+/// [`PACKAGES`].
 const LOCAL: &[fn() -> io::Result<Local>] = &[
     || {
         let server = Postgres::start_with(&["max_connections=300"])?;
@@ -45,7 +46,7 @@ const LOCAL: &[fn() -> io::Result<Local>] = &[
         let server = MariaDb::start_with(&["--max-connections=300"])?;
         let mysql = MySql::start()?;
         if mysql.is_none() {
-            eprintln!("no MySQL here: MariaDB takes its place; SESSION_TEST_MYSQLD may name a mysqld");
+            eprintln!("no MySQL found, using MariaDB instead; SESSION_TEST_MYSQLD may name a mysqld");
         }
         let itself = mysql.as_ref().map_or_else(|| server.url(), MySql::url);
         let addresses = vec![
@@ -67,8 +68,7 @@ const LOCAL: &[fn() -> io::Result<Local>] = &[
         Ok(Local { addresses: vec![(compose::REDIS, server.url())], _server: Box::new(server) })
     },
     || {
-        // From a wheel, which is not to be had everywhere: without it only the tests of this server
-        // fail.
+        // From a wheel, which may be unavailable: without it only the tests of this server fail.
         let server = Redis::start_6_2(&[]).inspect_err(|error| eprintln!("note: {error}")).ok();
         let addresses = server.iter().map(|server| (compose::REDIS_6_2, server.url())).collect();
         Ok(Local { addresses, _server: Box::new(server) })
@@ -91,7 +91,7 @@ const LOCAL: &[fn() -> io::Result<Local>] = &[
     },
 ];
 
-/// A server (or a set-up of several) that runs as a child process until it is dropped.
+/// A server (or a set-up of several) that runs as a child process until dropped.
 pub struct Local {
     addresses: Vec<(Service, String)>,
     _server: Box<dyn Send>,
@@ -120,7 +120,7 @@ impl Services {
     pub fn start(interrupt: &Interrupt) -> io::Result<Self> {
         if docker() {
             eprintln!("starting the containers of docker-compose.yml");
-            let services = Self::Containers; // from here on they are removed whatever happens
+            let services = Self::Containers; // from here on they are removed in any case
             let status = interrupt.run(&mut docker_compose(&["up", "--detach", "--wait"]))?;
             return if status.success() {
                 Ok(services)
@@ -128,10 +128,10 @@ impl Services {
                 Err(io::Error::other(format!("docker compose up: {status}")))
             };
         }
-        eprintln!("no Docker engine answers: the servers are started as child processes");
+        eprintln!("Docker is not available: starting the servers as child processes");
         let started: io::Result<Vec<Local>> = thread::scope(|scope| {
             let starting: Vec<_> = LOCAL.iter().map(|start| scope.spawn(start)).collect();
-            let panicked = |_| Err(io::Error::other("starting a server has panicked"));
+            let panicked = |_| Err(io::Error::other("starting a server panicked"));
             starting.into_iter().map(|start| start.join().unwrap_or_else(panicked)).collect()
         });
         Ok(Self::Processes(started?))

@@ -9,8 +9,8 @@ use std::env;
 use std::io;
 use std::process::{Command, ExitCode};
 
-/// How many tests run at a time. Most of them wait, for a deadline or a server, so that more than one for each core
-/// get on well together.
+/// The number of concurrent tests. Most of them wait for a deadline or a server, so more than one
+/// per core can run.
 const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 const DOCKER_COMPOSE: Package = Package { name: "docker-compose", binary: "docker-compose" };
@@ -37,7 +37,7 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     Ok(code)
 }
 
-/// What is to be run: everything, or what the arguments say.
+/// The tests to run: all, or those in the arguments.
 fn commands(arguments: &[&str]) -> Vec<Command> {
     let test =
         |which: &[&str], filter: &[&str]| cargo(&[&["test", "--no-fail-fast"], which, filter].concat());
@@ -51,13 +51,13 @@ fn commands(arguments: &[&str]) -> Vec<Command> {
     let all = ["--workspace", "--exclude", "session-bench", "--all-features"];
     vec![
         test(&[&all[..], &["--tests"]].concat(), &["--", "--include-ignored"]),
-        // Apart: an ignored example in the docs is one that cannot be run.
+        // Separate: ignored examples in the docs cannot be run.
         test(&[&all[..], &["--doc"]].concat(), &[]),
     ]
 }
 
-/// Installs what the servers need. With a Docker engine only the tests that start a server of their own
-/// need it, and they say so.
+/// Installs the servers' packages. With Docker only the tests with private servers need them, and
+/// they report missing ones.
 pub fn install() -> io::Result<()> {
     if let Err(error) = wheels::ensure(wheels::ALL) {
         eprintln!("note: the tests of older servers will fail: {error}");
@@ -71,7 +71,7 @@ pub fn install() -> io::Result<()> {
     }
 }
 
-/// `docker-compose.yml` is right also in the eyes of the tool that reads it.
+/// Checks `docker-compose.yml` with Docker itself.
 fn check_compose_file() -> io::Result<()> {
     let mut command = if works("docker", &["compose", "version"]) {
         let mut docker = Command::new("docker");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_run_by_default_and_ignored_tests_always() {
+    fn all_tests_run_by_default_and_ignored_ones_always() {
         assert_eq!(
             lines(&[]),
             [

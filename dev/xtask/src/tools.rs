@@ -1,4 +1,4 @@
-//! Calling cargo, and the question whether a program works here.
+//! Calls cargo, and checks for programs.
 
 use serde_json::Value;
 use std::env;
@@ -12,7 +12,7 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command prints; its failure is an error with what it said.
+/// The output of a command; a failure is an error with its output.
 pub fn output(command: &mut Command) -> io::Result<String> {
     let output = command.stdin(Stdio::null()).output()?;
     if !output.status.success() {
@@ -35,12 +35,12 @@ pub fn metadata(arguments: &[&str]) -> io::Result<Value> {
     serde_json::from_str(&text).map_err(io::Error::other)
 }
 
-/// The elements of a JSON list; none when it is not a list.
+/// The elements of a JSON list; empty if it is not a list.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A JSON string; empty when it is not a string.
+/// A JSON string; empty if it is not a string.
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

@@ -10,16 +10,17 @@ use crate::id::StorageId;
 use crate::record::{Record, Stamp};
 use crate::{Capabilities, Error, ErrorKind, Provider, Result};
 
-/// An engine around another one, which fails when it is told to. Clones are the same engine.
+/// A wrapper of another engine that fails on command. Clones share it.
 ///
-/// A call that fails does not reach the inner engine. Finding and ending the sessions of an owner is passed on.
+/// A failing call does not reach the inner engine. Listing and ending the sessions of an owner is
+/// always passed on.
 #[derive(Debug, Clone)]
 pub struct Failing {
     inner: Arc<dyn Provider>,
     fails: Arc<Mutex<Fails>>,
 }
 
-/// With which errors calls fail.
+/// The errors of failing calls.
 #[derive(Debug, Clone, Copy, Default)]
 struct Fails {
     reads: Option<ErrorKind>,
@@ -27,27 +28,27 @@ struct Fails {
 }
 
 impl Failing {
-    /// An engine that works until it is told to fail.
+    /// An engine that works until told to fail.
     pub fn new(inner: impl Provider) -> Self {
         Self::shared(Arc::new(inner))
     }
 
-    /// As [`new`](Self::new), around an engine that is shared already.
+    /// Like [`new`](Self::new), for a shared engine.
     pub fn shared(inner: Arc<dyn Provider>) -> Self {
         Self { inner, fails: Arc::default() }
     }
 
-    /// Every call fails in this way from now on.
+    /// Makes every call fail with this kind from now on.
     pub fn fail(&self, kind: ErrorKind) {
         *self.fails() = Fails { reads: Some(kind), writes: Some(kind) };
     }
 
-    /// Calls that change something fail in this way from now on; others work.
+    /// Makes changing calls fail with this kind from now on; others work.
     pub fn fail_writes(&self, kind: ErrorKind) {
         *self.fails() = Fails { reads: None, writes: Some(kind) };
     }
 
-    /// Every call works from now on.
+    /// Makes every call work from now on.
     pub fn heal(&self) {
         *self.fails() = Fails::default();
     }

@@ -1,4 +1,4 @@
-//! Sessions in the tests of an application; `docs/guide/testing.md` shows each of these at work.
+//! Sessions in an application's tests; `docs/guide/testing.md` has examples.
 
 mod failing;
 mod session;
@@ -12,15 +12,16 @@ use crate::clock::ManualClock;
 use crate::memory::MemoryProvider;
 use crate::{Manager, ManagerBuilder, Result, Session};
 
-/// A manager over an engine in memory, to be configured further. Both take the time from `clock`.
+/// A builder of a manager with an engine in memory. Both use `clock`.
 pub fn builder(clock: &ManualClock) -> Result<ManagerBuilder> {
     let engine = MemoryProvider::builder().clock(Arc::new(clock.clone())).build()?;
     Ok(Manager::builder(engine).clock(clock.clone()))
 }
 
-/// A new session without HTTP, over an engine in memory of its own: for functions that take a `&Session`.
+/// A new session without HTTP, with its own engine in memory: for functions that take a `&Session`.
 ///
-/// Its [`release`](Session::release) and [`save`](Session::save) need a tokio runtime; reading and changing do not.
+/// Its [`release`](Session::release) and [`save`](Session::save) need a tokio runtime; reading and
+/// changing do not.
 pub fn session() -> Result<Session> {
     Ok(Manager::builder(MemoryProvider::new()).build()?.create())
 }

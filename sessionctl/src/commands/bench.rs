@@ -1,4 +1,4 @@
-//! `bench`: creates, reads, writes and destroys sessions of its own for a while.
+//! `bench`: creates, reads, writes and destroys its own sessions for a while.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::failure::{Code, Failure, Result};
 use crate::report::{Paint, Report, table};
 
-/// What is asked of the engine.
+/// The measured operations.
 #[derive(Clone, Copy)]
 pub struct Load {
     pub time: Duration,
@@ -21,7 +21,7 @@ pub struct Load {
     pub bytes: usize,
 }
 
-/// What is left behind by a run that is killed ends after this time.
+/// The sessions of a killed run expire after this time.
 const LIFETIME: Duration = Duration::from_mins(2);
 
 const OPERATIONS: [&str; 4] = ["create", "read", "write", "destroy"];
@@ -67,7 +67,7 @@ pub async fn run(engine: &Engine, load: Load, paint: Paint) -> Result<Report> {
     Ok(Report::new(json, table(&["operation", "count", "rate", "p50", "p99"], &rows, paint)))
 }
 
-/// The life of one session after the other. The last one is ended too.
+/// Runs one session after the other. The last one is ended as well.
 async fn client(engine: &Engine, load: Load, until: Instant) -> Result<[Times; 4]> {
     let mut times: [Times; 4] = std::array::from_fn(|_| Times::default());
     let mut body = Body::default();
@@ -111,13 +111,11 @@ async fn life(engine: &Engine, id: &StorageId, body: &Body, times: &mut [Times; 
 }
 
 fn unexpected(operation: &str) -> Failure {
-    Failure::new(
-        Code::Failed,
-        format!("{operation}: the engine lost a session of the measurement, which nobody else knows"),
-    )
+    Failure::new(Code::Failed, format!("{operation}: the engine lost a session of the measurement"))
 }
 
-/// Durations, counted by steps of a sixteenth of their power of two, so that they take little memory.
+/// A histogram of durations, with steps of a sixteenth of a power of two, so that it needs little
+/// memory.
 struct Times {
     count: u64,
     steps: Box<[u64; STEPS]>,
@@ -153,7 +151,7 @@ impl Times {
         self.steps.iter_mut().zip(other.steps.iter()).for_each(|(all, one)| *all += one);
     }
 
-    /// The time that so many of a thousand do not exceed.
+    /// The quantile, per thousand.
     fn quantile(&self, part: u64) -> Duration {
         let wanted = (self.count * part).div_ceil(1_000).max(1);
         let mut so_far = 0;

@@ -1,4 +1,4 @@
-//! `count`: how many sessions there are.
+//! `count`: the number of sessions.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `end`: one session, those of a user, or all.
+//! `end`: ends one session, those of a user, or all.
 
 use serde_json::json;
 use session_kit::accounts::Owner;
@@ -11,18 +11,18 @@ use crate::failure::{Code, Failure, Result};
 use crate::find::{Name, named, nothing};
 use crate::report::Report;
 
-/// How many sessions of an owner one call ends.
+/// The number of sessions of an owner that one call ends.
 const BATCH: usize = 100;
 
-/// How many regenerations in a row are followed.
+/// The maximum number of consecutive regenerations that are followed.
 const MOVES: usize = 8;
 
-/// How often everything is walked over at most, until nothing is left.
+/// The maximum number of scans until nothing is left.
 const WALKS: usize = 10;
 
 pub async fn run(engine: &Engine, end: &End) -> Result<Report> {
     if !engine.capabilities().revokes {
-        return Err(Failure::unsupported(engine.name(), "cannot end a session: its client holds the record"));
+        return Err(Failure::unsupported(engine.name(), "cannot end a session: the client has the record"));
     }
     let ended = match (&end.id, &end.owner) {
         (Some(id), owner) => end_one(engine, &Name::of(id, end.plain)?, owner.as_deref()).await?,
@@ -37,7 +37,7 @@ pub async fn run(engine: &Engine, end: &End) -> Result<Report> {
     Ok(Report::new(json!({ "engine": engine.name(), "ended": ended }), text))
 }
 
-/// A token needs no search, unless the session must be one of a user's.
+/// A token needs no search, unless the session must belong to a user.
 async fn end_one(engine: &Engine, name: &Name, owner: Option<&str>) -> Result<u64> {
     let ended = match (name, owner) {
         (Name::Id(id), None) => destroy(engine, id).await?,
@@ -50,7 +50,7 @@ async fn end_one(engine: &Engine, name: &Name, owner: Option<&str>) -> Result<u6
     if ended { Ok(1) } else { Err(nothing()) }
 }
 
-/// Ends a session, also when it gets a new id meanwhile.
+/// Ends a session, even if its id is replaced meanwhile.
 async fn destroy(engine: &Engine, id: &StorageId) -> Result<bool> {
     let mut id = id.clone();
     for _ in 0..MOVES {
@@ -60,7 +60,7 @@ async fn destroy(engine: &Engine, id: &StorageId) -> Result<bool> {
             DestroyOutcome::Absent | DestroyOutcome::Refused(_) => return Ok(false),
         }
     }
-    Err(Failure::new(Code::Failed, "it changes faster than it can be ended: try again"))
+    Err(Failure::new(Code::Failed, "too many concurrent changes to this session: try again"))
 }
 
 async fn end_of_owner(engine: &Engine, owner: &Owner, listed: &Listed) -> Result<bool> {
@@ -93,7 +93,7 @@ async fn end_owner(engine: &Engine, user: &str) -> Result<u64> {
     Ok(ended)
 }
 
-/// Those that begin meanwhile may be left.
+/// Sessions that begin meanwhile may remain.
 async fn end_all(engine: &Engine) -> Result<u64> {
     let mut ended = 0;
     for _ in 0..WALKS {

@@ -1,4 +1,4 @@
-//! `gc`: removes what has expired, or says how much that is.
+//! `gc`: removes expired records, or reports their number.
 
 use serde_json::json;
 
@@ -6,13 +6,13 @@ use crate::engine::Engine;
 use crate::failure::{Failure, Result};
 use crate::report::Report;
 
-/// How many records one call removes.
+/// The number of records that one call removes.
 const BATCH: usize = 1_000;
 
 pub async fn run(engine: &Engine, dry_run: bool) -> Result<Report> {
     if engine.capabilities().native_expiry {
         let text =
-            format!("the engine `{}` ends expired sessions by itself: nothing to collect", engine.name());
+            format!("the engine `{}` removes expired sessions itself: nothing to collect", engine.name());
         let json =
             json!({ "engine": engine.name(), "native_expiry": true, "expired": 0, "dry_run": dry_run });
         return Ok(Report::new(json, text));
@@ -27,7 +27,7 @@ pub async fn run(engine: &Engine, dry_run: bool) -> Result<Report> {
 
 async fn due(engine: &Engine) -> Result<u64> {
     let due = engine.work("due", engine.provider.due()).await?;
-    due.ok_or_else(|| Failure::unsupported(engine.name(), "cannot count what has expired: run `gc` itself"))
+    due.ok_or_else(|| Failure::unsupported(engine.name(), "cannot count expired records: omit --dry-run"))
 }
 
 async fn collect(engine: &Engine) -> Result<u64> {
@@ -35,7 +35,7 @@ async fn collect(engine: &Engine) -> Result<u64> {
     loop {
         let batch = engine.work("gc", engine.provider.gc(BATCH)).await?;
         removed += batch as u64;
-        // A call may stop before it is through, so that requests hardly notice it.
+        // A call may stop early, so that requests are hardly delayed.
         if batch == 0 {
             return Ok(removed);
         }

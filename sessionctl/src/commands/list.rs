@@ -1,4 +1,4 @@
-//! `list`: the sessions of a user, or all.
+//! `list`: lists the sessions of a user, or all.
 
 use serde_json::{Value as Json, json};
 use session_kit::accounts::SessionInfo;
@@ -39,7 +39,7 @@ pub async fn run(engine: &Engine, owner: Option<&str>, limit: u64, paint: Paint)
     Ok(Report::new(json!({ "engine": engine.name(), "sessions": sessions, "more": more }), text))
 }
 
-/// What is known of a session beside its values; times in Unix milliseconds.
+/// A session without its values; times in Unix milliseconds.
 pub fn of(listed: &Listed) -> Json {
     let info = SessionInfo::of(listed);
     let device = info.device.as_ref().map(|device| {

@@ -1,4 +1,4 @@
-//! `migrate`: the table of a SQL engine, made or compared.
+//! `migrate`: creates, updates or compares the table of an SQL engine.
 
 use serde_json::json;
 use session_kit::mysql::{Migrate, MySqlConfig, MySqlProvider};
@@ -21,7 +21,7 @@ pub async fn run(spec: &Secret, check: bool) -> Result<Report> {
     };
     match done {
         Ok(()) => {}
-        // The string was read, so that it is the table that is not as it should be.
+        // The string was parsed, so the table is the cause.
         Err(error) if error.kind() == ErrorKind::Config && error.operation() == Some("check") => {
             return Err(Failure::new(Code::Failed, error.to_string()));
         }

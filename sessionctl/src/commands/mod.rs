@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::failure::{Code, Failure, Result};
 use crate::report::{Paint, Report};
 
-/// Does what the command line says.
+/// Runs the command.
 pub async fn run(args: Args) -> Result<Report> {
     let timeout = Duration::from_secs(args.timeout);
     let paint = Paint::of_stdout();
@@ -56,7 +56,7 @@ fn completions(shell: clap_complete::Shell) -> Report {
     text(&script)
 }
 
-/// One page for all: the commands follow the main one.
+/// One page for all commands.
 fn man() -> Result<Report> {
     let mut page = Vec::new();
     let mut command = Args::command();

@@ -1,4 +1,4 @@
-//! `ping`: how long a question to the engine takes.
+//! `ping`: measures round trips to the engine.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ pub async fn run(engine: &Engine, count: u32) -> Result<Report> {
     }
     let mut times = Vec::new();
     for _ in 0..count {
-        // Nobody has this id, and looking for it moves no deadline.
+        // No session has this id, and looking it up extends no deadline.
         let id = StorageId::from_hash(rand::random());
         let begun = Instant::now();
         engine.call("exists", engine.provider.exists(&id)).await?;

@@ -1,4 +1,4 @@
-//! `show`: one session, its values masked unless they are asked for.
+//! `show`: shows one session, with masked values by default.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! `stats`: what is stored, and how old it is.
+//! `stats`: the stored sessions, and their age.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::failure::Result;
 use crate::report::{Paint, Report};
 use crate::shown::bytes;
 
-/// The ages that are told apart, in seconds.
+/// The age classes, in seconds.
 const AGES: [(&str, u64); 8] = [
     ("1 minute", 60),
     ("10 minutes", 600),
@@ -25,7 +25,7 @@ const AGES: [(&str, u64); 8] = [
     ("older", u64::MAX),
 ];
 
-/// How long the longest bar is.
+/// The length of the longest bar.
 const BAR: u64 = 40;
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! What the tests share: the built binary, and sessions that an application would have stored.
+//! Shared by the tests: the built binary, and an application's sessions.
 #![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part of it
 
 use std::io::Write as _;
@@ -22,7 +22,7 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, and checks what holds for every run: no colours in a pipe, and errors in one line.
+/// Runs it, and checks every run for errors in one line and no colours in a pipe.
 pub fn run(args: &[&str]) -> Output {
     checked(command(args).output().unwrap())
 }
@@ -58,7 +58,7 @@ pub fn json(args: &[&str]) -> Json {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Runs it and expects this exit code, nothing on the standard output, and one line, which is returned.
+/// Runs it, expects this exit code and no standard output, and returns the one line of the error.
 pub fn refused(args: &[&str], code: i32) -> String {
     let output = run(args);
     let line = err(&output);
@@ -96,10 +96,10 @@ pub async fn user(application: &Manager, name: &str) -> Token {
     session.token().unwrap()
 }
 
-/// How long a running copy may take for something, on a machine that is very busy.
+/// The timeout of a step of a running copy, for very busy machines.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A process that is ended with the test.
+/// A process that is killed at the end of the test.
 pub struct Running(pub Child);
 
 impl Running {

@@ -57,13 +57,13 @@ pub fn floor(thread: &Thread, job: Job) -> Subject {
     })
 }
 
-/// What a browser takes from a response: its status and cookies.
+/// The status and cookies of a response.
 pub fn answer<B>(response: ServiceResponse<B>) -> (u16, Cookies) {
     let cookies = response.response().cookies().map(Cookie::into_owned).collect();
     (response.status().as_u16(), cookies)
 }
 
-/// An application as a subject: requests go straight into its service, without a socket.
+/// An application as a subject: requests go directly into its service, without a socket.
 pub async fn visitors<F>(role: Role, name: &'static str, thread: &Thread, send: F, job: Job) -> Subject
 where
     F: AsyncFn(TestRequest) -> (u16, Cookies) + 'static,
@@ -72,12 +72,12 @@ where
     let mut visitors = Vec::new();
     for client in 0..job.clients {
         let (cookies, ready) = (Vec::new(), Vec::new());
-        // They do not all write at the same time.
+        // Staggered, so that they do not all write at the same time.
         let mut visitor = Visitor { send: Rc::clone(&send), work: job.work, cookies, sent: client, ready };
         if job.work.has_session() {
             visitor.cookies = visitor.create().await;
             if role == Role::Floor {
-                // Where there are no sessions, the request is the same.
+                // Without sessions, the request is the same.
                 visitor.cookies.push(Cookie::new("session", FOREIGN));
             }
         }

@@ -14,8 +14,8 @@ pub async fn in_memory(shape: Shape) -> Router {
     app::<SessionNullPool>(None, SessionConfig::default(), shape).await
 }
 
-/// The application over a database. Its cache in memory is off: with it, what one process of a service
-/// stores is not seen by the others.
+/// The application over a database. Its cache in memory is off: with it, processes would not see
+/// each other's changes.
 #[expect(clippy::default_trait_access, reason = "the type is that of a crate that nothing else here needs")]
 pub async fn on<P>(pool: P, shape: Shape) -> Router
 where

@@ -1,4 +1,4 @@
-//! Who is measured. Every peer in its own idioms, with its best settings.
+//! The subjects. Every peer in idiomatic code, with its best settings.
 
 pub mod actix;
 pub mod axum_session;
@@ -47,17 +47,17 @@ where
     axum(Role::Peer, TOWER_SESSIONS, thread, tower_sessions::app(store, job.shape), job)
 }
 
-/// `axum_session`, over the store that its application has.
+/// `axum_session`, over its application's store.
 pub fn with_axum_session(thread: &Thread, app: Router, job: Job) -> Subject {
     axum(Role::Peer, "axum_session", thread, app, job)
 }
 
-/// An axum application as a subject: requests go straight into the router, without a socket.
+/// An axum application as a subject: requests go directly into the router, without a socket.
 pub fn axum(role: Role, name: &'static str, thread: &Thread, app: Router, job: Job) -> Subject {
     let visitors = thread.block_on(async {
         let mut visitors = Vec::new();
         for client in 0..job.clients {
-            // They do not all write at the same time.
+            // Staggered, so that they do not all write at the same time.
             let visitor = Visitor { sent: client, ..Visitor::new(app.clone(), job.work).await };
             visitors.push(visitor);
         }
@@ -66,7 +66,7 @@ pub fn axum(role: Role, name: &'static str, thread: &Thread, app: Router, job: J
     Subject::of(role, name, thread, visitors)
 }
 
-/// A browser: it has the cookies of one session.
+/// A browser with the cookies of one session.
 pub struct Visitor {
     app: Router,
     work: Work,
@@ -78,11 +78,11 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// One who does that work, with a session if it needs one.
+    /// A browser that does this work, with a session if it needs one.
     pub async fn new(app: Router, work: Work) -> Self {
         let mut visitor = Self { app, work, cookies: None, sent: 0, ready: Vec::new() };
         if work.has_session() {
-            // Where there are no sessions, the request is the same.
+            // Without sessions, the request is the same.
             visitor.cookies = match visitor.create().await {
                 None => HeaderValue::from_str(&format!("session={FOREIGN}")).ok(),
                 own => own,
@@ -91,7 +91,7 @@ impl Visitor {
         visitor
     }
 
-    /// Another one with the same session, who does that work in that application.
+    /// Another browser with the same session, which does this work in this application.
     pub fn with(&self, app: Router, work: Work) -> Self {
         Self { app, work, cookies: self.cookies.clone(), sent: 0, ready: Vec::new() }
     }
@@ -141,7 +141,7 @@ impl Client for Visitor {
     }
 }
 
-/// What a browser sends back for the cookies of a response; `None` when there are none.
+/// The `Cookie` header for the cookies of a response; `None` if there are none.
 fn cookies(response: &Response<Body>) -> Option<HeaderValue> {
     let cookies = response.headers().get_all(header::SET_COOKIE).iter();
     let pairs: Vec<_> = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next()).collect();

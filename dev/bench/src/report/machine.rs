@@ -1,10 +1,10 @@
-//! On what it was measured, and with which versions.
+//! The machine and the versions.
 
 use std::fs;
 
 use crate::cores;
 
-/// The crates whose versions belong to the figures.
+/// The crates whose versions are reported.
 const CRATES: [&str; 15] = [
     "actix-session",
     "actix-web",
@@ -45,7 +45,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':')).map(|(_, value)| value.trim())
 }
 
-/// As locked; of some there are two, because a peer is made for an older one.
+/// As locked; some have two versions, because a peer needs an older one.
 fn versions() -> Vec<String> {
     let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");
     let lock = fs::read_to_string(lock).unwrap_or_default();

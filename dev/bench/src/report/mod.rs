@@ -1,4 +1,4 @@
-//! What is printed and saved: sections with a table, what the figures say of the goals, and a plot.
+//! The report: sections with a table, the goals, and a plot.
 
 pub mod machine;
 pub mod plot;
@@ -8,7 +8,7 @@ pub use row::Row;
 
 use std::fmt::Write as _;
 
-/// What was measured of one thing.
+/// A section of the report.
 #[derive(Debug, Clone)]
 pub struct Section {
     /// The name of its plot's file.
@@ -39,14 +39,14 @@ pub struct Verdict {
 /// A picture of the figures.
 #[derive(Debug, Clone)]
 pub enum Plot {
-    /// Groups of bars: work, and everybody's microseconds.
+    /// Groups of bars: one per work, with the subjects' microseconds.
     Bars(Vec<(String, Vec<(&'static str, f64)>)>),
     /// Lines between logarithmic axes.
     Lines { across: &'static str, up: &'static str, lines: Vec<(&'static str, Vec<(f64, f64)>)> },
 }
 
 impl Table {
-    /// An empty one. The first column is text, the others are figures.
+    /// An empty table. The first column is text, the others are figures.
     pub fn new(columns: impl Into<Vec<&'static str>>) -> Self {
         Self { columns: columns.into(), lines: Vec::new() }
     }
@@ -73,14 +73,14 @@ impl Section {
         Self { name, title, notes: Vec::new(), table, verdicts: Vec::new(), plot: None }
     }
 
-    /// Adds a sentence that stands before the table.
+    /// Adds a sentence before the table.
     #[must_use]
     pub fn note(mut self, note: String) -> Self {
         self.notes.push(note);
         self
     }
 
-    /// Adds what the figures say of the goals.
+    /// Adds the results for the goals.
     #[must_use]
     pub fn verdicts(mut self, verdicts: impl IntoIterator<Item = Verdict>) -> Self {
         self.verdicts.extend(verdicts);
@@ -94,7 +94,7 @@ impl Section {
         self
     }
 
-    /// The section as Markdown; `picture` is where its plot lies.
+    /// The section as Markdown; `picture` is the path of its plot.
     pub fn markdown(&self, picture: Option<&str>) -> String {
         let mut text = format!("## {}\n\n", self.title);
         if !self.notes.is_empty() {

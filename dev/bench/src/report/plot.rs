@@ -19,7 +19,7 @@ pub fn save(plot: &Plot, path: &Path) -> Drawn {
     }
 }
 
-/// Horizontal bars, each with its name and figure beside it; a group has a scale of its own.
+/// Horizontal bars, each with its name and figure; each group has its own scale.
 fn bars(groups: &[(String, Vec<(&'static str, f64)>)], path: &Path) -> Drawn {
     const LINE: i32 = 22;
     const LEFT: i32 = 150;
@@ -48,7 +48,7 @@ fn bars(groups: &[(String, Vec<(&'static str, f64)>)], path: &Path) -> Drawn {
     Ok(area.present()?)
 }
 
-/// Who has which color, in every plot.
+/// The colors of the subjects, the same in every plot.
 fn color(name: &str) -> RGBColor {
     match name {
         "session-kit" => RGBColor(0, 114, 178),

@@ -1,10 +1,10 @@
-//! One kind of work, and everybody's figures.
+//! One kind of work, with the figures of all subjects.
 
 use super::{Plot, Section, Table};
 use crate::goals::verdicts;
 use crate::measure::{Effort, Figure, Role, Subject, measure};
 
-/// Everybody's figures for the same work.
+/// The figures of all subjects for the same work.
 #[derive(Debug, Clone)]
 pub struct Row {
     title: String,

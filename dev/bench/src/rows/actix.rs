@@ -13,7 +13,7 @@ use crate::rows::servers::our_redis;
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
-/// Requests that leave their session alone, and the usual work on cookies and Redis.
+/// Requests that do not use their session, and the usual work on cookies and Redis.
 pub fn rows(effort: Effort) -> io::Result<Vec<Section>> {
     let server = Redis::start()?;
     let (thread, job) = (Thread::new(), Job::of(Work::Untouched));

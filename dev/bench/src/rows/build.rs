@@ -1,5 +1,5 @@
-//! What it takes to build an application: crates, seconds, bytes. Only on request (`--only build`):
-//! it compiles for minutes.
+//! The cost of building an application: crates, seconds, bytes. Only on request (`--only build`),
+//! since it compiles for minutes.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -72,7 +72,7 @@ async fn main() {
     },
 ];
 
-/// Builds both, each from nothing.
+/// Builds both, each from scratch.
 pub fn rows(_effort: Effort) -> io::Result<Vec<Section>> {
     let mut table = Table::new(["application with", "crates", "cold build, s", "stripped binary, MB"]);
     for application in APPLICATIONS {
@@ -108,7 +108,7 @@ impl Application {
         fs::write(folder.join("Cargo.toml"), manifest)?;
         fs::create_dir(folder.join("src"))?;
         fs::write(folder.join("src/main.rs"), self.main)?;
-        // The versions of everything else that is measured here.
+        // The same versions as for the other measurements.
         fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
         cargo(folder, &["fetch"])?;
         let tree =
@@ -118,7 +118,7 @@ impl Application {
         cargo(folder, &["build", "--release", "--quiet"])?;
         let took = begun.elapsed();
         let bytes = fs::metadata(folder.join("target/release/application"))?.len();
-        // The application itself is none of them.
+        // The application itself is excluded.
         let crates = crates.len() - 1;
         Ok([
             self.name.to_owned(),
@@ -129,7 +129,7 @@ impl Application {
     }
 }
 
-/// Calls cargo there, with a target folder of its own; says what it printed.
+/// Calls cargo there, with its own target folder; returns its output.
 fn cargo(folder: &Path, arguments: &[&str]) -> io::Result<String> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);

@@ -15,10 +15,10 @@ use crate::rows::servers::{our_redis, peers_on_redis};
 use crate::thread::Thread;
 use crate::work::{Job, Shape, Work};
 
-/// How many requests are sent to see how many of them the cache answers.
+/// The number of requests for measuring the hit rate of the cache.
 const COUNTED: usize = 20_000;
 
-/// Reads from the cache, and a workload of mostly reads, beside those who have no cache.
+/// Reads from the cache, and a workload of mostly reads, compared with subjects without a cache.
 pub fn rows(effort: Effort) -> io::Result<Vec<Section>> {
     let server = Redis::start()?;
     let mut rows = Vec::new();
@@ -49,8 +49,8 @@ fn cached(engine: Arc<dyn Provider>) -> io::Result<Manager> {
     Manager::builder(cached).build().map_err(io::Error::other)
 }
 
-/// Which part of the reads does not reach the engine. Counted apart from the measurement, which it
-/// would slow down.
+/// The share of reads that do not reach the engine. Counted separately, since counting would slow
+/// down the measurement.
 fn hit_rate(server: &Redis) -> io::Result<f64> {
     let thread = Thread::new();
     let (engine, spy) = Spy::on(Arc::new(our_redis(&thread, server)));

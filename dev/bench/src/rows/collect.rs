@@ -1,4 +1,4 @@
-//! Collecting what has expired from a full table, while requests go on.
+//! Collecting expired rows from a full table under load.
 
 use std::cell::RefCell;
 use std::io;
@@ -21,15 +21,15 @@ use crate::stored::{self, Fill};
 use crate::thread::Thread;
 use crate::work::{Shape, Work};
 
-/// How many visitors send requests meanwhile, and how long each of them waits between two.
+/// The number of visitors that send requests meanwhile, and the pause between two requests of each.
 const VISITORS: usize = 16;
 const THINKING: Duration = Duration::from_millis(5);
-/// For how long there is a collection, and then none.
+/// The duration of the alternating phases with and without a collection.
 const SLICE: Duration = Duration::from_millis(250);
 
-/// No statement is longer than this.
+/// The goal for the longest statement.
 const LONGEST_STATEMENT: f64 = 50.0;
-/// From how many milliseconds on MariaDB remembers a statement.
+/// The threshold in milliseconds of MariaDB's slow log.
 const LOGGED: f64 = 1.0;
 /// The p99 of the requests grows by less than this.
 const GROWTH: f64 = 2.0;
@@ -141,8 +141,9 @@ fn mysql(fill: Fill) -> io::Result<Collected> {
     })
 }
 
-/// Collects from the table as it is filled first, then as many expired sessions once more, and takes the round whose
-/// longest statement was the shorter: the host stops this machine for a tenth of a second now and then.
+/// Collects from the filled table, then the same number of expired sessions once more, and uses the
+/// round with the shorter longest statement: the host sometimes stops this machine for a tenth of a
+/// second.
 async fn calmer_of_two(
     fill: Fill,
     round: impl AsyncFn(Fill) -> io::Result<Collected>,
@@ -152,17 +153,17 @@ async fn calmer_of_two(
     Ok(if first.longest < second.longest { first } else { second })
 }
 
-/// What was seen; of requests the p50 and p99 in milliseconds.
+/// The results; for requests the p50 and p99 in milliseconds.
 struct Collected {
     removed: usize,
     took: Duration,
-    /// The longest statement, in milliseconds, as the server has seen it.
+    /// The longest statement in milliseconds, measured by the server.
     longest: f64,
     without: (f64, f64),
     with: (f64, f64),
 }
 
-/// Lets visitors come, and collects.
+/// Collects while visitors send requests.
 async fn collect(manager: &Manager) -> session_core::Result<Collected> {
     let app = kit::app(manager.clone(), Shape::USUAL);
     let times = Rc::new(RefCell::new(Vec::<f64>::new()));
@@ -185,8 +186,8 @@ async fn collect(manager: &Manager) -> session_core::Result<Collected> {
     tokio::time::sleep(Duration::from_secs(1)).await;
     times.take();
 
-    // In turns with and without collecting, so that what else the machine does meets both. While it is not polled,
-    // the collection rests between two statements.
+    // Alternates phases with and without collecting, so that other load on the machine affects
+    // both. While it is not polled, the collection pauses between two statements.
     let mut collecting = pin!(manager.collect());
     let (mut without, mut with, mut took) = (Vec::new(), Vec::new(), Duration::ZERO);
     let removed = loop {
@@ -201,8 +202,8 @@ async fn collect(manager: &Manager) -> session_core::Result<Collected> {
         }
     };
     for visit in visits {
-        // One that has panicked has seen a request fail.
-        assert!(!visit.is_finished(), "the visitors go on until they are sent away");
+        // A panicked visitor had a failed request.
+        assert!(!visit.is_finished(), "the visitors run until they are stopped");
         visit.abort();
     }
     let (without, with) = (percentiles(&without), percentiles(&with));

@@ -1,4 +1,4 @@
-//! Many writers on one session: does everybody get on, and is the total exact?
+//! Many writers on one session: do all make progress, and is the total exact?
 
 use std::io;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub fn writers(effort: Effort) -> io::Result<Vec<Section>> {
                     met: exact,
                 });
                 verdicts.push(Verdict {
-                    what: format!("{engine}, {writers} writers: everybody gets on"),
+                    what: format!("{engine}, {writers} writers: all make progress"),
                     measured: format!("{} by the last, {given_up} given up", shares.0),
                     goal: "> 0 by each, 0 given up".into(),
                     met: shares.0 > 0 && given_up == 0,
@@ -85,9 +85,9 @@ pub fn writers(effort: Effort) -> io::Result<Vec<Section>> {
         lines.push((engine, line));
     }
     let plot = Plot::Lines { across: "writers", up: "writes/s", lines };
-    let note = "Each writer has a manager of its own, as if it were a process of its own: within one, writers to one \
-                session queue and do not conflict. It adds one to a counter, again and again; a write that meets \
-                another's is merged and sent again.";
+    let note = "Each writer has its own manager, like a separate process: within one process, writers to \
+    one session queue and do not conflict. It increments a counter repeatedly; a conflicting write is \
+    merged and retried.";
     let section = Section::new("contention", "Many writers on one session", table).note(note.into());
     Ok(vec![section.verdicts(verdicts).plot(plot)])
 }
@@ -147,7 +147,8 @@ async fn contend(
     })
 }
 
-/// Writes until then; says how many milliseconds each stored write took, and how many were given up.
+/// Writes until the end; returns the milliseconds of each stored write, and the number of writes
+/// given up.
 async fn write(manager: Manager, token: Token, end: Instant) -> session_core::Result<(Vec<f64>, usize)> {
     let (mut times, mut given_up) = (Vec::new(), 0);
     while Instant::now() < end {
@@ -159,7 +160,7 @@ async fn write(manager: Manager, token: Token, end: Instant) -> session_core::Re
             Err(error) if error.kind() == session_core::ErrorKind::Conflict => given_up += 1,
             Err(error) => return Err(error),
         }
-        // In memory nothing ever waits, and the others must have their turn.
+        // In memory nothing ever waits, so yield to the others.
         tokio::task::yield_now().await;
     }
     Ok((times, given_up))

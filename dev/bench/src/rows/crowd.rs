@@ -42,7 +42,7 @@ pub fn clients(effort: Effort) -> io::Result<Vec<Section>> {
     let ours = &lines[0].1;
     let (one, dearest) = (ours[0].1, ours.iter().map(|(_, cost)| *cost).fold(0.0, f64::max));
     let verdict = Verdict {
-        what: "the dearest request with any number of clients".into(),
+        what: "the most expensive request with any number of clients".into(),
         measured: format!("{:.2} x one client's", dearest / one),
         goal: "<= 1.10 x".into(),
         met: dearest <= 1.1 * one,

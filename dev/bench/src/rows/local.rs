@@ -21,7 +21,7 @@ use crate::rows::servers::{CONNECTIONS, usual};
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
-/// Everybody who keeps sessions in the process.
+/// All subjects with sessions in the process.
 pub fn in_memory(thread: &Thread, job: Job) -> Vec<Subject> {
     vec![
         peers::floor(thread, job),
@@ -31,11 +31,11 @@ pub fn in_memory(thread: &Thread, job: Job) -> Vec<Subject> {
     ]
 }
 
-/// A request that does not look at its session.
+/// A request that does not use its session.
 pub fn untouched(effort: Effort) -> std::io::Result<Vec<Section>> {
     let (thread, job) = (Thread::new(), Job::of(Work::Untouched));
     let rows = vec![Row::measured("untouched", in_memory(&thread, job), effort)];
-    Ok(vec![Section::of_rows("untouched", "Requests that leave their session alone", rows)])
+    Ok(vec![Section::of_rows("untouched", "Requests that do not use their session", rows)])
 }
 
 /// Sessions in this process.
@@ -56,7 +56,8 @@ pub fn sealing() -> CookieProvider {
     CookieProvider::builder().key(key).build().expect("a provider")
 }
 
-/// Sessions in cookies. The peer that keeps them there is measured in its own web framework: group `actix`.
+/// Sessions in cookies. The peer with sessions in cookies is measured in its own web framework:
+/// group `actix`.
 pub fn cookie(effort: Effort) -> std::io::Result<Vec<Section>> {
     let thread = Thread::new();
     let rows = Work::USUAL.map(|work| {
@@ -64,7 +65,7 @@ pub fn cookie(effort: Effort) -> std::io::Result<Vec<Section>> {
         let subjects = vec![peers::floor(&thread, job), peers::ours(&thread, sealing(), job)];
         Row::measured(&job.title("cookie"), subjects, effort)
     });
-    let note = "The peer that keeps sessions in cookies is compared with under actix-web.";
+    let note = "The peer with sessions in cookies is compared under actix-web.";
     Ok(vec![Section::of_rows("cookie", "Cookie", rows.into()).note(note.into())])
 }
 
@@ -89,7 +90,7 @@ pub fn file(effort: Effort) -> std::io::Result<Vec<Section>> {
     Ok(vec![Section::of_rows("file", "File", rows)])
 }
 
-/// Sessions in SQLite, everybody in a file of their own, in WAL mode and with `synchronous = NORMAL`.
+/// Sessions in SQLite, each subject in its own file, in WAL mode and with `synchronous = NORMAL`.
 pub fn sqlite(effort: Effort) -> std::io::Result<Vec<Section>> {
     let directory = tempfile::tempdir()?;
     let rows = usual("sqlite", effort, |thread, job| {
@@ -103,15 +104,15 @@ pub fn sqlite(effort: Effort) -> std::io::Result<Vec<Section>> {
     });
     let version = version.map_err(std::io::Error::other)?;
     let note = format!(
-        "SQLite {version} in WAL mode with `synchronous = NORMAL`, so that nobody waits for the \
-         disk. Only one connection can write at a time: the clients of the raw driver share one for \
-         writes and read over one each. With 16 clients, tower-sessions is measured with a pool of \
+        "SQLite {version} in WAL mode with `synchronous = NORMAL`, so that no write waits for the disk. \
+        Only one connection can write at a time: the clients of the raw driver share one for writes and \
+        have one each for reads. With 16 clients, tower-sessions is measured with a pool of \
          {CONNECTIONS} connections and with a single one; axum_session has a single one."
     );
     Ok(vec![Section::of_rows("sqlite", "SQLite", rows).note(note)])
 }
 
-/// Everybody who keeps sessions in SQLite.
+/// All subjects with sessions in SQLite.
 fn on_sqlite(thread: &Thread, place: &Path, job: Job) -> Vec<Subject> {
     let tower_sessions = |file: &str, connections| {
         let options = older_sqlx::sqlite::SqliteConnectOptions::new()
@@ -145,7 +146,7 @@ fn on_sqlite(thread: &Thread, place: &Path, job: Job) -> Vec<Subject> {
         peers::with_axum_session(thread, axum_session, job),
     ];
     if job.clients > 1 {
-        // Those who write do not get into each other's way.
+        // Writers do not block each other.
         let app = peers::tower_sessions::app(tower_sessions("one-connection.db", 1), job.shape);
         subjects.push(peers::axum(Role::Peer, "tower-sessions, 1 connection", thread, app, job));
     }

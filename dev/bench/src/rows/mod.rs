@@ -1,4 +1,4 @@
-//! What is measured. Each module gives sections of the report.
+//! The measurements. Each module returns sections of the report.
 
 pub mod actix;
 pub mod build;

@@ -1,4 +1,4 @@
-//! The work and the sessions that are not the usual ones.
+//! Unusual work and sessions.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::rows::servers::{on_mysql, on_postgres, on_redis, start_mariadb};
 use crate::thread::Thread;
 use crate::work::{Job, Shape, Work};
 
-/// One is larger, and then there are more of them.
+/// A larger value, and then more values.
 const SHAPES: [Shape; 4] = [
     Shape { value: 4 * 1_024, keys: 1 },
     Shape { value: 64 * 1_024, keys: 1 },
@@ -20,7 +20,7 @@ const SHAPES: [Shape; 4] = [
     Shape { value: 240, keys: 100 },
 ];
 
-/// MySQL's table of a peer takes no more.
+/// The limit of a peer's MySQL table.
 const BLOB: usize = 64 * 1_024;
 
 /// Measures these jobs on the engines of the usual deployments.

@@ -1,4 +1,4 @@
-//! What happens when there are many sessions: cost per request, cost of a collection, longest pause, memory.
+//! The effects of many sessions: cost per request, cost of a collection, longest pause, memory.
 
 use std::collections::HashMap;
 use std::io;
@@ -28,9 +28,10 @@ use crate::work::{COUNT, Shape};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A request on a full store costs at most so much more than on the same map without an engine, or on a small store.
+/// The goal for the cost of a request on a full store, relative to the same map without an engine,
+/// or to a small store.
 const GROWTH: f64 = 1.3;
-/// Inserting never takes longer, in microseconds: no shard grows for longer.
+/// The goal for the longest insert, in microseconds, which includes the growth of a shard.
 const PAUSE: f64 = 1_000.0;
 
 /// Memory.
@@ -54,13 +55,15 @@ pub fn memory(effort: Effort) -> io::Result<Vec<Section>> {
         let (request, count) = thread.block_on(async {
             (requests(&filled.provider, sessions).await, counting(&filled.provider).await)
         });
-        // A store of its own: the requests have kept every session alive. One at a time: they may be large.
+        // A separate store, since the requests have kept every session alive. One at a time, since
+        // stores may be large.
         drop(filled);
         let (again, (collect, batch)) = thread.block_on(async {
             let filled = Filled::new(sessions).await;
             (filled.longest_insert, filled.collect_a_tenth().await)
         });
-        // The longest of millions is longer still when the machine did something else: it does so once, the store each time.
+        // The longest of millions may be due to other load on the machine, which would not repeat;
+        // the store's own pauses would.
         let pause = micros(pause.min(again));
         let map = bare_map(sessions);
         table.line([
@@ -135,7 +138,7 @@ fn powers(most: u64) -> impl Iterator<Item = u64> {
     std::iter::successors(Some(1_000), |sessions| Some(sessions * 10)).take_while(move |s| *s <= most)
 }
 
-/// 10 million where there is room for them, and for what is left of the store before.
+/// 10 million if there is memory for them and for the remains of the previous store.
 fn most_that_fits() -> u64 {
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let free = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().split(' ').next());
@@ -218,7 +221,8 @@ fn mysql(most: u64) -> io::Result<Vec<Size>> {
     })
 }
 
-/// Nanoseconds for a read and a conditional write, spread over all sessions: the fastest of a few rounds.
+/// Nanoseconds for a read and a conditional write, spread over all sessions: the fastest of a few
+/// rounds.
 async fn requests(provider: &dyn Provider, sessions: u64) -> f64 {
     const ROUNDS: usize = 5;
     let round = async |first: u64, requests: u64| {
@@ -247,7 +251,7 @@ async fn counting(provider: &dyn Provider) -> f64 {
     micros(begun.elapsed())
 }
 
-/// A memory store with so many sessions, a tenth of them with a short idle time.
+/// A memory store with this number of sessions, a tenth of them with a short idle timeout.
 struct Filled {
     provider: MemoryProvider,
     clock: ManualClock,
@@ -272,7 +276,7 @@ impl Filled {
 
     /// Nanoseconds for each expired session, and the longest batch in microseconds.
     async fn collect_a_tenth(self) -> (f64, f64) {
-        // The tenth that lives for a minute ends now.
+        // The tenth with a lifetime of a minute expires now.
         self.clock.advance(HOUR / 30);
         let (mut removed, mut longest, begun) = (0, Duration::ZERO, Instant::now());
         loop {
@@ -288,14 +292,15 @@ impl Filled {
     }
 }
 
-/// A session on a clock of its own.
+/// A session with its own clock.
 fn record(clock: &ManualClock, idle: Duration) -> Record {
     let now = clock.now();
     let body = Shape::USUAL.record(idle).body;
     Record::new(Header::new(now, now.after(HOUR * 24), now.after(idle)), body)
 }
 
-/// The same reads and writes on 256 hash maps of shared records behind a mutex each, and nothing else.
+/// The same reads and writes on 256 hash maps of shared records behind a mutex each, and nothing
+/// else.
 fn bare_map(sessions: u64) -> f64 {
     const ROUNDS: u64 = 5;
     const REQUESTS: u64 = 100_000;
@@ -324,23 +329,23 @@ fn micros(took: Duration) -> f64 {
     took.as_secs_f64() * 1e6
 }
 
-/// The argument with which this program only fills a store, and says what that took.
+/// The argument with which this program only fills a store and reports its memory.
 pub const FILL: &str = "--fill";
 
-/// In a process of its own: one that has freed memory before takes that again, and nothing is seen.
+/// In a separate process: one that has freed memory before would reuse it, and show no growth.
 fn bytes_per_session(sessions: u64) -> io::Result<u64> {
     let output = Command::new(std::env::current_exe()?).args([FILL, &sessions.to_string()]).output()?;
     String::from_utf8_lossy(&output.stdout).trim().parse().map_err(io::Error::other)
 }
 
-/// What such a process does.
+/// The main function of such a process.
 pub fn fill(sessions: u64) -> u64 {
     let before = resident_bytes();
     let _filled = Thread::new().block_on(Filled::new(sessions));
     resident_bytes().saturating_sub(before) / sessions
 }
 
-/// What the process holds in memory, from `/proc`; zero where there is none.
+/// The resident memory of the process, from `/proc`; zero without it.
 fn resident_bytes() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4_096

@@ -1,4 +1,4 @@
-//! Requests on the engines that have a server: who takes part on each, and the usual work.
+//! Requests on the engines with a server: the subjects of each, and the usual work.
 
 use std::io;
 
@@ -29,9 +29,9 @@ use crate::report::{Row, Section};
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
-/// Starts MariaDB with these options besides. It has one core to itself, where who spins for a lock only keeps its holder
-/// from going on; with a log and a buffer of the default size it stands still for seconds to write pages out; and while
-/// its log is put to disk, once a second, every writer waits, which would measure the disk.
+/// Starts MariaDB with additional options. It has one core, where spinning for a lock only blocks
+/// its holder; with the default sizes of log and buffer it stops for seconds to flush pages; and
+/// while its log is flushed, once a second, every writer waits, which would measure the disk.
 pub fn start_mariadb(options: &[&str]) -> io::Result<MariaDb> {
     const ALWAYS: [&str; 5] = [
         "--innodb-sync-spin-loops=0",
@@ -43,7 +43,7 @@ pub fn start_mariadb(options: &[&str]) -> io::Result<MariaDb> {
     MariaDb::start_with(&[&ALWAYS, options].concat())
 }
 
-/// How many connections a pool may open.
+/// The maximum number of connections of a pool.
 pub const CONNECTIONS: u32 = 16;
 
 /// The usual work, by one client and by sixteen.
@@ -65,7 +65,7 @@ pub fn redis(effort: Effort) -> io::Result<Vec<Section>> {
     Ok(vec![Section::of_rows("redis", "Redis", rows).note(format!("Redis {}.", version.trim()))])
 }
 
-/// Everybody who keeps sessions in Redis.
+/// All subjects with sessions in Redis.
 pub fn on_redis(thread: &Thread, server: &Redis, job: Job) -> Vec<Subject> {
     let mut subjects = vec![peers::floor(thread, job), peers::ours(thread, our_redis(thread, server), job)];
     subjects.extend(peers_on_redis(thread, server, job));
@@ -82,7 +82,7 @@ pub fn our_redis(thread: &Thread, server: &Redis) -> RedisProvider {
     thread.block_on(config.connect()).expect("connected")
 }
 
-/// The other libraries that keep sessions in Redis.
+/// The other libraries with sessions in Redis.
 pub fn peers_on_redis(thread: &Thread, server: &Redis, job: Job) -> Vec<Subject> {
     let url = server.url();
     let axum_session = thread.block_on(async {
@@ -96,7 +96,7 @@ pub fn peers_on_redis(thread: &Thread, server: &Redis, job: Job) -> Vec<Subject>
     ]
 }
 
-/// `tower-sessions` over one connection, over which `fred` sends what comes at the same time in one packet.
+/// `tower-sessions` over one connection, on which `fred` sends concurrent commands in one packet.
 pub fn tower_sessions_on_redis(thread: &Thread, server: &Redis, job: Job) -> Subject {
     let store = thread.block_on(async {
         let fred = Client::new(Config::from_url(&server.url()).expect("a URL"), None, None, None);
@@ -118,7 +118,7 @@ pub fn postgres(effort: Effort) -> io::Result<Vec<Section>> {
     Ok(vec![Section::of_rows("postgres", "PostgreSQL", rows).note(note)])
 }
 
-/// Everybody who keeps sessions in PostgreSQL.
+/// All subjects with sessions in PostgreSQL.
 pub fn on_postgres(thread: &Thread, server: &Postgres, job: Job) -> Vec<Subject> {
     let provider = postgres_provider(thread, server);
     let mut subjects = vec![peers::floor(thread, job), peers::ours(thread, provider, job)];
@@ -138,7 +138,7 @@ pub fn postgres_provider(thread: &Thread, server: &Postgres) -> PostgresProvider
     thread.block_on(PostgresProvider::connect(config)).expect("connected")
 }
 
-/// The other libraries that keep sessions in PostgreSQL.
+/// The other libraries with sessions in PostgreSQL.
 pub fn peers_on_postgres(thread: &Thread, server: &Postgres, job: Job) -> Vec<Subject> {
     let url = server.url();
     let (tower_sessions, axum_session) = thread.block_on(async {
@@ -172,14 +172,14 @@ pub fn mysql(effort: Effort) -> io::Result<Vec<Section>> {
     Ok(vec![Section::of_rows("mysql", "MySQL and MariaDB", rows).note(note)])
 }
 
-/// Everybody who keeps sessions in MariaDB.
+/// All subjects with sessions in MariaDB.
 pub fn on_mysql(thread: &Thread, server: &MariaDb, job: Job) -> Vec<Subject> {
     let url = server.url();
     let (ours, tower_sessions, axum_session) = thread.block_on(async {
         let config: MySqlConfig = url.parse().expect("a URL");
         let config = config.max_connections(CONNECTIONS).migrate(true);
         let pool = older_sqlx::mysql::MySqlPoolOptions::new().max_connections(CONNECTIONS);
-        // It makes a database of its own, which only the administrator may.
+        // It creates its own database, which only the administrator may do.
         let pool = pool.test_before_acquire(false).connect(&server.admin_url()).await.expect("connected");
         let store = MySqlStore::new(pool);
         store.migrate().await.expect("a table");
@@ -227,9 +227,9 @@ pub fn couchbase(effort: Effort) -> io::Result<Vec<Section>> {
         subjects
     });
     let note = format!(
-        "`{ARTIFACT}`, a test server in Java: a real server's times are others. It sends with Nagle's algorithm: the last \
-         answers to several clients come 40 ms late, once in each repetition, and that is nearly all that the rows of 16 \
-         clients show."
+        "`{ARTIFACT}`, a test server in Java, whose times differ from a real server's. It uses Nagle's \
+        algorithm: the last responses to several clients arrive 40 ms late, once in each repetition, which \
+        dominates the rows of 16 clients."
     );
     Ok(vec![Section::of_rows("couchbase", "Couchbase", rows).note(note)])
 }

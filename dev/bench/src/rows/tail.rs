@@ -19,7 +19,7 @@ const CLIENTS: usize = 1_000;
 /// Requests per second.
 const REDIS: [u32; 5] = [1_000, 5_000, 10_000, 20_000, 50_000];
 const POSTGRES: [u32; 5] = [500, 1_000, 2_000, 5_000, 10_000];
-/// Microseconds. A library with a p99 above it is not measured at higher rates.
+/// Microseconds. A library with a p99 above this is not measured at higher rates.
 const OVERLOADED: f64 = 500_000.0;
 
 /// Redis and PostgreSQL.
@@ -51,13 +51,13 @@ fn section(
     let how_long = Duration::from_millis(if effort.quick { 300 } else { 4_000 });
     for per_second in rates.iter().copied().map(f64::from) {
         eprintln!("measuring {name}, {per_second} requests/s");
-        // Ours is the first.
+        // This project is the first.
         let mut tails = Vec::new();
         for (subject, (_, line)) in subjects.iter_mut().zip(&mut lines) {
             if line.last().is_some_and(|(_, p99)| *p99 > OVERLOADED / 1e3) {
                 continue;
             }
-            // The first opens connections, and the calmest of the others counts.
+            // The first run opens connections; the calmest of the others counts.
             let repetitions = if effort.quick { 2 } else { 4 };
             let measured = (0..repetitions)
                 .map(|_| percentiles(&subject.at_rate(Rate { per_second, how_long })))
@@ -84,9 +84,9 @@ fn section(
         }
     }
     let note = format!(
-        "{CLIENTS} clients with a session each, 95 % reads, at a fixed rate. The latency of a request \
-         counts from the time at which it was to be sent, so that a pause counts for every request \
-         that waits behind it (coordinated omission). The calmest of a few runs of {} ms is shown. A \
+        "{CLIENTS} clients with a session each, 95 % reads, at a fixed rate. The latency of a request is \
+        measured from its scheduled time, so that a pause counts for every request that waits behind it \
+        (coordinated omission). The calmest of a few runs of {} ms is shown. A \
          library whose p99 is above {:.0} ms is overloaded and not measured at higher rates.",
         how_long.as_millis(),
         OVERLOADED / 1e3

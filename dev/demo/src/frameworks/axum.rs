@@ -34,7 +34,7 @@ pub async fn serve(
     tokio::select! {
         served = async { serving.await } => served,
         () = async { let _ = stopped.await; tokio::time::sleep(PATIENCE).await } => {
-            eprintln!("requests still under way after {PATIENCE:?}: leaving them");
+            eprintln!("requests still in progress after {PATIENCE:?}: aborting them");
             Ok(())
         }
     }

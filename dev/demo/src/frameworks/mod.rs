@@ -1,4 +1,4 @@
-//! The same application on each framework: what is around the routes, and what only the framework can do.
+//! The same application on each framework: the middleware and the framework-specific parts.
 
 pub mod actix;
 pub mod axum;
@@ -10,19 +10,20 @@ use session_kit::{Manager, Result, Session};
 /// A framework to serve the demo with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Framework {
-    /// axum, by session-tower
+    /// axum, with session-tower
     Axum,
-    /// actix-web, by session-actix
+    /// actix-web, with session-actix
     Actix,
-    /// poem, by session-poem
+    /// poem, with session-poem
     Poem,
 }
 
-/// How long a request body may be.
+/// The maximum length of a request body.
 const MAX_BODY: usize = 4 << 20;
 
-/// Whether a form was sent by a page of this site, by what browsers say of that page; see `docs/guide/csrf.md`. For the
-/// frameworks that have no middleware for it. `header` gives the value of a header.
+/// Whether a form was sent by a page of this site, according to the browser's headers; see
+/// `docs/guide/csrf.md`. For frameworks without a middleware for this. `header` returns the value
+/// of a header.
 fn is_of_this_site<'a>(header: impl Fn(&str) -> Option<&'a [u8]>) -> bool {
     match (header("sec-fetch-site"), header("origin")) {
         (Some(b"same-origin" | b"none"), _) | (None, None) => true,

@@ -1,9 +1,9 @@
-//! What an engine declares, in words for a person.
+//! The engine's capabilities as sentences.
 
 use session_kit::Capabilities;
 use session_kit::engine::{Durability, OwnerIndex};
 
-/// Each fact, and whether it is something to rely on or something to know.
+/// Each fact, and whether it is a guarantee or a limitation.
 pub fn facts(capabilities: &Capabilities) -> Vec<(bool, String)> {
     let mut facts = Vec::new();
     let mut fact = |good: bool, text: &str| facts.push((good, text.to_owned()));

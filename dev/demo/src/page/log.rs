@@ -1,5 +1,5 @@
-//! What the last clicks cost: a small list that the browser keeps in a cookie of its own, so that the page after a redirect
-//! can show it and nothing has to be stored here.
+//! The cost of the last clicks: a small list in a separate cookie, so that the page can show it
+//! after a redirect without storing it on the server.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Click {
         std::iter::once(self.action.to_owned()).chain(calls).collect()
     }
 
-    /// Takes nothing from the client but known words and numbers.
+    /// Accepts only known words and numbers from the client.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let action = parts.next()?;
@@ -39,7 +39,7 @@ impl Click {
     }
 }
 
-/// The list that a request brings, newest first.
+/// The list in a request, newest first.
 pub fn log_of(asked: &Asked) -> Vec<Click> {
     let cookies = asked.cookies.iter().flat_map(|cookies| cookies.split("; "));
     let mut values = cookies.filter_map(|pair| pair.strip_prefix(NAME)?.strip_prefix('='));
@@ -49,7 +49,7 @@ pub fn log_of(asked: &Asked) -> Vec<Click> {
         .unwrap_or_default()
 }
 
-/// The cookie with an action that was done in front of the list.
+/// The cookie with a new action prepended to the list.
 pub fn remembered(action: &'static str, calls: &[Call], mut log: Vec<Click>) -> String {
     log.insert(0, Click { action, calls: calls.to_vec() });
     log.truncate(LENGTH);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_survives_the_browser_and_what_is_no_list_is_dropped() {
+    fn the_list_survives_a_round_trip_and_invalid_ones_are_dropped() {
         let call = |name| Call { name, took: Duration::from_micros(12) };
         let cookie = remembered("visit", &[call("read"), call("write")], Vec::new());
         let (cookie, _) = cookie.split_once(';').unwrap();

@@ -1,4 +1,4 @@
-//! What the page looks like. The macro escapes everything that is put into it.
+//! The HTML of the page. The macro escapes all inserted values.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use super::log::Click;
 use crate::meter::{self, Call};
 use crate::{devices, setup};
 
-/// Everything that the page shows.
+/// The data that the page shows.
 pub struct View<'a> {
     pub manager: &'a Manager,
     pub session: &'a Session,
     pub values: Map<String, Value>,
     pub user: Option<String>,
-    /// The sessions of the user, where the engine lists them.
+    /// The sessions of the user, if the engine lists them.
     pub devices: Vec<SessionInfo>,
     pub visits: i64,
     pub nonce: &'a str,
@@ -304,7 +304,7 @@ impl Deadlines {
         Some(Self { created, idle, absolute: session.absolute_deadline()?, now })
     }
 
-    /// The style rules that make the clocks tick, without a script.
+    /// The style rules of the countdowns, without a script.
     fn rules(&self) -> String {
         let rule = |name: &str, end: Timestamp, from: Timestamp| {
             let left = end.since(self.now).as_secs();

@@ -1,4 +1,4 @@
-//! The built program as a child process, and a client that is just large enough to talk to it.
+//! The built program as a child process, and a minimal client.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A running session-demo; ended when dropped.
+/// A running session-demo; killed on drop.
 pub struct Demo {
     process: Child,
     pub address: String,
@@ -24,7 +24,7 @@ impl Demo {
         Self { process, address }
     }
 
-    /// A browser that has not been here before.
+    /// A browser without cookies.
     pub fn client(&self) -> Client {
         Client { address: self.address.clone(), cookie: None }
     }
@@ -63,7 +63,7 @@ fn framework() -> &'static str {
     }
 }
 
-/// The program, on a free port of the loopback unless said otherwise.
+/// The program, by default on a free loopback port.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_session-demo"));
     command.args(["--framework", framework()]);
@@ -74,7 +74,7 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// Keeps one cookie, as a browser would.
+/// A client that keeps one cookie, like a browser.
 #[derive(Clone)]
 pub struct Client {
     pub address: String,
@@ -135,7 +135,7 @@ impl Client {
         answer
     }
 
-    /// Takes the session's cookie of an answer; an emptied one is forgotten.
+    /// Stores the session's cookie of a response; an empty one is removed.
     fn keep(&mut self, answer: &Answer) {
         for cookie in answer.all("set-cookie").filter(|cookie| !cookie.starts_with("demo-log=")) {
             let pair = cookie.split(';').next().unwrap();
@@ -162,7 +162,7 @@ impl Answer {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| &**value)
     }
 
-    /// The cookies that are set, other than the page's own list.
+    /// The cookies that are set, without the page's own list.
     pub fn session_cookies(&self) -> Vec<&str> {
         self.all("set-cookie").filter(|cookie| !cookie.starts_with("demo-log=")).collect()
     }
@@ -171,7 +171,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    /// That the status is this one, and the body a JSON object with an error, and no cookie.
+    /// Asserts this status, a JSON error body, and no cookie.
     #[track_caller]
     pub fn assert_error(&self, status: u16) {
         assert_eq!(self.status, status, "{}", self.body);

@@ -11,7 +11,7 @@ use session_postgres::PostgresConfig;
 use session_redis::RedisConfig;
 use session_sqlite::SqliteConfig;
 
-/// A text is an error, or something to connect with.
+/// A text is either refused or a usable configuration.
 pub fn configs(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let _ = text.parse::<MySqlConfig>();
@@ -31,7 +31,7 @@ pub fn configs(bytes: &[u8]) {
     }
 }
 
-/// What was accepted makes a cookie in one line of visible characters.
+/// An accepted configuration produces a cookie of one line with visible characters.
 fn can_be_used(config: &ManagerConfig) {
     let transport = config.transport().expect("it was checked");
     config.id_generator().expect("it was checked");

@@ -1,11 +1,13 @@
-//! What a client sends: cookies, the header, the query and the host; and what an application says to caches.
+//! Input of clients: cookies, the header, the query and the host; and cache headers of an
+//! application.
 
 use session_core::id::Token;
 use session_core::transport::{
     Caching, Connection, CookieSettings, Domains, Incoming, MAX_CANDIDATES, Transport,
 };
 
-/// The bytes are taken apart at line feeds: the first line is the header, the query, the host and the rest cookies.
+/// The bytes are split at line feeds: the first line is the header, the query, the host and the
+/// rest cookies.
 pub fn cookies(bytes: &[u8]) {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let first = lines.first().copied().unwrap_or_default();
@@ -34,7 +36,7 @@ pub fn cookies(bytes: &[u8]) {
     }
 }
 
-/// Whatever the host is, the answer is one line without an attribute of the client's.
+/// Whatever the host, the result is one line without attributes from the client.
 fn answer(host: &[u8]) {
     let domains = Domains::by(|host| Some(host.split_once('.')?.1.to_owned()));
     let transport = Transport::cookie(CookieSettings::named("id").domains(domains));

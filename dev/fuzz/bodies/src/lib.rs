@@ -1,8 +1,9 @@
-//! What every parser must do with any bytes: refuse them or read them, and never panic.
+//! Every parser must accept or refuse any bytes, and never panic.
 //!
-//! Each function here is the body of a fuzz target in `dev/fuzz/fuzz_targets`, which needs a nightly compiler, and of an
-//! ordinary test in `dev/fuzz/bodies/tests`, which does not. A violated property is a panic.
-#![allow(clippy::missing_panics_doc, reason = "a panic is how a fuzz target reports what it found")]
+//! Each function here is the body of a fuzz target in `dev/fuzz/fuzz_targets`, which needs a
+//! nightly compiler, and of an ordinary test in `dev/fuzz/bodies/tests`, which does not. A violated
+//! property is a panic.
+#![allow(clippy::missing_panics_doc, reason = "a fuzz target reports a violation by a panic")]
 
 mod configs;
 mod cookies;

@@ -1,11 +1,11 @@
-//! A record, as it comes from a store.
+//! A stored record.
 
 use session_core::record::{HEADER_BYTES, Record};
 
-/// What decodes is written back as it was.
+/// A decoded record encodes to the same bytes.
 pub fn record(bytes: &[u8]) {
     read(bytes);
-    // With a checksum that fits, or nothing behind it is ever reached.
+    // With a valid checksum, without which the rest would never be reached.
     if bytes.len() >= HEADER_BYTES {
         read(&sealed(bytes));
     }
@@ -20,7 +20,7 @@ fn read(bytes: &[u8]) {
     assert_eq!(again.expect("it was decoded before"), record);
 }
 
-/// The bytes as a record of ours: `docs/record.md` has the layout.
+/// The bytes in the format of a record: `docs/record.md` has the layout.
 fn sealed(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[..3].copy_from_slice(b"SSN");

@@ -19,7 +19,7 @@ static PROVIDER: LazyLock<CookieProvider> = LazyLock::new(|| {
     provider
 });
 
-/// Nobody without the key makes one.
+/// It cannot be made without the key.
 pub fn sealed(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(id) = StorageId::plain(text) else { return };

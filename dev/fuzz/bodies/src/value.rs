@@ -1,4 +1,4 @@
-//! A value, as types of every shape.
+//! A value, decoded as different types.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -40,7 +40,7 @@ enum Internal {
     Struct { value: Option<i64>, peer: SocketAddr },
 }
 
-/// What is read as a type is written and read as the same again.
+/// A decoded value encodes and decodes to the same value.
 pub fn value(bytes: &[u8]) {
     let value = Value::from_encoded(bytes);
     stays::<serde_json::Value>(&value);

@@ -1,6 +1,6 @@
-//! Every fuzz target as an ordinary test: its corpus, and what random changes make of it for a while.
+//! Every fuzz target as an ordinary test: its corpus, and random changes of it for a while.
 //!
-//! `FUZZ_SECONDS` says for how long each target runs, `FUZZ_SEED` repeats a run.
+//! `FUZZ_SECONDS` sets the duration of each target, `FUZZ_SEED` repeats a run.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::panic::catch_unwind;

@@ -1,4 +1,5 @@
-//! What this copy has stored at the target, in memory and, to go on after an interruption, in a file.
+//! The sessions that this copy has stored at the target, in memory and, to continue after an
+//! interruption, in a file.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -17,13 +18,13 @@ use crate::failure::{Code, Failure, Result};
 pub struct Known {
     /// The version of the source's record.
     pub version: Version,
-    /// The version that was stored before, while it is not known whether this one was.
+    /// The previously stored version, while it is unknown whether this one was stored.
     pub previous: Option<Version>,
-    /// When the record at the target ends by itself.
+    /// When the record at the target expires.
     pub deadline: Timestamp,
     /// Whether it was stored for certain.
     pub stored: bool,
-    /// In which pass it was last seen at the source.
+    /// The last pass that found it at the source.
     pub pass: u32,
 }
 
@@ -39,9 +40,9 @@ const STORED: u8 = 1;
 const FORGOTTEN: u8 = 2;
 
 impl Journal {
-    /// Opens the file, or creates it, for this process alone; `engines` says between which engines it copies.
+    /// Opens or creates the file exclusively; `engines` are the two engines of the copy.
     ///
-    /// The file holds storage ids, and is readable for its owner only.
+    /// The file contains storage ids, and is readable only by its owner.
     pub fn open(path: &Path, engines: &str) -> Result<Self> {
         let failed = |error: io::Error| Failure::new(Code::Usage, format!("{}: {error}", path.display()));
         let wrong = |why: &str| Failure::new(Code::Usage, format!("{}: {why}", path.display()));
@@ -67,7 +68,7 @@ impl Journal {
                 end += entry(kind, &id, version, deadline).len() as u64;
                 journal.apply(kind, id, version, deadline);
             }
-            // What an interrupted process wrote of an entry is replaced.
+            // A partial entry of an interrupted process is overwritten.
             file.set_len(end).map_err(failed)?;
             file.seek(io::SeekFrom::End(0)).map_err(failed)?;
         }
@@ -83,28 +84,28 @@ impl Journal {
         self.known.len()
     }
 
-    /// Notes that the source has the session.
+    /// Records that the source has the session.
     pub fn seen(&mut self, id: &StorageId, pass: u32) {
         if let Some(known) = self.known.get_mut(id) {
             known.pass = pass;
         }
     }
 
-    /// Notes what is about to be stored, before it is: were it not known afterwards, a session that ends at the source
-    /// meanwhile would stay at the target.
+    /// Records an intended write before it is sent: otherwise a session that ends at the source
+    /// meanwhile would remain at the target.
     pub fn intend(&mut self, id: &StorageId, version: Version, deadline: Timestamp) -> Result<()> {
         self.apply(INTENDED, id.clone(), version, deadline);
         self.write(INTENDED, id, version, deadline)
     }
 
-    /// Takes an intention back: the target has what was known of it before.
+    /// Withdraws an intended write: the target has the previously known version.
     pub fn restore(&mut self, id: &StorageId, before: Option<Known>) -> Result<()> {
         match before {
             Some(before) if before.stored => {
                 self.known.insert(id.clone(), before);
                 self.write(STORED, id, before.version, before.deadline)
             }
-            // Its version is random: that the target may have it is no mistake that could end another session.
+            // Its version is random, so a wrong assumption cannot end another session.
             _ => Ok(()),
         }
     }
@@ -128,7 +129,7 @@ impl Journal {
         unseen.map(|(id, known)| (id.clone(), *known)).collect()
     }
 
-    /// Hands what was noted to the operating system.
+    /// Writes the recorded entries to the file.
     pub fn flush(&mut self) -> Result<()> {
         self.file.as_mut().map_or(Ok(()), BufWriter::flush).map_err(not_written)
     }
@@ -176,7 +177,7 @@ fn entry(kind: u8, id: &StorageId, version: Version, deadline: Timestamp) -> Vec
     .concat()
 }
 
-/// `None` at the end, and where the rest is not whole.
+/// `None` at the end, and before a partial entry.
 fn read_entry(reader: &mut impl io::Read) -> Option<(u8, StorageId, Version, Timestamp)> {
     let mut head = [0; 3];
     reader.read_exact(&mut head).ok()?;

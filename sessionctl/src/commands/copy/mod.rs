@@ -1,8 +1,10 @@
-//! `copy`: moves all sessions to another engine, while the application goes on using the first one.
+//! `copy`: copies all sessions to another engine, while the application continues to use the first
+//! one.
 //!
-//! A pass walks over the source and brings to the target what differs; then it ends at the target what has ended at
-//! the source. Passes are repeated until one finds nothing to do, and a last one reads every session at the target and
-//! compares it. See `docs/sessionctl.md` for how a service changes over.
+//! A pass scans the source and copies every difference to the target; then it ends at the target
+//! the sessions that have ended at the source. Passes are repeated until one finds no difference,
+//! and the last one reads and compares every session at the target. See `docs/sessionctl.md` for
+//! switching a service to another engine.
 
 mod journal;
 mod pass;
@@ -24,13 +26,13 @@ use pass::{Copying, Tally};
 use progress::Progress;
 use step::Mode;
 
-/// How many passes there are without `--follow`, when each finds something to do.
+/// The maximum number of passes without `--follow`.
 const PASSES: u32 = 10;
 
-/// How often a verification that found something to do is repeated.
+/// How often a verification that found differences is repeated.
 const VERIFICATIONS: u32 = 3;
 
-/// The exit code when the target does not have every session as the source has it.
+/// The exit code if the target does not match the source.
 const INCOMPLETE: u8 = 6;
 
 pub async fn run(copy: &Copy, timeout: Duration, as_json: bool) -> Result<Report> {
@@ -43,7 +45,7 @@ pub async fn run(copy: &Copy, timeout: Duration, as_json: bool) -> Result<Report
     if to.capabilities().client_side {
         return Err(Failure::unsupported(
             to.name(),
-            "keeps sessions at their clients: none can be copied there",
+            "stores sessions on the clients: none can be copied there",
         ));
     }
     let journal = match &copy.state {
@@ -57,7 +59,7 @@ pub async fn run(copy: &Copy, timeout: Duration, as_json: bool) -> Result<Report
     Ok(report(&copying, total, last))
 }
 
-/// All passes: what they did together, and what the last one found.
+/// All passes: their totals, and the result of the last one.
 async fn passes(
     copying: &mut Copying,
     copy: &Copy,
@@ -76,7 +78,7 @@ async fn passes(
                     break;
                 }
             }
-            // An engine that is away for a while does not end a copy that follows.
+            // A temporary outage of an engine does not end a copy with --follow.
             Err(failure) if copy.follow && failure.code == Code::Unavailable => {
                 say(as_json, copying.pass, &failure.to_string());
             }
@@ -123,7 +125,8 @@ fn report(copying: &Copying, total: Tally, last: Tally) -> Report {
     let verdict = match (complete, last.is_quiet()) {
         (true, _) => format!("complete: {to} has the {} records of {from}", copying.journal.len()),
         (false, false) => format!(
-            "{from} is in use: {} copied, {} updated and {} ended in the last pass; --follow goes on until the \
+            "{from} is in use: {} copied, {} updated and {} ended in the last pass; --follow continues \
+            until the \
              application uses {to}",
             last.copied, last.updated, last.ended
         ),
@@ -135,7 +138,7 @@ fn report(copying: &Copying, total: Tally, last: Tally) -> Report {
     Report { json, text: verdict, code: if complete { 0 } else { INCOMPLETE } }
 }
 
-/// Becomes true when the process is told to stop; told so again, it stops at once.
+/// Becomes true when the process is told to stop; a second signal stops it at once.
 fn stop_signal() -> Result<watch::Receiver<bool>> {
     let failed = |error| Failure::new(Code::Failed, format!("cannot listen for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

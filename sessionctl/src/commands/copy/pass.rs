@@ -1,4 +1,4 @@
-//! One walk over the source, and what ended since the one before.
+//! One scan of the source, and the sessions that ended since the previous one.
 
 use std::fmt::Write as _;
 use std::ops::AddAssign;
@@ -14,7 +14,7 @@ use super::step::{Mode, Step, bring, deadline, end, is_done};
 use crate::engine::Engine;
 use crate::failure::Result;
 
-/// How many records became what.
+/// The number of records by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub copied: u64,
@@ -42,12 +42,12 @@ impl Tally {
         }
     }
 
-    /// Whether the target had what the source has, before the pass.
+    /// Whether the target matched the source before the pass.
     pub const fn is_quiet(&self) -> bool {
         self.copied + self.updated + self.ended == 0
     }
 
-    /// Sessions that the target does not have as the source does.
+    /// Sessions in which the target differs from the source.
     pub const fn problems(&self) -> u64 {
         self.changed + self.missing + self.too_large
     }
@@ -96,7 +96,7 @@ impl AddAssign for Tally {
     }
 }
 
-/// What is copied from where to where.
+/// A running copy.
 pub struct Copying {
     pub from: Engine,
     pub to: Engine,
@@ -107,7 +107,7 @@ pub struct Copying {
 }
 
 impl Copying {
-    /// Walks over the source once, then ends at the target what has ended at the source.
+    /// Scans the source once, then ends at the target the sessions that have ended at the source.
     pub async fn pass(&mut self, mode: Mode, progress: &mut Progress) -> Result<Tally> {
         self.pass += 1;
         let from = self.from.clone();

@@ -1,9 +1,9 @@
-//! How far a pass is, on a terminal.
+//! The progress of a pass, on a terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// A line on the standard error that is drawn again and again. Draws nothing where that is no terminal.
+/// A repeatedly drawn line on standard error. Draws nothing if that is not a terminal.
 pub struct Progress {
     on: bool,
     total: Option<u64>,
@@ -13,13 +13,13 @@ pub struct Progress {
     drawn: Option<Instant>,
 }
 
-/// How often it is drawn.
+/// The interval of drawing.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const WIDTH: u64 = 30;
 
 impl Progress {
-    /// `total`: about how many there are, when the source can count.
+    /// `total`: the approximate number, if the source can count.
     pub fn new(total: Option<u64>, quiet: bool) -> Self {
         let on = !quiet && io::stderr().is_terminal();
         Self { on, total, done: 0, pass: 0, verb: "", drawn: None }
@@ -38,7 +38,7 @@ impl Progress {
         }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn end(&mut self) {
         if self.on && self.drawn.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_says_how_far_it_is_and_never_more_than_all() {
+    fn the_line_shows_the_progress_and_never_more_than_100_percent() {
         let mut progress = Progress::new(Some(200), true);
         progress.begin(1, false);
         progress.add(100);

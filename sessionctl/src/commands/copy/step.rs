@@ -1,4 +1,4 @@
-//! What is done about one record of the source.
+//! The treatment of one record of the source.
 
 use std::time::Duration;
 
@@ -12,50 +12,50 @@ use super::journal::Known;
 use crate::engine::Engine;
 use crate::failure::{Code, Failure, Result};
 
-/// What became of one record.
+/// The result for one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The target did not have it.
     Copied,
     /// The target had an earlier version.
     Updated,
-    /// The target had this version; its idle deadline was moved.
+    /// The target had this version; its idle deadline was updated.
     Touched,
-    /// The target has it.
+    /// The target already had it.
     Unchanged,
-    /// It ended at the source, and so it did at the target.
+    /// It ended at the source and was ended at the target.
     Ended,
-    /// Its time was up.
+    /// It had expired.
     Expired,
-    /// The target has a version that the source does not know: left alone.
+    /// The target has a version unknown to the source: kept.
     Changed,
-    /// This copy has stored it, and the target does not have it any more: left alone.
+    /// This copy stored it, but it ended at the target: not restored.
     Missing,
-    /// The target cannot hold it.
+    /// It is too large for the target.
     TooLarge,
 }
 
-/// How careful a pass is.
+/// The options of a pass.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mode {
-    /// Every record is read at the target and compared, also one that this copy has stored.
+    /// Every record is read at the target and compared, even one stored by this copy.
     pub verify: bool,
-    /// The source wins where both have changed, and what is missing at the target is stored again.
+    /// The source wins if both have changed, and records missing at the target are restored.
     pub overwrite: bool,
 }
 
-/// How often a record at the target may change while it is looked at.
+/// How often a record at the target may change during a step.
 const ATTEMPTS: usize = 8;
 
-/// A deadline may be this much off: engines round it.
+/// The tolerance of deadlines, since engines round them.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// When a record ends by itself.
+/// When a record expires.
 pub fn deadline(record: &Record) -> Timestamp {
     record.header.deadline.min(record.header.absolute)
 }
 
-/// Whether nothing has to be asked of the target.
+/// Whether no call to the target is needed.
 pub fn is_done(record: &Record, known: Option<Known>, mode: Mode) -> bool {
     let up_to_date = |known: Known| {
         let moved = record.is_live() && deadline(record) > known.deadline.after(CLOSE);
@@ -64,7 +64,7 @@ pub fn is_done(record: &Record, known: Option<Known>, mode: Mode) -> bool {
     !mode.verify && known.is_some_and(up_to_date)
 }
 
-/// Brings one record to the target.
+/// Copies one record to the target.
 pub async fn bring(
     to: &Engine,
     id: &StorageId,
@@ -78,10 +78,10 @@ pub async fn bring(
         return Ok(Step::Expired);
     }
     let record = Record { cas: 0, ..record.clone() };
-    // Most are not there: the first question is already the write.
+    // Most are missing at the target, so the first call is already the write.
     let mut current = match known {
         None if !mode.verify => None,
-        // Where a read slides, the deadline becomes the source's.
+        // On engines where a read extends the deadline, this sets it to the source's.
         _ => to.call("read", to.provider.read(id, ttl)).await?,
     };
     for _ in 0..ATTEMPTS {
@@ -102,10 +102,7 @@ pub async fn bring(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Failure::new(
-        Code::Failed,
-        "a session at the target changes all the time: is the application using it?",
-    ))
+    Err(Failure::new(Code::Failed, "a session at the target keeps changing: is the application using it?"))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -115,7 +112,7 @@ enum Decision {
     Leave(Step),
 }
 
-/// What the two records, and what this copy knows of the target's, ask for.
+/// The decision based on the two records and on this copy's knowledge of the target.
 fn decide(
     record: &Record,
     known: Option<Known>,
@@ -125,7 +122,7 @@ fn decide(
 ) -> Decision {
     let version = record.header.version();
     let Some(current) = current else {
-        // It was there, and its time is not up: it was ended at the target, or the target has lost it.
+        // It was stored and has not expired: it was ended or lost at the target.
         let lost = known.is_some_and(|known| known.stored && known.deadline > now.after(CLOSE));
         return if lost && !mode.overwrite {
             Decision::Leave(Step::Missing)
@@ -150,9 +147,10 @@ fn decide(
     Decision::Leave(Step::Changed)
 }
 
-/// Ends a session at the target that the source does not have any more, if it is as this copy has stored it.
+/// Ends a session at the target that the source no longer has, if it is unchanged since this copy
+/// stored it.
 pub async fn end(from: &Engine, to: &Engine, id: &StorageId, known: Known) -> Result<Step> {
-    // A walk may miss what comes and goes: asked for by its id, it is certain.
+    // A scan may miss records that are moved meanwhile: a read by id is reliable.
     if from.call("exists", from.provider.exists(id)).await? {
         return Ok(Step::Unchanged);
     }
@@ -200,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_target_gets_what_the_source_has() {
+    fn the_target_gets_the_records_of_the_source() {
         let old = record();
         let mut newest = old.clone();
         for _ in 0..20 {
@@ -214,7 +212,7 @@ mod tests {
             over(&old),
             "it is not in the history any more"
         );
-        assert_eq!(of(&old, None, Some(&old)), Decision::Leave(Step::Unchanged), "it is there already");
+        assert_eq!(of(&old, None, Some(&old)), Decision::Leave(Step::Unchanged), "it is already stored");
         let mut used = old.clone();
         used.header.deadline = END.after(Duration::from_mins(1));
         assert_eq!(of(&used, Some(known(&old)), Some(&old)), Decision::Touch);
@@ -225,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_application_did_at_the_target_is_left_alone() {
+    fn changes_of_the_application_at_the_target_are_kept() {
         let old = record();
         assert_eq!(of(&old, Some(known(&old)), None), Decision::Leave(Step::Missing), "ended there");
         assert_eq!(of(&old, Some(known(&old)), Some(&next(&old))), Decision::Leave(Step::Changed));
@@ -247,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_at_the_target_by_its_deadline_is_stored_again_when_it_was_used_since() {
+    fn an_expired_record_at_the_target_is_restored_if_it_was_used_since() {
         let mut used = record();
         let before = Some(known(&used));
         used.header.deadline = Timestamp::from_millis(9_000_000);

@@ -69,7 +69,7 @@ async fn every_session_is_copied_and_the_second_pass_finds_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn what_changes_during_the_copy_is_updated_and_a_logout_ends_the_copy_too() {
+async fn changes_during_the_copy_are_updated_and_a_logout_ends_the_copy_as_well() {
     let mut two = two();
     let (kept, changed, ended) =
         (session(&two.source, 1).await, session(&two.source, 2).await, session(&two.source, 3).await);
@@ -123,7 +123,7 @@ async fn owners_and_deadlines_are_kept() {
 }
 
 #[tokio::test]
-async fn what_the_application_did_at_the_target_after_the_change_over_stays() {
+async fn changes_of_the_application_at_the_target_after_the_switch_are_kept() {
     let mut two = two();
     let (used, ended) = (session(&two.source, 1).await, session(&two.source, 2).await);
     two.pass().await;
@@ -142,7 +142,7 @@ async fn what_the_application_did_at_the_target_after_the_change_over_stays() {
 }
 
 #[tokio::test]
-async fn a_copy_that_goes_on_ends_what_ended_meanwhile() {
+async fn a_continued_copy_ends_sessions_that_ended_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
     let mut two = two();
@@ -151,7 +151,7 @@ async fn a_copy_that_goes_on_ends_what_ended_meanwhile() {
     two.pass().await;
 
     two.source.destroy(&ended).await.unwrap();
-    // The first process is gone, and the second one has what is in the file.
+    // The first process has ended, and the second one continues from the file.
     two.copying.journal = Journal::default();
     two.copying.journal = Journal::open(&state, "memory to memory").unwrap();
     two.copying.pass = 0;

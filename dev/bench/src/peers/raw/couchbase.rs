@@ -14,7 +14,7 @@ use super::{IDLE, key};
 use crate::measure::{Calls, Client};
 use crate::work::{Job, Work};
 
-/// Reads and writes by the clients, each on a key of its own.
+/// Reads and writes by the clients, each on its own key.
 pub async fn clients(server: &CouchbaseMock, job: Job) -> Vec<impl Client + use<>> {
     let (stored, flags) = (job.shape.bytes(), encode_common_flags(DataType::Binary));
     let (cluster, collection) = connect(server).await;

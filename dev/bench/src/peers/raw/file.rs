@@ -44,7 +44,7 @@ async fn blocking(work: impl FnOnce() + Send + 'static) {
     tokio::task::spawn_blocking(work).await.expect("done");
 }
 
-/// Lock, write a new file beside, rename it over.
+/// Lock, write a new file, rename it over the old one.
 fn replace(lock: &Path, path: &Path, stored: &[u8]) {
     let lock = fs::File::open(lock).expect("a lock file");
     lock.try_lock().expect("the lock");

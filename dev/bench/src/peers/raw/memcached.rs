@@ -6,7 +6,7 @@ use super::{IDLE, key};
 use crate::measure::{Calls, Client};
 use crate::work::{Job, Work};
 
-/// Reads and writes by the clients, each on a key of its own; each client finds an idle connection.
+/// Reads and writes by the clients, each on its own key; each client finds an idle connection.
 pub async fn clients(address: &str, job: Job) -> Vec<impl Client + use<>> {
     let ttl = IDLE.as_secs() as u32;
     let stored = job.shape.bytes();

@@ -1,5 +1,5 @@
-//! The least that could possibly be done by hand: no cookie, no handler, no guarantees. They store the bytes that
-//! this project would store.
+//! The minimum that could be written by hand: no cookie, no handler, no guarantees. The stored
+//! bytes are those that this project would store.
 
 pub mod couchbase;
 pub mod file;
@@ -16,17 +16,17 @@ use crate::measure::{Client, Role, Subject};
 use crate::thread::Thread;
 use crate::work::Job;
 
-/// For how long they store.
+/// The lifetime of the stored bytes.
 const IDLE: Duration = Duration::from_hours(1);
 
-/// The key of a client, new for every row of the results, so that none meets what another has left.
+/// The key of a client, new for every row of the results, so that rows do not share data.
 fn key(client: usize) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     format!("raw:{now}:{client}")
 }
 
-/// A driver by itself, and after a request to axum without sessions: nobody who keeps sessions with that driver can go
-/// below the second.
+/// A driver by itself, and after a request to axum without sessions: the second is the lower bound
+/// for session libraries with this driver.
 pub fn subjects<C, F>(thread: &Thread, job: Job, clients: impl Fn() -> F) -> [Subject; 2]
 where
     C: Client,

@@ -1,4 +1,4 @@
-//! `GETEX` and `SET`, on one connection that all clients share: more connections are not faster.
+//! `GETEX` and `SET`, on one connection shared by all clients: more connections are not faster.
 
 use redis::{Cmd, cmd};
 
@@ -6,7 +6,7 @@ use super::{IDLE, key};
 use crate::measure::{Calls, Client};
 use crate::work::{Job, Work};
 
-/// Reads and writes by the clients, each on a key of its own.
+/// Reads and writes by the clients, each on its own key.
 pub async fn clients(url: &str, job: Job) -> Vec<impl Client + use<>> {
     let stored = job.shape.bytes();
     let connection = redis::Client::open(url).expect("a URL").get_multiplexed_async_connection().await;

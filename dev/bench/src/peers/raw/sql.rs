@@ -1,4 +1,4 @@
-//! Prepared statements, each client on a connection that it holds.
+//! Prepared statements, each client on its own connection.
 
 use std::rc::Rc;
 
@@ -10,15 +10,15 @@ use super::key;
 use crate::measure::{Calls, Client};
 use crate::work::{Job, Work};
 
-/// How a database says it.
+/// The SQL of a database.
 #[derive(Debug, Clone, Copy)]
 pub struct Dialect {
     table: &'static str,
     create: &'static str,
     read: &'static str,
     write: &'static str,
-    /// Whether only one connection can write at a time: then all clients write over the same one,
-    /// and those who come meanwhile queue in the process and not in the pauses between two tries.
+    /// Whether only one connection can write at a time: then all clients write over the same one
+    /// and queue in the process, instead of retrying with pauses.
     one_writer: bool,
 }
 
@@ -40,7 +40,7 @@ pub const MYSQL: Dialect = Dialect {
     one_writer: false,
 };
 
-/// SQLite, with the settings of everybody else here: the first statement belongs to the file, the
+/// SQLite, with the same settings as the others: the first statement applies to the file, the
 /// second to the connection.
 pub const SQLITE: Dialect = Dialect {
     table: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
@@ -51,7 +51,7 @@ pub const SQLITE: Dialect = Dialect {
     one_writer: true,
 };
 
-/// Reads and writes by the clients, each on a row of its own.
+/// Reads and writes by the clients, each on its own row.
 pub async fn clients<DB>(url: &str, dialect: Dialect, job: Job) -> Vec<impl Client + use<DB>>
 where
     DB: Database,
@@ -86,7 +86,7 @@ where
             let mut read: Vec<u8> = read.expect("read").get(0);
             assert_eq!(read.len(), stored.len());
             if job.work.of_request(number as usize) == Work::ReadModifyWrite {
-                // MariaDB writes nothing where nothing is changed.
+                // MariaDB skips writes that change nothing.
                 read[..8].copy_from_slice(&number.to_be_bytes());
                 let write = sqlx::query::<DB>(dialect.write).bind(read).bind(key.clone());
                 write.execute(&mut *writer.lock().await).await.expect("stored");

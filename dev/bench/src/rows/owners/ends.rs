@@ -1,4 +1,4 @@
-//! The sessions of an owner: how long it takes to end a thousand, and to list ten among many.
+//! The sessions of an owner: the time to end a thousand, and to list ten among many.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::stored::{id, scattered};
 use crate::thread::Thread;
 use crate::work::Shape;
 
-/// How many sessions are ended together.
+/// The number of sessions that are ended together.
 const ENDED: u64 = 1_000;
 /// How many sessions the owner of a list has.
 const LISTED: u64 = 10;
@@ -37,7 +37,7 @@ pub fn section(table: Table) -> Section {
     Section::new("owners-lists", "The index of owners: ending and listing", table).note(note.into())
 }
 
-/// Adds the line of an engine.
+/// Adds the row of an engine.
 pub fn measure(engine: &Engine, thread: &Thread, effort: Effort, table: &mut Table) -> io::Result<()> {
     let name = engine.name;
     eprintln!("measuring owners: {name}, ending and listing");
@@ -83,12 +83,12 @@ async fn end_all(provider: &dyn Provider, manager: &Manager, round: u64) -> sess
     let begun = Instant::now();
     let ended = manager.end_all("busy").await?;
     let took = begun.elapsed().as_secs_f64();
-    assert_eq!(ended, ENDED, "all that were stored have ended");
+    assert_eq!(ended, ENDED, "all stored sessions have ended");
     Ok(took)
 }
 
-/// Stores sessions, ten for each owner, until there are enough or the time is over. Says how many
-/// there are.
+/// Stores sessions, ten for each owner, until there are enough or the time is over. Returns their
+/// number.
 async fn fill(provider: &dyn Provider, most: u64, how_long: Duration) -> session_core::Result<u64> {
     let begun = Instant::now();
     let mut stored = 0;

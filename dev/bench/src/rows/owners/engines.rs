@@ -1,4 +1,4 @@
-//! The engines that keep an index of owners, each with the servers that it needs.
+//! The engines with an index of owners, each with the servers it needs.
 
 use std::any::Any;
 use std::io;
@@ -38,7 +38,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts the one of that name.
+    /// Starts the engine of this name.
     pub fn start(name: &'static str, thread: &Thread) -> io::Result<Self> {
         let (provider, plain, place): (Arc<dyn Provider>, _, Box<dyn Any>) = match name {
             "memory" => (Arc::new(MemoryProvider::new()), None, Box::new(())),

@@ -1,4 +1,4 @@
-//! What the index of owners costs, and what it is for: the engines that keep one.
+//! The cost and the use of the index of owners, on the engines that have one.
 
 mod ends;
 mod engines;
@@ -13,9 +13,9 @@ use crate::thread::Thread;
 use engines::Engine;
 use visits::Visit;
 
-/// What an owner may add.
+/// The goal for the cost of an owner.
 const WITH_OWNER: f64 = 1.15;
-/// What the index may add for sessions without an owner.
+/// The goal for the cost of the index for sessions without an owner.
 const WITHOUT_OWNER: f64 = 1.05;
 
 /// Sign-ins and logouts with an owner and without, and then the sessions of an owner.

@@ -13,7 +13,7 @@ use crate::work::{COUNT, Shape, USER};
 const EACH: u64 = 3;
 
 thread_local! {
-    /// So many sessions were given an owner: no row meets the owners of another.
+    /// The number of sessions that got an owner, so that rows do not share owners.
     static OWNED: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -31,7 +31,7 @@ pub enum Visit {
 impl Visit {
     pub const ALL: [Self; 3] = [Self::Create, Self::Login, Self::Logout];
 
-    /// How the table names it.
+    /// Its name in the table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -56,7 +56,7 @@ struct Visitor {
 }
 
 impl Visitor {
-    /// A session that is stored, of an owner or of none.
+    /// A stored session, with or without an owner.
     async fn create(&self, owned: bool) -> session_core::Result<Option<Token>> {
         let session = self.manager.create();
         session.set(USER, &Shape::USUAL.user())?;
@@ -87,7 +87,7 @@ impl Client for Visitor {
     async fn prepare(&mut self, requests: usize) {
         if self.visit != Visit::Create {
             for _ in self.ready.len()..requests {
-                // A login begins with the session of a visitor.
+                // A login starts from a visitor's session.
                 let token = self.create(self.owned && self.visit == Visit::Logout).await;
                 self.ready.extend(token.expect("stored"));
             }
