@@ -100,7 +100,7 @@ async fn private_cookie(key: &Key) -> String {
 }
 
 /// The new version of the application, which takes over from an old store.
-struct New<S> {
+struct Moved<S> {
     shelf: Shelf,
     old: Arc<FromActixSession<S>>,
 }
@@ -108,7 +108,7 @@ struct New<S> {
 /// A status, a body, and the cookies that are set.
 type Answer = (StatusCode, String, Vec<String>);
 
-impl<S: SessionStore + 'static> New<S> {
+impl<S: SessionStore + 'static> Moved<S> {
     fn new(old: FromActixSession<S>) -> Self {
         let old = old.then(|session| match session.get::<String>("user")? {
             Some(user) => session.sign_in(&user),
@@ -177,14 +177,14 @@ fn from_cookies(key: Key) -> FromActixSession<CookieSessionStore> {
 async fn sessions_of_the_cookie_store_are_taken_over() {
     let key = Key::generate();
     let cookie = private_cookie(&key).await;
-    New::new(from_cookies(key)).moves(&cookie).await;
+    Moved::new(from_cookies(key)).moves(&cookie).await;
 }
 
 #[actix_web::test]
 async fn signed_cookies_are_taken_over() {
     let key = Key::generate();
     let cookie = old_cookie(CookieSessionStore::default(), &key, CookieContentSecurity::Signed).await;
-    New::new(FromActixSession::signed(CookieSessionStore::default(), key)).moves(&cookie).await;
+    Moved::new(FromActixSession::signed(CookieSessionStore::default(), key)).moves(&cookie).await;
 }
 
 #[actix_web::test]
@@ -198,7 +198,7 @@ async fn sessions_of_the_redis_store_are_taken_over_and_their_keys_go() {
     let lifetime = || redis.cli(&["TTL", stored.trim()]).unwrap().trim().parse::<i64>().unwrap();
     assert!(lifetime() > 10, "{stored}");
 
-    let new = New::new(FromActixSession::new(store().await.unwrap(), key));
+    let new = Moved::new(FromActixSession::new(store().await.unwrap(), key));
     new.moves(&cookie).await;
     // A moment for requests that were under way; -2 when it is over.
     assert!((-2..=10).contains(&lifetime()));
@@ -214,7 +214,7 @@ async fn sessions_of_the_redis_store_are_taken_over_and_their_keys_go() {
 #[actix_web::test]
 async fn a_logout_with_the_old_cookie_ends_the_session() {
     let key = Key::generate();
-    let new = New::new(from_cookies(key.clone()));
+    let new = Moved::new(from_cookies(key.clone()));
     let (_, body, cookies) = new.ask("/logout", &private_cookie(&key).await).await;
     assert_eq!((&*body, new.shelf.sessions()), ("bye", 0));
     assert!(matches!(&*cookies, [removal] if removal.starts_with("id=;")), "{cookies:?}");
@@ -223,7 +223,7 @@ async fn a_logout_with_the_old_cookie_ends_the_session() {
 #[actix_web::test]
 async fn a_client_whose_new_session_has_expired_comes_back_with_a_newer_old_one() {
     let key = Key::generate();
-    let new = New::new(from_cookies(key.clone()));
+    let new = Moved::new(from_cookies(key.clone()));
     let ours = new_cookie(&new.ask("/", &private_cookie(&key).await).await.2);
     new.shelf.wipe();
     // The old version was deployed again for a while.
@@ -236,7 +236,7 @@ async fn a_client_whose_new_session_has_expired_comes_back_with_a_newer_old_one(
 #[actix_web::test]
 async fn requests_at_the_same_time_are_all_signed_in() {
     let key = Key::generate();
-    let new = New::new(from_cookies(key.clone()));
+    let new = Moved::new(from_cookies(key.clone()));
     let cookie = private_cookie(&key).await;
     let answers = futures_util::future::join_all((0..4).map(|_| new.ask("/", &cookie))).await;
     for (_, body, cookies) in answers {
@@ -250,17 +250,17 @@ async fn nothing_is_taken_over_when_the_time_is_over() {
     let key = Key::generate();
     let cookie = private_cookie(&key).await;
     let now = SystemTime::now();
-    New::new(from_cookies(key.clone()).until(now)).ignores(&cookie).await;
-    New::new(from_cookies(key).until(now + Duration::from_secs(3_600))).moves(&cookie).await;
+    Moved::new(from_cookies(key.clone()).until(now)).ignores(&cookie).await;
+    Moved::new(from_cookies(key).until(now + Duration::from_secs(3_600))).moves(&cookie).await;
 }
 
 #[actix_web::test]
 async fn tampered_and_foreign_cookies_are_ignored() {
     let key = Key::generate();
-    let new = New::new(from_cookies(key.clone()));
+    let new = Moved::new(from_cookies(key.clone()));
     new.ignores(&private_cookie(&Key::generate()).await).await;
     new.ignores(&old_cookie(CookieSessionStore::default(), &key, CookieContentSecurity::Signed).await).await;
-    let signed = New::new(FromActixSession::signed(CookieSessionStore::default(), key.clone()));
+    let signed = Moved::new(FromActixSession::signed(CookieSessionStore::default(), key.clone()));
     let accents = format!("id={}", "%C3%A9".repeat(40));
     for cookie in
         ["id=", "id=%7B%7D", "id=%ff%00", "id", "other=1", &accents, &accents.replacen('=', "=1", 1)]
@@ -280,7 +280,7 @@ async fn tampered_and_foreign_cookies_are_ignored() {
 #[actix_web::test]
 async fn what_the_key_has_sealed_and_is_no_session_is_ignored() {
     let key = Key::generate();
-    let new = New::new(from_cookies(key.clone()));
+    let new = Moved::new(from_cookies(key.clone()));
     for value in ["", "ada", "[1]", r#"{"user":1}"#, r#"{"user":"not JSON"}"#, &"[".repeat(4_000)] {
         let mut jar = CookieJar::new();
         jar.private_mut(&key).add(Cookie::new("id", value.to_owned()));
@@ -292,7 +292,7 @@ async fn what_the_key_has_sealed_and_is_no_session_is_ignored() {
 async fn a_session_that_cannot_be_stored_is_503_and_moves_later() {
     let key = Key::generate();
     let cookie = private_cookie(&key).await;
-    let new = New::new(from_cookies(key));
+    let new = Moved::new(from_cookies(key));
     new.shelf.fail_writes(ErrorKind::Unavailable);
     let (status, body, cookies) = new.ask("/", &cookie).await;
     assert_eq!((status, &*body, cookies.len()), (StatusCode::SERVICE_UNAVAILABLE, "", 0));
@@ -303,7 +303,7 @@ async fn a_session_that_cannot_be_stored_is_503_and_moves_later() {
 #[actix_web::test]
 async fn a_client_learns_of_its_new_session_whatever_the_handler_answers() {
     let key = Key::generate();
-    let new = New::new(from_cookies(key.clone()));
+    let new = Moved::new(from_cookies(key.clone()));
     for path in ["/fails", "/missing", "/changes"] {
         let (status, _, cookies) = new.ask(path, &private_cookie(&key).await).await;
         assert!(!status.is_success(), "{path}");

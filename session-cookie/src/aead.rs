@@ -29,7 +29,7 @@ impl Cipher {
         Self(key)
     }
 
-    /// Encrypts in place, and gives the tag that authenticates it together with what stands beside it. `None` beyond
+    /// Encrypts in place, and returns the tag that authenticates it together with the associated data. `None` beyond
     /// the 256 GiB that the cipher takes.
     pub(crate) fn seal(&self, nonce: &Nonce, beside: &[u8], message: &mut [u8]) -> Option<Tag> {
         let (key, nonce) = self.of_one_message(nonce)?;

@@ -64,7 +64,7 @@
 //! - **No lost update.** Requests that run at the same time each send their own cookie; the last answer wins. Only a request
 //!   that changes nothing takes nothing back: a cookie is issued again for it when that is due (a tenth of its lifetime has
 //!   passed, at most a minute), and not when the same process has written the session anew in the last minute.
-//! - **No logout on the server**, unless there is a list of revocations. A logout takes the cookie away from the client. Whoever
+//! - **No logout on the server**, unless there is a list of revocations. A logout takes the cookie away from the client. Anyone who
 //!   copied it before can use it until its idle deadline, and by using it until the absolute one, which activity does not
 //!   extend (12 hours by default in the manager; without one, writing is refused).
 //! - **No protection from rollback.** A client can present an older cookie of its own again until that one's deadlines.
@@ -73,7 +73,7 @@
 //!
 //! # A logout that sticks
 //!
-//! With [`revocations`](CookieBuilder::revocations) the sessions that were ended before their time stand on a list in
+//! With [`revocations`](CookieBuilder::revocations) the sessions that were ended before their time are put on a list in
 //! another engine, each until its absolute deadline. A copy of an old cookie is then dead after a logout and after a new id at
 //! sign-in, and a request in flight does not undo either. It costs a round trip to that engine for every read, change and
 //! logout; the list holds only what was ended, not what lives. The engine must keep what it is told: memory and memcached,

@@ -26,11 +26,11 @@ use crate::{CookieBuilder, ENGINE};
 /// The length of `__Host-session`, as a manager names the cookie unless told otherwise.
 const USUAL_NAME_OCTETS: usize = 14;
 
-/// The engine whose records lie with the client. A session's storage id is the token itself
+/// The engine whose records are kept by the client. A session's storage id is the token itself
 /// ([`StorageId::plain`]), and every write gives a new token.
 ///
 /// A manager binds it to its cookie; used directly, it needs [`bind`](Provider::bind) first. One provider serves one
-/// cookie: sealed records are of no use under another name. What it does not promise stands at the [crate](crate).
+/// cookie: sealed records are of no use under another name. The [crate](crate) says what it does not promise.
 pub struct CookieProvider {
     keys: Vec<Key>,
     sealer: OnceLock<Sealer>,

@@ -1,7 +1,7 @@
 //! What this process has written lately.
 //!
 //! A browser sends requests side by side with one cookie. When a form among them changes the session and an image only
-//! reads it, a cookie that is issued again for the image would take the change back. Nobody but the client holds the
+//! reads it, a cookie that is issued again for the image would take the change back. Only the client holds the
 //! record, so all that can be known is what this process has written itself.
 
 use std::collections::HashMap;

@@ -17,10 +17,10 @@ const KEY_ID: usize = 1;
 const NONCE: usize = KEY_ID + size_of::<KeyId>();
 const SEALED: usize = NONCE + NONCE_BYTES;
 
-/// Stands before the record: by which name the session can be ended.
+/// The length of the part before the record: the name by which the session can be ended.
 const SESSION: usize = size_of::<SessionId>();
 
-/// Stands between them when the owner's epoch does. No record begins with it.
+/// The byte between them, when the owner's epoch follows. No record begins with it.
 const WITH_EPOCH: u8 = 0;
 const EPOCH: usize = size_of::<u8>() + size_of::<u64>();
 

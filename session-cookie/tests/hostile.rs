@@ -63,7 +63,7 @@ async fn what_was_sealed_is_read_with_the_deadline_that_it_was_written_with() {
     let setup = setup(KEY, SCOPE);
     let record = setup.record("ada");
     let token = setup.write(&record).await.unwrap();
-    assert!(token.expose().starts_with('A'), "the format stands in front");
+    assert!(token.expose().starts_with('A'), "the format is the first byte");
     assert_eq!(setup.read(token.expose()).await, Some(record));
 }
 

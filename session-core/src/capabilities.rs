@@ -83,7 +83,7 @@ pub struct Capabilities {
     pub time_source: TimeSource,
     /// What may undo an acknowledged write.
     pub durability: Durability,
-    /// A full store may remove records before their time, to make room for others.
+    /// A full store may remove records before their time, to store others.
     pub evicts: bool,
     /// What it knows of the sessions of an owner.
     pub owner_index: OwnerIndex,

@@ -79,12 +79,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests: it stands still until it is told to move. Clones show the same time.
+/// A clock for tests: it advances only when it is told to. Clones show the same time.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// A clock that shows `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self(Arc::new(AtomicU64::new(now.0)))
@@ -100,7 +100,7 @@ impl ManualClock {
 }
 
 impl Default for ManualClock {
-    /// Stands at the present time.
+    /// Shows the present time.
     fn default() -> Self {
         Self::new(SystemClock.now())
     }

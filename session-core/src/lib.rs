@@ -1,7 +1,7 @@
 //! Sessions for Rust web services: one interface, interchangeable engines.
 //!
-//! This crate is what every session has in common. An engine crate (`session-memory`, `session-redis`, …) adds one
-//! storage system, an adapter (`session-tower`) one web framework; `session-kit` puts them behind features.
+//! This crate has everything that is the same for all sessions. An engine crate (`session-memory`, `session-redis`, …)
+//! adds one storage system, an adapter (`session-tower`) one web framework; `session-kit` puts them behind features.
 //!
 //! | you want to | look at |
 //! |---|---|
@@ -15,13 +15,13 @@
 //!
 //! # What a session keeps
 //!
-//! - **No update is lost.** Every write is conditional on the version that was read; when another request was
-//!   faster, this request's changes are applied to the newer record, key by key, and stored again.
+//! - **No update is lost.** Every write is conditional on the version that was read. When another request stored a
+//!   newer record meanwhile, this request's changes are applied to it, key by key, and stored again.
 //! - **A logout sticks.** A request that still holds a session that was destroyed, regenerated or has expired
 //!   cannot bring it back: its release fails with [`ErrorKind::Gone`] or [`ErrorKind::Expired`].
-//! - **Nothing is stored for nothing.** No I/O for a request that does not touch its session, no record and no cookie
-//!   for a visitor about whom there is nothing to remember, no rewrite of what did not change.
-//! - **Ids are not in the store.** A record lies under the SHA-256 of the client's token.
+//! - **Few round trips.** A request that does not touch its session does no I/O. A visitor about whom there is nothing
+//!   to remember gets no record and no cookie. An unchanged record is not rewritten.
+//! - **Ids are not in the store.** The key of a record is the SHA-256 of the client's token.
 //! - **An acknowledged write is applied exactly once**, also when an answer is lost on the way and the write is sent again.
 //!
 //! All of it runs on a tokio runtime.
@@ -67,8 +67,8 @@ pub mod accounts {
     pub use crate::shared::Excess;
 }
 
-/// What an engine works with, beside the [`Provider`] that it implements: conditional writes and their
-/// outcomes, the index of owners, and the registry of names.
+/// Types for engines, beside the [`Provider`] that they implement: conditional writes and their outcomes, the
+/// index of owners, and the registry of names.
 pub mod engine {
     pub use crate::capabilities::{Durability, OwnerIndex, TimeSource};
     pub use crate::provider::{
@@ -78,7 +78,7 @@ pub mod engine {
     pub use crate::registry::{Connecting, Engine, register};
 }
 
-/// What happened to sessions, told after the fact: see [`ManagerBuilder::on_event`](crate::ManagerBuilder::on_event).
+/// Events about sessions, reported after the fact: see [`ManagerBuilder::on_event`](crate::ManagerBuilder::on_event).
 pub mod events {
     pub use crate::shared::{EndedBy, Event, EventKind};
 }

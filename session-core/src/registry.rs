@@ -12,7 +12,7 @@ use crate::{Error, Provider, Result};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectOptions {
-    /// The engine's own config string (`providerConfig`), in the seeds' form or as a URL.
+    /// The engine's own config string (`providerConfig`), Beego-compatible or a URL.
     pub config: crate::Secret,
     /// The clock for engines that keep time themselves.
     pub clock: Arc<dyn Clock>,

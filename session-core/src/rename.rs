@@ -19,7 +19,7 @@ pub(crate) fn tombstone(old: &Record, new: &StorageId, now: Timestamp) -> Record
     Record::new(header, Body::default())
 }
 
-/// The new record first, then the tombstone over the old one: whoever fails in between has lost nothing,
+/// The new record first, then the tombstone over the old one: a failure in between loses nothing,
 /// because the new id is told to nobody before the old one is dead.
 pub(crate) async fn by_writes<P: Provider + ?Sized>(
     provider: &P,

@@ -132,7 +132,7 @@ impl Link {
                     tracing::info!(engine = ENGINE, "reconnected after a silent connection");
                 }
                 Err(error) => {
-                    tracing::warn!(engine = ENGINE, %error, "could not replace a silent connection")
+                    tracing::warn!(engine = ENGINE, %error, "could not replace a silent connection");
                 }
             }
             inner.reconnecting.store(false, Ordering::Relaxed);

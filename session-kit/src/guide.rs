@@ -1,4 +1,5 @@
 //! Guides, one for each task. The same pages are in `docs/guide` in the repository.
+#![allow(clippy::doc_markdown, reason = "the pages are read as Markdown, too")]
 
 /// A guide: its page, compiled if the features of its examples are enabled.
 macro_rules! guides {

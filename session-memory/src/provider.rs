@@ -20,7 +20,7 @@ use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 use crate::store::{BATCH, Place, Room, Store};
 use crate::{Builder, ENGINE};
 
-/// How often a write to a full store makes room before it gives up.
+/// How often a write to a full store ends other sessions before it gives up.
 const ATTEMPTS: usize = 16;
 
 /// Sessions in memory. Share one in an `Arc`: every provider is a store of its own.

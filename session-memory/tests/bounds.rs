@@ -1,4 +1,4 @@
-//! A bounded store: what it refuses, whom it ends, and what it does not stand in the way of.
+//! A bounded store: what it refuses, which sessions it ends, and what it still allows.
 
 mod common;
 

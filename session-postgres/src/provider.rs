@@ -105,7 +105,7 @@ impl PostgresProvider {
     /// Makes the table, or brings one up to date with its rows in place; does nothing when it is.
     /// Safe when many processes do it at once. Needs a user that may create the table or owns it.
     ///
-    /// An expiry without a time zone, as the seeds' table has it, is read as UTC.
+    /// An expiry without a time zone, as in Beego's table, is read as UTC.
     pub async fn migrate(&self) -> Result<()> {
         self.migrate_from("UTC").await
     }
@@ -364,7 +364,7 @@ fn version(stamp: Stamp) -> i64 {
     stamp.version.0.cast_signed()
 }
 
-/// A hundred years are for ever, and leave the server room to add them to a date.
+/// A hundred years are unlimited in practice, and the server can still add them to a date.
 const LONGEST: i64 = 100 * 365 * 86_400 * 1_000_000;
 
 fn interval(time: Duration) -> PgInterval {

@@ -23,7 +23,7 @@ const FILES: [&str; 3] = [
     include_str!("../migrations/0003_by_user.sql"),
 ];
 
-/// The table as the seeds' documents make it, with two sessions in it.
+/// A Beego-compatible table, with two sessions in it.
 const SEED: &str = "
     CREATE TABLE session (
         session_key char(64) NOT NULL,

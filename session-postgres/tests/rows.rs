@@ -1,4 +1,4 @@
-//! What only this engine does: the row that moves, and what lies in its columns.
+//! Only this engine: the row that moves, and the contents of its columns.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;

@@ -284,7 +284,7 @@ fn located(host: &str, port: u16, asked: &Address) -> Address {
     }
 }
 
-/// A key's slot: the CRC-16 (XMODEM) of what stands between its first braces, or of all of it.
+/// A key's slot: the CRC-16 (XMODEM) of the text between its first braces, or of the whole key.
 fn slot(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];

@@ -64,7 +64,7 @@ impl State {
 }
 
 impl Connection {
-    /// Over the driver's connection. Whoever sees it end closes the state.
+    /// Over the driver's connection. The one that sees it end closes the state.
     pub const fn new(driver: MultiplexedConnection, state: Arc<State>) -> Self {
         Self { driver, state }
     }

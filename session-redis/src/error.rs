@@ -196,7 +196,7 @@ fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
     Some(match code {
         "WRONGTYPE" => (
             ErrorKind::Corrupt,
-            "a key of another type lies where the session would: give sessions a `prefix` of their own",
+            "a key of another type has the name of the session: give sessions their own `prefix`",
         ),
         "OOM" => (
             ErrorKind::Full,

@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! By name, with the seeds' string or a URL, as `redis`, `redis_cluster` and `redis_sentinel`:
+//! By name, with a Beego-compatible string or a URL, as `redis`, `redis_cluster` and `redis_sentinel`:
 //!
 //! ```no_run
 //! use session_core::ConnectOptions;

@@ -31,7 +31,7 @@ const MOST: usize = 256;
 const TIDY: i64 = 128;
 /// Entries are removed unseen when the session ended so long ago, whatever the clocks of the processes are.
 const PAST: Duration = Duration::from_secs(3_600);
-/// The latest deadline, in the year 2248: a score has room for its fraction up to there.
+/// The latest deadline, in the year 2248: up to there a score has bits for the fraction.
 const LATEST: u64 = (1 << 43) - 1;
 
 /// An entry of an index, as the scripts take it.

@@ -16,7 +16,7 @@ fn error(topology: Topology, text: &str) -> Error {
 #[test]
 fn a_wrong_string_says_what_is_wrong_and_what_was_expected_and_never_shows_the_password() {
     for (topology, text, says) in [
-        // The seeds' strings.
+        // Beego-compatible strings.
         (Standalone, "", "names no server"),
         (Standalone, ",100,hunter2", "names no server"),
         (Standalone, "127.0.0.1:port,100,hunter2", "from 1 to 65535"),

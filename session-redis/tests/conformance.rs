@@ -80,7 +80,7 @@ impl Harness for OwnPrefix {
                 set.exec_async(&mut client.get_async_connection().await.unwrap()).await.unwrap();
             }
             _ => {
-                // The sentinels have no password; the server's stands in their URL.
+                // The sentinels have no password; their URL has the server's.
                 let hosts = self
                     .nodes()
                     .iter()

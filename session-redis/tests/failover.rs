@@ -83,7 +83,7 @@ impl Load {
         Self { manager, tokens, stop, clients }
     }
 
-    /// Lets every client succeed once more, and gives what each saw, with what its session's counter stands at.
+    /// Lets every client succeed once more, and returns what each saw, with the value of its session's counter.
     async fn end(self) -> Vec<(Token, Seen, u64)> {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Vec::new();

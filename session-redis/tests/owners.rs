@@ -243,7 +243,7 @@ async fn an_index_expires_with_its_longest_session_and_drops_what_has_passed() {
     assert!((deadline..deadline + 1.0).contains(&score) && life > 100 * 3_600_000);
 }
 
-/// What ends by itself leaves its entry; whoever makes every hundred-and-twenty-eighth entry tidies up.
+/// A session that expires leaves its entry; every 128th new entry removes such entries.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn an_index_does_not_grow_without_bound() {

@@ -197,7 +197,7 @@ fn remove_cookie<H: ResponseHeaders>(headers: &mut H, name: &[u8]) -> Result<()>
     others.into_iter().try_for_each(|value| headers.append(HeaderName::SetCookie, value))
 }
 
-/// What stands before the value, which is long when it is a sealed record and is not looked at.
+/// The part before the value. The value is long when it is a sealed record, and is not looked at.
 fn cookie_name(cookie: &[u8]) -> &[u8] {
     cookie.split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default().trim_ascii()
 }

@@ -162,7 +162,7 @@ impl Keys {
     }
 }
 
-/// `${NAME}` or `${NAME||default}` as a whole value stands for an environment variable.
+/// `${NAME}` or `${NAME||default}` as a whole value is replaced by an environment variable.
 fn expand(value: &str, environment: Environment<'_>) -> String {
     let Some(inside) = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
         return value.to_owned();

@@ -24,7 +24,7 @@ pub trait IdGenerator: Send + Sync + fmt::Debug + 'static {
     fn length(&self) -> usize;
 }
 
-/// With which function the seeds' configuration makes ids (`sessionIDHashFunc`).
+/// The hash function of Beego-compatible ids (`sessionIDHashFunc`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HashFunction {

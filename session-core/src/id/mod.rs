@@ -1,6 +1,6 @@
 //! The two names of a session: the [`Token`] that the client holds and the [`StorageId`] under which it is stored.
 //!
-//! They differ so that whoever reads the store (a dump, a replica, `MONITOR`) cannot log in as anyone:
+//! They differ so that a copy of the store (a dump, a replica, `MONITOR`) lets nobody log in:
 //! the storage id is the SHA-256 of the token, and cannot be turned back.
 
 mod generate;

@@ -87,7 +87,7 @@ impl StorageId {
     }
 
     /// The name as a store's key: the prefix, then the name as text. A raw id that would make the key longer than
-    /// `limit` bytes is hashed, and stands behind a `~`, which no id contains, so that no other id has that key.
+    /// `limit` bytes is hashed and prefixed with `~`, which no id contains, so that no other id has that key.
     pub fn to_key(&self, prefix: &str, limit: usize) -> String {
         let mut key = String::with_capacity(prefix.len() + 1 + self.as_bytes().len().max(64));
         key.push_str(prefix);

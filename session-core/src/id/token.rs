@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The secret that a client presents to be recognised: a random id, or a sealed record (cookie engine).
 ///
-/// Whoever has it *is* that user, so it prints as a placeholder; [`expose`](Self::expose) gives the text.
+/// Its holder *is* that user, so it prints as a placeholder; [`expose`](Self::expose) gives the text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token(Arc<str>);
 

@@ -139,8 +139,8 @@ impl ManagerBuilder {
         self
     }
 
-    /// On engines that need a write to move the idle deadline: how long it may stand still. Default the smaller of a minute
-    /// and a tenth of the idle time; a session may end by this much early.
+    /// On engines that need a write to extend the idle deadline: the minimum time between two such writes. Default the
+    /// smaller of a minute and a tenth of the idle time; a session may end earlier by this much.
     pub fn touch_after(mut self, touch_after: Duration) -> Self {
         self.touch_after = Some(touch_after);
         self
@@ -172,7 +172,7 @@ impl ManagerBuilder {
 
     /// How long one load, release or destroy may take before it is an error. Default 5 seconds.
     ///
-    /// An engine that answers within this time is heard. A call that failed is tried once more, and one that has not
+    /// An answer within this time always counts. A call that failed is tried once more, and one that has not
     /// answered after three quarters of the time is asked a second time.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.operation_timeout = timeout;
@@ -245,8 +245,8 @@ impl ManagerBuilder {
         self
     }
 
-    /// Stores sessions under the id itself instead of its hash. For tables that other software reads; whoever
-    /// reads the store can then log in as anyone in it.
+    /// Stores sessions under the id itself instead of its hash. For tables that other software reads. A
+    /// copy of the store then lets its reader log in as any of its users.
     pub fn plain_ids(mut self, plain: bool) -> Self {
         self.plain_ids = plain;
         self

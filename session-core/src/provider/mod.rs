@@ -207,7 +207,7 @@ pub enum DestroyOutcome {
     Destroyed,
     /// There was nothing.
     Absent,
-    /// There is a tombstone: the session lies under this id.
+    /// There is a tombstone: the session has this id now.
     Moved(StorageId),
     /// The stamp did not match; this is what is stored.
     Refused(Box<Record>),

@@ -8,7 +8,7 @@ use super::Value;
 use crate::{Error, ErrorKind, Result};
 
 /// The keys and values of a session, sorted by key. Cloning shares them; changing a shared body copies its list, and
-/// shares the other values. A key of up to 23 bytes lies in the list itself.
+/// shares the other values. A key of up to 23 bytes is stored in the list itself.
 #[derive(Debug, Clone, Default)]
 pub struct Body(Option<Arc<Vec<(SmolStr, Value)>>>);
 

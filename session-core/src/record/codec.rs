@@ -35,7 +35,7 @@ use crate::clock::Timestamp;
 use crate::id::StorageId;
 use crate::{Error, ErrorKind, Result};
 
-/// How many bytes stand before the body.
+/// The length of everything before the body.
 pub const HEADER_BYTES: usize = 132;
 
 const MAGIC: &[u8; 3] = b"SSN";

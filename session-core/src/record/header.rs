@@ -29,7 +29,7 @@ impl Version {
 pub enum State {
     /// A session.
     Live,
-    /// The session's id was regenerated: it lies under this id now. Reads as not found; a logout follows it.
+    /// The session's id was regenerated, and this is the new one. Reads as not found; a logout follows it.
     Moved(StorageId),
 }
 

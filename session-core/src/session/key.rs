@@ -1,4 +1,4 @@
-//! Keys: a string, or a constant that knows the type of what lies under it.
+//! Keys: a string, or a constant that knows the type of its value.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -56,7 +56,7 @@ pub trait WriteKey<V: ?Sized> {
     fn name(&self) -> &str;
 }
 
-/// What names a key whatever lies under it.
+/// A key, whatever the type of its value.
 pub trait AnyKey {
     /// The name of the key.
     fn name(&self) -> &str;

@@ -140,7 +140,7 @@ impl Session {
     }
 
     /// Drops changes that were not stored, reads the session anew, and takes changes again, also after its request
-    /// has ended: from then on nobody but [`save`](Self::save) stores them. One round trip, none for a session
+    /// has ended: from then on only [`save`](Self::save) stores them. One round trip, none for a session
     /// that was never stored.
     ///
     /// [`Gone`](crate::ErrorKind::Gone) when the session has ended or has another id: the user logged out, or in.

@@ -13,7 +13,7 @@ use tracing::instrument::{Instrument as _, Instrumented};
 use crate::observe::Stopwatch;
 use crate::{Error, ErrorKind, Result};
 
-/// What stands for "no deadline": longer than any process runs, and short enough for every clock.
+/// The value for "no deadline": longer than any process runs, and short enough for every clock.
 pub(crate) const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
 
 /// One thing that is asked of the engine, and how long it may take.
@@ -91,7 +91,7 @@ impl Operation {
             poll_fn(|context| Poll::Ready(span.in_scope(|| Pin::new(&mut first).poll(context)))).await;
         let answer = match begun {
             Poll::Ready(Ok(value)) => Ok(Answer { value, repeated: false }),
-            // An engine in memory never comes here, so that its requests do not carry the room that this takes.
+            // An engine in memory never comes here, so that its futures do not carry the size of this one.
             begun => Box::pin(self.persist(begun, first.instrument(span), attempt)).await,
         };
         self.watch.stop(self.engine, self.name);

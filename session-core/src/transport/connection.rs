@@ -146,7 +146,7 @@ impl TrustedProxies {
     }
 }
 
-/// The IPv4 network that an IPv6 one of mapped addresses stands for.
+/// The IPv4 network of an IPv6 network of mapped addresses.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let bits = mapped.prefix_len().checked_sub(96);

@@ -32,14 +32,14 @@ enum Choice {
 type Choose = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Domains {
-    /// The longest of these in which the host lies. A dot in front, as older software writes it, is dropped.
+    /// The longest of these domains that contains the host. A leading dot, as older software writes it, is dropped.
     #[must_use]
     pub fn of<'a>(domains: impl IntoIterator<Item = &'a str>) -> Self {
         let own = |domain: &str| domain.strip_prefix('.').unwrap_or(domain).to_ascii_lowercase();
         Self(Choice::Listed(domains.into_iter().map(own).collect()))
     }
 
-    /// What a function says of the host, which it gets without a port. A result in which the host does not lie is
+    /// What a function says of the host, which it gets without a port. A result that does not contain the host is
     /// passed over, because browsers would drop the cookie. The function is called once for each response
     /// that sets or removes the cookie: it should be quick.
     #[must_use]

@@ -24,7 +24,7 @@ pub(super) fn is_loopback(host: &[u8]) -> bool {
         || name.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether `name` is the domain or lies in it, which browsers ask of a cookie's domain (RFC 6265 section 5.1.3).
+/// Whether `name` is the domain or one of its subdomains, which browsers require of a cookie's domain (RFC 6265 section 5.1.3).
 pub(super) fn is_within(name: &str, domain: &str) -> bool {
     let Some(start) = name.len().checked_sub(domain.len()) else { return false };
     let Some((before, end)) = name.split_at_checked(start) else { return false };

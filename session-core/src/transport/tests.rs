@@ -216,7 +216,7 @@ fn the_header_transport_neither_reads_nor_writes_cookies() {
     assert!(found(&named("id"), incoming).is_empty(), "a header that is not configured does not count");
     let bearer = format!("Bearer {ID}");
     let incoming = Incoming { header: Some(bearer.as_bytes()), ..Incoming::default() };
-    assert!(found(&transport, incoming).is_empty(), "the token stands alone");
+    assert!(found(&transport, incoming).is_empty(), "the token is the whole value");
     let token = Token::new(ID).unwrap();
     assert_eq!(
         transport.set(&token, None, &context(&transport)).unwrap().collect::<Vec<_>>(),

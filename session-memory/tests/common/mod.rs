@@ -19,7 +19,7 @@ use session_memory::{Builder, MemoryProvider};
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A provider on a clock that stands still, built as the test wants it.
+/// A provider on a clock that does not advance, built as the test wants it.
 pub fn store(setup: impl FnOnce(Builder) -> Builder) -> (MemoryProvider, ManualClock) {
     let clock = ManualClock::default();
     let builder = MemoryProvider::builder().clock(Arc::new(clock.clone()));

@@ -24,7 +24,7 @@ pub(crate) const PREFIX: &str = "session:";
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How the servers stand to each other.
+/// The topology of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topology {
     /// One server, or an address behind which there always is the one that takes writes.
@@ -100,7 +100,7 @@ impl RedisConfig {
         Self::new(Topology::Sentinel, sentinels)?.master(master)
     }
 
-    /// From text: the seeds' string for this topology, its JSON form, or a URL.
+    /// From text: the Beego-compatible string for this topology, its JSON form, or a URL.
     ///
     /// - one server: `host:port,pool size,password,db,idle timeout,idle check,retries`
     /// - cluster: the same, with `host:port;host:port`
@@ -216,7 +216,7 @@ impl RedisConfig {
         self
     }
 
-    /// What stands before the id in every key, `session:` by default. Applications that share a database and
+    /// The prefix of every key, `session:` by default. Applications that share a database and
     /// not their sessions need different ones; [`count`](session_core::Provider::count) counts what has it.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -309,7 +309,7 @@ impl RedisConfig {
     }
 }
 
-/// A URL, or the seeds' string for one server.
+/// A URL, or the Beego-compatible string for one server.
 impl FromStr for RedisConfig {
     type Err = Error;
 

@@ -1,4 +1,4 @@
-//! The strings of the seeds: fields between commas, or JSON.
+//! Beego-compatible strings: fields between commas, or JSON.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ const fn fields(topology: Topology) -> &'static [&'static str] {
     }
 }
 
-/// What is wrong, and what was expected. The text itself is not repeated: a password may stand anywhere in it.
+/// What is wrong, and what was expected. The text itself is not repeated: any part of it may be a password.
 fn wrong(topology: Topology, what: &str) -> Error {
     let addresses = if topology == Topology::Standalone { "host:port" } else { "host:port;host:port" };
     Error::config(format!(

@@ -6,7 +6,7 @@ use session_core::{Error, Result};
 use super::options::{set, set_all};
 use super::{RedisConfig, Tls, Topology};
 
-/// What is wrong, and what was expected. The URL itself is not repeated: a password may stand anywhere in it.
+/// What is wrong, and what was expected. The URL itself is not repeated: any part of it may be a password.
 pub(super) fn wrong(what: &str) -> Error {
     Error::config(format!(
         "the URL {what}; expected `redis://user:password@host:port/db`, `rediss://…` (TLS), \

@@ -81,7 +81,7 @@ pub async fn increment(manager: &Manager, token: &Token) -> Result<()> {
     session.release().await
 }
 
-/// What the counter stands at.
+/// The value of the counter.
 pub async fn count(manager: &Manager, token: &Token) -> u64 {
     manager.load(token).await.unwrap().expect("the session is there").get("n").unwrap().unwrap()
 }
