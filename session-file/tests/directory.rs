@@ -97,7 +97,7 @@ async fn a_group_writable_directory_is_refused_unless_it_is_trusted() {
     // A world-writable one cannot be trusted.
     fs::set_permissions(directory.path(), Permissions::from_mode(0o707)).unwrap();
     let error = FileProvider::builder(directory.path()).trust_directory(true).connect().await.unwrap_err();
-    assert!(error.message().contains("every user"), "{error}");
+    assert!(error.message().contains("world-writable"), "{error}");
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     FileProvider::connect(directory.path()).await.unwrap();
 }
@@ -126,7 +126,7 @@ async fn a_directory_of_another_user_is_refused_unless_it_is_trusted() {
 async fn a_directory_that_becomes_writable_for_others_is_no_longer_used() {
     let (provider, _, directory) = store().await;
     create(&provider, "xs", &record(7), MINUTE).await;
-    let mut modes = vec![(0o770, "its group"), (0o707, "every user")];
+    let mut modes = vec![(0o770, "its group"), (0o707, "world-writable")];
     let is_root = rustix::process::geteuid().is_root();
     if is_root {
         std::os::unix::fs::chown(path(directory.path(), "xs"), Some(65_534), None).unwrap();

@@ -6,7 +6,9 @@
 //! none is on by default, and the others are not linked.
 //!
 //! ```toml
+//! axum = "0.8"
 //! session-kit = { version = "0.1", features = ["memory", "tower"] }
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
 //! ```
 //!
 #![cfg_attr(all(feature = "memory", feature = "tower"), doc = "```no_run")]

@@ -107,7 +107,7 @@ fn errors_say_what_is_wrong_and_show_no_password() {
         ("couchbase://b:hunter2@db1/b?connect_timeout=0s", "connect_timeout"),
         ("couchbase://b:hunter2@db1/b?connections=0", "connections"),
         ("couchbase://b:hunter2@db1/b?prefix=a b", "prefix"),
-        ("couchbase://b:hunter2@db1/b?kv_timeout=5s", "none of `scope`"),
+        ("couchbase://b:hunter2@db1/b?kv_timeout=5s", "the options are `scope`"),
         ("couchbase://b:hunter2@db1/b?tls_ca=/etc/ca.pem", "tls_ca"),
         ("couchbases://b:hunter2@db1/b?tls_ca=", "tls_ca"),
         ("couchbase://b:hunter2?hunter2@db1/b", "%3F"),
@@ -117,7 +117,7 @@ fn errors_say_what_is_wrong_and_show_no_password() {
         ("couchbase://b:hunter2@[::g]/b", "not a host name"),
         ("http://b:hunter2@[::1]:9000", "not 8091"),
         ("couchbase://b:hunter2@db1/b?connections=-1", "connections"),
-        ("couchbase://b:hunter2@db1/b?idle=-1", "none of `scope`"),
+        ("couchbase://b:hunter2@db1/b?idle=-1", "the options are `scope`"),
         ("couchbase://b:hunter2@db1/b?timeout=-1s", "timeout"),
         ("couchbase://b:hunter2@db1/b?timeout=99999999999999999999s", "timeout"),
     ] {
