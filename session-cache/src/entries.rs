@@ -1,6 +1,7 @@
 //! What is kept, and when it may be.
 //!
-//! Two rules make a cache that never shows what this process has ended or changed:
+//! Two rules make a cache that never shows what this process has ended or changed; where there is a bus, they hold for the
+//! changes of other processes as well, from the moment at which their notices arrive:
 //!
 //! - **What was read is kept only if nothing was written meanwhile.** A write marks the reads of its session that are under
 //!   way; their answers go to those who asked before the write ended, and to nobody else.
@@ -18,6 +19,7 @@ use session_core::{ErrorKind, Owner, Record, StorageId, Timestamp};
 use tokio::sync::OnceCell;
 
 use crate::Settings;
+use crate::bus::{Epoch, Watch};
 
 /// What a session takes in memory beside its keys and values: header, id, and what the cache itself needs.
 const OVERHEAD: usize = 512;
@@ -29,14 +31,18 @@ pub(crate) struct Kept {
     pub record: Record,
     /// When the engine was asked: what it answered is at least as new.
     pub at: Timestamp,
+    /// Since when notices of its changes have arrived.
+    epoch: Epoch,
 }
 
 /// What a read of the engine answered, to be given to all who wait for it.
 pub(crate) type Answer = Result<Option<Record>, (ErrorKind, String)>;
 
 /// A read that is under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flight {
+    /// That of its beginning; `None` while the bus is lost.
+    epoch: Option<Epoch>,
     pub answer: OnceCell<(Timestamp, Answer)>,
     /// The session was written to since it began.
     stale: AtomicBool,
@@ -56,10 +62,11 @@ pub(crate) struct Entries {
     ended: Mutex<HashMap<Owner, Timestamp>>,
     hasher: RandomState,
     max_stale: Duration,
+    pub(crate) bus: Watch,
 }
 
 impl Entries {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, bus: Watch) -> Self {
         let weight = |_: &StorageId, kept: &Arc<Kept>| {
             u32::try_from(OVERHEAD + kept.record.body.bytes()).unwrap_or(u32::MAX)
         };
@@ -75,6 +82,7 @@ impl Entries {
             ended: Mutex::default(),
             hasher: RandomState::new(),
             max_stale: settings.max_stale,
+            bus,
         }
     }
 
@@ -82,12 +90,15 @@ impl Entries {
     pub(crate) fn get(&self, id: &StorageId, now: Timestamp) -> Option<Arc<Kept>> {
         let kept = self.kept.get(id)?;
         let is_new = now.since(kept.at) < self.max_stale && kept.at <= now;
-        (is_new && kept.record.is_alive_at(now) && !self.is_ended(&kept)).then_some(kept)
+        let is_watched = self.bus.epoch() == Some(kept.epoch);
+        (is_new && is_watched && kept.record.is_alive_at(now) && !self.is_ended(&kept)).then_some(kept)
     }
 
     /// The read of a session that is under way, or a new one.
     pub(crate) fn flight(&self, id: &StorageId) -> Arc<Flight> {
-        Arc::clone(self.busy(id).entry(id.clone()).or_default().flight.get_or_insert_default())
+        let mut shard = self.busy(id);
+        let flight = &mut shard.entry(id.clone()).or_default().flight;
+        Arc::clone(flight.get_or_insert_with(|| Arc::new(Flight::new(self.bus.epoch()))))
     }
 
     /// Keeps what a read has found, unless the session was written to meanwhile.
@@ -105,8 +116,9 @@ impl Entries {
         if let Some((at, Ok(Some(record)))) = flight.answer.get()
             && record.is_live()
             && !flight.stale.load(Ordering::Acquire)
+            && let Some(epoch) = flight.epoch
         {
-            self.kept.insert(id.clone(), Arc::new(Kept { record: record.clone(), at: *at }));
+            self.kept.insert(id.clone(), Arc::new(Kept { record: record.clone(), at: *at, epoch }));
         }
     }
 
@@ -118,6 +130,16 @@ impl Entries {
         busy.ground();
         self.kept.invalidate(id);
         Writing { entries: self, id }
+    }
+
+    /// Another process has changed a session, or this one: what is kept of it and what is being read may be old.
+    pub(crate) fn changed(&self, id: &StorageId) {
+        drop(self.write(id));
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&self) {
+        self.kept.invalidate_all();
     }
 
     /// Notes a new idle deadline of a session that was not written to.
@@ -151,6 +173,12 @@ impl Entries {
     fn busy(&self, id: &StorageId) -> MutexGuard<'_, HashMap<StorageId, Busy>> {
         let hash = usize::try_from(self.hasher.hash_one(id) >> 32).unwrap_or_default();
         self.busy[hash % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    fn new(epoch: Option<Epoch>) -> Self {
+        Self { epoch, answer: OnceCell::new(), stale: AtomicBool::new(false) }
     }
 }
 

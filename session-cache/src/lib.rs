@@ -37,10 +37,12 @@
 //! - Memory is bounded by [`Settings::max_bytes`]; what is used least is dropped first.
 //! - With the feature `metrics`: `session_cache_hit` and `session_cache_miss`.
 
+mod bus;
 mod entries;
 mod provider;
 mod settings;
 
+pub use bus::Bus;
 pub use provider::Cached;
 pub use settings::Settings;
 
@@ -50,4 +52,20 @@ fn count(event: &'static str) {
     metrics::counter!(event).increment(1);
     #[cfg(not(feature = "metrics"))]
     let _ = event;
+}
+
+/// Records a time.
+fn measure(what: &'static str, time: std::time::Duration) {
+    #[cfg(feature = "metrics")]
+    metrics::histogram!(what).record(time.as_secs_f64());
+    #[cfg(not(feature = "metrics"))]
+    let _ = (what, time);
+}
+
+/// Sets a gauge.
+fn gauge(what: &'static str, value: f64) {
+    #[cfg(feature = "metrics")]
+    metrics::gauge!(what).set(value);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (what, value);
 }

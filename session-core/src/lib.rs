@@ -53,8 +53,8 @@ pub use manager::{
     Finish, GcTask, Manager, ManagerBuilder, Reply, RequestSession, SessionInfo, Sessions, stores_changes,
 };
 pub use provider::{
-    Condition, Cursor, DestroyOutcome, Indexed, Listed, Page, Provider, Refusal, Rename, Scan, Stored,
-    TOMBSTONE_TTL, WriteOutcome, end_listed,
+    Condition, Cursor, DestroyOutcome, Indexed, Listed, Listener, Notice, Notify, Page, Provider, Refusal,
+    Rename, Scan, Stored, TOMBSTONE_TTL, WriteOutcome, end_listed,
 };
 pub use record::int128;
 pub use record::{

@@ -38,7 +38,7 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(config: PostgresConfig) -> Self {
-        let PostgresConfig { options, places, server_options, unprepared, credentials, settings } = config;
+        let PostgresConfig { options, places, server_options, unprepared, credentials, settings, .. } = config;
         let given = options.get_options().unwrap_or_default().to_owned();
         let decided = |name: &str| {
             server_options.iter().any(|(asked, _)| asked == name) || given.contains(&format!("{name}="))
@@ -66,7 +66,19 @@ impl Connector {
         self.pooled.load(Ordering::Relaxed)
     }
 
-    async fn open_at(&self, place: Option<&Place>) -> Result<PgConnection, Error> {
+    /// How to open connections to each place, in turn.
+    pub(crate) async fn options(&self) -> Result<Vec<PgConnectOptions>, Error> {
+        if self.places.is_empty() {
+            return Ok(vec![self.options_at(None).await?]);
+        }
+        let mut options = Vec::with_capacity(self.places.len());
+        for place in &self.places {
+            options.push(self.options_at(Some(place)).await?);
+        }
+        Ok(options)
+    }
+
+    async fn options_at(&self, place: Option<&Place>) -> Result<PgConnectOptions, Error> {
         let mut options = self.options.clone();
         match place {
             Some(Place::Host(host, port)) => {
@@ -87,6 +99,11 @@ impl Connector {
             }
             options = options.password(login.password.expose());
         }
+        Ok(options)
+    }
+
+    async fn open_at(&self, place: Option<&Place>) -> Result<PgConnection, Error> {
+        let options = self.options_at(place).await?;
         if !self.is_pooled() {
             let mark = format!("{:016x}", rand::random::<u64>());
             let ours = self.ours.iter().map(|(name, value)| (*name, value.as_str()));

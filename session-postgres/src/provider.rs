@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Indexed, OwnerIndex, Provider, Record,
-    Rename, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
+    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Notify, OwnerIndex, Provider,
+    Record, Rename, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
 };
 use session_sql::{Client, Collector, Effect, Executed, Migrate, Pool, PoolStatus, TableName, key, step};
 use sqlx::postgres::types::PgInterval;
@@ -16,6 +16,7 @@ use sqlx::{Row, TypeInfo, ValueRef};
 use crate::PostgresConfig;
 use crate::connect::Connector;
 use crate::failure::{DRIVER, ENGINE};
+use crate::notices;
 use crate::request::{Arg, Request, Statement};
 use crate::schema::{self, REMEDY};
 use crate::statements::Statements;
@@ -27,6 +28,7 @@ pub struct PostgresProvider {
     pub(crate) connector: Arc<Connector>,
     collector: Collector,
     pub(crate) statements: Statements,
+    pub(crate) notices: bool,
     table: TableName,
     clock: Arc<dyn Clock>,
 }
@@ -39,7 +41,7 @@ impl PostgresProvider {
     /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached
     /// within `connect_timeout`.
     pub async fn connect(config: PostgresConfig) -> Result<Self> {
-        let migrate = config.settings.migrate;
+        let (migrate, notices) = (config.settings.migrate, config.notices);
         let provider = Self::connect_lazy(config);
         let lease = provider.client.pool().lease().await;
         lease.map_err(|error| provider.client.not_connected("connect", error))?.keep();
@@ -48,17 +50,21 @@ impl PostgresProvider {
             Migrate::Check => provider.check().await?,
             Migrate::Yes => provider.migrate().await?,
         }
+        if notices {
+            provider.listen().await?;
+        }
         Ok(provider)
     }
 
     /// Connects when the first session is asked for, so that the service starts also while the
     /// server is down.
     pub fn connect_lazy(config: PostgresConfig) -> Self {
-        let (table, settings) = (config.settings.table.clone(), &config.settings);
+        let (table, settings, notices) =
+            (config.settings.table.clone(), &config.settings, config.notices);
         let (most, timeout) = (settings.max_connections, settings.connect_timeout);
         let connector = Arc::new(Connector::new(config));
         let pool = Pool::new(Arc::clone(&connector) as _, &DRIVER, most, timeout);
-        Self::on(pool, connector, table)
+        Self::on(pool, connector, table, notices)
     }
 
     /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and,
@@ -70,13 +76,14 @@ impl PostgresProvider {
     /// closed, to see whether a pooler is in front of the server.
     pub fn with_pool(pool: PgPool, table: &str) -> Result<Self> {
         let connector = Arc::new(Connector::of_a_pool(&pool));
-        Ok(Self::on(Pool::given(pool, Arc::clone(&connector) as _), connector, table.parse()?))
+        let table = table.parse()?;
+        Ok(Self::on(Pool::given(pool, Arc::clone(&connector) as _), connector, table, false))
     }
 
-    fn on(pool: Pool<Postgres>, connector: Arc<Connector>, table: TableName) -> Self {
+    fn on(pool: Pool<Postgres>, connector: Arc<Connector>, table: TableName, notices: bool) -> Self {
         let client = Client::new(pool, &DRIVER, REMEDY.to_owned());
-        let (statements, collector) = (Statements::new(&table), Collector::default());
-        Self { client, connector, collector, statements, table, clock: Arc::new(SystemClock) }
+        let (statements, collector) = (Statements::new(&table, notices), Collector::default());
+        Self { client, connector, collector, statements, notices, table, clock: Arc::new(SystemClock) }
     }
 
     /// How many connections there are in use and idle, how many statements wait for one, and how
@@ -161,6 +168,12 @@ impl PostgresProvider {
         statement.with(arguments, self.connector.is_pooled())
     }
 
+    /// As [`request`](Self::request); the last argument is what others are told, if they are.
+    fn telling(&self, statement: &Statement, arguments: &[Arg<'_>]) -> Request {
+        let untold = &arguments[..arguments.len() - 1];
+        self.request(statement, if self.notices { arguments } else { untold })
+    }
+
     pub(crate) fn column<'r, T>(&self, operation: &'static str, row: &'r PgRow, index: usize) -> Result<T>
     where
         T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
@@ -239,7 +252,7 @@ impl Provider for PostgresProvider {
             Condition::Over(stamp) => {
                 let [a, b, c, d, e, f, g, h] = stored.arguments();
                 let over = Arg::Number(version(stamp));
-                self.request(&self.statements.replace, &[a, b, c, d, e, f, g, h, over])
+                self.telling(&self.statements.replace, &[a, b, c, d, e, f, g, h, over, notices::payload(id, &stored.key)])
             }
         };
         match self.client.execute("write", statement).await? {
@@ -262,8 +275,9 @@ impl Provider for PostgresProvider {
         let moved = Stored::new(new, record, *ttl, &*self.clock)?;
         let statement = || {
             let (old, new) = (tombstone.arguments(), moved.arguments());
-            let arguments = [&old[..], &[Arg::Number(version(*over))], &new].concat();
-            self.request(&self.statements.rename, &arguments)
+            let told = notices::payload(rename.old, &tombstone.key);
+            let arguments = [&old[..], &[Arg::Number(version(*over))], &new, &[told]].concat();
+            self.telling(&self.statements.rename, &arguments)
         };
         if matches!(self.client.execute("rename", statement).await?, Executed::Rows(1..)) {
             return Ok(WriteOutcome::stored());
@@ -280,13 +294,14 @@ impl Provider for PostgresProvider {
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let key = key(id);
+        let told = notices::payload(id, &key);
         // Again when what is there was stored after the removal had found nothing.
         for _ in 0..3 {
             let statement = || match expected {
-                None => self.request(&self.statements.destroy, &[Arg::Text(&key)]),
+                None => self.telling(&self.statements.destroy, &[Arg::Text(&key), told]),
                 Some(stamp) => {
-                    let arguments = [Arg::Text(&key), Arg::Number(version(stamp))];
-                    self.request(&self.statements.destroy_version, &arguments)
+                    let arguments = [Arg::Text(&key), Arg::Number(version(stamp)), told];
+                    self.telling(&self.statements.destroy_version, &arguments)
                 }
             };
             if self.client.execute("destroy", statement).await? != Executed::Rows(0) {
@@ -354,6 +369,10 @@ impl Provider for PostgresProvider {
 
     fn as_scan(&self) -> Option<&dyn Scan> {
         Some(self)
+    }
+
+    fn as_notify(&self) -> Option<&dyn Notify> {
+        self.notices.then_some(self)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an engine implements: records by storage id, written conditionally.
 
 mod indexed;
+mod notify;
 
 use std::fmt;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use indexed::{Cursor, Indexed, Listed, Page, Scan, end_listed};
+pub use notify::{Listener, Notice, Notify};
 
 use crate::record::{Record, Stamp};
 use crate::{Capabilities, Result, StorageId, Token, rename};
@@ -117,6 +119,11 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
 
     /// The engine as one that can walk over all its records, where it can.
     fn as_scan(&self) -> Option<&dyn Scan> {
+        None
+    }
+
+    /// The engine as one that tells of changes, where that is switched on.
+    fn as_notify(&self) -> Option<&dyn Notify> {
         None
     }
 }

@@ -1,0 +1,195 @@
+//! The bus: the engine's notices of what other processes change, and what is known of them.
+//!
+//! A record is shown only as long as every notice since the engine was asked for it has arrived. That time is an epoch; it
+//! ends when the bus is lost, and when the engine says that anything may have changed. A connection that is dead and does
+//! not know it is found by a heartbeat: without an answer the bus counts as lost.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use session_core::{Error, ErrorKind, Listener, Notice, Provider, Version};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::count;
+use crate::entries::Entries;
+
+/// How often the server is asked for an answer on the bus, and how long it may take.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long an answer is good: for the time until the next question, its answer, and a busy machine.
+const GOOD_FOR: Duration = Duration::from_secs(3);
+/// How long connecting may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The pauses between attempts to connect.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+
+/// A time during which all notices have arrived.
+pub(crate) type Epoch = NonZeroU64;
+
+/// Whether a cache hears of the changes of other processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bus {
+    /// The engine has none, or its configuration does not switch it on: reads may be `max_stale` old.
+    Absent,
+    /// Notices arrive; what other processes change is read anew.
+    Connected,
+    /// Not connected yet, or lost: every read asks the engine.
+    Lost,
+}
+
+/// What is known of the bus.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    exists: bool,
+    /// Zero while the bus is lost.
+    epoch: AtomicU64,
+    last: AtomicU64,
+    /// Until when the last answer is good, in milliseconds since `start`.
+    good_until: AtomicU64,
+    start: Instant,
+}
+
+impl Watch {
+    /// Of an engine with a bus, which is not connected, or without one.
+    pub(crate) fn new(exists: bool) -> Self {
+        Self {
+            exists,
+            epoch: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            good_until: AtomicU64::new(0),
+            start: Instant::now(),
+        }
+    }
+
+    /// The present epoch: always the same without a bus, none while the bus is lost.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        if !self.exists {
+            return Some(Epoch::MIN);
+        }
+        let epoch = Epoch::new(self.epoch.load(Ordering::Acquire))?;
+        // The task that listens may be starved, or have ended with its runtime.
+        (self.millis() < self.good_until.load(Ordering::Relaxed)).then_some(epoch)
+    }
+
+    pub(crate) fn state(&self) -> Bus {
+        match self.epoch() {
+            _ if !self.exists => Bus::Absent,
+            Some(_) => Bus::Connected,
+            None => Bus::Lost,
+        }
+    }
+
+    fn answered(&self, asked: Instant) {
+        let until = asked.duration_since(self.start) + GOOD_FOR;
+        self.good_until.store(millis(until), Ordering::Relaxed);
+    }
+
+    /// A new epoch: what was read before is not shown any more.
+    fn begin(&self) {
+        self.epoch.store(self.last.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    fn end(&self) {
+        self.epoch.store(0, Ordering::Release);
+    }
+
+    fn millis(&self) -> u64 {
+        millis(self.start.elapsed())
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The bus counts as lost when this is dropped, also with the runtime.
+struct Connected<'a>(&'a Entries);
+
+impl<'a> Connected<'a> {
+    fn new(entries: &'a Entries) -> Self {
+        entries.bus.answered(Instant::now());
+        entries.bus.begin();
+        crate::gauge("session_cache_bus_up", 1.0);
+        Self(entries)
+    }
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.bus.end();
+        self.0.clear();
+        crate::gauge("session_cache_bus_up", 0.0);
+    }
+}
+
+/// Listens for ever: connects, drops what the notices name, and begins again when the connection is lost.
+pub(crate) async fn listen(engine: Arc<dyn Provider>, entries: Arc<Entries>) {
+    let [shortest, longest] = PAUSES;
+    let mut pause = shortest;
+    while let Some(notify) = engine.as_notify() {
+        let listened = timeout(PATIENCE, notify.listen()).await.unwrap_or_else(|_| Err(unanswered()));
+        match listened {
+            Ok(listener) => {
+                tracing::info!(engine = engine.engine(), "the invalidation bus is connected");
+                pause = shortest;
+                let connected = Connected::new(&entries);
+                let error = follow(listener, &entries).await;
+                drop(connected);
+                count("session_cache_bus_lost");
+                tracing::warn!(
+                    engine = engine.engine(), %error,
+                    "the invalidation bus is lost: every read asks the engine until it is back"
+                );
+            }
+            // Logged once per outage.
+            Err(error) if pause == shortest => tracing::warn!(
+                engine = engine.engine(), %error,
+                "the invalidation bus is not connected: every read asks the engine until it is"
+            ),
+            Err(error) => tracing::debug!(engine = engine.engine(), %error, "no invalidation bus"),
+        }
+        sleep(jittered(pause)).await;
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// Drops what the notices name, until the connection is lost.
+async fn follow(mut listener: Box<dyn Listener>, entries: &Entries) -> Error {
+    let mut due = Instant::now() + HEARTBEAT;
+    loop {
+        let asked = Instant::now();
+        if asked >= due {
+            match timeout(HEARTBEAT, listener.check()).await {
+                Ok(Ok(())) => entries.bus.answered(asked),
+                Ok(Err(error)) => return error,
+                Err(_) => return unanswered(),
+            }
+            due = asked + HEARTBEAT;
+        }
+        match timeout_at(due, listener.next()).await {
+            Ok(Ok(Notice::Changed(id))) => {
+                count("session_cache_notice");
+                entries.changed(&id);
+            }
+            Ok(Ok(Notice::Everything)) => {
+                count("session_cache_notice");
+                entries.bus.begin();
+                entries.clear();
+            }
+            Ok(Err(error)) => return error,
+            Err(_) => {}
+        }
+    }
+}
+
+fn unanswered() -> Error {
+    Error::new(ErrorKind::Unavailable, "the server does not answer in time").during("listen")
+}
+
+/// Between half and all of it, so that many processes do not come back at the same moment.
+fn jittered(longest: Duration) -> Duration {
+    let part = u32::try_from(Version::random().0 >> 48).unwrap_or(0);
+    longest / 2 + longest / 2 * part / (1 << 16)
+}
