@@ -46,6 +46,7 @@ mod error;
 mod hello;
 mod large;
 mod link;
+mod notices;
 mod owners;
 mod provider;
 mod route;
