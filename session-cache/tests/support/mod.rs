@@ -87,7 +87,11 @@ pub fn cached(engine: Arc<dyn Provider>) -> Cached {
 }
 
 pub async fn until_bus(cached: &Cached, state: Bus) {
-    until(&format!("the bus is {state:?}"), async || cached.bus() == state).await;
+    let end = Instant::now() + PATIENCE;
+    while cached.bus() != state {
+        assert!(Instant::now() < end, "in vain: the bus is {state:?}");
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {

@@ -92,6 +92,40 @@ pub async fn a_handle_that_outlives_its_request_reloads_and_saves(context: Conte
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
+/// A handle that is made fresh shows what others have stored, with its own changes on top, and hears of a logout.
+pub async fn fresh_shows_what_is_stored_and_keeps_changes(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "n", 1).await;
+    let session = open(&manager, &token).await;
+    session.set("mine", &2).expect("a set");
+    let sum = session.update("n", |n: Option<u64>| n.unwrap_or(0) + 10).expect("an update");
+    assert_eq!(sum, 11);
+    let other = open(&manager, &token).await;
+    other.set("theirs", &3).expect("a set");
+    other.update("n", |n: Option<u64>| n.unwrap_or(0) + 100).expect("an update");
+    other.release().await.expect("a release");
+
+    session.fresh().await.expect("a fresh session");
+    let value = |key: &str| session.get::<u64>(key).expect("a number");
+    assert_eq!((value("n"), value("mine"), value("theirs")), (Some(111), Some(2), Some(3)));
+    session.release().await.expect("a release");
+    assert_eq!(number(&manager, &token, "n").await, Some(111), "each update was applied once");
+    assert_eq!(number(&manager, &token, "theirs").await, Some(3));
+    fails(session.fresh().await, ErrorKind::Released);
+
+    let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
+    assert_eq!(first.take::<u64>("mine").expect("a take"), Some(2));
+    assert_eq!(second.take::<u64>("mine").expect("a take"), Some(2));
+    second.release().await.expect("a release");
+    fails(first.fresh().await, ErrorKind::Conflict);
+    fails(first.release().await, ErrorKind::Conflict);
+
+    let session = open(&manager, &token).await;
+    assert!(manager.destroy(&token).await.expect("a logout"));
+    fails(session.fresh().await, ErrorKind::Gone);
+    manager.create().fresh().await.expect("nothing is stored, so nothing is read");
+}
+
 /// A request that has ended loads nothing any more.
 pub async fn after_its_end_a_request_loads_nothing(context: Context) {
     let manager = context.manager();
