@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use session_cache::{Bus, Cached};
 use session_core::{
-    Body, Clock as _, Condition, ErrorKind, Header, Owner, Provider, Record, Rename, State, StorageId, SystemClock,
-    Value, Version, WriteOutcome,
+    Body, Clock as _, Condition, ErrorKind, Header, Owner, Provider, Record, Rename, State, StorageId,
+    SystemClock, Value, Version, WriteOutcome,
 };
 use session_postgres::PostgresProvider;
 use session_servers::compose;
@@ -17,6 +17,8 @@ use support::{Apart, Engine, cached, redis, until, until_bus};
 use tokio::time::sleep;
 
 const IDLE: Duration = Duration::from_secs(1_800);
+/// Longer than a test waits for a change: what is seen earlier was seen because of the bus.
+const MAX_STALE: Duration = Duration::from_secs(60);
 /// Longer than a notice that is still under way normally takes.
 const A_WHILE: Duration = Duration::from_millis(200);
 
@@ -77,7 +79,7 @@ async fn changes_of_another_process_are_seen(engine: Engine) {
     let place = engine.place();
     let there = place.connect().await;
     let (apart, _proxy) = place.connect_apart().await;
-    let here = cached(Arc::clone(&apart) as _);
+    let here = cached(Arc::clone(&apart) as _, MAX_STALE);
     until_bus(&here, Bus::Connected).await;
 
     let (id, record) = stored(&*there).await;
@@ -115,7 +117,7 @@ async fn a_lost_bus_turns_the_cache_off_until_it_is_back(engine: Engine) {
     let place = engine.place();
     let there = place.connect().await;
     let (apart, proxy) = place.connect_apart().await;
-    let here = cached(Arc::clone(&apart) as _);
+    let here = cached(Arc::clone(&apart) as _, MAX_STALE);
     let (ended, _) = stored(&*there).await;
     let (changed, record) = stored(&*there).await;
     let (kept, _) = stored(&*there).await;
@@ -147,7 +149,7 @@ async fn a_bus_that_died_in_silence_is_noticed(engine: Engine) {
     let place = engine.place();
     let there = place.connect().await;
     let (apart, proxy) = place.connect_apart().await;
-    let here = cached(Arc::clone(&apart) as _);
+    let here = cached(Arc::clone(&apart) as _, MAX_STALE);
     let (id, _) = stored(&*there).await;
     keep(&here, &apart, &id).await;
     proxy.forget_connections();
@@ -190,7 +192,7 @@ engine!(valkey, Engine::Redis(compose::VALKEY));
 /// A cluster and sentinels have no proxy that a bus could come through.
 async fn changes_are_seen_from_every_master(engine: Engine) {
     let place = engine.place();
-    let (there, here) = (place.connect().await, cached(place.connect().await));
+    let (there, here) = (place.connect().await, cached(place.connect().await, MAX_STALE));
     until_bus(&here, Bus::Connected).await;
     // So many that every master of a cluster has some.
     for _ in 0..20 {

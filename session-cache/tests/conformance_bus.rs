@@ -16,6 +16,8 @@ use session_servers::compose;
 use session_servers::proxy::Proxy;
 use support::{Engine, Place, cached, until_bus};
 
+const MAX_STALE: Duration = Duration::from_secs(1);
+
 /// A place of its own for each test, behind a cache that hears of changes.
 struct Heard(Place);
 
@@ -28,7 +30,7 @@ impl Heard {
 #[async_trait]
 impl Harness for Heard {
     async fn provider(&self) -> Arc<dyn Provider> {
-        let cached = cached(self.0.connect().await);
+        let cached = cached(self.0.connect().await, MAX_STALE);
         until_bus(&cached, Bus::Connected).await;
         Arc::new(cached)
     }
@@ -50,7 +52,7 @@ impl Cut {
 impl Harness for Cut {
     async fn provider(&self) -> Arc<dyn Provider> {
         let (apart, proxy) = self.place.connect_apart().await;
-        let cached = cached(apart);
+        let cached = cached(apart, MAX_STALE);
         until_bus(&cached, Bus::Connected).await;
         *self.scissors.lock().unwrap() = Some(Scissors::new(proxy));
         Arc::new(cached)

@@ -38,7 +38,8 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(config: PostgresConfig) -> Self {
-        let PostgresConfig { options, places, server_options, unprepared, credentials, settings, .. } = config;
+        let PostgresConfig { options, places, server_options, unprepared, credentials, settings, .. } =
+            config;
         let given = options.get_options().unwrap_or_default().to_owned();
         let decided = |name: &str| {
             server_options.iter().any(|(asked, _)| asked == name) || given.contains(&format!("{name}="))

@@ -32,7 +32,8 @@ impl Notify for PostgresProvider {
         // Whether a pooler is in between is known once there was a connection.
         self.client.pool().lease().await.map_err(failed)?.keep();
         if self.connector.is_pooled() {
-            let message = "notices do not pass a pooler: connect to the server itself, or leave `notices` out";
+            let message =
+                "notices do not pass a pooler: connect to the server itself, or leave `notices` out";
             return Err(Error::config(message).in_engine(ENGINE).during("listen"));
         }
         let mut failure = None;
@@ -44,7 +45,9 @@ impl Notify for PostgresProvider {
         }
         Err(match failure {
             Some(error) => failed(error),
-            None => Error::new(ErrorKind::Unavailable, "there is no server").in_engine(ENGINE).during("listen"),
+            None => {
+                Error::new(ErrorKind::Unavailable, "there is no server").in_engine(ENGINE).during("listen")
+            }
         })
     }
 }

@@ -59,8 +59,7 @@ impl PostgresProvider {
     /// Connects when the first session is asked for, so that the service starts also while the
     /// server is down.
     pub fn connect_lazy(config: PostgresConfig) -> Self {
-        let (table, settings, notices) =
-            (config.settings.table.clone(), &config.settings, config.notices);
+        let (table, settings, notices) = (config.settings.table.clone(), &config.settings, config.notices);
         let (most, timeout) = (settings.max_connections, settings.connect_timeout);
         let connector = Arc::new(Connector::new(config));
         let pool = Pool::new(Arc::clone(&connector) as _, &DRIVER, most, timeout);
@@ -252,7 +251,10 @@ impl Provider for PostgresProvider {
             Condition::Over(stamp) => {
                 let [a, b, c, d, e, f, g, h] = stored.arguments();
                 let over = Arg::Number(version(stamp));
-                self.telling(&self.statements.replace, &[a, b, c, d, e, f, g, h, over, notices::payload(id, &stored.key)])
+                self.telling(
+                    &self.statements.replace,
+                    &[a, b, c, d, e, f, g, h, over, notices::payload(id, &stored.key)],
+                )
             }
         };
         match self.client.execute("write", statement).await? {

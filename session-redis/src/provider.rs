@@ -10,8 +10,8 @@ use redis::aio::ConnectionLike;
 use redis::{Client, Cmd, ServerError, Value, cmd};
 use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Notify, Owner,
-    OwnerIndex, Provider, Record, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource,
-    WriteOutcome,
+    OwnerIndex, Provider, Record, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL,
+    TimeSource, WriteOutcome,
 };
 
 use crate::config::{Count, PREFIX, RedisConfig};
@@ -257,7 +257,8 @@ impl Provider for RedisProvider {
     }
 
     /// One `GETEX`.
-    async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
+    async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
+        let ttl = ttl.min(seen.header.absolute.since(self.clock.now()));
         Ok(self.read_sliding(id, ttl).await?.is_some_and(|record| record.is_live()))
     }
 

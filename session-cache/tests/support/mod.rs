@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_cache::{Bus, Cached, Settings};
 use session_core::{
-    Capabilities, Condition, DestroyOutcome, Indexed, Listener, Notify, Provider, Record, Rename, Result, Scan,
-    Stamp, StorageId, Version, WriteOutcome,
+    Capabilities, Condition, DestroyOutcome, Indexed, Listener, Notify, Provider, Record, Rename, Result,
+    Scan, Stamp, StorageId, Version, WriteOutcome,
 };
 use session_postgres::PostgresProvider;
 use session_redis::{RedisConfig, RedisProvider};
@@ -18,8 +18,6 @@ use session_servers::compose::{self, Service};
 use session_servers::proxy::Proxy;
 use tokio::time::{Instant, sleep};
 
-/// Longer than any test waits: what is seen earlier was seen because of the bus.
-pub const MAX_STALE: Duration = Duration::from_secs(60);
 /// How long a test waits for a notice.
 const PATIENCE: Duration = Duration::from_secs(45);
 
@@ -62,7 +60,9 @@ impl Place {
                 let url = format!("{url}?table={}&migrate=true&notices=true", self.name);
                 Arc::new(PostgresProvider::connect(url.parse().unwrap()).await.unwrap())
             }
-            Engine::Redis(_) => Arc::new(redis(&format!("{url}?prefix={}:&notices=on", self.name)).await.unwrap()),
+            Engine::Redis(_) => {
+                Arc::new(redis(&format!("{url}?prefix={}:&notices=on", self.name)).await.unwrap())
+            }
         }
     }
 
@@ -82,8 +82,8 @@ pub async fn redis(url: &str) -> Result<RedisProvider> {
     url.parse::<RedisConfig>().unwrap().connect().await
 }
 
-pub fn cached(engine: Arc<dyn Provider>) -> Cached {
-    Cached::over(engine, Settings::new().max_stale(MAX_STALE)).unwrap()
+pub fn cached(engine: Arc<dyn Provider>, max_stale: Duration) -> Cached {
+    Cached::over(engine, Settings::new().max_stale(max_stale)).unwrap()
 }
 
 pub async fn until_bus(cached: &Cached, state: Bus) {
@@ -138,7 +138,13 @@ impl Provider for Apart {
         self.engine.read(id, idle).await
     }
 
-    async fn write(&self, id: &StorageId, record: &Record, over: Condition, ttl: Duration) -> Result<WriteOutcome> {
+    async fn write(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        over: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
         self.engine.write(id, record, over, ttl).await
     }
 

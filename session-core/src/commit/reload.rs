@@ -54,11 +54,7 @@ pub(crate) async fn fresh(live: &Arc<Live>) -> Result<()> {
 }
 
 /// The session of a handle as the engine has it; `None` for one that was never stored.
-async fn newest(
-    live: &Live,
-    whole: &Operation,
-    operation: &'static str,
-) -> Result<Option<Arc<Stored>>> {
+async fn newest(live: &Live, whole: &Operation, operation: &'static str) -> Result<Option<Arc<Stored>>> {
     let Some(token) = live.state().stored.as_ref().map(|stored| stored.token.clone()) else {
         return Ok(None);
     };
