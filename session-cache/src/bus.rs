@@ -129,8 +129,8 @@ pub(crate) async fn listen(engine: Arc<dyn Provider>, entries: Arc<Entries>) {
     let [shortest, longest] = PAUSES;
     let mut pause = shortest;
     while let Some(notify) = engine.as_notify() {
-        let listened = timeout(PATIENCE, notify.listen()).await.unwrap_or_else(|_| Err(unanswered()));
-        match listened {
+        let opened = timeout(PATIENCE, notify.listen()).await.unwrap_or_else(|_| Err(unanswered()));
+        match opened {
             Ok(listener) => {
                 tracing::info!(engine = engine.engine(), "the invalidation bus is connected");
                 pause = shortest;

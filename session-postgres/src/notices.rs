@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 use crate::PostgresProvider;
 use crate::failure::ENGINE;
-use crate::request::Arg;
+use crate::request::{Arg, Request, Statement};
 
 /// Where notices are sent.
 pub(crate) const CHANNEL: &str = "session_kit";
@@ -22,6 +22,14 @@ pub(crate) const EVERYTHING: &str = "*";
 /// What is told of a session, with its key.
 pub(crate) fn payload<'a>(id: &StorageId, key: &'a str) -> Arg<'a> {
     Arg::Text(if id.as_plain().is_some() { EVERYTHING } else { key })
+}
+
+impl PostgresProvider {
+    /// As [`request`](Self::request); the last argument is what others are told, if they are.
+    pub(crate) fn telling(&self, statement: &Statement, arguments: &[Arg<'_>]) -> Request {
+        let untold = &arguments[..arguments.len() - 1];
+        self.request(statement, if self.notices { arguments } else { untold })
+    }
 }
 
 #[async_trait]

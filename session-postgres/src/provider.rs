@@ -167,12 +167,6 @@ impl PostgresProvider {
         statement.with(arguments, self.connector.is_pooled())
     }
 
-    /// As [`request`](Self::request); the last argument is what others are told, if they are.
-    fn telling(&self, statement: &Statement, arguments: &[Arg<'_>]) -> Request {
-        let untold = &arguments[..arguments.len() - 1];
-        self.request(statement, if self.notices { arguments } else { untold })
-    }
-
     pub(crate) fn column<'r, T>(&self, operation: &'static str, row: &'r PgRow, index: usize) -> Result<T>
     where
         T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,

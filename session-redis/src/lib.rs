@@ -49,6 +49,7 @@ mod link;
 mod notices;
 mod owners;
 mod provider;
+mod read;
 mod route;
 mod scan;
 mod script;

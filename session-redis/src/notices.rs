@@ -5,43 +5,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{PushInfo, PushKind, Value, cmd};
-use session_core::{Error, ErrorKind, Listener, Notice, Notify, Record, Result, StorageId};
+use session_core::{Error, ErrorKind, Listener, Notice, Notify, Result, StorageId};
 use tokio::sync::mpsc;
 
 use crate::RedisProvider;
 use crate::connection::Connection;
 use crate::error::{Failure, Fault};
-use crate::provider::record;
 use crate::route::Route;
-use crate::script::READ;
 use crate::server::Server;
 
 /// Takes notices, or none when a connection has ended.
 type Sender = mpsc::UnboundedSender<Option<Notice>>;
-
-impl RedisProvider {
-    /// A read that leaves the time to live alone: one script.
-    pub(crate) async fn read_still(&self, id: &StorageId) -> Result<Option<Record>> {
-        let key = self.key(id);
-        let odd = || Error::new(ErrorKind::Unavailable, "unexpected type of reply");
-        let (value, left) = match self.run(&READ, &[&key], &[]).await.map_err(Failure::of_read)? {
-            Value::Nil => return Ok(None),
-            Value::Array(both) => match <[Value; 2]>::try_from(both) {
-                Ok([value, Value::Int(left)]) => (value, left),
-                _ => return Err(odd()),
-            },
-            _ => return Err(odd()),
-        };
-        let Some(mut record) = record(value, ErrorKind::Unavailable)? else { return Ok(None) };
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        record.header.deadline = self.clock.now().after(left);
-        Ok(Some(record))
-    }
-}
 
 #[async_trait]
 impl Notify for RedisProvider {

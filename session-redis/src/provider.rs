@@ -10,8 +10,8 @@ use redis::aio::ConnectionLike;
 use redis::{Client, Cmd, ServerError, Value, cmd};
 use session_core::{
     Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Notify, Owner,
-    OwnerIndex, Provider, Record, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL,
-    TimeSource, WriteOutcome,
+    OwnerIndex, Provider, Record, Result, Scan, Stamp, State, StorageId, SystemClock, TimeSource,
+    WriteOutcome,
 };
 
 use crate::config::{Count, PREFIX, RedisConfig};
@@ -368,33 +368,6 @@ impl Provider for RedisProvider {
 
     fn as_notify(&self) -> Option<&dyn Notify> {
         self.notices.then_some(self)
-    }
-}
-
-impl RedisProvider {
-    async fn read_sliding(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        let key = self.key(id);
-        let mut command = Cmd::with_capacity(4, key.len() + 40);
-        command.arg("GETEX").arg(&key).arg("PX").arg(millis(idle));
-        let answer = self.route.send(&key, &command).await.map_err(Failure::of_read)?;
-        let Some(mut record) = record(answer, ErrorKind::Unavailable)? else { return Ok(None) };
-        if record.is_live() {
-            record.header.deadline = self.clock.now().after(idle);
-        } else {
-            self.unslide(key, idle.min(TOMBSTONE_TTL));
-        }
-        Ok(Some(record))
-    }
-
-    /// A tombstone that was read has slid like a session. This gives it back its short life, without anybody
-    /// waiting: if it does not arrive, the tombstone lies there for one idle time and does no harm.
-    fn unslide(&self, key: String, life: Duration) {
-        let route = self.route.clone();
-        tokio::spawn(async move {
-            let mut command = cmd("PEXPIRE");
-            command.arg(&key).arg(millis(life));
-            let _ = route.send(&key, &command).await;
-        });
     }
 }
 
