@@ -3,8 +3,9 @@
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
 use session_kit::actix::{LazySession, Session, SessionError, SessionMiddleware};
+use session_kit::key::Key;
 use session_kit::memory::MemoryProvider;
-use session_kit::{Key, Manager, Result};
+use session_kit::{Manager, Result};
 
 const USER: Key<String> = Key::new("user");
 

@@ -4,7 +4,8 @@ use axum::Router;
 use axum::routing::post;
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{Session, SessionError, SessionLayer};
-use session_kit::{Manager, Result, Transport};
+use session_kit::transport::Transport;
+use session_kit::{Manager, Result};
 
 /// The header that carries the token, in both directions.
 pub const HEADER: &str = "x-session-token";

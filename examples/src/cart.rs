@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::{get, post};
+use session_kit::key::Key;
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{Session, SessionError, SessionLayer};
-use session_kit::{Key, Manager, Result};
+use session_kit::{Manager, Result};
 
 const CART: Key<BTreeMap<String, u32>> = Key::new("cart");
 

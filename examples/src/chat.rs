@@ -8,9 +8,11 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use session_kit::accounts::Handle;
+use session_kit::events::EventKind;
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{LazySession, Session, SessionError, SessionLayer};
-use session_kit::{EventKind, Handle, Manager, Result};
+use session_kit::{Manager, Result};
 use tokio::sync::broadcast;
 
 /// The handles of sessions that have ended.

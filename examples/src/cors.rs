@@ -7,7 +7,8 @@ use axum::http::{HeaderValue, Method, header::CONTENT_TYPE};
 use axum::routing::post;
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{Session, SessionError, SessionLayer};
-use session_kit::{CookieSettings, Manager, Result, SameSite, Transport};
+use session_kit::transport::{CookieSettings, SameSite, Transport};
+use session_kit::{Manager, Result};
 use tower_http::cors::CorsLayer;
 
 /// The origin of the application.

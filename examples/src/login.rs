@@ -12,9 +12,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use serde::Deserialize;
+use session_kit::key::Key;
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{LazySession, Session, SessionError, SessionLayer};
-use session_kit::{Key, Manager, Result};
+use session_kit::{Manager, Result};
 
 const USER: Key<String> = Key::new("user");
 

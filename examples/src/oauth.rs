@@ -8,9 +8,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
+use session_kit::id::{IdGenerator, RandomIds};
+use session_kit::key::Key;
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{Session, SessionError, SessionLayer};
-use session_kit::{CookieSettings, IdGenerator, Key, Manager, RandomIds, Result, SameSite, Transport};
+use session_kit::transport::{CookieSettings, SameSite, Transport};
+use session_kit::{Manager, Result};
 
 const PENDING: Key<Pending> = Key::new("oauth");
 const USER: Key<String> = Key::new("user");

@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use axum::routing::post;
+use session_kit::clock::{Clock, SystemClock};
+use session_kit::engine::{Condition, DestroyOutcome, Durability, TimeSource, WriteOutcome};
+use session_kit::id::StorageId;
+use session_kit::record::{Record, Stamp, State};
 use session_kit::tower::{Session, SessionError, SessionLayer};
-use session_kit::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Manager, Provider, Record, Result, Stamp,
-    State, StorageId, SystemClock, TimeSource, WriteOutcome,
-};
+use session_kit::{Capabilities, Manager, Provider, Result};
 
 /// Sessions in a map.
 #[derive(Debug)]

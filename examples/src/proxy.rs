@@ -8,7 +8,8 @@ use axum::Router;
 use axum::routing::post;
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{Session, SessionError, SessionLayer};
-use session_kit::{CookieSettings, Manager, Provider, Result, SecureMode, Transport, TrustedProxies};
+use session_kit::transport::{CookieSettings, SecureMode, Transport, TrustedProxies};
+use session_kit::{Manager, Provider, Result};
 
 /// Where the proxy is.
 const PROXIES: [&str; 2] = ["127.0.0.0/8", "10.0.0.0/8"];

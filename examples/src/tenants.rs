@@ -4,7 +4,8 @@ use axum::Router;
 use axum::routing::post;
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{Session, SessionError, SessionLayer};
-use session_kit::{CookieSettings, Domains, Manager, Result, Transport};
+use session_kit::transport::{CookieSettings, Domains, Transport};
+use session_kit::{Manager, Result};
 
 /// The domains of the tenants. A request to another host gets a cookie for that host alone.
 const TENANTS: [&str; 2] = ["tea.example", "coffee.example"];

@@ -7,7 +7,8 @@ use axum::Router;
 use axum::routing::{get, post};
 use session_kit::memory::MemoryProvider;
 use session_kit::tower::{Session, SessionError, SessionLayer};
-use session_kit::{CookieSettings, Manager, Result, Transport};
+use session_kit::transport::{CookieSettings, Transport};
+use session_kit::{Manager, Result};
 
 /// The scope of the administrators' sessions.
 pub enum Admins {}

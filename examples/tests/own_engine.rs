@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use session_conformance::{Harness, async_trait};
 use session_examples::own_engine::MapProvider;
-use session_kit::{ManualClock, Provider};
+use session_kit::Provider;
+use session_kit::clock::ManualClock;
 
 #[derive(Default)]
 struct Map {

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
-use session_core::Flash;
 use session_core::adapter::Main;
+use session_core::flash::Flash;
 
 use crate::{Session, SessionError};
 
@@ -29,7 +29,7 @@ use crate::{Session, SessionError};
 /// ```
 /// use actix_web::web::{Redirect, get, post};
 /// use session_actix::{Flashes, Session, SessionError};
-/// use session_core::Level;
+/// use session_core::flash::Level;
 ///
 /// async fn save(session: Session) -> Result<Redirect, SessionError> {
 ///     session.flash(Level::Success, "Your address is saved.")?;

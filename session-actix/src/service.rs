@@ -10,8 +10,8 @@ use std::sync::Arc;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{RequestHead, Service, ServiceRequest, ServiceResponse, forward_ready};
 use actix_web::{Error as ActixError, HttpMessage, HttpResponse};
-use session_core::adapter::{End, Ending, Main, Slot};
-use session_core::{Error, Reply, Result};
+use session_core::adapter::{End, Ending, Main, Reply, Slot};
+use session_core::{Error, Result};
 
 use crate::headers::Headers;
 use crate::place::Place;

@@ -15,7 +15,8 @@ use actix_web::{App, Error, FromRequest, HttpResponse, HttpServer, ResponseError
 use futures_util::StreamExt;
 use session_actix::{LazySession, Session, SessionError, SessionMiddleware, request_session};
 use session_conformance::http::Shelf;
-use session_core::{CookieSettings, ErrorKind};
+use session_core::ErrorKind;
+use session_core::transport::CookieSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -8,7 +8,7 @@ use actix_web::test::{TestRequest, call_and_read_body, call_service, init_servic
 use actix_web::web::{Redirect, get, post};
 use session_actix::{Flashes, Session, SessionError, SessionMiddleware};
 use session_conformance::http::Shelf;
-use session_core::Level;
+use session_core::flash::Level;
 
 async fn save(session: Session) -> Result<Redirect, SessionError> {
     session.flash(Level::Success, "saved")?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{StorageId, Token};
+use session_core::id::{StorageId, Token};
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
 

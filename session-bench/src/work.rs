@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use session_core::{Body, Clock as _, Header, Record, SystemClock, Value};
+use session_core::clock::{Clock as _, SystemClock};
+use session_core::record::{Body, Header, Record, Value};
 
 /// What a request does with its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

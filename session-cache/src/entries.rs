@@ -15,7 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use session_core::{ErrorKind, Owner, Record, StorageId, Timestamp};
+use session_core::ErrorKind;
+use session_core::accounts::Owner;
+use session_core::clock::Timestamp;
+use session_core::id::StorageId;
+use session_core::record::Record;
 use tokio::sync::OnceCell;
 
 use crate::Settings;

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Condition, Cursor, DestroyOutcome, Error, ErrorKind, Indexed, Owner, Page, Provider,
-    Record, Rename, Result, Scan, Stamp, StorageId, Timestamp, WriteOutcome,
-};
+use session_core::accounts::Owner;
+use session_core::clock::Timestamp;
+use session_core::engine::{Condition, Cursor, DestroyOutcome, Indexed, Page, Rename, Scan, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;

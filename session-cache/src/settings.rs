@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Clock, Error, Result, SystemClock};
+use session_core::clock::{Clock, SystemClock};
+use session_core::{Error, Result};
 
 /// The settings of a [`Cached`](crate::Cached) engine; checked when it is made.
 #[derive(Debug, Clone)]

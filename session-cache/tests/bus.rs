@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_cache::{Bus, Cached};
-use session_core::{
-    Body, Clock as _, Condition, ErrorKind, Header, Owner, Provider, Record, Rename, State, StorageId,
-    SystemClock, Value, Version, WriteOutcome,
-};
+use session_core::accounts::Owner;
+use session_core::clock::{Clock as _, SystemClock};
+use session_core::engine::{Condition, Rename, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Body, Header, Record, State, Value, Version};
+use session_core::{ErrorKind, Provider};
 use session_postgres::PostgresProvider;
 use session_servers::compose;
 use support::{Apart, Engine, cached, redis, until, until_bus};

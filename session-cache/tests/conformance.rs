@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use session_cache::{Cached, Settings};
 use session_conformance::{Harness, async_trait};
-use session_core::{ManualClock, Provider};
+use session_core::Provider;
+use session_core::clock::ManualClock;
 use session_memory::MemoryProvider;
 
 /// A store of its own for each test, on a clock that the test turns.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use session_cache::{Cached, Settings};
 use session_conformance::layers::{Method, Slow, Spy};
-use session_core::{ErrorKind, Manager, ManualClock, Provider, Session, Token};
+use session_core::clock::ManualClock;
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Provider, Session};
 use session_memory::MemoryProvider;
 
 const SECOND: Duration = Duration::from_secs(1);

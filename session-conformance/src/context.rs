@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Body, Capabilities, Clock, Condition, ErrorKind, Header, Manager, ManagerBuilder, ManualClock, Provider,
-    Record, Result, Session, StorageId, SystemClock, Timestamp, Token, Value, WriteOutcome,
-};
+use session_core::clock::{Clock, ManualClock, SystemClock, Timestamp};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record, Value};
+use session_core::{Capabilities, ErrorKind, Manager, ManagerBuilder, Provider, Result, Session};
 
 use crate::{CutOff, Harness};
 
@@ -117,7 +118,7 @@ impl Context {
     pub fn id(&self) -> StorageId {
         let mut hash = [0; 32];
         for part in hash.chunks_exact_mut(8) {
-            part.copy_from_slice(&session_core::Version::random().0.to_be_bytes());
+            part.copy_from_slice(&session_core::record::Version::random().0.to_be_bytes());
         }
         StorageId::from_hash(hash)
     }

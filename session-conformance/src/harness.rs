@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use session_core::{ManualClock, Provider, StorageId};
+use session_core::Provider;
+use session_core::clock::ManualClock;
+use session_core::id::StorageId;
 
 /// One test's way to the engine. Each test makes its own harness, so that what it stores is its
 /// own.

@@ -11,10 +11,11 @@
 //! use std::sync::Arc;
 //!
 //! use session_conformance::{Harness, async_trait};
-//! use session_core::{ManualClock, Provider};
+//! use session_core::Provider;
+//! use session_core::clock::ManualClock;
 //!
 //! # mod my_engine {
-//! #     pub fn connect(_: session_core::ManualClock) -> std::sync::Arc<dyn session_core::Provider> {
+//! #     pub fn connect(_: session_core::clock::ManualClock) -> std::sync::Arc<dyn session_core::Provider> {
 //! #         unimplemented!()
 //! #     }
 //! # }
@@ -38,7 +39,7 @@
 //! ```
 //!
 //! `cargo test` then runs one test for each behaviour, and a failure names it:
-//! `logout::checklist_05_logout_is_not_undone_by_a_request_in_flight`. The functions in
+//! `logout::logout_is_not_undone_by_a_request_in_flight`. The functions in
 //! [`behaviours`] say what is demanded; a number after `checklist` is the row of the project's
 //! security checklist that is proven.
 //!

@@ -175,14 +175,14 @@ macro_rules! __behaviours {
                 a_new_visitor_costs_nothing,
             }
             identity {
-                checklist_02_an_unknown_id_is_never_adopted,
-                checklist_02_an_ended_id_is_never_used_again,
-                checklist_22_a_malformed_id_never_reaches_the_engine,
-                checklist_29_the_store_knows_only_hashes,
+                an_unknown_id_is_never_adopted,
+                an_ended_id_is_never_used_again,
+                a_malformed_id_never_reaches_the_engine,
+                the_store_knows_only_hashes,
                 every_session_has_an_id_of_its_own,
-                checklist_30_of_several_cookies_the_one_live_session_is_used,
-                checklist_30_of_two_live_sessions_none_is_used,
-                checklist_30_a_login_of_an_ambiguous_client_ends_the_others,
+                of_several_cookies_the_one_live_session_is_used,
+                of_two_live_sessions_none_is_used,
+                a_login_of_an_ambiguous_client_ends_the_others,
                 a_load_says_what_it_found,
                 a_session_is_found_by_every_process,
             }
@@ -221,8 +221,8 @@ macro_rules! __behaviours {
                 first_tokens_of_pages_at_the_same_time_are_all_good,
             }
             logout {
-                checklist_05_a_destroyed_session_cannot_be_replayed,
-                checklist_05_logout_is_not_undone_by_a_request_in_flight,
+                a_destroyed_session_cannot_be_replayed,
+                logout_is_not_undone_by_a_request_in_flight,
                 a_late_release_touches_no_cookie,
                 a_logout_ends_what_others_changed_meanwhile,
                 after_a_logout_a_new_session_may_begin,
@@ -232,7 +232,7 @@ macro_rules! __behaviours {
                 a_login_beside_a_logout_is_untouched,
             }
             regeneration {
-                checklist_03_a_new_id_keeps_the_data_and_kills_the_old_id,
+                a_new_id_keeps_the_data_and_kills_the_old_id,
                 a_manager_regenerates_by_token,
                 a_late_release_under_the_old_id_stores_nothing,
                 a_late_request_with_the_old_id_does_not_overwrite_the_new_cookie,
@@ -244,10 +244,10 @@ macro_rules! __behaviours {
                 of_a_new_session_is_a_create,
             }
             deadlines {
-                checklist_06_a_session_ends_after_its_idle_time,
+                a_session_ends_after_its_idle_time,
                 use_keeps_a_session_alive,
-                checklist_07_activity_does_not_extend_the_absolute_deadline,
-                checklist_07_every_write_ends_at_the_absolute_deadline,
+                activity_does_not_extend_the_absolute_deadline,
+                every_write_ends_at_the_absolute_deadline,
                 a_release_past_the_idle_deadline_is_expired,
                 a_release_past_the_absolute_deadline_is_expired,
                 the_core_checks_the_absolute_deadline_itself,
@@ -272,10 +272,10 @@ macro_rules! __behaviours {
                 a_damaged_record_is_an_error_that_can_be_removed,
                 a_damaged_record_gives_a_fresh_session,
                 a_newer_record_is_unsupported_and_left_alone,
-                checklist_26_hostile_bytes_never_panic,
+                hostile_bytes_never_panic,
             }
             outage {
-                checklist_27_a_failing_engine_logs_nobody_in,
+                a_failing_engine_logs_nobody_in,
                 a_change_that_cannot_be_stored_is_an_error,
                 a_logout_that_fails_says_so,
                 a_failed_regeneration_loses_nothing,
@@ -286,9 +286,9 @@ macro_rules! __behaviours {
                 the_collecting_task_survives_an_outage,
             }
             lost_answers {
-                checklist_32_one_lost_answer_counts_once,
-                checklist_32_when_all_answers_are_lost_it_counts_at_most_once,
-                checklist_32_others_write_before_the_second_try,
+                one_lost_answer_counts_once,
+                when_all_answers_are_lost_it_counts_at_most_once,
+                others_write_before_the_second_try,
                 a_logout_before_the_second_try_is_unknown,
                 what_never_arrived_is_merged_at_the_second_try,
                 a_take_whose_answer_is_lost_is_taken_once,
@@ -301,11 +301,11 @@ macro_rules! __behaviours {
                 a_late_regeneration_brings_nobody_back,
             }
             cancellation {
-                checklist_31_a_dropped_read_mixes_nothing_up,
-                checklist_31_a_dropped_write_is_done_or_not,
-                checklist_31_a_dropped_end_or_move_is_done_or_not,
-                checklist_31_a_dropped_collection_harms_nobody,
-                checklist_31_many_dropped_reads_at_once_mix_nothing_up,
+                a_dropped_read_mixes_nothing_up,
+                a_dropped_write_is_done_or_not,
+                a_dropped_end_or_move_is_done_or_not,
+                a_dropped_collection_harms_nobody,
+                many_dropped_reads_at_once_mix_nothing_up,
             }
             hanging_up {
                 a_release_that_has_begun_is_finished,
@@ -332,8 +332,8 @@ macro_rules! __behaviours {
                 a_regeneration_beside_a_logout_leaves_nothing,
             }
             privacy {
-                checklist_24_no_token_in_debug_output,
-                checklist_24_no_token_in_errors,
+                no_token_in_debug_output,
+                no_token_in_errors,
             }
             handles {
                 a_save_stores_and_goes_on,
@@ -373,7 +373,7 @@ macro_rules! __behaviours {
             }
             answers {
                 an_answer_that_was_cut_off_is_not_nothing_changed,
-                checklist_24_an_engines_errors_show_no_id_and_no_value,
+                an_engines_errors_show_no_id_and_no_value,
             }
             workers {
                 no_call_sleeps_on_its_worker,
@@ -426,10 +426,10 @@ macro_rules! __client_side_behaviours {
                 of_two_requests_at_once_the_last_answer_wins,
                 a_logout_takes_the_cookie_away,
                 a_logout_after_a_release_takes_the_cookie_away,
-                checklist_05_a_logout_ends_copies_as_declared,
-                checklist_03_a_new_id_ends_the_old_token_as_declared,
-                checklist_25_a_changed_token_is_nobodys,
-                checklist_06_a_token_ends_after_its_idle_time,
+                a_logout_ends_copies_as_declared,
+                a_new_id_ends_the_old_token_as_declared,
+                a_changed_token_is_nobodys,
+                a_token_ends_after_its_idle_time,
                 use_gives_a_token_that_lives_longer,
                 a_release_past_a_deadline_is_expired,
                 what_is_too_large_is_refused,
@@ -445,13 +445,13 @@ macro_rules! __client_side_behaviours {
                 a_cookie_is_sent_only_when_it_changes,
             }
             identity {
-                checklist_02_an_unknown_id_is_never_adopted,
+                an_unknown_id_is_never_adopted,
                 every_session_has_an_id_of_its_own,
-                checklist_30_of_several_cookies_the_one_live_session_is_used,
+                of_several_cookies_the_one_live_session_is_used,
             }
             deadlines {
-                checklist_07_activity_does_not_extend_the_absolute_deadline,
-                checklist_07_every_write_ends_at_the_absolute_deadline,
+                activity_does_not_extend_the_absolute_deadline,
+                every_write_ends_at_the_absolute_deadline,
                 a_release_past_the_absolute_deadline_is_expired,
             }
             limits {
@@ -483,7 +483,7 @@ macro_rules! __client_side_behaviours {
                 the_librarys_own_keys_are_not_listed,
             }
             privacy {
-                checklist_24_no_token_in_debug_output,
+                no_token_in_debug_output,
             }
         }
     };

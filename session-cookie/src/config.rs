@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::error::Category;
-use session_core::{Clock, Error, Provider, Result, Secret, SystemClock};
+use session_core::clock::{Clock, SystemClock};
+use session_core::{Error, Provider, Result, Secret};
 
 use crate::key::{MIN_KEY_BYTES, Material};
 use crate::revocations::Revocations;

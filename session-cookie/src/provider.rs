@@ -5,10 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, Header, Provider, Record, Rename,
-    Result, Stamp, StorageId, TimeSource, Timestamp, WriteOutcome, cookie_name_of_scope,
-};
+use session_core::clock::{Clock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome, Durability, Rename, TimeSource, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Header, Record, Stamp};
+use session_core::transport::cookie_name_of_scope;
+use session_core::{Capabilities, Error, Provider, Result};
 
 use crate::key::Key;
 use crate::recent::{OVERLAP, Recent};

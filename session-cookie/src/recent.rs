@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use session_core::{Header, Timestamp, Version};
+use session_core::clock::Timestamp;
+use session_core::record::{Header, Version};
 
 use crate::seal::SessionId;
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use session_core::{
-    Body, Condition, Durability, Header, Provider, Record, Result, StorageId, Timestamp, WriteOutcome,
-};
+use session_core::clock::Timestamp;
+use session_core::engine::{Condition, Durability, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Body, Header, Record};
+use session_core::{Provider, Result};
 use sha2::{Digest, Sha256};
 
 use crate::seal::SessionId;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use session_conformance::{Harness, async_trait};
 use session_cookie::CookieProvider;
-use session_core::{Clock, ManualClock, Provider, Secret};
+use session_core::clock::{Clock, ManualClock};
+use session_core::{Provider, Secret};
 use session_file::FileProvider;
 use tempfile::TempDir;
 

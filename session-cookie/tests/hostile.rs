@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_cookie::CookieProvider;
-use session_core::{
-    Body, Condition, DestroyOutcome, ErrorKind, Header, ManualClock, Provider, Record, Secret, StorageId,
-    Timestamp, Token, Value, WriteOutcome,
-};
+use session_core::clock::{ManualClock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record, Value};
+use session_core::{ErrorKind, Provider, Secret};
 
 const SCOPE: &str = "14:__Host-session0:";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -30,7 +31,7 @@ fn setup(key: &str, scope: &str) -> Setup {
 
 impl Setup {
     fn record(&self, value: &str) -> Record {
-        use session_core::Clock as _;
+        use session_core::clock::Clock as _;
         let now = self.clock.now();
         let mut body = Body::default();
         body.insert("user", Value::encode(value).unwrap());
@@ -68,7 +69,7 @@ async fn what_was_sealed_is_read_with_the_deadline_that_it_was_written_with() {
 
 /// Checklist row 25: a failed open is no session, and there is no second way in.
 #[tokio::test]
-async fn checklist_25_a_cookie_that_is_not_ours_is_no_session() {
+async fn a_cookie_that_is_not_ours_is_no_session() {
     let ours = setup(KEY, SCOPE);
     let record = ours.record("ada");
     let token = ours.write(&record).await.unwrap();
@@ -109,7 +110,7 @@ async fn checklist_25_a_cookie_that_is_not_ours_is_no_session() {
 }
 
 #[tokio::test]
-async fn checklist_07_a_replayed_cookie_ends_at_its_deadlines_and_not_before() {
+async fn a_replayed_cookie_ends_at_its_deadlines_and_not_before() {
     let setup = setup(KEY, SCOPE);
     let first = setup.write(&setup.record("before")).await.unwrap();
     setup.clock.advance(Duration::from_millis(3_599_999));
@@ -142,7 +143,7 @@ async fn a_session_without_an_absolute_deadline_is_not_sealed() {
 }
 
 #[tokio::test]
-async fn checklist_17_what_browsers_would_drop_is_too_large_before_it_is_sent() {
+async fn what_browsers_would_drop_is_too_large_before_it_is_sent() {
     let setup = setup(KEY, SCOPE);
     let limit = setup.provider.capabilities().max_record_bytes.unwrap();
     let of_length = |length: usize| {

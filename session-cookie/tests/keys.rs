@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use session_cookie::{CookieBuilder, CookieProvider};
-use session_core::{
-    Body, Clock as _, Condition, ConnectOptions, ErrorKind, Header, Provider, Record, Secret, StorageId,
-    SystemClock, Token, WriteOutcome,
-};
+use session_core::clock::{Clock as _, SystemClock};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record};
+use session_core::{ConnectOptions, ErrorKind, Provider, Secret};
 
 const OLD: &str = "the old key, which is long enough";
 const NEW: &str = "the new key, which is long enough";
@@ -121,7 +122,7 @@ async fn a_config_that_cannot_be_read_is_refused_without_showing_a_value() {
 }
 
 #[test]
-fn checklist_24_no_key_is_printed() {
+fn no_key_is_printed() {
     let builder =
         CookieBuilder::from_json(&format!(r#"{{"securityKey":"{OLD}","blockKey":"{NEW}"}}"#)).unwrap();
     for printed in [format!("{builder:?}"), format!("{:?}", builder.build().unwrap())] {

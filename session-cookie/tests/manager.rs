@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_cookie::CookieProvider;
-use session_core::{
-    Connection, ErrorKind, Incoming, Manager, ManagerConfig, ManualClock, Reply, RequestSession, Secret,
-};
+use session_core::adapter::{Reply, RequestSession};
+use session_core::clock::ManualClock;
+use session_core::transport::{Connection, Incoming};
+use session_core::{ErrorKind, Manager, ManagerConfig, Secret};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 

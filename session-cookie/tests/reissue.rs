@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_cookie::CookieProvider;
-use session_core::{Connection, Incoming, Manager, ManualClock, Reply, RequestSession, Secret};
+use session_core::adapter::{Reply, RequestSession};
+use session_core::clock::ManualClock;
+use session_core::transport::{Connection, Incoming};
+use session_core::{Manager, Secret};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use session_conformance::layers::{Fault, Faulty};
 use session_cookie::{CookieBuilder, CookieProvider};
-use session_core::{ConnectOptions, ErrorKind, Manager, ManualClock, Provider, Secret, Token, connect};
+use session_core::clock::ManualClock;
+use session_core::id::Token;
+use session_core::{ConnectOptions, ErrorKind, Manager, Provider, Secret, connect};
 use session_file::FileProvider;
 use session_memory::{Eviction, MemoryProvider};
 use tempfile::TempDir;
@@ -28,7 +30,7 @@ async fn begin(manager: &Manager) -> Token {
 }
 
 #[tokio::test]
-async fn checklist_05_a_logout_survives_a_restart() {
+async fn a_logout_survives_a_restart() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let start = async || {
         let builder = CookieProvider::builder().key(Secret::new(KEY)).clock(Arc::new(clock.clone()));
@@ -86,31 +88,31 @@ impl Provider for Evicting {
 
     async fn read(
         &self,
-        id: &session_core::StorageId,
+        id: &session_core::id::StorageId,
         idle: Duration,
-    ) -> session_core::Result<Option<session_core::Record>> {
+    ) -> session_core::Result<Option<session_core::record::Record>> {
         self.0.read(id, idle).await
     }
 
     async fn write(
         &self,
-        id: &session_core::StorageId,
-        record: &session_core::Record,
-        condition: session_core::Condition,
+        id: &session_core::id::StorageId,
+        record: &session_core::record::Record,
+        condition: session_core::engine::Condition,
         ttl: Duration,
-    ) -> session_core::Result<session_core::WriteOutcome> {
+    ) -> session_core::Result<session_core::engine::WriteOutcome> {
         self.0.write(id, record, condition, ttl).await
     }
 
     async fn destroy(
         &self,
-        id: &session_core::StorageId,
-        expected: Option<session_core::Stamp>,
-    ) -> session_core::Result<session_core::DestroyOutcome> {
+        id: &session_core::id::StorageId,
+        expected: Option<session_core::record::Stamp>,
+    ) -> session_core::Result<session_core::engine::DestroyOutcome> {
         self.0.destroy(id, expected).await
     }
 
-    async fn exists(&self, id: &session_core::StorageId) -> session_core::Result<bool> {
+    async fn exists(&self, id: &session_core::id::StorageId) -> session_core::Result<bool> {
         self.0.exists(id).await
     }
 
@@ -124,7 +126,7 @@ impl Provider for Evicting {
 }
 
 #[tokio::test]
-async fn checklist_27_while_the_list_cannot_be_reached_no_cookie_is_believed() {
+async fn while_the_list_cannot_be_reached_no_cookie_is_believed() {
     let directory = tempfile::tempdir().unwrap();
     let (list, faulty) = Faulty::on(list(&directory, &ManualClock::default()).await);
     let provider = CookieProvider::builder().key(Secret::new(KEY)).revocations(list).build().unwrap();

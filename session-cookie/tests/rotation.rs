@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_cookie::CookieBuilder;
-use session_core::{Manager, ManualClock, Token};
+use session_core::Manager;
+use session_core::clock::ManualClock;
+use session_core::id::Token;
 
 const OLD: &str = "the old key, which is long enough";
 const NEW: &str = "the new key, which is long enough";

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeSource {
-    /// The [`Clock`](crate::Clock) that was given to the provider; tests can turn it.
+    /// The [`Clock`](crate::clock::Clock) that was given to the provider; tests can turn it.
     Core,
     /// The storage server's own clock.
     Server,
@@ -28,7 +28,7 @@ pub enum Durability {
     Client,
 }
 
-/// What an engine knows of the sessions of an owner; see [`Indexed`](crate::Indexed).
+/// What an engine knows of the sessions of an owner; see [`Indexed`](crate::provider::Indexed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OwnerIndex {
@@ -46,7 +46,8 @@ pub enum OwnerIndex {
 ///
 /// ```
 /// use std::time::Duration;
-/// use session_core::{Capabilities, Durability};
+/// use session_core::Capabilities;
+/// use session_core::engine::Durability;
 ///
 /// const MINE: Capabilities = Capabilities::new()
 ///     .slides_on_read(true)

@@ -2,7 +2,8 @@
 //!
 //! A storage id prints as the first digits of a hash; tokens never come here. Every counter has the name of its event; `session_operation_seconds` is a histogram.
 
-use crate::{Error, StorageId};
+use crate::Error;
+use crate::id::StorageId;
 
 /// Adds to the counter of an event.
 fn count(event: &'static str, by: usize) {

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::{Clock, Error, Provider, Result, SystemClock};
+use crate::clock::{Clock, SystemClock};
+use crate::{Error, Provider, Result};
 
 /// What an engine is connected with.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ inventory::collect!(Engine);
 macro_rules! register_engine {
     ([$($name:literal),+ $(,)?], $connect:path) => {
         $crate::__private::inventory::submit! {
-            $crate::Engine { names: &[$($name),+], connect: |options| ::std::boxed::Box::pin($connect(options)) }
+            $crate::engine::Engine { names: &[$($name),+], connect: |options| ::std::boxed::Box::pin($connect(options)) }
         }
     };
 }
@@ -140,7 +141,7 @@ fn unknown(name: &str) -> Error {
              or depend on session-{feature} and write `use session_{feature} as _;` (linked: {have})"
         ),
         None => format!(
-            "there is no engine named `{name}` (linked: {have}); register your own with session_core::register"
+            "there is no engine named `{name}` (linked: {have}); register your own with session_core::engine::register"
         ),
     })
 }

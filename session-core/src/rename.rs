@@ -1,8 +1,10 @@
 //! The default rename: two conditional writes, safe at every point of failure.
 
+use crate::clock::Timestamp;
+use crate::id::StorageId;
 use crate::provider::{Condition, Provider, Rename, TOMBSTONE_TTL, WriteOutcome};
-use crate::record::{Header, Record, State, Version};
-use crate::{Body, ErrorKind, Result, StorageId, Timestamp};
+use crate::record::{Body, Header, Record, State, Version};
+use crate::{ErrorKind, Result};
 
 /// What the old id shows after a rename.
 pub(crate) fn tombstone(old: &Record, new: &StorageId, now: Timestamp) -> Record {

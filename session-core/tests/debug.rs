@@ -3,10 +3,12 @@
 
 use std::fmt::Debug;
 
-use session_core::{
-    Body, Clock, Connection, CookieContext, CookieSettings, Domains, Header, Incoming, ManagerConfig, Record,
-    Secret, State, StorageId, Stored, SystemClock, Token, Transport, Value,
-};
+use session_core::clock::{Clock, SystemClock};
+use session_core::engine::Stored;
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record, State, Value};
+use session_core::transport::{Connection, CookieContext, CookieSettings, Domains, Incoming, Transport};
+use session_core::{ManagerConfig, Secret};
 
 /// Alphanumeric, so that it is a token, a cookie, a password and a value.
 const SECRET: &str = "hunter2hunter2hunter2hunter2hunter2hunter2";

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use session_core::{Connection, CookieSettings, SecureMode, Token, Transport, TrustedProxies};
+use session_core::id::Token;
+use session_core::transport::{Connection, CookieSettings, SecureMode, Transport, TrustedProxies};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use couchbase::durability_level::DurabilityLevel;
 use couchbase::options::kv_options::{InsertOptions, RemoveOptions, ReplaceOptions};
 use couchbase::transcoding::{DataType, encode_common_flags};
-use session_core::{Clock, Error, ErrorKind, Record, Result};
+use session_core::clock::Clock;
+use session_core::record::Record;
+use session_core::{Error, ErrorKind, Result};
 
 use crate::errors::Answer;
 use crate::link::Link;

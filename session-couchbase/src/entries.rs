@@ -6,7 +6,10 @@ use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use session_core::{Cursor, Error, ErrorKind, Result, StorageId, Timestamp};
+use session_core::clock::Timestamp;
+use session_core::engine::Cursor;
+use session_core::id::StorageId;
+use session_core::{Error, ErrorKind, Result};
 
 const FORMAT: u8 = 1;
 /// The age from which on an entry without a record is removed: a younger one's record may be about to be written. It

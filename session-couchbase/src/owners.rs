@@ -6,9 +6,11 @@
 //! it: a write by the same owner does not look at the index.
 
 use async_trait::async_trait;
-use session_core::{
-    Condition, Cursor, ErrorKind, Indexed, Listed, Owner, Page, Record, Result, StorageId, end_listed,
-};
+use session_core::accounts::Owner;
+use session_core::engine::{Condition, Cursor, Indexed, Listed, Page, end_listed};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{ErrorKind, Result};
 use tokio::task::JoinSet;
 
 use crate::document::{Document, check_size};

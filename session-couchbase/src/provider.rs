@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use couchbase::collection::Collection;
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Indexed, Owner, OwnerIndex, Provider, Record, Result,
-    Stamp, State, StorageId, SystemClock, Timestamp, Version, WriteOutcome,
-};
+use session_core::accounts::Owner;
+use session_core::clock::{Clock, SystemClock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome, Indexed, OwnerIndex, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State, Version};
+use session_core::{Capabilities, Provider, Result};
 
 use crate::document::{Document, MAX_DOCUMENT};
 use crate::entries::Lately;

@@ -7,7 +7,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, ConnectOptions, DestroyOutcome, ErrorKind, Provider, State, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::record::State;
+use session_core::{ConnectOptions, ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::couchbase::CouchbaseMock;
 use support::{IDLE, create, ending_in, id, next, over, session, text};

@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::{ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider, Durability};
 use session_servers::couchbase::{CouchbaseMock, url};
 use support::{IDLE, create, id, next, over, session, text};

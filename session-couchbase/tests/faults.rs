@@ -7,7 +7,10 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider, Record, StorageId, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::couchbase::{CouchbaseMock, url};
 use session_servers::proxy::Proxy;
@@ -210,7 +213,7 @@ async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_docum
 /// Checklist row 31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn checklist_31_no_dropped_future_leaves_an_answer_for_somebody_else() {
+async fn no_dropped_future_leaves_an_answer_for_somebody_else() {
     const SESSIONS: usize = 8;
     let server = CouchbaseMock::start().unwrap();
     let provider = Arc::new(connect(&server.url(), Duration::from_secs(5)).await);

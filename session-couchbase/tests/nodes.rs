@@ -5,7 +5,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use session_core::{ErrorKind, Provider, StorageId};
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::couchbase::CouchbaseMock;
 use session_servers::proxy::Proxy;

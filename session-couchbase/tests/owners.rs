@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Clock as _, Condition, Indexed as _, ManualClock, Owner, Provider, Record, StorageId, SystemClock,
-    WriteOutcome,
-};
+use session_core::Provider;
+use session_core::accounts::Owner;
+use session_core::clock::{Clock as _, ManualClock, SystemClock};
+use session_core::engine::{Condition, Indexed as _, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::Record;
 use session_couchbase::CouchbaseProvider;
 use session_servers::couchbase::CouchbaseMock;
 use support::{IDLE, create, id, next, session};

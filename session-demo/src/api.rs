@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use session_kit::{ErrorKind, Key, Session, StorageId};
+use session_kit::id::StorageId;
+use session_kit::key::Key;
+use session_kit::{ErrorKind, Session};
 
 use crate::answer::{Answer, Trouble};
 use crate::asked::{Asked, Hold, key};

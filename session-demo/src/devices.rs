@@ -1,7 +1,9 @@
 //! A user's sessions: where they are signed in, one signed out, the others signed out.
 
 use serde_json::{Value, json};
-use session_kit::{Device, Handle, Manager, OwnerIndex, Session, SessionInfo};
+use session_kit::accounts::{Device, Handle, SessionInfo};
+use session_kit::engine::OwnerIndex;
+use session_kit::{Manager, Session};
 
 use crate::answer::{Answer, Trouble};
 use crate::api::{self, USER};

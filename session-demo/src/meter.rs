@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use session_kit::{
-    Capabilities, Condition, DestroyOutcome, Indexed, Provider, Record, Rename, Result, Scan, Stamp,
-    StorageId, WriteOutcome,
-};
+use session_kit::engine::{Condition, DestroyOutcome, Indexed, Rename, Scan, WriteOutcome};
+use session_kit::id::StorageId;
+use session_kit::record::{Record, Stamp};
+use session_kit::{Capabilities, Provider, Result};
 
 use crate::asked::Asked;
 use crate::page::{self, Click};

@@ -5,13 +5,14 @@ mod log;
 mod view;
 
 use maud::Markup;
-use session_kit::{ErrorKind, IdGenerator, Key, RandomIds};
+use session_kit::ErrorKind;
+use session_kit::id::{IdGenerator, RandomIds};
+use session_kit::key::Key;
 
 use crate::answer::{Answer, Trouble};
-use crate::api;
 use crate::asked::{Asked, field};
-use crate::devices;
 use crate::frameworks::Sessions;
+use crate::{api, devices};
 pub use log::{Click, log_of, remembered};
 
 const VISITS: Key<i64> = Key::new("visits");

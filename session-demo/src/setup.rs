@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_kit::{
-    ConnectOptions, CookieSettings, Error, Excess, Lifetime, Manager, ManagerConfig, Result, SecureMode,
-    Transport, connect,
-};
+use session_kit::accounts::Excess;
+use session_kit::transport::{CookieSettings, SecureMode, Transport};
+use session_kit::{ConnectOptions, Error, Lifetime, Manager, ManagerConfig, Result, connect};
 
 use crate::api::REMEMBER;
 use crate::args::Args;

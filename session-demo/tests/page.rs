@@ -44,7 +44,7 @@ fn a_person_counts_visits_logs_in_edits_values_and_logs_out() {
 }
 
 #[test]
-fn checklist_24_the_page_shows_a_shortened_hash_and_never_the_id() {
+fn the_page_shows_a_shortened_hash_and_never_the_id() {
     let demo = Demo::start(&[]);
     let mut client = demo.client();
     let page = click(&mut client, "/visit", "");

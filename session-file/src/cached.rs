@@ -7,7 +7,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
-use session_core::{Record, Result};
+use session_core::Result;
+use session_core::record::Record;
 
 use crate::file::{File, decoded};
 use crate::name::Name;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Clock, Error, Result, SystemClock};
+use session_core::clock::{Clock, SystemClock};
+use session_core::{Error, Result};
 
 use crate::root::Root;
 use crate::{ENGINE, FileProvider, blocking};

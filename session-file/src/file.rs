@@ -4,7 +4,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
 use rustix::io::{Errno, pread, pwrite, read, retry_on_intr, write};
-use session_core::{Error, ErrorKind, HEADER_BYTES, Record, Result, Timestamp};
+use session_core::clock::Timestamp;
+use session_core::record::{HEADER_BYTES, Record};
+use session_core::{Error, ErrorKind, Result};
 
 use crate::error::{error, failed, not_made, not_on_disk};
 use crate::head::{DEADLINE, Head};

@@ -1,6 +1,8 @@
 //! What the first bytes of a file tell, without reading the rest.
 
-use session_core::{HEADER_BYTES, Owner, Timestamp};
+use session_core::accounts::Owner;
+use session_core::clock::Timestamp;
+use session_core::record::HEADER_BYTES;
 
 // The header's layout, as `session-core` documents it.
 const MAGIC: &[u8] = b"SSN";

@@ -10,7 +10,9 @@ use std::vec;
 
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, fsync, openat, unlinkat};
 use rustix::io::Errno;
-use session_core::{ErrorKind, Owner, Result, StorageId};
+use session_core::accounts::Owner;
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Result};
 
 use crate::error::{error, failed};
 use crate::name::Name;

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, FlockOperation, OFlags, Stat, flock, fstat, openat, statat};
 use rustix::io::Errno;
-use session_core::{ErrorKind, Owner, Result};
+use session_core::accounts::Owner;
+use session_core::{ErrorKind, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::{error, failed};

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use session_core::StorageId;
+use session_core::id::StorageId;
 use sha2::{Digest as _, Sha256};
 
 /// With the dot and the ending of a temporary file it is the 255 bytes that file systems take.
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn checklist_28_names_that_are_not_a_sessions_are_not_taken_for_one() {
+    fn names_that_are_not_a_sessions_are_not_taken_for_one() {
         for foreign in [
             &b".."[..],
             b".",

@@ -5,7 +5,10 @@ use std::os::fd::AsFd as _;
 
 use async_trait::async_trait;
 use rustix::fs::{AtFlags, OFlags, statat};
-use session_core::{Cursor, Error, ErrorKind, Indexed, Listed, Owner, Page, Record, Result, Scan};
+use session_core::accounts::Owner;
+use session_core::engine::{Cursor, Indexed, Listed, Page, Scan};
+use session_core::record::Record;
+use session_core::{Error, ErrorKind, Result};
 
 use crate::error::{error, failed};
 use crate::file;

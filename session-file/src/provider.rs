@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rustix::fs::OFlags;
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Owner, OwnerIndex,
-    Provider, Record, Result, Scan, Stamp, State, StorageId, TimeSource, WriteOutcome,
+use session_core::accounts::Owner;
+use session_core::clock::Clock;
+use session_core::engine::{
+    Condition, DestroyOutcome, Durability, Indexed, OwnerIndex, Scan, TimeSource, WriteOutcome,
 };
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
 use crate::cached::CachedReads;
 use crate::file::{self, File};

@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 use common::{DAY, MINUTE, create, id, next, path, record, store, value};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::{ReadWriteFlags, preadv2};
-use session_core::{Condition, ErrorKind, Provider as _, Record, Result, Value};
+use session_core::engine::Condition;
+use session_core::record::{Record, Value};
+use session_core::{ErrorKind, Provider as _, Result};
 use session_file::FileProvider;
 use tokio::runtime::Runtime;
 

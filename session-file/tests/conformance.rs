@@ -6,7 +6,9 @@ use std::fs;
 use std::sync::Arc;
 
 use session_conformance::{Harness, async_trait};
-use session_core::{ManualClock, Provider, StorageId};
+use session_core::Provider;
+use session_core::clock::ManualClock;
+use session_core::id::StorageId;
 use session_file::FileProvider;
 use tempfile::TempDir;
 

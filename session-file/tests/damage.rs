@@ -6,7 +6,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use common::{DAY, MINUTE, create, id, path, record, store};
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider as _};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::{ErrorKind, Provider as _};
 
 const ID: &str = "xsnk";
 

@@ -8,7 +8,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use common::{MINUTE, create, id, path, record, store};
-use session_core::{Condition, ConnectOptions, Error, ErrorKind, Provider as _};
+use session_core::engine::Condition;
+use session_core::{ConnectOptions, Error, ErrorKind, Provider as _};
 use session_file::{Builder, FileProvider};
 
 async fn refused(path: impl AsRef<Path>) -> Error {
@@ -38,7 +39,7 @@ async fn a_file_in_the_place_of_the_directory_is_refused() {
 }
 
 #[tokio::test]
-async fn checklist_28_a_symbolic_link_in_the_place_of_the_directory_is_refused() {
+async fn a_symbolic_link_in_the_place_of_the_directory_is_refused() {
     let parent = tempfile::tempdir().unwrap();
     let (target, link) = (parent.path().join("target"), parent.path().join("tmp"));
     fs::create_dir(&target).unwrap();
@@ -102,7 +103,7 @@ async fn a_directory_that_its_group_can_write_to_is_refused_unless_it_is_trusted
 }
 
 #[tokio::test]
-async fn checklist_28_a_directory_of_another_user_is_refused_unless_it_is_trusted() {
+async fn a_directory_of_another_user_is_refused_unless_it_is_trusted() {
     let directory = tempfile::tempdir().unwrap();
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(directory.path(), Some(65_534), Some(65_534)).unwrap();
@@ -122,7 +123,7 @@ async fn checklist_28_a_directory_of_another_user_is_refused_unless_it_is_truste
 
 /// A directory of somebody else may come in the place of ours while the service runs.
 #[tokio::test]
-async fn checklist_28_a_directory_that_others_can_write_to_by_now_is_not_used_any_more() {
+async fn a_directory_that_others_can_write_to_by_now_is_not_used_any_more() {
     let (provider, _, directory) = store().await;
     create(&provider, "xs", &record(7), MINUTE).await;
     let mut modes = vec![(0o770, "its group"), (0o707, "every user")];

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{DAY, create, id, next, on_clock, record, value};
-use session_core::{
-    Condition, DestroyOutcome, ErrorKind, ManualClock, Provider as _, Record, Value, WriteOutcome,
-};
+use session_core::clock::ManualClock;
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::record::{Record, Value};
+use session_core::{ErrorKind, Provider as _};
 use session_file::FileProvider;
 
 const DIRECTORY: &str = "SESSION_FILE_SMALL_DISK";

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use common::{DAY, MINUTE, create, id, next, on_clock, path, record, store, tombstone, value};
 use rustix::fs::{FlockOperation, flock};
-use session_core::{
-    Clock as _, Condition, DestroyOutcome, Durability, ErrorKind, Provider as _, StorageId, TOMBSTONE_TTL,
-    WriteOutcome,
-};
+use session_core::clock::Clock as _;
+use session_core::engine::{Condition, DestroyOutcome, Durability, TOMBSTONE_TTL, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Provider as _};
 use session_file::FileProvider;
 
 const SEED: &str = "xsnkjklkjjkh27hjh78908";
@@ -41,7 +41,7 @@ fn files(directory: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn checklist_28_a_session_lies_where_the_seeds_say_in_files_that_only_its_owner_can_read() {
+async fn a_session_lies_where_the_seeds_say_in_files_that_only_its_owner_can_read() {
     let (provider, _, directory) = store().await;
     create(&provider, SEED, &record(7), MINUTE).await;
     assert_eq!(files(directory.path()), [format!("x/s/{SEED}")]);
@@ -162,7 +162,7 @@ async fn a_collection_does_not_wait_for_who_is_writing() {
 }
 
 #[tokio::test]
-async fn checklist_28_what_the_engine_did_not_write_is_neither_counted_nor_removed() {
+async fn what_the_engine_did_not_write_is_neither_counted_nor_removed() {
     let (provider, clock, directory) = store().await;
     create(&provider, SEED, &record(7), MINUTE).await;
     let at = |path: &str| directory.path().join(path);
@@ -197,7 +197,7 @@ async fn checklist_28_what_the_engine_did_not_write_is_neither_counted_nor_remov
 }
 
 #[tokio::test]
-async fn checklist_28_no_symbolic_link_is_followed_out_of_the_directory() {
+async fn no_symbolic_link_is_followed_out_of_the_directory() {
     let (provider, _, directory) = store().await;
     let outside = tempfile::tempdir().unwrap();
     create(&provider, SEED, &record(7), MINUTE).await;

@@ -6,7 +6,9 @@ mod common;
 use std::time::Duration;
 
 use common::{DAY, id, on_clock, record};
-use session_core::{Condition, ManualClock, Provider as _, Timestamp};
+use session_core::Provider as _;
+use session_core::clock::{ManualClock, Timestamp};
+use session_core::engine::Condition;
 use session_file::FileProvider;
 
 const YEAR_9999: u64 = 253_402_300_799;

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use common::{DAY, MINUTE, create, id, next, on_clock, path, record, store, tombstone};
 use rustix::fs::{FlockOperation, flock};
-use session_core::{
-    Clock as _, Condition, Cursor, ErrorKind, Indexed as _, Owner, Provider as _, Record, Scan as _, State,
-    StorageId, TOMBSTONE_TTL, WriteOutcome,
-};
+use session_core::accounts::Owner;
+use session_core::clock::Clock as _;
+use session_core::engine::{Condition, Cursor, Indexed as _, Scan as _, TOMBSTONE_TTL, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, State};
+use session_core::{ErrorKind, Provider as _};
 use session_file::FileProvider;
 
 fn owned(value: u64, owner: Owner) -> Record {
@@ -257,7 +259,7 @@ async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
                     let grave = tombstone(&over, &new, clock.now().after(TOMBSTONE_TTL));
                     let moved = next(&over, 2);
                     let arguments =
-                        session_core::Rename::new((&old, over.stamp()), (&new, &moved, DAY), &grave);
+                        session_core::engine::Rename::new((&old, over.stamp()), (&new, &moved, DAY), &grave);
                     provider.rename(&arguments).await.unwrap();
                 })
             })

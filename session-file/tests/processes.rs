@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 use common::{DAY, create, id, increment, next, record, value};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use session_core::{Condition, ErrorKind, Provider as _, Record, StorageId, Value, WriteOutcome};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Value};
+use session_core::{ErrorKind, Provider as _};
 use session_file::FileProvider;
 
 const DIRECTORY: &str = "SESSION_FILE_OTHER_PROCESS";

@@ -4,8 +4,10 @@
 
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
+use session_kit::id::Token;
+use session_kit::key::Key;
 use session_kit::memory::MemoryProvider;
-use session_kit::{ErrorKind, Key, Manager, Result, Token};
+use session_kit::{ErrorKind, Manager, Result};
 
 const USER: Key<String> = Key::new("user");
 const EXPORTS: Key<u32> = Key::new("exports");

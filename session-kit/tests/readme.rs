@@ -11,7 +11,8 @@
     feature = "couchbase"
 ))]
 
-use session_kit::{Capabilities, ConnectOptions, Durability, OwnerIndex, connect};
+use session_kit::engine::{Durability, OwnerIndex};
+use session_kit::{Capabilities, ConnectOptions, connect};
 use session_servers::compose;
 
 const README: &str = include_str!("../../README.md");

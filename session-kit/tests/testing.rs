@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
+use session_kit::clock::ManualClock;
 use session_kit::test::{Failing, TestSession, builder, session};
-use session_kit::{
-    CookieSettings, ErrorKind, Lifetime, Manager, ManualClock, Transport, memory::MemoryProvider,
-};
+use session_kit::transport::{CookieSettings, Transport};
+use session_kit::{ErrorKind, Lifetime, Manager, memory::MemoryProvider};
 
 fn transport(transport: Transport) -> Manager {
     builder(&ManualClock::default()).unwrap().transport(transport).build().unwrap()
@@ -18,7 +18,7 @@ async fn a_cookie_and_a_header_are_those_that_the_manager_reads() {
     let manager = transport(Transport::cookie(CookieSettings::named("sid")));
     let cookie = TestSession::new(&manager).set("user", "Ada").cookie().await.unwrap();
     assert!(cookie.starts_with("sid="), "{cookie}");
-    let incoming = session_kit::Incoming { cookies: &[cookie.as_bytes()], ..Default::default() };
+    let incoming = session_kit::transport::Incoming { cookies: &[cookie.as_bytes()], ..Default::default() };
     let loaded = manager.start(incoming).await.unwrap();
     assert_eq!(loaded.get::<String>("user").unwrap().as_deref(), Some("Ada"));
     let error = TestSession::new(&manager).set("user", "Ada").header().await.unwrap_err();
@@ -27,7 +27,7 @@ async fn a_cookie_and_a_header_are_those_that_the_manager_reads() {
     let manager = transport(Transport::header("x-session"));
     let (name, value) = TestSession::new(&manager).sign_in("ada").header().await.unwrap();
     assert_eq!(name, "x-session");
-    let incoming = session_kit::Incoming { header: Some(value.as_bytes()), ..Default::default() };
+    let incoming = session_kit::transport::Incoming { header: Some(value.as_bytes()), ..Default::default() };
     assert!(manager.start(incoming).await.unwrap().owner().is_some());
     let error = TestSession::new(&manager).sign_in("ada").cookie().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memcache::exp::AsyncMetaClient;
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Provider, Record, Result,
-    Stamp, State, StorageId, SystemClock, WriteOutcome,
-};
+use session_core::clock::{Clock, SystemClock};
+use session_core::engine::{Condition, DestroyOutcome, Durability, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
 use crate::server::Server;
 use crate::slot::{Answer, ITEM_OVERHEAD, Slot};

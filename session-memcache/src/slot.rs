@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use memcache::exp::{Delete, Get, GetStatus, Meta, MutationResult, MutationStatus, Set};
-use session_core::{Clock, ErrorKind, Record, Result, WriteOutcome};
+use session_core::clock::Clock;
+use session_core::engine::WriteOutcome;
+use session_core::record::Record;
+use session_core::{ErrorKind, Result};
 
 use crate::server::Server;
 use crate::{ENGINE, ttl};

@@ -5,7 +5,8 @@ use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 
 use session_conformance::{CutOff, Harness, async_trait};
-use session_core::{Provider, StorageId};
+use session_core::Provider;
+use session_core::id::StorageId;
 use session_memcache::{AsyncMetaClient, MemcacheConfig, MemcacheProvider};
 use session_servers::compose::{MEMCACHE, MEMCACHE_THREE, Service};
 use session_servers::proxy::Proxy;

@@ -7,7 +7,8 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::{ErrorKind, Provider};
 use session_memcache::{MemcacheConfig, MemcacheProvider};
 use session_servers::memcached::Memcached;
 use session_servers::proxy::Proxy;
@@ -172,7 +173,7 @@ async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_item(
     let server = Memcached::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let (provider, other) = (through(&proxy), MemcacheProvider::new(&server.url().parse().unwrap()));
-    let newest = async |id: &session_core::StorageId| other.read(id, IDLE).await.unwrap().unwrap();
+    let newest = async |id: &session_core::id::StorageId| other.read(id, IDLE).await.unwrap().unwrap();
     for create_first in [true, false] {
         let id = id();
         let (record, condition) = if create_first {
@@ -265,7 +266,7 @@ async fn a_timeout_of_any_length_is_no_panic() {
 /// Checklist row 31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn checklist_31_no_dropped_future_leaves_an_answer_for_somebody_else() {
+async fn no_dropped_future_leaves_an_answer_for_somebody_else() {
     const SESSIONS: usize = 8;
     let server = Memcached::start().unwrap();
     let config = MemcacheConfig::new([server.process().address().to_string()]).unwrap();

@@ -7,7 +7,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider, Record, State, StorageId, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, State};
+use session_core::{ErrorKind, Provider};
 use session_memcache::{AsyncMetaClient, MemcacheConfig, MemcacheProvider};
 use session_servers::memcached::{Memcached, ask};
 use session_servers::proxy::Proxy;

@@ -6,7 +6,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use session_core::{DestroyOutcome, ErrorKind, Provider, StorageId, WriteOutcome};
+use session_core::engine::{DestroyOutcome, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Provider};
 use session_memcache::MemcacheProvider;
 use session_servers::memcached::{Memcached, ask};
 use support::{IDLE, create, id, over, session, text};

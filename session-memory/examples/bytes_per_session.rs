@@ -5,10 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use session_core::{
-    Body, Clock as _, Condition, Header, Provider as _, Record, StorageId, SystemClock, Timestamp, Token,
-    Value,
-};
+use session_core::Provider as _;
+use session_core::clock::{Clock as _, SystemClock, Timestamp};
+use session_core::engine::Condition;
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record, Value};
 use session_memory::MemoryProvider;
 
 const IDLE: Duration = Duration::from_secs(3600);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use session_core::{Clock, Error, Result, SystemClock};
+use session_core::clock::{Clock, SystemClock};
+use session_core::{Error, Result};
 
 use crate::{ENGINE, MemoryProvider};
 

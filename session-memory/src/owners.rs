@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use session_core::{Owner, Record, StorageId};
+use session_core::accounts::Owner;
+use session_core::id::StorageId;
+use session_core::record::Record;
 
 const SHARDS: usize = 256;
 

@@ -7,11 +7,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Clock, Condition, Cursor, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Listed,
-    Owner, OwnerIndex, Page, Provider, Record, Rename, Result, Scan, Stamp, State, StorageId, TOMBSTONE_TTL,
-    TimeSource, Timestamp, WriteOutcome,
+use session_core::accounts::Owner;
+use session_core::clock::{Clock, Timestamp};
+use session_core::engine::{
+    Condition, Cursor, DestroyOutcome, Durability, Indexed, Listed, OwnerIndex, Page, Rename, Scan,
+    TOMBSTONE_TTL, TimeSource, WriteOutcome,
 };
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
 use crate::store::{BATCH, Place, Room, Store};
 use crate::{Builder, ENGINE};

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use session_core::{Record, State, Timestamp};
+use session_core::clock::Timestamp;
+use session_core::record::{Record, State};
 
 /// How many bits of a session's hash are kept: enough for the table of one shard.
 pub(crate) const HASH_BITS: u32 = 22;

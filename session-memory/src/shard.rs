@@ -7,7 +7,9 @@
 use std::mem;
 
 use hashbrown::HashTable;
-use session_core::{Record, StorageId, Timestamp};
+use session_core::clock::Timestamp;
+use session_core::id::StorageId;
+use session_core::record::Record;
 
 use crate::queue::{Due, Kind, Queues, due_at};
 

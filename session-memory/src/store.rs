@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use session_core::{StorageId, Timestamp};
+use session_core::clock::Timestamp;
+use session_core::id::StorageId;
 
 use crate::Eviction;
 use crate::owners::Owners;

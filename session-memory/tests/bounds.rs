@@ -5,9 +5,9 @@ mod common;
 use std::sync::Arc;
 
 use common::{MINUTE, create, id, next, owned, record, store, tombstone, value};
-use session_core::{
-    Clock as _, Condition, DestroyOutcome, ErrorKind, Provider as _, Rename, TOMBSTONE_TTL, WriteOutcome,
-};
+use session_core::clock::Clock as _;
+use session_core::engine::{Condition, DestroyOutcome, Rename, TOMBSTONE_TTL, WriteOutcome};
+use session_core::{ErrorKind, Provider as _};
 use session_memory::Eviction;
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use requests::{DAY, begin, memory};
 use session_conformance::layers::{Around, Call, Layer, Method};
-use session_core::{Manager, ManualClock, Result};
+use session_core::clock::ManualClock;
+use session_core::{Manager, Result};
 
 /// A batch is always full.
 #[derive(Debug, Default)]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{DAY, MINUTE, create, id, next, owned, record, store, tombstone};
-use session_core::{
-    Clock as _, Condition, DestroyOutcome, ManualClock, Provider as _, TOMBSTONE_TTL, Timestamp, WriteOutcome,
-};
+use session_core::Provider as _;
+use session_core::clock::{Clock as _, ManualClock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome, TOMBSTONE_TTL, WriteOutcome};
 use session_memory::MemoryProvider;
 
 #[tokio::test]

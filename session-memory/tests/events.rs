@@ -7,7 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use requests::{MINUTE, SECOND, begin, builder, presenting};
-use session_core::{EndedBy, Event, EventKind, Excess, Manager, ManagerBuilder, ManualClock, Owner, Token};
+use session_core::accounts::{Excess, Owner};
+use session_core::clock::ManualClock;
+use session_core::events::{EndedBy, Event, EventKind};
+use session_core::id::Token;
+use session_core::{Manager, ManagerBuilder};
 
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<Event>>>);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use requests::{DAY, MINUTE, SECOND, begin, builder, cookie, finish, memory, presenting, renew};
-use session_core::{ErrorKind, Lifetime, LoadState, Manager, ManagerBuilder, ManualClock, Token};
+use session_core::clock::ManualClock;
+use session_core::id::Token;
+use session_core::{ErrorKind, Lifetime, LoadState, Manager, ManagerBuilder};
 use session_memory::MemoryProvider;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

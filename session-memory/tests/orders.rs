@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use requests::{MINUTE, Yields, begin, builder, cookie, finish, memory, presenting};
 use session_conformance::layers::Layer;
-use session_core::{ErrorKind, Manager, ManualClock, Token};
+use session_core::clock::ManualClock;
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager};
 
 #[tokio::test]
 #[allow(clippy::too_many_lines, reason = "one step after the other, with what each is to do")]
@@ -293,8 +295,9 @@ async fn requests_of_one_client_at_the_same_time_leave_no_session_that_nobody_kn
                     .ok();
                     let finished = finish(&request).await;
                     let acknowledged = adds && finished.is_ok();
-                    let reply =
-                        finished.or_else(|_| request.owed(session_core::Connection::default())).unwrap();
+                    let reply = finished
+                        .or_else(|_| request.owed(session_core::transport::Connection::default()))
+                        .unwrap();
                     (cookie(&reply).and_then(|told| Token::new(&told)), acknowledged, ends)
                 })
             })

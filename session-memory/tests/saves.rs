@@ -8,7 +8,11 @@ use std::time::Duration;
 
 use requests::{Lazy, begin, finish, memory, presenting};
 use session_conformance::layers::{Fault, Faulty, Layer};
-use session_core::{Connection, ErrorKind, Manager, ManualClock, RequestSession, Session, Token};
+use session_core::adapter::RequestSession;
+use session_core::clock::ManualClock;
+use session_core::id::Token;
+use session_core::transport::Connection;
+use session_core::{ErrorKind, Manager, Session};
 use tokio::time::Instant;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -163,6 +167,9 @@ async fn a_new_id_that_is_being_saved_reaches_the_client_of_a_handler_that_faile
     let reply = request.abandon_under_way(&context).expect("a save is under way").await.unwrap();
     let new = Token::new(&requests::cookie(&reply).expect("the client is told")).unwrap();
     assert!(manager.load(&token).await.unwrap().is_none());
-    assert_eq!(manager.load(&new).await.unwrap().unwrap().owner(), Some(session_core::Owner::of("ada")));
+    assert_eq!(
+        manager.load(&new).await.unwrap().unwrap().owner(),
+        Some(session_core::accounts::Owner::of("ada"))
+    );
     assert!(request.abandon_under_way(&context).is_none(), "nothing is under way any more");
 }

@@ -10,9 +10,9 @@ use requests::{
     DAY, Lazy, MINUTE, SECOND, begin, builder, cookie, finish, memory, presenting, renew, renewed,
 };
 use session_conformance::layers::Layer;
-use session_core::{
-    Connection, ErrorKind, Incoming, Lifetime, LoadState, Manager, ManagerBuilder, ManualClock,
-};
+use session_core::clock::ManualClock;
+use session_core::transport::{Connection, Incoming};
+use session_core::{ErrorKind, Lifetime, LoadState, Manager, ManagerBuilder};
 
 #[tokio::test]
 async fn two_cookies_of_one_renewed_session_are_not_ambiguous() {
@@ -184,7 +184,7 @@ async fn a_handle_whose_request_was_abandoned_during_a_save_takes_no_changes() {
 /// Where nothing tells the client its new id by itself, an id must not be renewed without being asked.
 #[tokio::test]
 async fn an_id_is_not_renewed_where_the_client_is_not_told() {
-    use session_core::{CookieSettings, Transport};
+    use session_core::transport::{CookieSettings, Transport};
     let by_url = Transport::default().with_query("sid");
     let unsent = Transport::cookie(CookieSettings::host_prefixed("session").send(false));
     for (transport, url) in [(by_url, true), (unsent, false)] {

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Clock, ErrorKind, Lifetime, Manager, ManagerBuilder, ManualClock, Provider, Timestamp};
+use session_core::clock::{Clock, ManualClock, Timestamp};
+use session_core::{ErrorKind, Lifetime, Manager, ManagerBuilder, Provider};
 use session_memory::MemoryProvider;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -18,7 +19,7 @@ fn builder(clock: &ManualClock) -> ManagerBuilder {
     Manager::builder_shared(shared(clock)).clock(clock.clone())
 }
 
-async fn begin(manager: &Manager) -> session_core::Token {
+async fn begin(manager: &Manager) -> session_core::id::Token {
     let session = manager.create();
     session.set("key", &1).unwrap();
     session.release().await.unwrap();

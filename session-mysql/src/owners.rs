@@ -1,7 +1,9 @@
 //! The sessions of an owner, by the index on the owner, and the walk over all records, by the key.
 
 use async_trait::async_trait;
-use session_core::{Cursor, Indexed, Owner, Page, Result, Scan};
+use session_core::Result;
+use session_core::accounts::Owner;
+use session_core::engine::{Cursor, Indexed, Page, Scan};
 use session_sql::{Executed, MOVES, begin, contended, page};
 
 use crate::MySqlProvider;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Indexed, OwnerIndex, Provider, Record,
-    Rename, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
+use session_core::clock::{Clock, SystemClock};
+use session_core::engine::{
+    Condition, DestroyOutcome, Indexed, OwnerIndex, Rename, Scan, TOMBSTONE_TTL, WriteOutcome,
 };
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 use session_sql::{
     Client, Collector, Effect, Executed, MOST, Migrate, Pool, PoolStatus, TableName, key, step,
 };

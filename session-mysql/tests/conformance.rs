@@ -6,7 +6,8 @@ mod support;
 use std::sync::Arc;
 
 use session_conformance::{CutOff, Harness, async_trait};
-use session_core::{Provider, StorageId};
+use session_core::Provider;
+use session_core::id::StorageId;
 use session_servers::compose::{self, Service};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use support::{connect, sql};

@@ -3,7 +3,8 @@
 
 mod support;
 
-use session_core::{Condition, ErrorKind, Provider};
+use session_core::engine::Condition;
+use session_core::{ErrorKind, Provider};
 use session_servers::mariadb::MariaDb;
 use session_servers::ports;
 use sqlx::{Connection, MySqlConnection};

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Manager, Provider, Token};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Provider};
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_servers::mariadb::MariaDb;
 use sqlx::{Connection, MySqlConnection};
@@ -109,7 +111,7 @@ async fn a_lost_answer_to_a_write_is_unknown_and_the_second_try_finds_its_own_ve
 /// Checklist row 31: a call that was given up at any moment never leaves its answer to the next caller.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn checklist_31_a_cancelled_call_never_gives_its_answer_to_the_next_one() {
+async fn a_cancelled_call_never_gives_its_answer_to_the_next_one() {
     let (url, _) = start("cancelled").await;
     let (proxy, url) = behind_proxy(&url);
     let sessions = connect(&format!("{url}&ssl-mode=DISABLED&max_connections=1")).await;

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Condition, ConnectOptions, ErrorKind, Provider};
+use session_core::engine::Condition;
+use session_core::{ConnectOptions, ErrorKind, Provider};
 use session_servers::compose;
 use session_servers::mariadb::MariaDb;
 use session_servers::packages::find;
@@ -190,7 +191,7 @@ async fn a_column_of_the_wrong_type_is_explained() {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(expected), "{error}");
         let mut first = record("a");
-        first.header.owner = Some(session_core::Owner::of("ada"));
+        first.header.owner = Some(session_core::accounts::Owner::of("ada"));
         let error = sessions.write(&id("a"), &first, Condition::Absent, MINUTE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{column}: {error}");
         assert!(error.to_string().contains("MySqlProvider::check()"), "{error}");

@@ -6,7 +6,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use session_core::{DestroyOutcome, ErrorKind, Indexed, Owner, Provider, Scan, State};
+use session_core::accounts::Owner;
+use session_core::engine::{DestroyOutcome, Indexed, Scan};
+use session_core::record::State;
+use session_core::{ErrorKind, Provider};
 use session_mysql::{MySqlConnectOptions, MySqlProvider};
 use session_servers::compose;
 use sqlx::mysql::MySqlPoolOptions;
@@ -89,7 +92,7 @@ async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
             let sessions = Arc::clone(&sessions);
             tokio::spawn(async move {
                 let over = sessions.read(&hashed(first + number), MINUTE).await.unwrap();
-                let Some(over) = over.filter(session_core::Record::is_live) else { return };
+                let Some(over) = over.filter(session_core::record::Record::is_live) else { return };
                 // Keys that come before and after those that are looked at.
                 let new =
                     hashed(if number % 2 == 0 { 1_000_000 + first + number } else { first + 50 - number });
@@ -135,7 +138,8 @@ async fn what_is_no_record_is_left_out_of_a_list_and_ended() {
     let walk = sessions.scan(None, 10).await.unwrap();
     assert_eq!(walk.sessions.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&hashed(2)]);
     assert_eq!(sessions.end_owner(&ada, 10).await.unwrap(), 2);
-    let error = sessions.list(&ada, Some(&session_core::Cursor(Box::from(*b"\0"))), 1).await.unwrap_err();
+    let error =
+        sessions.list(&ada, Some(&session_core::engine::Cursor(Box::from(*b"\0"))), 1).await.unwrap_err();
     assert_eq!((error.kind(), error.engine()), (ErrorKind::Config, Some("mysql")));
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, ErrorKind, Provider, Secret};
+use session_core::engine::Condition;
+use session_core::{ErrorKind, Provider, Secret};
 use session_mysql::{Credential, MySqlConfig, MySqlProvider};
 use session_servers::mariadb::MariaDb;
 use session_servers::proxy::Proxy;
@@ -180,7 +181,7 @@ async fn limits_beyond_what_the_server_counts_are_the_longest_that_it_knows() {
         let sessions = MySqlProvider::connect(config).await.unwrap();
         a_life(&sessions, life).await;
         let mut first = record("a");
-        first.header.absolute = session_core::Timestamp::MAX;
+        first.header.absolute = session_core::clock::Timestamp::MAX;
         for ttl in [Duration::ZERO, time] {
             drop(sessions.write(&id("ever"), &first, Condition::Absent, ttl).await.unwrap());
             sessions.touch(&id("ever"), &first, ttl).await.unwrap();

@@ -3,7 +3,9 @@
 
 mod support;
 
-use session_core::{DestroyOutcome, Indexed, Owner, Provider, Scan};
+use session_core::Provider;
+use session_core::accounts::Owner;
+use session_core::engine::{DestroyOutcome, Indexed, Scan};
 use session_mysql::{MySqlPool, MySqlProvider};
 use session_servers::proxy::Proxy;
 use support::*;
@@ -21,11 +23,11 @@ async fn a_life(sessions: &impl Provider, proxy: &Proxy, life: u64) -> [u64; 8] 
     let (old, new) = (hashed(life), hashed(life + 1_000));
     let first = record("a");
     let (create, outcome) =
-        trips!(proxy, sessions.write(&old, &first, session_core::Condition::Absent, MINUTE));
+        trips!(proxy, sessions.write(&old, &first, session_core::engine::Condition::Absent, MINUTE));
     assert!(is_stored(&outcome));
     let (read, found) = trips!(proxy, sessions.read(&old, MINUTE));
     let second = changed(&found.unwrap(), "b");
-    let over = session_core::Condition::Over(first.stamp());
+    let over = session_core::engine::Condition::Over(first.stamp());
     let (replace, outcome) = trips!(proxy, sessions.write(&old, &second, over, MINUTE));
     assert!(is_stored(&outcome));
     let (touch, there) = trips!(proxy, sessions.touch(&old, &second, MINUTE));
@@ -43,7 +45,7 @@ async fn a_life(sessions: &impl Provider, proxy: &Proxy, life: u64) -> [u64; 8] 
     [create, read, replace, touch, exists, rename, with_stamp, without]
 }
 
-async fn create_again(sessions: &impl Provider, id: &session_core::StorageId) {
+async fn create_again(sessions: &impl Provider, id: &session_core::id::StorageId) {
     assert!(is_stored(&create(sessions, id, &record("again")).await));
 }
 

@@ -7,9 +7,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Clock, Condition, DestroyOutcome, ErrorKind, ManualClock, Owner, Provider, StorageId, Timestamp,
-};
+use session_core::accounts::Owner;
+use session_core::clock::{Clock, ManualClock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Provider};
 use session_mysql::MySqlProvider;
 use support::*;
 
@@ -121,7 +123,7 @@ async fn a_touch_writes_the_deadline_only_and_the_owner_has_a_column() {
 
     let mut second = first.header.next();
     second.owner = None;
-    let second = session_core::Record::new(second, first.body.clone());
+    let second = session_core::record::Record::new(second, first.body.clone());
     assert!(is_stored(&replace(&sessions, &hashed(1), &first, &second).await));
     assert_eq!(ask(&url, owned).await, ["0"]);
     assert_eq!(ask(&url, "SELECT session_key FROM touch").await, [hashed(1).to_text()]);
@@ -383,7 +385,7 @@ async fn the_time_zone_of_the_connection_changes_nothing() {
     create(&tokyo, &id("a"), &first).await;
     for there in [&sessions, &tokyo] {
         let left = there.read(&id("a"), MINUTE).await.unwrap().unwrap().header.deadline;
-        let left = left.since(session_core::SystemClock.now());
+        let left = left.since(session_core::clock::SystemClock.now());
         assert!(left <= MINUTE && left > Duration::from_secs(50), "{left:?}");
     }
     drop(url);

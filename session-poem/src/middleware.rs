@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use poem::http::{HeaderMap, Method, StatusCode, Uri};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
-use session_core::adapter::{End, Ending, Main, Setup, Slot};
-use session_core::{Error, Manager, Reply, stores_changes};
+use session_core::adapter::{End, Ending, Main, Reply, Setup, Slot, stores_changes};
+use session_core::{Error, Manager};
 
 use crate::headers::Headers;
 use crate::{SessionError, status};
@@ -81,7 +81,7 @@ impl<M> SessionMiddleware<M> {
     }
 
     /// Decides by the response's status whether what the handler changed is stored. The default is
-    /// [`stores_changes`](session_core::stores_changes): after a server error (5xx) or a timeout (408) it is not.
+    /// [`stores_changes`](session_core::adapter::stores_changes): after a server error (5xx) or a timeout (408) it is not.
     pub fn store_when(self, decide: fn(StatusCode) -> bool) -> Self {
         Self { stores: decide, ..self }
     }

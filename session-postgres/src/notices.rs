@@ -6,7 +6,8 @@
 //! changed.
 
 use async_trait::async_trait;
-use session_core::{Error, ErrorKind, Listener, Notice, Notify, Result, StorageId};
+use session_core::id::StorageId;
+use session_core::{Error, ErrorKind, Listener, Notice, Notify, Result};
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 

@@ -2,7 +2,9 @@
 //! key.
 
 use async_trait::async_trait;
-use session_core::{Cursor, Indexed, Owner, Page, Result, Scan};
+use session_core::Result;
+use session_core::accounts::Owner;
+use session_core::engine::{Cursor, Indexed, Page, Scan};
 use session_sql::{Effect, MOVES, begin, contended, page};
 
 use crate::PostgresProvider;

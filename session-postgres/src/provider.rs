@@ -4,22 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Notify, OwnerIndex, Provider,
-    Record, Rename, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, WriteOutcome,
+use session_core::clock::{Clock, SystemClock};
+use session_core::engine::{
+    Condition, DestroyOutcome, Indexed, OwnerIndex, Rename, Scan, TOMBSTONE_TTL, WriteOutcome,
 };
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::{Capabilities, Error, ErrorKind, Notify, Provider, Result};
 use session_sql::{Client, Collector, Effect, Executed, Migrate, Pool, PoolStatus, TableName, key, step};
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgPool, PgRow, Postgres};
 use sqlx::{Row, TypeInfo, ValueRef};
 
-use crate::PostgresConfig;
 use crate::connect::Connector;
 use crate::failure::{DRIVER, ENGINE};
-use crate::notices;
 use crate::request::{Arg, Request, Statement};
 use crate::schema::{self, REMEDY};
 use crate::statements::Statements;
+use crate::{PostgresConfig, notices};
 
 /// Sessions in a table of PostgreSQL.
 #[derive(Debug)]

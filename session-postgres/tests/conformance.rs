@@ -6,7 +6,8 @@ mod support;
 use std::sync::Arc;
 
 use session_conformance::{CutOff, Harness, async_trait};
-use session_core::{Provider, StorageId};
+use session_core::Provider;
+use session_core::id::StorageId;
 use sqlx::{Connection, PgConnection};
 use support::{connect, empty};
 

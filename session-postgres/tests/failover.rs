@@ -6,7 +6,8 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use session_core::{Condition, ErrorKind, Provider};
+use session_core::engine::Condition;
+use session_core::{ErrorKind, Provider};
 use session_servers::postgres::Postgres as Server;
 use sqlx::{Connection, PgConnection};
 use support::*;

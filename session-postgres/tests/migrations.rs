@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Condition, ConnectOptions, ErrorKind, Indexed, Owner, Provider};
+use session_core::accounts::Owner;
+use session_core::engine::{Condition, Indexed};
+use session_core::{ConnectOptions, ErrorKind, Provider};
 use session_servers::packages::find;
 use sqlx::{Connection, PgConnection};
 use support::*;

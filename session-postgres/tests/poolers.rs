@@ -5,7 +5,8 @@ mod support;
 
 use std::sync::Arc;
 
-use session_core::{DestroyOutcome, ErrorKind, Provider};
+use session_core::engine::DestroyOutcome;
+use session_core::{ErrorKind, Provider};
 use session_postgres::PostgresProvider;
 use session_servers::pgbouncer::PgBouncer;
 use session_servers::postgres::Postgres as Server;

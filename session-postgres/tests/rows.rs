@@ -7,9 +7,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Clock, Condition, DestroyOutcome, ErrorKind, ManualClock, Owner, Provider, StorageId, Timestamp,
-};
+use session_core::accounts::Owner;
+use session_core::clock::{Clock, ManualClock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Provider};
 use support::*;
 
 #[tokio::test]
@@ -119,7 +121,7 @@ async fn a_touch_writes_the_deadline_only_and_the_owner_has_a_column() {
 
     let mut second = first.header.next();
     second.owner = None;
-    let second = session_core::Record::new(second, first.body.clone());
+    let second = session_core::record::Record::new(second, first.body.clone());
     assert!(is_stored(&replace(&sessions, &hashed(1), &first, &second).await));
     assert_eq!(ask(&url, owned).await, ["0"]);
     assert_eq!(ask(&url, "SELECT session_key::text FROM session").await, [hashed(1).to_text()]);

@@ -4,7 +4,8 @@
 
 mod support;
 
-use session_core::{Condition, ErrorKind, Provider};
+use session_core::engine::Condition;
+use session_core::{ErrorKind, Provider};
 use session_postgres::PostgresProvider;
 use session_servers::postgres::Postgres as Server;
 use sqlx::PgPool;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use session_core::Version;
+use session_core::record::Version;
 use tokio::time::Instant;
 
 use crate::error::Fault;

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn checklist_24_an_error_repeats_nothing_that_was_sent() {
+    fn an_error_repeats_nothing_that_was_sent() {
         let line = "ERR unknown command 'GETEX', with args beginning with: 'session:c0ffee' 'PX' '60000' ";
         let error = refused(line).of_read();
         assert!(!format!("{error:?} {error}").contains("c0ffee"), "{error:?}");

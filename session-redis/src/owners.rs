@@ -15,9 +15,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Value, cmd};
-use session_core::{
-    Cursor, Error, ErrorKind, Indexed, Listed, Owner, Page, Record, Result, StorageId, end_listed,
-};
+use session_core::accounts::Owner;
+use session_core::engine::{Cursor, Indexed, Listed, Page, end_listed};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{Error, ErrorKind, Result};
 
 use crate::error::Failure;
 use crate::provider::{RedisProvider, millis, record};

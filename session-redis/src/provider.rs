@@ -8,11 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Client, Cmd, ServerError, Value, cmd};
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, Notify, Owner,
-    OwnerIndex, Provider, Record, Result, Scan, Stamp, State, StorageId, SystemClock, TimeSource,
-    WriteOutcome,
+use session_core::accounts::Owner;
+use session_core::clock::{Clock, SystemClock};
+use session_core::engine::{
+    Condition, DestroyOutcome, Durability, Indexed, OwnerIndex, Scan, TimeSource, WriteOutcome,
 };
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::{Capabilities, Error, ErrorKind, Notify, Provider, Result};
 
 use crate::config::{Count, PREFIX, RedisConfig};
 use crate::count::{is_live, start_of};

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use redis::{Cmd, Value, cmd};
-use session_core::{Error, ErrorKind, Record, Result, StorageId, TOMBSTONE_TTL};
+use session_core::engine::TOMBSTONE_TTL;
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{Error, ErrorKind, Result};
 
 use crate::RedisProvider;
 use crate::error::Failure;

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use redis::cmd;
-use session_core::{Cursor, Error, ErrorKind, Listed, Page, Result, Scan, StorageId};
+use session_core::engine::{Cursor, Listed, Page, Scan};
+use session_core::id::StorageId;
+use session_core::{Error, ErrorKind, Result};
 
 use crate::count::escaped;
 use crate::error::Failure;

@@ -126,7 +126,7 @@ fn every_form_means_the_same() {
 }
 
 #[test]
-fn checklist_24_a_configuration_does_not_show_its_passwords() {
+fn a_configuration_does_not_show_its_passwords() {
     let text = "redis+sentinel://u:hunter2@a,b/main?sentinel_user=s&sentinel_password=hunter3";
     let config: RedisConfig = text.parse().unwrap();
     let provider = config.clone().provider();
@@ -142,7 +142,7 @@ fn a_file_that_is_missing_is_named() {
 
 proptest! {
     #[test]
-    fn checklist_26_hostile_configurations_never_panic(
+    fn hostile_configurations_never_panic(
         text in prop_oneof![
             any::<String>(),
             "(rediss?|redis\\+(cluster|sentinel)|unix)://[a-z0-9:@,/?=&%#\\[\\]é.]{0,40}",

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use session_core::{ErrorKind, Manager, StorageId, Token};
+use session_core::id::{StorageId, Token};
+use session_core::{ErrorKind, Manager};
 use session_servers::redis::{Cluster, Redis, Sentinels};
 use support::{count, counter, increment, manager};
 use tokio::time::sleep;

@@ -3,7 +3,9 @@
 
 mod support;
 
-use session_core::{Body, Condition, ErrorKind, Provider, Record, Value, WriteOutcome};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::record::{Body, Record, Value};
+use session_core::{ErrorKind, Provider};
 use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::{Cluster, Redis};

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::cluster::ClusterClient;
-use session_core::{Condition, ErrorKind, Manager, Provider, Token, WriteOutcome};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Provider};
 use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::{Cluster, Redis};
@@ -77,7 +79,7 @@ async fn lose_answers_while_others_write(managers: [Manager; 2], proxies: &[Prox
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn checklist_32_no_write_counts_twice_when_answers_are_lost() {
+async fn no_write_counts_twice_when_answers_are_lost() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let through = proxied(&proxy);
@@ -87,7 +89,7 @@ async fn checklist_32_no_write_counts_twice_when_answers_are_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn checklist_32_no_write_counts_twice_when_a_clusters_answers_are_lost() {
+async fn no_write_counts_twice_when_a_clusters_answers_are_lost() {
     let cluster = Cluster::start_behind_proxies().unwrap();
     let managers = [manager(&cluster.url(), DEADLINE).await, manager(&cluster.url(), DEADLINE).await];
     lose_answers_while_others_write(managers, cluster.proxies()).await;
@@ -96,7 +98,7 @@ async fn checklist_32_no_write_counts_twice_when_a_clusters_answers_are_lost() {
 /// The driver's own cluster client sends again whatever was not answered, up to 16 times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn checklist_32_no_write_counts_twice_when_the_driver_sends_it_again() {
+async fn no_write_counts_twice_when_the_driver_sends_it_again() {
     let cluster = Cluster::start_behind_proxies().unwrap();
     let nodes = cluster.proxies().iter().map(proxied);
     let client = ClusterClient::builder(nodes).min_retry_wait(1).max_retry_wait(20).build().unwrap();

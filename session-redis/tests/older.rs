@@ -5,7 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider, Rename, State, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, Rename, WriteOutcome};
+use session_core::record::State;
+use session_core::{ErrorKind, Provider};
 use session_redis::{RedisConfig, RedisProvider};
 use session_servers::redis::Redis;
 use support::{IDLE, config, count, counter, id, increment, manager, next, number, session, stored};

@@ -5,7 +5,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, ErrorKind, Provider, WriteOutcome};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::{ErrorKind, Provider};
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
 use support::{IDLE, config, connect, id, next, number, proxied, session, stored};
@@ -207,7 +208,7 @@ async fn a_hanging_server_ends_calls_by_itself_and_new_ones_when_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn checklist_31_dropped_futures_never_mix_up_answers() {
+async fn dropped_futures_never_mix_up_answers() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let provider = connect(&proxied(&proxy)).await;

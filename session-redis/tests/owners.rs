@@ -8,10 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Client, cmd};
-use session_core::{
-    Clock as _, Condition, Cursor, DestroyOutcome, ErrorKind, Indexed as _, Owner, Provider, Record,
-    StorageId, SystemClock, WriteOutcome,
-};
+use session_core::accounts::Owner;
+use session_core::clock::{Clock as _, SystemClock};
+use session_core::engine::{Condition, Cursor, DestroyOutcome, Indexed as _, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{ErrorKind, Provider};
 use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
@@ -339,7 +341,7 @@ async fn a_large_record_moves_to_its_owner_as_well() {
         config(&format!("{}?protocol=resp2", server.url())).connect().await.unwrap(),
     ] {
         let mut record = owned(ADA);
-        record.body.insert("text", session_core::Value::encode(&"x".repeat(8_000)).unwrap());
+        record.body.insert("text", session_core::record::Value::encode(&"x".repeat(8_000)).unwrap());
         let id = create(&provider, &record).await;
         assert_eq!(ids(&provider, &ADA).await, BTreeSet::from([id.clone()]));
         for owner in [Some(BOB), None, Some(ADA)] {

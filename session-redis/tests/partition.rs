@@ -7,7 +7,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use session_core::{Condition, ErrorKind, Provider, StorageId, WriteOutcome};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Provider};
 use session_redis::{RedisConfig, RedisProvider};
 use session_servers::redis::{Redis, Sentinels};
 use support::{IDLE, config, id, session, stored};

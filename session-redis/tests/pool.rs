@@ -7,7 +7,8 @@ mod support;
 use std::time::Duration;
 
 use deadpool_redis::{Config, Pool, Runtime};
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider, WriteOutcome};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::{ErrorKind, Provider};
 use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;

@@ -7,7 +7,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use session_core::{Body, Condition, Error, ErrorKind, Provider, Record, StorageId, Value, WriteOutcome};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Body, Record, Value};
+use session_core::{Error, ErrorKind, Provider};
 use session_redis::{RedisProvider, Topology};
 use session_servers::redis::Redis;
 use support::{IDLE, config, connect, id, next, session, stored};

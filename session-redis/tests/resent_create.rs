@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use redis::cluster::ClusterClient;
-use session_core::{Condition, Provider, WriteOutcome};
+use session_core::Provider;
+use session_core::engine::{Condition, WriteOutcome};
 use session_redis::RedisProvider;
 use session_servers::redis::Cluster;
 use support::{IDLE, id, proxied, session};

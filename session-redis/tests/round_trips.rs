@@ -5,7 +5,10 @@ mod support;
 
 use std::time::Duration;
 
-use session_core::{Condition, DestroyOutcome, Incoming, Provider, State, WriteOutcome};
+use session_core::Provider;
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::record::State;
+use session_core::transport::Incoming;
 use session_redis::{Count, RedisProvider};
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
@@ -133,7 +136,7 @@ async fn a_read_slides_and_a_tombstone_does_not() {
     let server = Redis::start().unwrap();
     let provider = config(&server.url()).prefix("t:").connect().await.unwrap();
     let (old, record) = stored(&provider).await;
-    let ttl = |id: &session_core::StorageId| -> i64 {
+    let ttl = |id: &session_core::id::StorageId| -> i64 {
         server.cli(&["PTTL", &format!("t:{}", id.to_text())]).unwrap().trim().parse().unwrap()
     };
     let hour = Duration::from_secs(3_600);

@@ -1,6 +1,6 @@
 //! A storage id as the 64 characters of a key column.
 
-use session_core::{StorageId, Token};
+use session_core::id::{StorageId, Token};
 
 /// How many characters the key column holds.
 pub(crate) const LONGEST: usize = 64;

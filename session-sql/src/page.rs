@@ -1,6 +1,9 @@
 //! Pages of rows, in the order of their keys: what a list and a walk return.
 
-use session_core::{Cursor, Error, ErrorKind, Listed, Page, Record, Result, StorageId};
+use session_core::engine::{Cursor, Listed, Page};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{Error, ErrorKind, Result};
 
 use crate::key::LONGEST;
 

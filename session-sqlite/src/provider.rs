@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, Durability, Error, ErrorKind, Indexed, OwnerIndex,
-    Provider, Record, Rename, Result, Scan, Stamp, State, StorageId, SystemClock, TOMBSTONE_TTL, TimeSource,
-    Timestamp, WriteOutcome,
+use session_core::clock::{Clock, SystemClock, Timestamp};
+use session_core::engine::{
+    Condition, DestroyOutcome, Durability, Indexed, OwnerIndex, Rename, Scan, TOMBSTONE_TTL, TimeSource,
+    WriteOutcome,
 };
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 use session_sql::{TableName, key, step};
 use sqlx::Row as _;
 use sqlx::query::Query;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_conformance::{Harness, async_trait};
-use session_core::{ManualClock, Provider, StorageId};
+use session_core::Provider;
+use session_core::clock::ManualClock;
+use session_core::id::StorageId;
 use session_sqlite::{SqliteConfig, SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteProvider};
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use tempfile::TempDir;

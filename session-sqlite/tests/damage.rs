@@ -5,7 +5,8 @@ mod support;
 
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use session_core::{Condition, DestroyOutcome, ErrorKind, Provider as _};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::{ErrorKind, Provider as _};
 use support::*;
 
 #[tokio::test]

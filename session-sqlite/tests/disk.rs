@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
-use session_core::{Condition, ErrorKind, ManualClock, Provider as _};
+use session_core::clock::ManualClock;
+use session_core::engine::Condition;
+use session_core::{ErrorKind, Provider as _};
 use session_sqlite::{SqliteConfig, SqliteConnectOptions, SqlitePool, SqliteProvider};
 use support::*;
 use tempfile::TempDir;

@@ -9,7 +9,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use session_core::{ConnectOptions, Durability, Error, ErrorKind, Provider as _, TimeSource};
+use session_core::engine::{Durability, TimeSource};
+use session_core::{ConnectOptions, Error, ErrorKind, Provider as _};
 use session_sqlite::{SqliteConfig, SqliteProvider};
 use support::*;
 
@@ -120,10 +121,10 @@ async fn a_table_that_goes_away_is_an_error_that_says_what_to_run() {
 
 #[tokio::test]
 async fn by_name_it_is_connected_on_the_clock_that_was_given() {
-    let clock = session_core::ManualClock::default();
+    let clock = session_core::clock::ManualClock::default();
     let options = ConnectOptions::new("sqlite::memory:").clock(std::sync::Arc::new(clock.clone()));
     let provider = session_core::connect("sqlite", options).await.unwrap();
-    let written = provider.write(&id("a"), &record(1), session_core::Condition::Absent, MINUTE).await;
+    let written = provider.write(&id("a"), &record(1), session_core::engine::Condition::Absent, MINUTE).await;
     assert!(is_stored(&written.unwrap()));
     clock.advance(MINUTE);
     assert!(provider.read(&id("a"), MINUTE).await.unwrap().is_none());

@@ -7,9 +7,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use session_core::{
-    Body, Condition, Cursor, ErrorKind, Indexed as _, Owner, Provider as _, Record, Rename, Scan as _, State,
-};
+use session_core::accounts::Owner;
+use session_core::engine::{Condition, Cursor, Indexed as _, Rename, Scan as _};
+use session_core::record::{Body, Record, State};
+use session_core::{ErrorKind, Provider as _};
 use session_sqlite::SqliteProvider;
 use support::*;
 

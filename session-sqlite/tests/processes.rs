@@ -13,7 +13,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use session_core::{Condition, Provider as _, Record};
+use session_core::Provider as _;
+use session_core::engine::Condition;
+use session_core::record::Record;
 use session_sqlite::{SqliteConfig, SqliteProvider};
 use support::*;
 

@@ -7,10 +7,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use session_core::{
-    Body, Condition, DestroyOutcome, Indexed as _, ManualClock, Owner, Provider as _, Record, Rename,
-    Scan as _, State, StorageId,
-};
+use session_core::Provider as _;
+use session_core::accounts::Owner;
+use session_core::clock::ManualClock;
+use session_core::engine::{Condition, DestroyOutcome, Indexed as _, Rename, Scan as _};
+use session_core::id::StorageId;
+use session_core::record::{Body, Record, State};
 use session_sqlite::{SqliteConnectOptions, SqlitePool, SqliteProvider};
 use support::*;
 use tracing_subscriber::filter::LevelFilter;

@@ -7,7 +7,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Clock as _, Condition, ManualClock, Owner, Provider as _};
+use session_core::Provider as _;
+use session_core::accounts::Owner;
+use session_core::clock::{Clock as _, ManualClock};
+use session_core::engine::Condition;
 use session_sqlite::{SqliteConfig, SqliteProvider};
 use sqlx::Connection as _;
 use support::*;

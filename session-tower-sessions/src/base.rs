@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
-use session_core::{Body, Record};
+use session_core::record::{Body, Record};
 
 /// Under which key a record carries it.
 pub(crate) const KEY: &str = "~session-kit.base";
@@ -45,7 +45,7 @@ mod tests {
     fn body(entries: &[(&str, u64)]) -> Body {
         let mut body = Body::default();
         for (key, value) in entries {
-            body.insert(key, session_core::Value::encode(value).expect("a number"));
+            body.insert(key, session_core::record::Value::encode(value).expect("a number"));
         }
         body
     }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use session_core::{Body, Timestamp, Value};
+use session_core::clock::Timestamp;
+use session_core::record::{Body, Value};
 use time::OffsetDateTime;
 use tower_sessions_core::session::{Id, Record};
 use tower_sessions_core::session_store::{Error, Result};
@@ -20,7 +21,7 @@ pub(crate) fn body(data: &HashMap<String, serde_json::Value>) -> Result<Body> {
 }
 
 /// The record that a session reads.
-pub(crate) fn loaded(id: Id, stored: &session_core::Record) -> Result<Record> {
+pub(crate) fn loaded(id: Id, stored: &session_core::record::Record) -> Result<Record> {
     let decoded = stored.body.iter().map(|(key, value)| {
         let value = value.decode().map_err(|error| Error::Decode(format!("key `{key}`: {error}")))?;
         Ok((key.to_owned(), value))

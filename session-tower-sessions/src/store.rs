@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Condition, DestroyOutcome, ErrorKind, GcTask, Header, Manager, Provider, Record as Stored, StorageId,
-    SystemClock, Timestamp, Token, WriteOutcome,
-};
+use session_core::clock::{SystemClock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Header, Record as Stored};
+use session_core::{ErrorKind, GcTask, Manager, Provider};
 use tokio::time::{Instant, timeout_at};
 use tower_sessions_core::SessionStore;
 use tower_sessions_core::session::{Id, Record};
@@ -76,7 +77,7 @@ impl EngineStore {
     }
 
     fn now() -> Timestamp {
-        session_core::Clock::now(&SystemClock)
+        session_core::clock::Clock::now(&SystemClock)
     }
 
     fn deadline(&self) -> Instant {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use session_conformance::layers::{Fault, Faulty, Method, Spy};
-use session_core::{ConnectOptions, ErrorKind, Manager, Provider, Version};
+use session_core::record::Version;
+use session_core::{ConnectOptions, ErrorKind, Manager, Provider};
 use session_memory::MemoryProvider;
 use session_redis::RedisConfig;
 use session_servers::compose;

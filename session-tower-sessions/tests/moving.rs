@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::json;
-use session_core::{Manager, Version};
+use session_core::Manager;
+use session_core::record::Version;
 use session_memory::MemoryProvider;
 use session_servers::compose;
 use session_tower_sessions::{EngineStore, Moving};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// What a server knows of the connection that a request came by, for
-/// [`SecureMode::Auto`](session_core::SecureMode::Auto). Put it into the extensions of the request; with any other mode nobody looks.
+/// [`SecureMode::Auto`](session_core::transport::SecureMode::Auto). Put it into the extensions of the request; with any other mode nobody looks.
 ///
 /// axum's `ConnectInfo<SocketAddr>` gives the peer as well, so that under axum only a server that ends TLS itself
 /// needs this.

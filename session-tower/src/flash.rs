@@ -7,8 +7,8 @@ use std::ops::Deref;
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use session_core::Flash;
 use session_core::adapter::Main;
+use session_core::flash::Flash;
 
 use crate::{LazySession, SessionError};
 
@@ -29,7 +29,7 @@ use crate::{LazySession, SessionError};
 /// use axum::Router;
 /// use axum::response::Redirect;
 /// use axum::routing::{get, post};
-/// use session_core::Level;
+/// use session_core::flash::Level;
 /// use session_tower::{Flashes, Session, SessionError};
 ///
 /// async fn save(session: Session) -> Result<Redirect, SessionError> {

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
-use session_core::adapter::{End, Ending, Main};
-use session_core::{Error, Finish, Reply, Result};
+use session_core::adapter::{End, Ending, Finish, Main, Reply};
+use session_core::{Error, Result};
 
 use crate::answer::{OnError, RequestHead};
 use crate::error::Failed;

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use session_core::adapter::{Main, Setup};
-use session_core::{Error, Manager, stores_changes};
+use session_core::adapter::{Main, Setup, stores_changes};
+use session_core::{Error, Manager};
 use tower_layer::Layer;
 
 use crate::SessionService;
@@ -110,14 +110,14 @@ impl<H, M> SessionLayer<H, M> {
     }
 
     /// Decides by the response's status whether what the handler changed is stored. The default is
-    /// [`stores_changes`](session_core::stores_changes): after a server error (5xx) or a timeout (408) it is not.
+    /// [`stores_changes`](session_core::adapter::stores_changes): after a server error (5xx) or a timeout (408) it is not.
     pub fn store_when(self, decide: fn(StatusCode) -> bool) -> Self {
         Self { stores: decide, ..self }
     }
 
     /// Names the scope of the layer, for an application with several managers: extractors then say whose session
     /// they want. Each manager needs a cookie name of its own
-    /// ([`CookieSettings::host_prefixed`](session_core::CookieSettings::host_prefixed)), or the sessions take each
+    /// ([`CookieSettings::host_prefixed`](session_core::transport::CookieSettings::host_prefixed)), or the sessions take each
     /// other's place.
     ///
     /// ```

@@ -41,7 +41,7 @@
 //!   `no-store` or `private` itself): a shared cache would give the session to the next visitor. `private` and
 //!   `Vary: Cookie` when the handler only looked at the session; a `Cache-Control` of the application's own is then
 //!   respected, and `public` is a `warn` event.
-//! - With tokens from URLs ([`Transport::with_query`](session_core::Transport::with_query)) every response of the layer says `no-store` and
+//! - With tokens from URLs ([`Transport::with_query`](session_core::transport::Transport::with_query)) every response of the layer says `no-store` and
 //!   `Referrer-Policy: no-referrer`, whatever the application says.
 //! - Bodies are passed on as they are: streams are not buffered. The session is stored before the first byte of one.
 //!

@@ -19,7 +19,8 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use session_conformance::http::Shelf;
-use session_core::{CookieSettings, Error, ErrorKind, SecureMode, TrustedProxies};
+use session_core::transport::{CookieSettings, SecureMode, TrustedProxies};
+use session_core::{Error, ErrorKind};
 use session_tower::{ConnectionInfo, RequestHead, Session, SessionError, SessionLayer};
 use support::{assert_refused, cookie_of, get, header, send, set_cookies, text};
 use tower_http::cors::CorsLayer;
@@ -97,14 +98,14 @@ async fn without_a_layer_the_extractor_says_so_in_the_log_and_nothing_to_the_cli
 }
 
 #[tokio::test]
-async fn checklist_19_logs_of_headers_do_not_print_the_token() {
+async fn logs_of_headers_do_not_print_the_token() {
     let shelf = Shelf::default();
     let response = send(&routes().layer(SessionLayer::new(shelf.manager())), get("/count", "")).await;
     assert!(response.headers()[SET_COOKIE].is_sensitive());
 }
 
 #[tokio::test]
-async fn checklist_13_what_the_server_knows_of_the_connection_decides_about_secure() {
+async fn what_the_server_knows_of_the_connection_decides_about_secure() {
     let auto = SecureMode::Auto(TrustedProxies::parse(["10.0.0.0/8"]).unwrap());
     let manager = Shelf::default().manager_with(CookieSettings::named("session").secure(auto));
     let app = routes().layer(SessionLayer::new(manager));

@@ -8,7 +8,8 @@ use axum::routing::{get as on_get, post};
 use http::header::LOCATION;
 use http::{Method, StatusCode};
 use session_conformance::http::Shelf;
-use session_core::{ErrorKind, Level};
+use session_core::ErrorKind;
+use session_core::flash::Level;
 use session_tower::{Flashes, LazySession, Session, SessionError, SessionLayer};
 use support::{assert_refused, cookie_of, get, header, send, set_cookies, text};
 

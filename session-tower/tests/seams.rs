@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get as on_get;
-use session_core::{
-    Connection, CookieSettings, Incoming, Manager, ManagerConfig, ManualClock, Provider, Transport,
-};
+use session_core::clock::ManualClock;
+use session_core::transport::{Connection, CookieSettings, Incoming, Transport};
+use session_core::{Manager, ManagerConfig, Provider};
 use session_memory::MemoryProvider;
 use session_tower::{Session, SessionError, SessionLayer};
 use support::{get, send};

@@ -5,10 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_kit::{
-    Capabilities, ConnectOptions, Cursor, Error, ErrorKind, Listed, Owner, Provider, Scan, Secret, connect,
-    engines,
-};
+use session_kit::accounts::Owner;
+use session_kit::engine::{Cursor, Listed, Scan};
+use session_kit::{Capabilities, ConnectOptions, Error, ErrorKind, Provider, Secret, connect, engines};
 
 use crate::failure::{Code, Failure, Result};
 
@@ -174,7 +173,7 @@ impl Engine {
     }
 
     fn lists_owners(&self) -> bool {
-        use session_kit::OwnerIndex::{BestEffort, Exact};
+        use session_kit::engine::OwnerIndex::{BestEffort, Exact};
         matches!(self.capabilities().owner_index, Exact | BestEffort)
     }
 }
@@ -200,7 +199,7 @@ pub struct Walk<'a> {
     after: Option<Cursor>,
     over: bool,
     /// An engine may show a record twice.
-    seen: HashSet<session_kit::StorageId>,
+    seen: HashSet<session_kit::id::StorageId>,
 }
 
 enum Source<'a> {

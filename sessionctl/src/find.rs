@@ -2,7 +2,9 @@
 
 use std::io::BufRead;
 
-use session_kit::{Handle, Listed, SessionInfo, StorageId, Token};
+use session_kit::accounts::{Handle, SessionInfo};
+use session_kit::engine::Listed;
+use session_kit::id::{StorageId, Token};
 
 use crate::args::Which;
 use crate::engine::Engine;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json, json};
-use session_kit::{Timestamp, Value};
+use session_kit::clock::Timestamp;
+use session_kit::record::Value;
 
 /// A stored value as JSON. What JSON has no form for is shown in the nearest one: bytes as `{"bytes": "hex"}`, keys
 /// that are no text as text, numbers that are not finite as text.

@@ -7,7 +7,11 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use session_kit::{Body, Clock as _, Condition, Header, Provider, Record, StorageId, SystemClock, Token};
+use session_kit::Provider;
+use session_kit::clock::{Clock as _, SystemClock};
+use session_kit::engine::Condition;
+use session_kit::id::{StorageId, Token};
+use session_kit::record::{Body, Header, Record};
 use session_servers::couchbase::CouchbaseMock;
 use session_servers::mariadb::MariaDb;
 use session_servers::memcached::Memcached;
@@ -191,7 +195,7 @@ async fn counts(store: &Store<'_>, provider: &dyn Provider) {
 }
 
 fn lists(store: &Store<'_>, provider: &dyn Provider) {
-    use session_kit::OwnerIndex::{BestEffort, Exact};
+    use session_kit::engine::OwnerIndex::{BestEffort, Exact};
     if store.walks {
         assert_eq!(store.json(&["list"])["sessions"].as_array().unwrap().len(), 4);
         let first = store.json(&["list", "--limit", "1"]);

@@ -8,7 +8,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use session_kit::{Manager, Token};
+use session_kit::Manager;
+use session_kit::id::Token;
 use support::{PATIENCE, Running, application, command, json, refused, run, spec, user, visitor};
 
 struct Place {

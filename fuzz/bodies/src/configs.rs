@@ -1,7 +1,9 @@
 //! Every config string, and both forms of the manager's configuration.
 
 use session_cookie::CookieBuilder;
-use session_core::{Connection, ManagerConfig, Token, TrustedProxies};
+use session_core::ManagerConfig;
+use session_core::id::Token;
+use session_core::transport::{Connection, TrustedProxies};
 use session_couchbase::CouchbaseConfig;
 use session_memcache::MemcacheConfig;
 use session_mysql::MySqlConfig;

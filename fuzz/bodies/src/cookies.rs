@@ -1,7 +1,8 @@
 //! What a client sends: cookies, the header, the query and the host; and what an application says to caches.
 
-use session_core::{
-    Caching, Connection, CookieSettings, Domains, Incoming, MAX_CANDIDATES, Token, Transport,
+use session_core::id::Token;
+use session_core::transport::{
+    Caching, Connection, CookieSettings, Domains, Incoming, MAX_CANDIDATES, Transport,
 };
 
 /// The bytes are taken apart at line feeds: the first line is the header, the query, the host and the rest cookies.

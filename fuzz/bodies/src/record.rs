@@ -1,6 +1,6 @@
 //! A record, as it comes from a store.
 
-use session_core::{HEADER_BYTES, Record};
+use session_core::record::{HEADER_BYTES, Record};
 
 /// What decodes is written back as it was.
 pub fn record(bytes: &[u8]) {

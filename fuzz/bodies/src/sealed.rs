@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use session_cookie::CookieProvider;
-use session_core::{Provider, Secret, StorageId, Transport};
+use session_core::id::StorageId;
+use session_core::transport::Transport;
+use session_core::{Provider, Secret};
 use tokio::runtime::{Builder, Runtime};
 
 static RUNTIME: LazyLock<Runtime> =

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use session_core::Value;
+use session_core::record::Value;
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 enum Tree {

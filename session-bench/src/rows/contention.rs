@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session_conformance::layers::{Method, Spy};
-use session_core::{Manager, Provider, Token};
+use session_core::id::Token;
+use session_core::{Manager, Provider};
 use session_memory::MemoryProvider;
 use session_postgres::{PostgresConfig, PostgresProvider};
 use session_redis::RedisConfig;

@@ -6,7 +6,11 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use session_core::{Clock as _, Condition, Header, ManualClock, Provider, Record, StorageId, Value};
+use session_core::Provider;
+use session_core::clock::{Clock as _, ManualClock};
+use session_core::engine::Condition;
+use session_core::id::StorageId;
+use session_core::record::{Header, Record, Value};
 use session_file::FileProvider;
 use session_memory::MemoryProvider;
 use session_mysql::{MySqlConfig, MySqlProvider};

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Device, ErrorKind, Excess, Manager, OwnerIndex, Session, SessionInfo, State, StorageId, Token,
-};
+use session_core::accounts::{Device, Excess, SessionInfo};
+use session_core::engine::OwnerIndex;
+use session_core::id::{StorageId, Token};
+use session_core::record::State;
+use session_core::{ErrorKind, Manager, Session};
 
 use super::owners::{lists, somebody};
 use crate::layers::{Fault, Faulty};

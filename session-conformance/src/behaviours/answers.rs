@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use session_core::{Condition, DestroyOutcome, Error, ErrorKind, Provider, Rename, StorageId, Value};
+use session_core::engine::{Condition, DestroyOutcome, Rename};
+use session_core::id::StorageId;
+use session_core::record::Value;
+use session_core::{Error, ErrorKind, Provider};
 
 use super::renaming::{both, tombstone};
 use super::unreadable::{damaged, newer};
@@ -67,7 +70,7 @@ const SECRET: &str = "correct-horse-battery-staple";
 
 /// Errors of the engine itself, with all their sources: about records that cannot be read, records
 /// that are too large, and answers that were cut off.
-pub async fn checklist_24_an_engines_errors_show_no_id_and_no_value(context: Context) {
+pub async fn an_engines_errors_show_no_id_and_no_value(context: Context) {
     let provider = context.provider();
     let whole = context.record(SECRET, LONG);
     // Short enough for a column of 64 characters.

@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Condition, Provider, Rename, StorageId};
+use session_core::Provider;
+use session_core::engine::{Condition, Rename};
+use session_core::id::StorageId;
 use tokio::task::JoinSet;
 
 use super::renaming::tombstone;
@@ -37,7 +39,7 @@ async fn nobody_is_mixed_up(context: &Context, neighbours: &[(StorageId, String)
 /// The session can still be read, and written to; a write that was dropped may come late, once.
 async fn still_works(context: &Context, id: &StorageId) {
     for _ in 0..20 {
-        let Some(read) = context.read(id).await.filter(session_core::Record::is_live) else { return };
+        let Some(read) = context.read(id).await.filter(session_core::record::Record::is_live) else { return };
         let next = context.next(&read, "works", LONG);
         let written = context.provider().write(id, &next, Condition::Over(read.stamp()), LONG).await;
         if is_stored(&written) {
@@ -72,7 +74,7 @@ async fn at_every_poll(
 }
 
 /// A read, an `exists` and a `touch`.
-pub async fn checklist_31_a_dropped_read_mixes_nothing_up(context: Context) {
+pub async fn a_dropped_read_mixes_nothing_up(context: Context) {
     at_every_poll(&context, |polls, context, id| {
         Box::pin(async move {
             let read = cut(polls, context.provider().read(id, LONG)).await;
@@ -94,7 +96,7 @@ pub async fn checklist_31_a_dropped_read_mixes_nothing_up(context: Context) {
 }
 
 /// A create and a replace: the record is the old one or the new one, whole.
-pub async fn checklist_31_a_dropped_write_is_done_or_not(context: Context) {
+pub async fn a_dropped_write_is_done_or_not(context: Context) {
     at_every_poll(&context, |polls, context, id| {
         Box::pin(async move {
             let seen = context.read(id).await.expect("it is there");
@@ -120,7 +122,7 @@ pub async fn checklist_31_a_dropped_write_is_done_or_not(context: Context) {
 }
 
 /// A destroy, and a rename by the engine's means and by the default: one session or none, never two.
-pub async fn checklist_31_a_dropped_end_or_move_is_done_or_not(context: Context) {
+pub async fn a_dropped_end_or_move_is_done_or_not(context: Context) {
     at_every_poll(&context, |polls, context, id| {
         Box::pin(async move { cut(polls, context.provider().destroy(id, None)).await.is_some() })
     })
@@ -148,7 +150,7 @@ pub async fn checklist_31_a_dropped_end_or_move_is_done_or_not(context: Context)
 }
 
 /// Counting and collecting.
-pub async fn checklist_31_a_dropped_collection_harms_nobody(context: Context) {
+pub async fn a_dropped_collection_harms_nobody(context: Context) {
     at_every_poll(&context, |polls, context, _| {
         Box::pin(async move { cut(polls, context.provider().count()).await.is_some() })
     })
@@ -160,7 +162,7 @@ pub async fn checklist_31_a_dropped_collection_harms_nobody(context: Context) {
 }
 
 /// Hundreds of readers of different sessions, every second one of whom hangs up half-way.
-pub async fn checklist_31_many_dropped_reads_at_once_mix_nothing_up(context: Context) {
+pub async fn many_dropped_reads_at_once_mix_nothing_up(context: Context) {
     let neighbours = neighbours(&context).await;
     let mut readers = JoinSet::new();
     for reader in 0..300 {

@@ -1,6 +1,8 @@
 //! Idle times by class: "remember me", visitors, and what a token says of them.
 
-use session_core::{Connection, ErrorKind, Incoming, Lifetime, LoadState, Token};
+use session_core::id::Token;
+use session_core::transport::{Connection, Incoming};
+use session_core::{ErrorKind, Lifetime, LoadState};
 
 use super::nothing::presenting;
 use crate::layers::{Method, Spy};
@@ -86,16 +88,16 @@ pub async fn the_owner_is_kept_beside_the_body(context: Context) {
     session.release().await.expect("a session with an owner is stored");
     let token = session.token().expect("a token");
     let owner = async |token: &Token| {
-        let record = context.read(&session_core::StorageId::of(token)).await;
+        let record = context.read(&session_core::id::StorageId::of(token)).await;
         record.expect("it is there").header.owner
     };
-    assert_eq!(owner(&token).await, Some(session_core::Owner::of("ada")));
+    assert_eq!(owner(&token).await, Some(session_core::accounts::Owner::of("ada")));
     let session = open(&manager, &token).await;
     session.set("key", &1).expect("a set");
     session.regenerate().expect("a new id");
     session.release().await.expect("a release");
     let token = session.token().expect("a token");
-    assert_eq!(owner(&token).await, Some(session_core::Owner::of("ada")));
+    assert_eq!(owner(&token).await, Some(session_core::accounts::Owner::of("ada")));
     let session = open(&manager, &token).await;
     session.set_owner(None).expect("no owner");
     session.release().await.expect("a release");

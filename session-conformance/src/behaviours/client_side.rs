@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use session_core::{Condition, Connection, DestroyOutcome, ErrorKind, StorageId, Token, WriteOutcome};
+use session_core::ErrorKind;
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::transport::Connection;
 
 use super::nothing::presenting;
 use crate::layers::{Method, Spy};
@@ -120,7 +123,7 @@ pub async fn a_logout_after_a_release_takes_the_cookie_away(context: Context) {
 }
 
 /// Whether a logout ends copies of the token, also for a request in flight and in other processes, is as declared.
-pub async fn checklist_05_a_logout_ends_copies_as_declared(context: Context) {
+pub async fn a_logout_ends_copies_as_declared(context: Context) {
     let (manager, revokes) = (bound(&context), context.capabilities().revokes);
     let other = context.manager_over(context.another().await);
     let token = begin(&manager, "key", 1).await;
@@ -140,7 +143,7 @@ pub async fn checklist_05_a_logout_ends_copies_as_declared(context: Context) {
 }
 
 /// Whether a new id ends the old token, also for a request in flight, is as declared.
-pub async fn checklist_03_a_new_id_ends_the_old_token_as_declared(context: Context) {
+pub async fn a_new_id_ends_the_old_token_as_declared(context: Context) {
     let (manager, revokes) = (bound(&context), context.capabilities().revokes);
     let token = begin(&manager, "key", 1).await;
     let (login, in_flight) = (open(&manager, &token).await, open(&manager, &token).await);
@@ -162,7 +165,7 @@ pub async fn checklist_03_a_new_id_ends_the_old_token_as_declared(context: Conte
 }
 
 /// One changed character anywhere: a new session, and no error.
-pub async fn checklist_25_a_changed_token_is_nobodys(context: Context) {
+pub async fn a_changed_token_is_nobodys(context: Context) {
     let manager = bound(&context);
     let token = begin(&manager, "key", 1).await;
     let text = token.expose();
@@ -182,7 +185,7 @@ pub async fn checklist_25_a_changed_token_is_nobodys(context: Context) {
 }
 
 /// The idle time ends a token, on the server, whatever the client does with its cookie.
-pub async fn checklist_06_a_token_ends_after_its_idle_time(context: Context) {
+pub async fn a_token_ends_after_its_idle_time(context: Context) {
     let short = context.short();
     let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
     let token = begin(&manager, "key", 1).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::Rename;
+use session_core::engine::Rename;
 
 use super::renaming::{both, tombstone};
 use crate::{Context, LONG, begin, eventually, is_stored};
@@ -67,7 +67,7 @@ pub async fn only_what_has_expired_is_collected(context: Context) {
         assert!(provider.exists(id).await.expect("an answer"), "a live session is not collected");
     }
     let outcome = provider.destroy(&old, None).await.expect("a destroy");
-    assert!(matches!(&outcome, session_core::DestroyOutcome::Moved(to) if *to == new), "{outcome:?}");
+    assert!(matches!(&outcome, session_core::engine::DestroyOutcome::Moved(to) if *to == new), "{outcome:?}");
     if context.counts_exactly() {
         if !context.capabilities().native_expiry {
             assert_eq!(batches.iter().sum::<usize>(), 12, "{batches:?}");

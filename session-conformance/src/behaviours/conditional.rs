@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use session_core::{Body, Condition, Owner, Record, Stamp, StorageId, Value};
+use session_core::accounts::Owner;
+use session_core::engine::Condition;
+use session_core::id::StorageId;
+use session_core::record::{Body, Record, Stamp, Value};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -78,7 +81,7 @@ pub async fn a_replace_over_what_was_just_written_needs_no_read(context: Context
     for value in ["1", "2", "3"] {
         let mut next = context.next(&record, value, LONG);
         match context.provider().write(&id, &next, Condition::Over(record.stamp()), LONG).await {
-            Ok(session_core::WriteOutcome::Stored(stored)) => next.cas = stored.cas,
+            Ok(session_core::engine::WriteOutcome::Stored(stored)) => next.cas = stored.cas,
             other => panic!("nobody else writes here: {other:?}"),
         }
         record = next;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use session_core::Level;
+use session_core::flash::Level;
 
 use crate::{Context, begin, open};
 

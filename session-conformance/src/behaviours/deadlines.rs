@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use session_core::{Connection, ErrorKind};
+use session_core::ErrorKind;
+use session_core::transport::Connection;
 
 use super::nothing::presenting;
 use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, fails, is_stored, number, open};
 
 /// A session that nobody used for its idle time is over, whatever the cookie says.
-pub async fn checklist_06_a_session_ends_after_its_idle_time(context: Context) {
+pub async fn a_session_ends_after_its_idle_time(context: Context) {
     let short = context.short();
     let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
     let token = begin(&manager, "key", 1).await;
@@ -38,7 +39,7 @@ pub async fn use_keeps_a_session_alive(context: Context) {
 }
 
 /// Activity does not extend the absolute deadline, by whatever means.
-pub async fn checklist_07_activity_does_not_extend_the_absolute_deadline(context: Context) {
+pub async fn activity_does_not_extend_the_absolute_deadline(context: Context) {
     let absolute = context.short().max(Duration::from_secs(2)) * 2;
     let manager = context.builder().idle_timeout(absolute).absolute_timeout(absolute);
     let manager = manager.build().expect("a sound configuration");
@@ -73,7 +74,7 @@ pub async fn checklist_07_activity_does_not_extend_the_absolute_deadline(context
 }
 
 /// No write outlives the absolute deadline: every one carries the shorter of the two times.
-pub async fn checklist_07_every_write_ends_at_the_absolute_deadline(context: Context) {
+pub async fn every_write_ends_at_the_absolute_deadline(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let absolute = context.short() * 4;
     let manager = context.builder_over(provider).idle_timeout(absolute).absolute_timeout(absolute);
@@ -148,13 +149,13 @@ pub async fn a_release_past_the_absolute_deadline_is_expired(context: Context) {
 pub async fn the_core_checks_the_absolute_deadline_itself(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
-    let id = session_core::StorageId::of(&token);
+    let id = session_core::id::StorageId::of(&token);
     let read = context.read(&id).await.expect("it is there");
     // Ten times the absolute deadline as time to live: an engine that looks at the header only once would serve it.
     let left = Duration::from_millis(300);
     let mut ending = context.next(&read, "value", LONG);
     ending.header.absolute = context.now().after(left);
-    let over = session_core::Condition::Over(read.stamp());
+    let over = session_core::engine::Condition::Over(read.stamp());
     let written = context.provider().write(&id, &ending, over, left * 10).await;
     assert!(is_stored(&written), "{written:?}");
     context.pass(left + Duration::from_millis(5)).await;

@@ -1,6 +1,7 @@
 //! What is removed is gone, and stays gone.
 
-use session_core::{Condition, DestroyOutcome, StorageId};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::id::StorageId;
 
 use crate::{Context, LONG, is_stored, refused, value_of};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{Condition, DestroyOutcome, Rename};
+use session_core::engine::{Condition, DestroyOutcome, Rename};
 
 use super::ending::is_gone;
 use super::renaming::{both, tombstone};
@@ -175,7 +175,7 @@ pub async fn a_long_lifetime_is_not_short(context: Context) {
 pub async fn the_deadline_is_exact_where_the_clock_is_ours(context: Context) {
     let (provider, short) = (context.provider(), context.short());
     let (id, _) = context.stored("value", short).await;
-    if context.capabilities().time_source != session_core::TimeSource::Core {
+    if context.capabilities().time_source != session_core::engine::TimeSource::Core {
         context.outlive(short).await;
         return is_gone(&context, &id).await;
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use session_core::{ErrorKind, Flash, Level, Manager, Session, Token};
+use session_core::flash::{Flash, Level};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Session};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 

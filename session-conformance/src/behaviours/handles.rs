@@ -1,6 +1,7 @@
 //! Handles that store half-way, and handles that outlive their request.
 
-use session_core::{Connection, ErrorKind, Incoming};
+use session_core::ErrorKind;
+use session_core::transport::{Connection, Incoming};
 
 use super::nothing::presenting;
 use crate::{Context, begin, fails, number, open};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{Connection, ErrorKind, Manager};
+use session_core::transport::Connection;
+use session_core::{ErrorKind, Manager};
 
 use super::nothing::presenting;
 use super::renaming::both;

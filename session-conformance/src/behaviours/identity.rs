@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 
-use session_core::{Connection, Incoming, LoadState, Manager, StorageId, Token};
+use session_core::id::{StorageId, Token};
+use session_core::transport::{Connection, Incoming};
+use session_core::{LoadState, Manager};
 
 use super::nothing::presenting;
 use crate::layers::{Method, Spy};
 use crate::{Context, begin, cookie, number, open};
 
 /// A well-formed id that was never issued finds nothing, and the first write draws another one.
-pub async fn checklist_02_an_unknown_id_is_never_adopted(context: Context) {
+pub async fn an_unknown_id_is_never_adopted(context: Context) {
     let manager = context.manager();
     let planted = Token::new(&"p".repeat(43)).expect("a token");
     let request = presenting(&manager, &planted);
@@ -25,7 +27,7 @@ pub async fn checklist_02_an_unknown_id_is_never_adopted(context: Context) {
 }
 
 /// Nor is one that has ended.
-pub async fn checklist_02_an_ended_id_is_never_used_again(context: Context) {
+pub async fn an_ended_id_is_never_used_again(context: Context) {
     let short = context.short();
     let manager = context.builder().idle_timeout(short).build().expect("a sound configuration");
     let (expired, destroyed) = (begin(&manager, "key", 1).await, begin(&manager, "key", 2).await);
@@ -43,7 +45,7 @@ pub async fn checklist_02_an_ended_id_is_never_used_again(context: Context) {
 }
 
 /// What cannot be an id of ours is refused before the engine is asked.
-pub async fn checklist_22_a_malformed_id_never_reaches_the_engine(context: Context) {
+pub async fn a_malformed_id_never_reaches_the_engine(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
     let name = manager.transport().cookie_name().expect("the cookie transport").to_owned();
@@ -77,7 +79,7 @@ pub async fn checklist_22_a_malformed_id_never_reaches_the_engine(context: Conte
 }
 
 /// The store has the hash of what the client holds, unless plain ids were asked for.
-pub async fn checklist_29_the_store_knows_only_hashes(context: Context) {
+pub async fn the_store_knows_only_hashes(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let token = begin(&context.manager_over(provider.clone()), "key", 1).await;
     let stored_under = spy.take()[0].id.clone().expect("an id");
@@ -112,7 +114,7 @@ pub async fn every_session_has_an_id_of_its_own(context: Context) {
 }
 
 /// Several cookies of the session's name: the one live session among them is used.
-pub async fn checklist_30_of_several_cookies_the_one_live_session_is_used(context: Context) {
+pub async fn of_several_cookies_the_one_live_session_is_used(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
     let token = begin(&manager, "key", 7).await;
@@ -135,7 +137,7 @@ async fn start(manager: &Manager, tokens: &[&Token]) -> session_core::Session {
 }
 
 /// With two live ones none is used, neither is harmed by a request, and a logout ends both.
-pub async fn checklist_30_of_two_live_sessions_none_is_used(context: Context) {
+pub async fn of_two_live_sessions_none_is_used(context: Context) {
     let manager = context.manager();
     let (mine, planted) = (begin(&manager, "key", 1).await, begin(&manager, "key", 2).await);
     let session = start(&manager, &[&planted, &mine]).await;
@@ -163,7 +165,7 @@ pub async fn checklist_30_of_two_live_sessions_none_is_used(context: Context) {
 
 /// A session that begins for a client with two live ones ends both, so that its next request is clear: a changed
 /// domain or path of the cookie must not lock anybody out.
-pub async fn checklist_30_a_login_of_an_ambiguous_client_ends_the_others(context: Context) {
+pub async fn a_login_of_an_ambiguous_client_ends_the_others(context: Context) {
     let manager = context.manager();
     let (mine, planted) = (begin(&manager, "key", 1).await, begin(&manager, "key", 2).await);
     let session = start(&manager, &[&planted, &mine]).await;

@@ -1,7 +1,7 @@
 //! A collection removes everything that has ended, tombstones too, and nothing of another
 //! application.
 
-use session_core::Condition;
+use session_core::engine::Condition;
 
 use super::renaming::tombstone;
 use crate::{Context, LONG, is_stored};

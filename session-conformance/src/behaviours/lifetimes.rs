@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use session_core::{Condition, DestroyOutcome, Rename, TOMBSTONE_TTL, Timestamp};
+use session_core::clock::Timestamp;
+use session_core::engine::{Condition, DestroyOutcome, Rename, TOMBSTONE_TTL};
 
 use super::ending::is_gone;
 use super::renaming::{both, tombstone};

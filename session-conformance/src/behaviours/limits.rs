@@ -1,6 +1,7 @@
 //! What is too large is refused, and the old record stays.
 
-use session_core::{Condition, ErrorKind};
+use session_core::ErrorKind;
+use session_core::engine::Condition;
 
 use crate::{Context, LONG, begin, fails, is_stored, number, open, value_of};
 

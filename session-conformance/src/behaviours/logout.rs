@@ -1,12 +1,13 @@
 //! Logout stays logged out, whatever is in flight.
 
-use session_core::{Connection, ErrorKind, Incoming, LoadState};
+use session_core::transport::{Connection, Incoming};
+use session_core::{ErrorKind, LoadState};
 
 use super::nothing::presenting;
 use crate::{Context, begin, fails, number, open};
 
 /// The old token finds nothing, here and in every other process.
-pub async fn checklist_05_a_destroyed_session_cannot_be_replayed(context: Context) {
+pub async fn a_destroyed_session_cannot_be_replayed(context: Context) {
     let (manager, other) = (context.manager(), context.manager_over(context.another().await));
     let token = begin(&manager, "user", 1).await;
     open(&manager, &token).await.destroy().await.expect("a logout");
@@ -17,7 +18,7 @@ pub async fn checklist_05_a_destroyed_session_cannot_be_replayed(context: Contex
 }
 
 /// A request that loaded before the logout and changes the session stores nothing, and is told so.
-pub async fn checklist_05_logout_is_not_undone_by_a_request_in_flight(context: Context) {
+pub async fn logout_is_not_undone_by_a_request_in_flight(context: Context) {
     let (here, there) = (context.manager(), context.manager_over(context.another().await));
     for late_work in 0..4 {
         let token = begin(&here, "user", 1).await;

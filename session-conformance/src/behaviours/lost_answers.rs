@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use session_core::{ErrorKind, Manager, Token};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager};
 
 use super::renaming::both;
 use crate::layers::{ByWrites, Delayed, Fault, Faulty, Meddler, Method, Spy};
@@ -15,7 +16,7 @@ async fn add_one(manager: &Manager, token: &Token) -> session_core::Result<()> {
 }
 
 /// One lost call, of whatever kind, is made good: the update counts once.
-pub async fn checklist_32_one_lost_answer_counts_once(context: Context) {
+pub async fn one_lost_answer_counts_once(context: Context) {
     side_by_side(Fault::ALL.map(|fault| {
         let context = context.clone();
         async move {
@@ -35,7 +36,7 @@ pub async fn checklist_32_one_lost_answer_counts_once(context: Context) {
 }
 
 /// When every answer is lost, the release fails as unknown (or as unavailable, when nothing was sent), and the update counts at most once.
-pub async fn checklist_32_when_all_answers_are_lost_it_counts_at_most_once(context: Context) {
+pub async fn when_all_answers_are_lost_it_counts_at_most_once(context: Context) {
     side_by_side(Fault::ALL.map(|fault| {
         let context = context.clone();
         async move {
@@ -61,7 +62,7 @@ pub async fn checklist_32_when_all_answers_are_lost_it_counts_at_most_once(conte
 
 /// Other processes write between the loss and the second try. As long as the record remembers, the update is
 /// known to be stored; when it cannot remember any more, the answer is "unknown", and never a second count.
-pub async fn checklist_32_others_write_before_the_second_try(context: Context) {
+pub async fn others_write_before_the_second_try(context: Context) {
     for others in [1, 3, 6, 7, 8, 9, 20] {
         let other = context.manager_over(context.another().await);
         let token = begin(&other, "counter", 0).await;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use session_core::{ErrorKind, Manager, Store, Value};
+use session_core::record::Value;
+use session_core::{ErrorKind, Manager, Store};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -50,7 +51,7 @@ pub async fn five_workers_count_to_fifty(context: Context) {
     assert_eq!(number(&processes[0], &token, "counter").await, Some(50));
 }
 
-async fn count(manager: &Manager, token: &session_core::Token) -> u64 {
+async fn count(manager: &Manager, token: &session_core::id::Token) -> u64 {
     let session = open(manager, token).await;
     session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
     session.release().await.expect("a release");

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use session_core::{Connection, Incoming, RequestSession, Token};
+use session_core::adapter::RequestSession;
+use session_core::id::Token;
+use session_core::transport::{Connection, Incoming};
 
 use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, cookie, number, open};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use session_core::{ErrorKind, Manager, Result, Session, Token};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Result, Session};
 
 use crate::layers::{ByWrites, Gates, Orders};
 use crate::{Context, begin, number, open};

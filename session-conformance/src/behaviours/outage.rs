@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_core::{Connection, ErrorKind, Incoming, Manager};
+use session_core::transport::{Connection, Incoming};
+use session_core::{ErrorKind, Manager};
 
 use super::nothing::presenting;
 use crate::layers::{ByWrites, Fault, Faulty, Slow};
@@ -20,7 +21,7 @@ fn faulty(context: &Context) -> (Manager, Arc<Faulty>) {
 }
 
 /// Neither a session, nor "no session": an error, within the deadline, and no cookie.
-pub async fn checklist_27_a_failing_engine_logs_nobody_in(context: Context) {
+pub async fn a_failing_engine_logs_nobody_in(context: Context) {
     side_by_side(DOWN.map(|fault| {
         let context = context.clone();
         async move {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Condition, Header, Listed, Owner, OwnerIndex, Page, Provider, Record, Rename, State, StorageId,
-    end_listed,
-};
+use session_core::Provider;
+use session_core::accounts::Owner;
+use session_core::engine::{Condition, Listed, OwnerIndex, Page, Rename, end_listed};
+use session_core::id::StorageId;
+use session_core::record::{Header, Record, State};
 
 use crate::{Context, LONG, is_stored, side_by_side, value_of};
 
@@ -133,7 +134,7 @@ pub async fn a_rename_moves_the_entry(context: Context) {
     let new = context.id();
     let mut record = context.next(&before, "2", LONG);
     record.header.owner = Some(bob);
-    let mut tombstone = Record::new(before.header.next(), session_core::Body::default());
+    let mut tombstone = Record::new(before.header.next(), session_core::record::Body::default());
     tombstone.header.state = State::Moved(new.clone());
     tombstone.header.owner = None;
     let rename = Rename::new((&old, before.stamp()), (&new, &record, LONG), &tombstone);
@@ -235,7 +236,7 @@ pub async fn a_walk_meets_every_record(context: Context) {
     }
     let (old, before) = context.stored("moved", LONG).await;
     let new = context.id();
-    let mut tombstone = Record::new(before.header.next(), session_core::Body::default());
+    let mut tombstone = Record::new(before.header.next(), session_core::record::Body::default());
     tombstone.header.state = State::Moved(new.clone());
     let record = context.next(&before, "moved", LONG);
     let rename = Rename::new((&old, before.stamp()), (&new, &record, LONG), &tombstone);

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use session_core::{Incoming, StorageId};
+use session_core::id::StorageId;
+use session_core::transport::Incoming;
 
 use super::nothing::presenting;
 use crate::layers::{Fault, Faulty};
 use crate::{Context, begin, cookie, open};
 
 /// Neither of a session, nor of a request, a manager, an engine or a record.
-pub async fn checklist_24_no_token_in_debug_output(context: Context) {
+pub async fn no_token_in_debug_output(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;
     let id = StorageId::of(&token);
@@ -21,7 +22,7 @@ pub async fn checklist_24_no_token_in_debug_output(context: Context) {
     write!(seen, "{session:?}{request:?}{manager:?}{:?}{:?}", context.provider(), context.read(&id).await)
         .expect("text");
     write!(seen, "{token:?}{id:?}").expect("text");
-    let reply = request.finish(session_core::Connection::default()).await.expect("a regeneration");
+    let reply = request.finish(session_core::transport::Connection::default()).await.expect("a regeneration");
     let renewed = session.token().expect("a token");
     write!(seen, "{session:?}{request:?}").expect("text");
     for token in [&token, &renewed] {
@@ -32,7 +33,7 @@ pub async fn checklist_24_no_token_in_debug_output(context: Context) {
 }
 
 /// Nor of any error, with all its sources.
-pub async fn checklist_24_no_token_in_errors(context: Context) {
+pub async fn no_token_in_errors(context: Context) {
     let (provider, faulty) = Faulty::on(context.provider());
     let manager = context.manager_over(provider);
     let token = begin(&manager, "key", 1).await;

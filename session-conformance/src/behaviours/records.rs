@@ -1,7 +1,10 @@
 //! Records stay as they were written: renames store all of them, touches change none, and
 //! unreadable ones are kept.
 
-use session_core::{Condition, ErrorKind, Owner, Rename, Value};
+use session_core::ErrorKind;
+use session_core::accounts::Owner;
+use session_core::engine::{Condition, Rename};
+use session_core::record::Value;
 
 use super::conditional::same_content;
 use super::renaming::{both, tombstone};

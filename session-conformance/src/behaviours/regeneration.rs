@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use session_core::{Connection, ErrorKind, Manager};
+use session_core::transport::Connection;
+use session_core::{ErrorKind, Manager};
 
 use super::nothing::presenting;
 use super::renaming::both;
@@ -21,7 +22,7 @@ async fn nothing_else_is_left(context: &Context, sessions: u64) {
 }
 
 /// Sign-in: what was there is there, with the change that came with it.
-pub async fn checklist_03_a_new_id_keeps_the_data_and_kills_the_old_id(context: Context) {
+pub async fn a_new_id_keeps_the_data_and_kills_the_old_id(context: Context) {
     for (number_of_sessions, manager) in managers(&context).into_iter().enumerate() {
         let old = begin(&manager, "cart", 3).await;
         let request = presenting(&manager, &old);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use session_core::{
-    Body, Condition, DestroyOutcome, Provider, Record, Rename, Result, State, StorageId, TOMBSTONE_TTL,
-    WriteOutcome,
-};
+use session_core::engine::{Condition, DestroyOutcome, Rename, TOMBSTONE_TTL, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Body, Record, State};
+use session_core::{Provider, Result};
 
 use super::ending::is_gone;
 use crate::layers::ByWrites;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use session_core::{Connection, LoadState, Manager, ManagerBuilder};
+use session_core::transport::Connection;
+use session_core::{LoadState, Manager, ManagerBuilder};
 
 use super::nothing::presenting;
 use crate::{Context, LONG, begin, number, open};
@@ -38,7 +39,7 @@ fn renewing(context: &Context, every: Duration) -> ManagerBuilder {
 }
 
 /// A request finds that the id is due: the client gets a new one, whether it wrote or only read.
-async fn renew(context: &Context, manager: &Manager, every: Duration) -> [session_core::Token; 2] {
+async fn renew(context: &Context, manager: &Manager, every: Duration) -> [session_core::id::Token; 2] {
     let old = begin(manager, "counter", 0).await;
     context.outlive(every).await;
     let request = presenting(manager, &old);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use session_core::{Connection, Token};
+use session_core::id::Token;
+use session_core::transport::Connection;
 
 use super::nothing::presenting;
 use crate::layers::{ByWrites, Method, Spy};
@@ -102,7 +103,7 @@ pub async fn a_regeneration_is_one_rename(context: Context) {
 pub async fn a_new_visitor_costs_nothing(context: Context) {
     let (provider, spy) = Spy::on(context.provider());
     let manager = context.manager_over(provider);
-    let session = manager.start(session_core::Incoming::default()).await.expect("a new session");
+    let session = manager.start(session_core::transport::Incoming::default()).await.expect("a new session");
     session.destroy().await.expect("a logout of nobody");
     session.release().await.expect("nothing to do");
     assert_eq!(spy.methods(), []);

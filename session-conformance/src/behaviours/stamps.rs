@@ -5,7 +5,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use session_core::{Manager, Result, Session, Token};
+use session_core::id::Token;
+use session_core::{Manager, Result, Session};
 
 use crate::layers::Unheard;
 use crate::{Context, begin, eventually, number, open};

@@ -1,8 +1,10 @@
 //! A stored record that cannot be read: damaged, foreign, or from a newer version.
 
-use session_core::{
-    Condition, Connection, DestroyOutcome, ErrorKind, Manager, Provider, Record, StorageId, Token,
-};
+use session_core::engine::{Condition, DestroyOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::Record;
+use session_core::transport::Connection;
+use session_core::{ErrorKind, Manager, Provider};
 
 use super::nothing::presenting;
 use crate::layers::Garbled;
@@ -110,7 +112,7 @@ pub async fn a_newer_record_is_unsupported_and_left_alone(context: Context) {
 }
 
 /// Whatever the bytes, no panic.
-pub async fn checklist_26_hostile_bytes_never_panic(context: Context) {
+pub async fn hostile_bytes_never_panic(context: Context) {
     let whole = context.record("value", LONG).encode().expect("it is encoded");
     let id = context.id();
     for seed in 0..64_usize {

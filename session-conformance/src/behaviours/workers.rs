@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 
-use session_core::{Condition, Rename};
+use session_core::engine::{Condition, Rename};
 
 use super::renaming::tombstone;
 use crate::{Context, LONG};

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use session_core::{
-    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Provider, Record, Rename, Result,
-    Scan, Stamp, StorageId, WriteOutcome,
-};
+use session_core::engine::{Condition, DestroyOutcome, Indexed, Rename, Scan, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use session_core::{ErrorKind, Manager, Result, Session, Token};
+use session_core::id::Token;
+use session_core::{ErrorKind, Manager, Result, Session};
 use tokio::time::{sleep, timeout};
 
 use super::check::NUMBERS;

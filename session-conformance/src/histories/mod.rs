@@ -31,7 +31,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use session_core::{Manager, Provider, Version};
+use session_core::record::Version;
+use session_core::{Manager, Provider};
 use tokio::task::JoinSet;
 
 pub use check::{Line, Promise, Violation, check};

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Clock, Condition, CookieSettings, DestroyOutcome, Error, ErrorKind, Manager,
-    ManagerBuilder, Provider, Record, Result, Stamp, State, StorageId, SystemClock, Timestamp, Transport,
-    WriteOutcome,
-};
+use session_core::clock::{Clock, SystemClock, Timestamp};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::transport::{CookieSettings, Transport};
+use session_core::{Capabilities, Error, ErrorKind, Manager, ManagerBuilder, Provider, Result};
 use tokio::sync::{Semaphore, oneshot};
 
 /// An engine whose failures tests decide. Clones are the same one.

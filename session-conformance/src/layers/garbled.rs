@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use session_core::{Provider, Record, Result, StorageId};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{Provider, Result};
 
 use super::{Around, Call, Layer, Method};
 

@@ -15,10 +15,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Capabilities, Condition, Cursor, DestroyOutcome, Error, ErrorKind, Indexed, Owner, Page, Provider,
-    Record, Rename, Result, Scan, Stamp, StorageId, WriteOutcome,
-};
+use session_core::accounts::Owner;
+use session_core::engine::{Condition, Cursor, DestroyOutcome, Indexed, Page, Rename, Scan, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
 pub use delayed::Delayed;
 pub use faulty::{Fault, Faulty};

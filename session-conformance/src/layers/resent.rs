@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Provider, Record, Rename, Result,
-    Scan, Stamp, StorageId, WriteOutcome,
-};
+use session_core::engine::{Condition, DestroyOutcome, Indexed, Rename, Scan, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
 /// Sends every call that changes something twice and answers what the second one was answered, as a
 /// driver does that loses the first answer and tries again by itself. A refusal says that it may

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Capabilities, Condition, DestroyOutcome, Indexed, Provider, Record, Result, Scan, Stamp, StorageId,
-    WriteOutcome,
-};
+use session_core::engine::{Condition, DestroyOutcome, Indexed, Scan, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp};
+use session_core::{Capabilities, Provider, Result};
 
 /// Hides an engine's own `rename`, so that the default one, which is made of conditional writes, runs on it; and
 /// each of these writes passes the layers below.

@@ -40,22 +40,22 @@ caught! {
     a_resurrection: Resurrects by
         "conditional::a_replace_never_creates",
         "ending::a_destroyed_session_is_gone_for_every_method",
-        "logout::checklist_05_logout_is_not_undone_by_a_request_in_flight",
+        "logout::logout_is_not_undone_by_a_request_in_flight",
         "orders::an_update_beside_a_logout_leaves_nothing";
     an_expired_session_that_is_served: ServesExpired by
         "expiry::an_expired_session_is_gone_for_every_method",
-        "deadlines::checklist_06_a_session_ends_after_its_idle_time";
+        "deadlines::a_session_ends_after_its_idle_time";
     a_late_write_that_revives: RevivesExpired by
         "expiry::an_expired_session_is_gone_for_every_method",
         "deadlines::a_release_past_the_idle_deadline_is_expired";
     a_touch_that_revives: TouchRevives by "expiry::an_expired_session_is_gone_for_every_method";
     a_touch_that_disturbs_writers: TouchRewrites by "expiry::a_touch_moves_the_deadline_and_not_the_version";
     an_id_that_is_adopted: AdoptsIds by
-        "identity::checklist_02_an_unknown_id_is_never_adopted",
+        "identity::an_unknown_id_is_never_adopted",
         "round_trips::a_new_visitor_costs_nothing";
     an_update_that_is_counted_twice_after_a_lost_answer: ForgetsTokens by
         "conditional::a_write_that_is_sent_twice_is_recognised_by_its_version",
-        "lost_answers::checklist_32_others_write_before_the_second_try";
+        "lost_answers::others_write_before_the_second_try";
     a_refusal_that_shows_nothing: RefusesBlindly by
         "conditional::a_replace_needs_the_version_that_was_read",
         "merging::of_two_sets_of_one_key_the_last_wins";
@@ -72,7 +72,7 @@ caught! {
         "orders::an_update_beside_a_regeneration_is_kept_or_refused";
     an_old_id_that_stays_alive: RenameCopies by
         "renaming::a_rename_moves_a_session",
-        "regeneration::checklist_03_a_new_id_keeps_the_data_and_kills_the_old_id";
+        "regeneration::a_new_id_keeps_the_data_and_kills_the_old_id";
     a_rename_that_does_not_know_itself: RenamesOnce by "renaming::a_rename_that_is_sent_twice_is_done_once";
     a_refused_rename_that_leaves_a_session: RenameLeavesRubbish by
         "renaming::a_rename_over_an_old_version_is_refused",
@@ -102,11 +102,11 @@ caught! {
     a_newer_record_that_is_thrown_away: MistakesNewer by
         "unreadable::a_newer_record_is_unsupported_and_left_alone";
     a_dropped_read_whose_answer_somebody_else_gets: MixesAnswersUp by
-        "cancellation::checklist_31_a_dropped_read_mixes_nothing_up",
-        "cancellation::checklist_31_many_dropped_reads_at_once_mix_nothing_up";
+        "cancellation::a_dropped_read_mixes_nothing_up",
+        "cancellation::many_dropped_reads_at_once_mix_nothing_up";
     a_dropped_write_that_leaves_half_a_record: WritesHalf by
-        "cancellation::checklist_31_a_dropped_write_is_done_or_not";
-    an_id_that_is_shown: ShowsIds by "privacy::checklist_24_no_token_in_debug_output";
+        "cancellation::a_dropped_write_is_done_or_not";
+    an_id_that_is_shown: ShowsIds by "privacy::no_token_in_debug_output";
     a_list_of_everybody: ListsStrangers by
         "owners::a_list_has_each_session_of_its_owner_once",
         "accounts::a_user_sees_where_they_are_signed_in";
@@ -143,9 +143,9 @@ caught! {
     a_call_that_blocks: Blocks by "workers::no_call_sleeps_on_its_worker";
     a_lost_answer_that_is_no_change: ClaimsNothingChanged by
         "answers::an_answer_that_was_cut_off_is_not_nothing_changed";
-    an_id_in_an_error: ErrorsShowIds by "answers::checklist_24_an_engines_errors_show_no_id_and_no_value";
+    an_id_in_an_error: ErrorsShowIds by "answers::an_engines_errors_show_no_id_and_no_value";
     a_record_in_an_error: ErrorsShowRecords by
-        "answers::checklist_24_an_engines_errors_show_no_id_and_no_value";
+        "answers::an_engines_errors_show_no_id_and_no_value";
 }
 
 #[test]

@@ -12,13 +12,13 @@ use crate::support::{Example, Kind, Sent};
 /// These ask a logout whether there was a session, which the second of two destroys cannot know.
 const ASK_WHETHER_THERE_WAS_ONE: &[&str] = &[
     "hanging_up::a_logout_that_has_begun_is_finished",
-    "identity::checklist_02_an_ended_id_is_never_used_again",
-    "identity::checklist_30_of_two_live_sessions_none_is_used",
+    "identity::an_ended_id_is_never_used_again",
+    "identity::of_two_live_sessions_none_is_used",
     "logout::a_late_release_touches_no_cookie",
     "identity::a_load_says_what_it_found",
     "logout::a_logout_after_a_release_takes_the_cookie_away",
     "logout::after_a_logout_a_new_session_may_begin",
-    "logout::checklist_05_logout_is_not_undone_by_a_request_in_flight",
+    "logout::logout_is_not_undone_by_a_request_in_flight",
     "lost_answers::a_late_create_brings_nobody_back",
     "lost_answers::a_late_regeneration_brings_nobody_back",
     "lost_answers::a_logout_before_the_second_try_is_unknown",

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::slot::Opened;
 use super::{HeaderName, ResponseHeaders, Slot};
-use crate::manager::Finish;
+use crate::manager::{Finish, Reply};
 use crate::transport::{Caching, QUERY_MODE_HEADERS, SET_COOKIE, TARGETED_CACHE_HEADERS};
-use crate::{Error, ErrorKind, Reply, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The end of one request, kept by the layer until the response's head leaves.
 ///
@@ -52,7 +52,7 @@ impl<M> Ending<M> {
     }
 
     /// Decides about a handler's answer. `counts`: the handler came to its end, so that what it changed is to be
-    /// stored; [`stores_changes`](crate::stores_changes) decides by the status, and an answer that was made of a
+    /// stored; [`stores_changes`](crate::manager::stores_changes) decides by the status, and an answer that was made of a
     /// session's error never counts.
     pub fn answered(&self, status: u16, counts: bool) -> End {
         let Some(Opened { request, context }) = self.0.opened() else { return End::Untouched };

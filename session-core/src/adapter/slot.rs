@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::{Ending, HeaderName, RequestHead, Setup};
+use crate::manager::RequestSession;
 use crate::transport::{Connection, CookieContext, Incoming};
-use crate::{Error, RequestSession, Result, Session};
+use crate::{Error, Result, Session};
 
 /// The place of a session in a request, one for each scope `M`. Clones are the same place.
 ///

@@ -1,9 +1,10 @@
 //! The sessions of an owner: listed, and ended one by one or all.
 
+use crate::id::StorageId;
 use crate::provider::{Cursor, Indexed, Listed, Page, end_listed};
 use crate::record::{Handle, Owner, Record};
-use crate::shared::{Operation, Shared};
-use crate::{EndedBy, Error, ErrorKind, EventKind, Result, StorageId, observe};
+use crate::shared::{EndedBy, EventKind, Operation, Shared};
+use crate::{Error, ErrorKind, Result, observe};
 
 /// How many sessions of an owner are looked at or ended in one call of the engine.
 const BATCH: usize = 100;

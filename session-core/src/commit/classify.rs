@@ -1,6 +1,6 @@
 //! What the outcome of a conditional write means: the one place that decides it.
 
-use crate::StorageId;
+use crate::id::StorageId;
 use crate::provider::{Refusal, Stored, WriteOutcome};
 use crate::record::{Record, State, Version};
 

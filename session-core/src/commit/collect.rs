@@ -7,8 +7,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use crate::shared::{Collecting, Operation, Shared, jitter};
-use crate::{ErrorKind, EventKind, Result, Timestamp, observe};
+use crate::clock::Timestamp;
+use crate::shared::{Collecting, EventKind, Operation, Shared, jitter};
+use crate::{ErrorKind, Result, observe};
 
 /// How many sessions one batch removes at most, and how many when even that does not fit into the time.
 const BATCH: usize = 1_000;

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::classify::{Meaning, classify};
 use super::withdraw;
+use crate::clock::Timestamp;
+use crate::id::StorageId;
 use crate::live::{Plan, Stored};
 use crate::provider::Condition;
 use crate::record::{Body, Header, Record};
-use crate::shared::{Class, Operation, Shared};
-use crate::{Error, ErrorKind, EventKind, Result, StorageId, Timestamp, observe};
+use crate::shared::{Class, EventKind, Operation, Shared};
+use crate::{Error, ErrorKind, Result, observe};
 
 /// Stores a new session. One write; a second one, under another id, when the first was not heard.
 pub(super) async fn create(

@@ -1,9 +1,10 @@
 //! Ending a session by its id, also when the id was just replaced.
 
+use crate::id::StorageId;
 use crate::provider::DestroyOutcome;
 use crate::record::Stamp;
 use crate::shared::{Operation, Shared};
-use crate::{Error, ErrorKind, Result, StorageId, observe};
+use crate::{Error, ErrorKind, Result, observe};
 
 /// How many regenerations in a row a logout follows.
 const MOVES: usize = 8;

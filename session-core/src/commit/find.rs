@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::collect;
+use crate::clock::Timestamp;
+use crate::id::{StorageId, Token};
 use crate::live::{Found, LoadState, Other, Stored};
 use crate::record::{Record, State};
-use crate::shared::{Answer, Class, Operation, Shared};
-use crate::{EndedBy, ErrorKind, EventKind, Result, StorageId, Timestamp, Token, observe};
+use crate::shared::{Answer, Class, EndedBy, EventKind, Operation, Shared};
+use crate::{ErrorKind, Result, observe};
 
 /// The origin of an id that was renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,13 @@ use super::accounts::{end_one, handle_of, list};
 use super::end;
 use super::release::begin;
 use super::replace::{Work, replace};
+use crate::clock::Timestamp;
+use crate::id::StorageId;
 use crate::live::{Live, NewOwner, Plan, Stored};
 use crate::provider::Listed;
 use crate::record::{Handle, Owner, Record};
-use crate::shared::{Begun, Excess, Operation, PerOwner, Shared, Turn, with_deadline};
-use crate::{EndedBy, Error, ErrorKind, EventKind, Result, StorageId, Timestamp};
+use crate::shared::{Begun, EndedBy, EventKind, Excess, Operation, PerOwner, Shared, Turn, with_deadline};
+use crate::{Error, ErrorKind, Result};
 
 const PAGE: usize = 100;
 /// How far apart sign-ins may be that count as simultaneous, and the clocks of processes.

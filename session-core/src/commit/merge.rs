@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::id::StorageId;
 use crate::live::Change;
 use crate::record::{Body, Record};
-use crate::shared::{Begun, Operation, Shared, Turn, jitter, with_deadline};
-use crate::{Error, ErrorKind, EventKind, Result, StorageId, observe};
+use crate::shared::{Begun, EventKind, Operation, Shared, Turn, jitter, with_deadline};
+use crate::{Error, ErrorKind, Result, observe};
 
 #[derive(Default)]
 pub(super) struct Merging<'a> {

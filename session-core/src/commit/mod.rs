@@ -20,7 +20,7 @@
 //! `commit::model` searches a model of this module completely within bounds):
 //!
 //! - **A write counts exactly once when it is acknowledged, at most once when it is not.**
-//!   `lost_answers::checklist_32_*`, `commit::model::histories::*`,
+//!   `lost_answers::*`, `commit::model::histories::*`,
 //!   `commit::model::commits_that_queue_lose_and_repeat_nothing`,
 //!   `commit::model::saves_of_one_handle_lose_and_repeat_nothing`.
 //! - **A compare token and a version always come from one record, and are used for its id only.**
@@ -72,7 +72,7 @@ pub(crate) use find::{Trust, find};
 pub(crate) use release::{Create, Releasing, Then, destroy, release, settled};
 pub(crate) use reload::{fresh, reload};
 
-use crate::StorageId;
+use crate::id::StorageId;
 use crate::shared::{Begun, Operation, Shared, with_deadline};
 
 /// Removes what an attempt that was not heard may have left under an id that nobody was told. It would end by

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::clock::Timestamp;
 use crate::live::{Plan, Stored};
 use crate::record::{Body, Record, Renewed};
 use crate::shared::{Class, Shared};

@@ -10,8 +10,8 @@ use super::replace::{Work, replace};
 use super::{create, end, limit};
 use crate::live::{Live, LoadState, Other, Phase, State, Stored};
 use crate::provider::TOMBSTONE_TTL;
-use crate::shared::Operation;
-use crate::{EndedBy, Error, ErrorKind, EventKind, Result, observe};
+use crate::shared::{EndedBy, EventKind, Operation};
+use crate::{Error, ErrorKind, Result, observe};
 
 /// Whether a release may bring a session into being.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use super::withdraw;
 use crate::live::Stored;
 use crate::provider::Rename;
 use crate::record::Record;
-use crate::shared::{Operation, Shared};
-use crate::{Error, ErrorKind, EventKind, Result, observe, rename};
+use crate::shared::{EventKind, Operation, Shared};
+use crate::{Error, ErrorKind, Result, observe, rename};
 
 /// Stores the next record under a new id and makes the old one a tombstone.
 ///

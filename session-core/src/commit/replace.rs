@@ -8,11 +8,13 @@ use super::find::Presented;
 use super::merge::{Merging, merged};
 use super::next::Next;
 use super::{find, relocate, slide};
+use crate::clock::Timestamp;
+use crate::id::{StorageId, Token};
 use crate::live::{Change, Plan, Stored};
 use crate::provider::{Condition, Rename, WriteOutcome};
 use crate::record::{Body, Record, State};
 use crate::shared::{Operation, Shared};
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token};
+use crate::{Error, ErrorKind, Result};
 
 /// What a release has to do.
 pub(super) struct Work {

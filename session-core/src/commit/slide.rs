@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::next::Next;
 use super::replace::{Attempt, store, with_record};
+use crate::clock::Timestamp;
 use crate::live::{Plan, Stored};
 use crate::shared::{Class, Operation, Shared};
-use crate::{Result, Timestamp, observe};
+use crate::{Result, observe};
 
 impl Shared {
     /// Whether a request that only reads has nothing to do at its end.

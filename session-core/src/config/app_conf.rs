@@ -174,7 +174,9 @@ fn expand(value: &str, environment: Environment<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, HashFunction, SameSite};
+    use crate::ErrorKind;
+    use crate::id::HashFunction;
+    use crate::transport::SameSite;
 
     fn read(text: &str) -> Result<Option<(ManagerConfig, String)>> {
         super::read(text, &|name| (name == "DSN").then(|| "from-the-environment".to_owned()))
@@ -307,7 +309,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn checklist_26_no_text_makes_it_panic(text in "(?s).{0,80}", lines in "(session(on|name)|\\[|\\]|=|\\$\\{|\\}|\\||\n|1| ){0,20}") {
+        fn no_text_makes_it_panic(text in "(?s).{0,80}", lines in "(session(on|name)|\\[|\\]|=|\\$\\{|\\}|\\||\n|1| ){0,20}") {
             let _ = read(&text);
             let _ = read(&lines);
         }

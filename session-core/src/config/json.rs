@@ -127,7 +127,7 @@ impl<'de, A: MapAccess<'de>> Given<'_, A> {
         self.value("a whole number of seconds, 0 or more")
     }
 
-    fn same_site(self) -> Result<crate::SameSite, A::Error> {
+    fn same_site(self) -> Result<crate::transport::SameSite, A::Error> {
         #[derive(serde::Deserialize)]
         #[serde(untagged)]
         enum Setting {
@@ -148,7 +148,9 @@ fn unexpected<E: serde::de::Error>(key: &str, expected: &str) -> E {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, HashFunction, SameSite};
+    use crate::ErrorKind;
+    use crate::id::HashFunction;
+    use crate::transport::SameSite;
 
     fn refusal(text: &str) -> String {
         let error = ManagerConfig::from_json(text).unwrap_err();
@@ -281,7 +283,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn checklist_26_no_text_makes_it_panic(text in ".{0,80}", key in "[a-zA-Z,]{0,12}", value in "[-0-9a-z\"\\[{}]{0,6}") {
+        fn no_text_makes_it_panic(text in ".{0,80}", key in "[a-zA-Z,]{0,12}", value in "[-0-9a-z\"\\[{}]{0,6}") {
             let _ = ManagerConfig::from_json(&text);
             let _ = ManagerConfig::from_json(&format!("{{\"{key}\":{value}}}"));
         }

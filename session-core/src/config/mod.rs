@@ -8,10 +8,9 @@ mod json;
 
 use std::time::Duration;
 
-use crate::{
-    CookieSettings, Error, HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, Result, SameSite, Secret,
-    SecureMode, Token, Transport, TrustedProxies,
-};
+use crate::id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, Token};
+use crate::transport::{CookieSettings, SameSite, SecureMode, Transport, TrustedProxies};
+use crate::{Error, Result, Secret};
 
 /// The longest `sessionIDLength` in bytes; as many make 1,024 characters.
 const MAX_ID_BYTES: usize = 512;
@@ -255,7 +254,8 @@ const HASH_FUNCTIONS: &str = "\"sha1\" or \"sha256\"";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Connection, ErrorKind};
+    use crate::ErrorKind;
+    use crate::transport::Connection;
 
     fn config(change: impl FnOnce(&mut ManagerConfig)) -> ManagerConfig {
         let mut config = ManagerConfig::default();

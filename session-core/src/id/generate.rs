@@ -169,7 +169,7 @@ mod tests {
 
     /// Checklist row 1: every bit of the default id is set about half of the time.
     #[test]
-    fn checklist_01_ids_come_from_the_os_generator_and_no_bit_is_fixed() {
+    fn ids_come_from_the_os_generator_and_no_bit_is_fixed() {
         const DRAWS: u32 = 2_000;
         let mut ones = [0_u32; 256];
         for _ in 0..DRAWS {

@@ -13,8 +13,9 @@ pub(crate) use change::{Change, Updating};
 pub use load_state::LoadState;
 pub(crate) use state::{NewOwner, Phase, Plan, State, Stored};
 
+use crate::id::StorageId;
 use crate::shared::{Begun, Operation, Shared, with_deadline};
-use crate::{Error, ErrorKind, Result, StorageId, observe};
+use crate::{Error, ErrorKind, Result, observe};
 
 /// What the tokens that a client presented led to.
 #[derive(Debug, Default)]

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{Change, Found, LoadState, Other, Updating};
+use crate::clock::Timestamp;
+use crate::id::{StorageId, Token};
 use crate::record::{Account, Body, Device, Handle, Header, Owner, Record, Value};
 use crate::shared::Class;
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp, Token, observe};
+use crate::{Error, ErrorKind, Result, observe};
 
 /// A session as it is stored, and what the client calls it.
 #[derive(Debug)]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Manager;
-use crate::commit;
+use crate::clock::Timestamp;
 use crate::provider::{Cursor, Listed};
 use crate::record::{Device, Handle, Owner};
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::{Error, ErrorKind, Result, Timestamp};
+use crate::{Error, ErrorKind, Result, commit};
 
 /// One session of a user, as [`Manager::sessions_of`] lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]

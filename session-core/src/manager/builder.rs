@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Manager;
+use crate::capabilities::OwnerIndex;
+use crate::clock::{Clock, SystemClock};
 use crate::id::{IdGenerator, MIN_ID_BITS, RandomIds};
+use crate::provider::TOMBSTONE_TTL;
 use crate::shared::{
     Classes, Collecting, Event, Events, Excess, FOREVER, Lifetime, Limits, Listener, PerOwner, Queue,
     Renewal, Shared,
 };
 use crate::transport::Transport;
-use crate::{Clock, Error, ManagerConfig, OwnerIndex, Provider, Result, SystemClock, TOMBSTONE_TTL};
+use crate::{Error, ManagerConfig, Provider, Result};
 
 /// Prints whether there is one.
 struct Listening(Option<Listener>);
@@ -222,7 +225,7 @@ impl ManagerBuilder {
     ///
     /// ```
     /// # fn demo(builder: session_core::ManagerBuilder) -> session_core::ManagerBuilder {
-    /// use session_core::{EndedBy, EventKind};
+    /// use session_core::events::{EndedBy, EventKind};
     ///
     /// builder.on_event(|event| {
     ///     if event.kind == EventKind::Destroyed(EndedBy::Limit) {

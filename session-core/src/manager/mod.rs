@@ -17,11 +17,12 @@ pub use reply::Reply;
 pub use request::{Finish, RequestSession, stores_changes};
 
 use crate::commit::{self, Trust};
+use crate::id::Token;
 use crate::live::Found;
 use crate::session::Session;
-use crate::shared::Shared;
+use crate::shared::{EndedBy, EventKind, Shared};
 use crate::transport::{Incoming, Transport};
-use crate::{ConnectOptions, EndedBy, EventKind, ManagerConfig, Provider, Result, Token, connect};
+use crate::{ConnectOptions, ManagerConfig, Provider, Result, connect};
 
 /// Starts, finds and ends sessions. Cloning it is cheap; all clones are the same manager.
 ///
@@ -29,7 +30,7 @@ use crate::{ConnectOptions, EndedBy, EventKind, ManagerConfig, Provider, Result,
 /// directly:
 ///
 /// ```
-/// # async fn demo(manager: session_core::Manager, token: session_core::Token) -> session_core::Result<()> {
+/// # async fn demo(manager: session_core::Manager, token: session_core::id::Token) -> session_core::Result<()> {
 /// if let Some(session) = manager.load(&token).await? {
 ///     session.update("exports", |done: Option<u32>| done.unwrap_or(0) + 1)?;
 ///     session.release().await?;

@@ -12,8 +12,9 @@ use tokio::sync::OnceCell;
 use super::{Manager, Reply};
 use crate::commit::{self, Create, Releasing, Then, Trust};
 use crate::session::Session;
+use crate::shared::{EndedBy, EventKind};
 use crate::transport::{Candidates, Connection, CookieContext, Source};
-use crate::{EndedBy, Error, ErrorKind, EventKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What an adapter keeps for the time of a request, where all who ask find it: [`session`](Self::session) loads once
 /// for them. It ends with [`finish`](Self::finish) or [`abandon`](Self::abandon): after that it loads nothing and
@@ -121,7 +122,7 @@ impl RequestSession {
         self.finish_in(self.context(connection))
     }
 
-    /// As [`finish`](Self::finish), for an adapter that asked [`Transport::context`](crate::Transport::context)
+    /// As [`finish`](Self::finish), for an adapter that asked [`Transport::context`](crate::transport::Transport::context)
     /// while it had the request's head.
     pub fn finish_in(&self, context: CookieContext) -> Finish {
         self.over.store(true, Ordering::Release);

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use super::{DestroyOutcome, Provider};
+use crate::id::StorageId;
 use crate::record::{Owner, Record, Stamp, Version};
-use crate::{Error, ErrorKind, Result, StorageId};
+use crate::{Error, ErrorKind, Result};
 
 /// A session that was found by its owner or by a walk, as it is stored.
 #[derive(Debug, Clone)]

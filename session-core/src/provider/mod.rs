@@ -11,8 +11,9 @@ use async_trait::async_trait;
 pub use indexed::{Cursor, Indexed, Listed, Page, Scan, end_listed};
 pub use notify::{Listener, Notice, Notify};
 
+use crate::id::{StorageId, Token};
 use crate::record::{Record, Stamp};
-use crate::{Capabilities, Result, StorageId, Token, rename};
+use crate::{Capabilities, Result, rename};
 
 /// One storage system. Object-safe; everything that is true of every session is in the core, so an engine has
 /// little to get right: a conditional write, a read, a conditional delete, and deadlines.

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::Provider;
-use crate::{Result, StorageId};
+use crate::Result;
+use crate::id::StorageId;
 
 /// What an engine tells of its records.
 #[derive(Debug, Clone, PartialEq, Eq)]

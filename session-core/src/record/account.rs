@@ -9,7 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
+use crate::clock::Timestamp;
+use crate::id::StorageId;
+use crate::{Error, ErrorKind, Result};
 
 /// A name of one session of a user, for a "sign out this device" button.
 ///
@@ -63,7 +65,7 @@ const MAX_DEVICE_BYTES: usize = 1_024;
 /// Where a user signed in, as the application describes it: what a list of a user's sessions shows.
 ///
 /// ```
-/// use session_core::Device;
+/// use session_core::accounts::Device;
 ///
 /// let device = Device::new().label("Firefox on Linux").ip("192.0.2.7").place("Bergen, Norway");
 /// assert_eq!(device.get_label(), Some("Firefox on Linux"));

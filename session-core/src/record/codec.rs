@@ -31,7 +31,9 @@ use std::time::Duration;
 use super::body::corrupt;
 use super::header::{Details, Renewed, VERSIONS};
 use super::{Account, Body, Handle, Header, Owner, Record, State, Version};
-use crate::{Error, ErrorKind, Result, StorageId, Timestamp};
+use crate::clock::Timestamp;
+use crate::id::StorageId;
+use crate::{Error, ErrorKind, Result};
 
 /// How many bytes stand before the body.
 pub const HEADER_BYTES: usize = 132;
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn checklist_26_a_record_that_claims_to_be_huge_allocates_nothing_of_it() {
+    fn a_record_that_claims_to_be_huge_allocates_nothing_of_it() {
         let mut bytes = sample(&[]).encode().unwrap();
         bytes.truncate(HEADER_BYTES);
         bytes.extend_from_slice(&[253, 255, 255, 255, 255, 255, 255, 255, 127]);
@@ -296,7 +298,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn checklist_26_hostile_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..600), fix: bool) {
+        fn hostile_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..600), fix: bool) {
             let mut bytes = body;
             if fix && bytes.len() >= HEADER_BYTES {
                 bytes[..4].copy_from_slice(b"SSN\x01");

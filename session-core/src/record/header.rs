@@ -5,7 +5,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::Account;
-use crate::{StorageId, Timestamp};
+use crate::clock::Timestamp;
+use crate::id::StorageId;
 
 /// A random token, drawn anew for every write. Equal tokens mean the very same write.
 ///

@@ -1,17 +1,17 @@
-//! For fields that are `u128` or `i128`: `#[serde(with = "session_core::int128")]`.
+//! For fields that are `u128` or `i128`: `#[serde(with = "session_core::record::int128")]`.
 //!
 //! A value holds such integers without this as well. It is needed inside of untagged, internally tagged and
 //! flattened types, where serde reads none; there they are stored as text.
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
-//! use session_core::Value;
+//! use session_core::record::Value;
 //!
 //! #[derive(Serialize, Deserialize)]
 //! #[serde(tag = "kind")]
 //! enum Account {
 //!     Customer {
-//!         #[serde(with = "session_core::int128")]
+//!         #[serde(with = "session_core::record::int128")]
 //!         number: u128,
 //!     },
 //! }

@@ -18,7 +18,8 @@ pub(crate) use header::VERSIONS;
 pub use header::{Header, Owner, State, Version};
 pub use value::Value;
 
-use crate::{Result, Timestamp};
+use crate::Result;
+use crate::clock::Timestamp;
 
 /// One stored session, or the tombstone that a regenerated one leaves under its old id for a while.
 ///

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{Session, csrf};
+use crate::Result;
+use crate::clock::Timestamp;
 use crate::live::NewOwner;
 use crate::record::{Device, Handle, Owner};
-use crate::{Result, Timestamp};
 
 impl Session {
     /// Gives the session a new id at the release and makes the old one useless, keeping the data. Call it at sign-in and

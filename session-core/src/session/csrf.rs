@@ -39,7 +39,7 @@ impl Session {
         } else {
             state.must_be_active("csrf_token")?;
             let secret = new_secret(&state)?;
-            let value = crate::Value::encode(&URL_SAFE_NO_PAD.encode(secret))?;
+            let value = crate::record::Value::encode(&URL_SAFE_NO_PAD.encode(secret))?;
             self.insert(&mut state, KEY, value.clone(), "csrf_token")?;
             state.note(|| Change::Set(KEY.into(), value));
             secret

@@ -76,7 +76,7 @@ impl Session {
     ///
     /// ```
     /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
-    /// use session_core::Level;
+    /// use session_core::flash::Level;
     ///
     /// session.flash(Level::Success, "Your address is saved.")?;
     /// # Ok(()) }

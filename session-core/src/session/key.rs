@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 /// A key whose value has the type `T`; the compiler checks every use.
 ///
 /// ```
-/// use session_core::Key;
+/// use session_core::key::Key;
 /// const VISITS: Key<u64> = Key::new("visits");
 /// const NAME: Key<String> = Key::new("name");
 /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {

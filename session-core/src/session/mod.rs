@@ -15,11 +15,13 @@ pub use flash::{Flash, Level};
 pub use key::{AnyKey, Key, ReadKey, WriteKey};
 pub use store::Store;
 
+use crate::Result;
+use crate::clock::Timestamp;
 use crate::commit::{self, Create, Then};
+use crate::id::Token;
 use crate::live::{Found, Live, LoadState};
 use crate::record::Body;
 use crate::shared::Shared;
-use crate::{Result, Timestamp, Token};
 
 /// A handle to the session of a request. Clones are handles to the same session.
 ///

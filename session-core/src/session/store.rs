@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use super::Session;
+use crate::Result;
+use crate::id::Token;
 use crate::record::Value;
-use crate::{Result, Token};
 
 /// The session of one request, as code sees it that does not know the types of the values.
 ///

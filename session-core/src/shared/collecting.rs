@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::FOREVER;
-use crate::Timestamp;
+use crate::clock::Timestamp;
 
 /// The collection of one manager.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::id::StorageId;
+use crate::observe;
 use crate::record::{Handle, Header, Owner};
-use crate::{StorageId, observe};
 
 /// Something that happened to a session; see [`ManagerBuilder::on_event`](crate::ManagerBuilder::on_event).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,9 +23,10 @@ pub(crate) use operation::{Answer, Begun, FOREVER, Operation, jitter, with_deadl
 pub(crate) use queue::follows;
 pub(crate) use queue::{Queue, Turn};
 
-use crate::id::IdGenerator;
+use crate::clock::{Clock, Timestamp};
+use crate::id::{IdGenerator, StorageId, Token};
 use crate::transport::Transport;
-use crate::{Capabilities, Clock, Provider, Result, StorageId, Timestamp, Token};
+use crate::{Capabilities, Provider, Result};
 
 pub(crate) struct Shared {
     pub provider: Arc<dyn Provider>,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::StorageId;
+use crate::id::StorageId;
 use crate::record::Record;
 
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::Timestamp;
+    use crate::clock::Timestamp;
     use crate::record::{Body, Header};
 
     #[tokio::test(start_paused = true)]

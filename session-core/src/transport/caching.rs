@@ -19,14 +19,14 @@ pub enum Caching {
 
 impl Caching {
     /// Decides from the values of `Cache-Control` that the application wrote. The arguments are those of
-    /// [`Reply`](crate::Reply): whether the handler looked at the session, and whether the response carries a token.
+    /// [`Reply`](crate::manager::Reply): whether the handler looked at the session, and whether the response carries a token.
     ///
     /// A response that carries a token is never kept by a shared cache, or the next visitor would get this one's
     /// session: it says `no-store` unless the application says that, or a plain `private` and nothing against it.
     /// A response that only used the session says `private`, unless the application says anything else.
     ///
     /// ```
-    /// use session_core::Caching;
+    /// use session_core::transport::Caching;
     ///
     /// let public: &[u8] = b"public, max-age=600";
     /// assert_eq!(Caching::of([public], true, true), Caching::Replace("no-store"));

@@ -1,6 +1,6 @@
 //! The tokens of a request that are worth a look-up.
 
-use crate::Token;
+use crate::id::Token;
 
 /// How many different tokens of one request are looked up at most: a site on a sibling subdomain can plant
 /// cookies of our name, and must not make us ask the store without end.
@@ -18,7 +18,7 @@ pub enum Source {
     Query,
 }
 
-/// What [`Transport::candidates`](crate::Transport::candidates) found: distinct tokens in the order in which they came, held inline.
+/// What [`Transport::candidates`](crate::transport::Transport::candidates) found: distinct tokens in the order in which they came, held inline.
 #[derive(Debug, Clone, Default)]
 pub struct Candidates {
     tokens: [Option<Token>; MAX_CANDIDATES],

@@ -5,7 +5,7 @@ use std::sync::Once;
 use super::{Connection, CookieSettings};
 
 /// What a cookie of a response depends on besides its settings: how the client came, and which host it asked for.
-/// [`Transport::context`](crate::Transport::context) makes one; the default is for a response without `Secure`.
+/// [`Transport::context`](crate::transport::Transport::context) makes one; the default is for a response without `Secure`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CookieContext {
     pub(super) secure: bool,

@@ -13,7 +13,7 @@ use crate::Result;
 /// must keep tenants apart puts the tenant into the session and compares it, or has a manager for each.
 ///
 /// ```
-/// use session_core::{CookieSettings, Domains};
+/// use session_core::transport::{CookieSettings, Domains};
 ///
 /// // app.example.com and www.example.com share a cookie, those of example.org another one.
 /// let cookie = CookieSettings::secure_prefixed("id").domains(Domains::of(["example.com", "example.org"]));

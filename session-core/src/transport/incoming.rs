@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Incoming<'a> {
     /// The values of all `Cookie` headers; HTTP/2 clients may send several.
     pub cookies: &'a [&'a [u8]],
-    /// The value of the header named by [`Transport::header_name`](crate::Transport::header_name), when one is
+    /// The value of the header named by [`Transport::header_name`](crate::transport::Transport::header_name), when one is
     /// configured.
     pub header: Option<&'a [u8]>,
     /// The query of the URL, without the question mark.

@@ -25,7 +25,8 @@ pub use domains::Domains;
 pub use incoming::Incoming;
 pub use settings::{CookieSettings, Priority, SameSite};
 
-use crate::{Error, ErrorKind, Result, Token};
+use crate::id::Token;
+use crate::{Error, ErrorKind, Result};
 
 /// How many octets name and value of a cookie may have together (RFC 6265bis section 5.6); browsers drop more.
 pub const MAX_COOKIE_OCTETS: usize = 4096;
@@ -60,7 +61,7 @@ const RESERVED_HEADERS: [&str; 8] = [
 /// script can read what comes in a header, so that `HttpOnly` protects nothing there.
 ///
 /// ```
-/// use session_core::{CookieSettings, SameSite, Transport};
+/// use session_core::transport::{CookieSettings, SameSite, Transport};
 ///
 /// let transport = Transport::cookie(CookieSettings::host_prefixed("id").same_site(SameSite::Strict));
 /// transport.check()?;

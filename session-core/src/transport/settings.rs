@@ -56,7 +56,7 @@ impl Priority {
 /// `__Host-session`, path `/`, `Secure`, `HttpOnly`, `SameSite=Lax`, forgotten when the browser closes.
 ///
 /// ```
-/// use session_core::{CookieSettings, SecureMode};
+/// use session_core::transport::{CookieSettings, SecureMode};
 ///
 /// // A service that is reached over plain HTTP in a trusted network; browsers refuse `__Host-` there.
 /// let intranet = CookieSettings::named("session").secure(SecureMode::Never);

@@ -43,7 +43,7 @@ fn refusal(settings: CookieSettings) -> String {
 }
 
 #[test]
-fn checklist_13_the_default_cookie_is_host_bound_secure_http_only_and_lax() {
+fn the_default_cookie_is_host_bound_secure_http_only_and_lax() {
     let transport = Transport::default();
     transport.check().unwrap();
     assert!(transport.secure(Connection::default()), "Secure does not depend on the connection");
@@ -60,7 +60,7 @@ fn checklist_13_the_default_cookie_is_host_bound_secure_http_only_and_lax() {
 }
 
 #[test]
-fn checklist_14_a_prefix_that_browsers_would_not_honour_is_refused() {
+fn a_prefix_that_browsers_would_not_honour_is_refused() {
     let host = CookieSettings::default();
     assert!(refusal(host.clone().secure(SecureMode::Never)).contains("Secure"));
     assert!(refusal(host.clone().secure(SecureMode::Auto(TrustedProxies::none()))).contains("Secure"));
@@ -73,7 +73,7 @@ fn checklist_14_a_prefix_that_browsers_would_not_honour_is_refused() {
 }
 
 #[test]
-fn checklist_16_same_site_is_always_written_and_none_needs_secure() {
+fn same_site_is_always_written_and_none_needs_secure() {
     for (same_site, text) in [(SameSite::Strict, "Strict"), (SameSite::Lax, "Lax"), (SameSite::None, "None")]
     {
         let transport = Transport::cookie(CookieSettings::default().same_site(same_site));
@@ -86,14 +86,14 @@ fn checklist_16_same_site_is_always_written_and_none_needs_secure() {
 }
 
 #[test]
-fn checklist_15_http_only_is_on_unless_switched_off() {
+fn http_only_is_on_unless_switched_off() {
     let open = Transport::cookie(CookieSettings::default().http_only(false));
     assert!(!set_cookie(&open, None).contains("HttpOnly"));
     assert!(set_cookie(&Transport::default(), None).contains("; HttpOnly"));
 }
 
 #[test]
-fn checklist_17_a_cookie_that_browsers_would_drop_is_an_error() {
+fn a_cookie_that_browsers_would_drop_is_an_error() {
     let transport = named("four");
     let token = |length: usize| Token::new(&"x".repeat(length)).unwrap();
     assert!(transport.set(&token(4_092), None, &context(&transport)).is_ok());
@@ -103,7 +103,7 @@ fn checklist_17_a_cookie_that_browsers_would_drop_is_an_error() {
 }
 
 #[test]
-fn checklist_18_max_age_is_at_most_400_days_and_never_zero() {
+fn max_age_is_at_most_400_days_and_never_zero() {
     let transport = Transport::cookie(CookieSettings::default().persistent(true));
     for (asked, written) in [
         (Duration::from_secs(3_600), "Max-Age=3600;"),
@@ -172,7 +172,7 @@ fn the_domain_is_chosen_by_the_host_and_the_removal_names_the_same() {
 }
 
 #[test]
-fn checklist_20_the_removal_repeats_what_identifies_the_cookie() {
+fn the_removal_repeats_what_identifies_the_cookie() {
     let settings = CookieSettings::secure_prefixed("id").domain("example.com").path("/app");
     let transport = Transport::cookie(settings.same_site(SameSite::Strict));
     let removal: Vec<_> = transport.remove(&context(&transport)).collect();
@@ -188,7 +188,7 @@ fn checklist_20_the_removal_repeats_what_identifies_the_cookie() {
 }
 
 #[test]
-fn checklist_21_an_id_in_the_url_counts_only_when_asked_for_and_without_a_cookie() {
+fn an_id_in_the_url_counts_only_when_asked_for_and_without_a_cookie() {
     let query = format!("a=1&id={ID}&id=short");
     let other = ID.replace('0', "f");
     let cookie = format!("id={other}");
@@ -253,7 +253,7 @@ fn a_cookie_that_something_else_hands_out_is_read_and_not_written() {
 }
 
 #[test]
-fn checklist_22_and_30_cookie_headers_are_read_as_browsers_and_attackers_write_them() {
+fn and_30_cookie_headers_are_read_as_browsers_and_attackers_write_them() {
     let ids: Vec<String> = ('a'..='f').map(|letter| ID.replace('0', &letter.to_string())).collect();
     let [first, second, third, fourth, fifth, sixth] = &ids[..] else { panic!("six ids") };
     let long = format!("id={}", "x".repeat(10_000));
@@ -338,7 +338,7 @@ fn what_is_written_holds_a_token_and_does_not_print_it() {
 
 proptest! {
     #[test]
-    fn checklist_26_no_header_makes_the_parser_panic_or_yield_an_ill_formed_token(
+    fn no_header_makes_the_parser_panic_or_yield_an_ill_formed_token(
         cookies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4),
         header in prop::collection::vec(any::<u8>(), 0..60),
         query in ".{0,100}",

@@ -9,7 +9,8 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use session_core::{ErrorKind, Value};
+use session_core::ErrorKind;
+use session_core::record::Value;
 use table::{External, Flat, Internal, Untagged, Visit, table};
 
 #[test]
@@ -142,7 +143,7 @@ fn what_nests_too_deep_is_refused_when_it_is_set() {
 }
 
 #[test]
-fn checklist_26_a_deeply_nested_value_is_an_error_and_not_a_stack_overflow() {
+fn a_deeply_nested_value_is_an_error_and_not_a_stack_overflow() {
     #[derive(Deserialize, Debug)]
     struct Chain(#[expect(dead_code, reason = "only read")] Option<Box<Chain>>);
     let of = |unit: &[u8]| Value::from_encoded(&unit.repeat((1 << 20) / unit.len()));
@@ -178,7 +179,7 @@ fn a_wide_integer_that_serde_cannot_read_is_an_error_that_says_what_to_do() {
     }
     let stored = Value::encode(&Internal::Struct { value: Number { value: u128::MAX } }).unwrap();
     let error = stored.decode::<Internal<Number>>().unwrap_err();
-    assert!(error.message().contains("session_core::int128"), "{error}");
+    assert!(error.message().contains("session_core::record::int128"), "{error}");
 }
 
 #[test]
@@ -272,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn checklist_26_hostile_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn hostile_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let value = Value::from_encoded(&bytes);
         let _ = value.decode::<serde_json::Value>();
         let _ = value.decode::<Tree>();

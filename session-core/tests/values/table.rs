@@ -103,9 +103,9 @@ pub struct Flat<T> {
 
 #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
 pub struct Wide {
-    #[serde(with = "session_core::int128")]
+    #[serde(with = "session_core::record::int128")]
     pub unsigned: u128,
-    #[serde(with = "session_core::int128")]
+    #[serde(with = "session_core::record::int128")]
     pub signed: i128,
 }
 

@@ -1,6 +1,7 @@
 //! What an engine declares, in words for a person.
 
-use session_kit::{Capabilities, Durability, OwnerIndex};
+use session_kit::Capabilities;
+use session_kit::engine::{Durability, OwnerIndex};
 
 /// Each fact, and whether it is something to rely on or something to know.
 pub fn facts(capabilities: &Capabilities) -> Vec<(bool, String)> {

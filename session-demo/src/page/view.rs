@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Map, Value};
-use session_kit::{Clock, Manager, Session, SessionInfo, StorageId, SystemClock, Timestamp};
+use session_kit::accounts::SessionInfo;
+use session_kit::clock::{Clock, SystemClock, Timestamp};
+use session_kit::id::StorageId;
+use session_kit::{Manager, Session};
 
 use super::ACTIONS;
 use super::facts::facts;
 use super::log::Click;
-use crate::devices;
 use crate::meter::{self, Call};
-use crate::setup;
+use crate::{devices, setup};
 
 /// Everything that the page shows.
 pub struct View<'a> {

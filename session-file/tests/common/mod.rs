@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Body, Clock as _, Condition, Header, ManualClock, Provider as _, Record, State, StorageId, SystemClock,
-    Timestamp, Value, WriteOutcome,
-};
+use session_core::Provider as _;
+use session_core::clock::{Clock as _, ManualClock, SystemClock, Timestamp};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Body, Header, Record, State, Value};
 use session_file::{Builder, FileProvider};
 use tempfile::TempDir;
 

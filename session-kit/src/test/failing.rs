@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{
-    Capabilities, Condition, DestroyOutcome, Error, ErrorKind, Indexed, Provider, Record, Rename, Result,
-    Scan, Stamp, StorageId, WriteOutcome,
-};
+use crate::engine::{Condition, DestroyOutcome, Indexed, Rename, Scan, WriteOutcome};
+use crate::id::StorageId;
+use crate::record::{Record, Stamp};
+use crate::{Capabilities, Error, ErrorKind, Provider, Result};
 
 /// An engine around another one, which fails when it is told to. Clones are the same engine.
 ///

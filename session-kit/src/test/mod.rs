@@ -8,8 +8,9 @@ use std::sync::Arc;
 pub use failing::Failing;
 pub use session::TestSession;
 
+use crate::clock::ManualClock;
 use crate::memory::MemoryProvider;
-use crate::{Manager, ManagerBuilder, ManualClock, Result, Session};
+use crate::{Manager, ManagerBuilder, Result, Session};
 
 /// A manager over an engine in memory, to be configured further. Both take the time from `clock`.
 pub fn builder(clock: &ManualClock) -> Result<ManagerBuilder> {

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::{Error, Level, Manager, Result, Session, Token, WriteKey};
+use crate::flash::Level;
+use crate::id::Token;
+use crate::key::WriteKey;
+use crate::{Error, Manager, Result, Session};
 
 /// Builds the session of a client, as earlier requests of it would have left it.
 ///

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use session_core::{
-    Body, Clock, Condition, Header, Provider, Record, Result, StorageId, SystemClock, Token, Value,
-    WriteOutcome,
-};
+use session_core::clock::{Clock, SystemClock};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record, Value};
+use session_core::{Provider, Result};
 
 pub const IDLE: Duration = Duration::from_secs(60);
 
 /// A storage id that nobody else has.
 pub fn id() -> StorageId {
-    StorageId::of(&Token::new(&format!("{:016x}", session_core::Version::random().0)).unwrap())
+    StorageId::of(&Token::new(&format!("{:016x}", session_core::record::Version::random().0)).unwrap())
 }
 
 /// A session whose absolute deadline is a day away.

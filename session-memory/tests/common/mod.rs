@@ -8,10 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Body, Clock as _, Condition, Header, ManualClock, Owner, Provider as _, Record, Result, State, StorageId,
-    Timestamp, Token, Value, WriteOutcome,
-};
+use session_core::accounts::Owner;
+use session_core::clock::{Clock as _, ManualClock, Timestamp};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record, State, Value};
+use session_core::{Provider as _, Result};
 use session_memory::{Builder, MemoryProvider};
 
 pub const MINUTE: Duration = Duration::from_secs(60);

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_conformance::layers::{Around, Call, Layer, Method};
-use session_core::{
-    Connection, Incoming, Manager, ManagerBuilder, ManualClock, Provider, Reply, RequestSession, Result,
-    Token,
-};
+use session_core::adapter::{Reply, RequestSession};
+use session_core::clock::ManualClock;
+use session_core::id::Token;
+use session_core::transport::{Connection, Incoming};
+use session_core::{Manager, ManagerBuilder, Provider, Result};
 use session_memory::MemoryProvider;
 
 pub const SECOND: Duration = Duration::from_secs(1);

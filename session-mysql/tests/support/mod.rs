@@ -4,10 +4,12 @@
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
-use session_core::{
-    Body, Clock, Condition, Header, Owner, Provider, Record, Rename, StorageId, SystemClock, Value,
-    WriteOutcome,
-};
+use session_core::Provider;
+use session_core::accounts::Owner;
+use session_core::clock::{Clock, SystemClock};
+use session_core::engine::{Condition, Rename, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Body, Header, Record, Value};
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_servers::compose;
 use session_servers::mariadb::MariaDb;
@@ -71,7 +73,7 @@ pub async fn a_life(sessions: &impl Provider, number: u64) {
     assert!(!sessions.exists(&old).await.unwrap());
     assert_eq!(value(&sessions.read(&new, MINUTE).await.unwrap().unwrap()), "b");
     let destroyed = sessions.destroy(&new, None).await.unwrap();
-    assert!(matches!(destroyed, session_core::DestroyOutcome::Destroyed));
+    assert!(matches!(destroyed, session_core::engine::DestroyOutcome::Destroyed));
     assert!(sessions.read(&new, MINUTE).await.unwrap().is_none());
     sessions.gc(10).await.unwrap();
     sessions.count().await.unwrap();
@@ -170,7 +172,7 @@ impl Move {
 
 pub fn tombstone(over: &Record, new: &StorageId) -> Record {
     let mut tombstone = Record::new(over.header.next(), Body::default());
-    tombstone.header.state = session_core::State::Moved(new.clone());
+    tombstone.header.state = session_core::record::State::Moved(new.clone());
     tombstone
 }
 

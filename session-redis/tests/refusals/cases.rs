@@ -1,6 +1,7 @@
 // What Redis and Valkey are to show alike; `start` starts one of them.
 
-use session_core::{DestroyOutcome, Rename, State};
+use session_core::engine::{DestroyOutcome, Rename};
+use session_core::record::State;
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]

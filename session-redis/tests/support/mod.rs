@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use session_core::{Body, Clock as _};
-use session_core::{
-    Condition, Error, Header, Manager, Provider, Record, Result, StorageId, SystemClock, Token, Value,
-    Version, WriteOutcome,
-};
+use session_core::clock::{Clock as _, SystemClock};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::{StorageId, Token};
+use session_core::record::{Body, Header, Record, Value, Version};
+use session_core::{Error, Manager, Provider, Result};
 use session_redis::{RedisConfig, RedisProvider};
 use session_servers::proxy::Proxy;
 

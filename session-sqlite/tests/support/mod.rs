@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{
-    Body, Clock, Condition, Header, ManualClock, Provider as _, Record, StorageId, SystemClock, Value,
-    WriteOutcome,
-};
+use session_core::Provider as _;
+use session_core::clock::{Clock, ManualClock, SystemClock};
+use session_core::engine::{Condition, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Body, Header, Record, Value};
 use session_sqlite::{SqliteConfig, SqliteConnectOptions, SqliteProvider};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Clock, Condition, DestroyOutcome, ManualClock, Provider, Record, Result, Stamp, State,
-    StorageId, WriteOutcome,
-};
+use session_core::clock::{Clock, ManualClock};
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::{Record, Stamp, State};
+use session_core::{Capabilities, Provider, Result};
 
 #[derive(Clone, Debug, Default)]
 pub struct Toy(pub Arc<Inner>);

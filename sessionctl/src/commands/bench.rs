@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use session_kit::{
-    Body, Clock as _, Condition, DestroyOutcome, Header, Record, StorageId, SystemClock, Value, WriteOutcome,
-};
+use session_kit::clock::{Clock as _, SystemClock};
+use session_kit::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_kit::id::StorageId;
+use session_kit::record::{Body, Header, Record, Value};
 use tokio::task::JoinSet;
 
 use crate::engine::Engine;
@@ -102,7 +103,7 @@ async fn life(engine: &Engine, id: &StorageId, body: &Body, times: &mut [Times; 
         WriteOutcome::Stored(stored) => stored.cas,
         WriteOutcome::Refused(_) => return Err(unexpected("write")),
     };
-    let stamp = session_kit::Stamp { version: next.header.version(), cas };
+    let stamp = session_kit::record::Stamp { version: next.header.version(), cas };
     match destroy.time(engine.call("destroy", provider.destroy(id, Some(stamp)))).await? {
         DestroyOutcome::Destroyed => Ok(()),
         _ => Err(unexpected("destroy")),

@@ -1,7 +1,9 @@
 //! `end`: one session, those of a user, or all.
 
 use serde_json::json;
-use session_kit::{DestroyOutcome, Listed, Owner, StorageId, end_listed};
+use session_kit::accounts::Owner;
+use session_kit::engine::{DestroyOutcome, Listed, end_listed};
+use session_kit::id::StorageId;
 
 use crate::args::End;
 use crate::engine::Engine;

@@ -1,7 +1,9 @@
 //! `list`: the sessions of a user, or all.
 
 use serde_json::{Value as Json, json};
-use session_kit::{Clock as _, Listed, SessionInfo, SystemClock, Timestamp};
+use session_kit::accounts::SessionInfo;
+use session_kit::clock::{Clock as _, SystemClock, Timestamp};
+use session_kit::engine::Listed;
 
 use crate::engine::Engine;
 use crate::failure::Result;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde_json::json;
-use session_kit::StorageId;
+use session_kit::id::StorageId;
 
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};

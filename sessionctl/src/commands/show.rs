@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
-use session_kit::{Clock as _, Listed, SessionInfo, State, SystemClock};
+use session_kit::accounts::SessionInfo;
+use session_kit::clock::{Clock as _, SystemClock};
+use session_kit::engine::Listed;
+use session_kit::record::State;
 
 use crate::args::Which;
 use crate::commands::list;
@@ -28,7 +31,7 @@ pub async fn run(engine: &Engine, which: &Which, values: bool, paint: Paint) -> 
 }
 
 fn entries(listed: &Listed, values: bool) -> Map<String, Json> {
-    let entry = |(key, value): (&str, &session_kit::Value)| {
+    let entry = |(key, value): (&str, &session_kit::record::Value)| {
         let decoded = shown::value(value);
         let mut entry = json!({ "type": shown::kind(&decoded), "bytes": value.as_encoded().len() });
         if values {

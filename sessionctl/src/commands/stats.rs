@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
-use session_kit::{Clock as _, Listed, Owner, SystemClock, Timestamp};
+use session_kit::accounts::Owner;
+use session_kit::clock::{Clock as _, SystemClock, Timestamp};
+use session_kit::engine::Listed;
 
 use crate::engine::Engine;
 use crate::failure::Result;

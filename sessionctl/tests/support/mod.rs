@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use session_kit::{ConnectOptions, Device, Manager, Provider, Token};
+use session_kit::accounts::Device;
+use session_kit::id::Token;
+use session_kit::{ConnectOptions, Manager, Provider};
 
 /// A spec as `--engine` takes it.
 pub fn spec(engine: &str, config: impl std::fmt::Display) -> String {

@@ -5,7 +5,7 @@ use session_core::Session;
 use super::super::{Adapter, Answer, Shelf};
 use super::usual;
 
-pub async fn checklist_23_responses_say_how_far_caches_may_keep_them<A: Adapter>() {
+pub async fn responses_say_how_far_caches_may_keep_them<A: Adapter>() {
     let (_server, client) = usual(&Shelf::default()).serve::<A>();
     let creating = client.get("/count", "").await;
     assert_eq!(creating.header("cache-control"), Some("no-store"));
@@ -23,7 +23,7 @@ pub async fn checklist_23_responses_say_how_far_caches_may_keep_them<A: Adapter>
     assert_eq!(changing.header("cache-control"), Some("private"));
 }
 
-pub async fn checklist_23_cache_headers_of_the_application_are_respected<A: Adapter>() {
+pub async fn cache_headers_of_the_application_are_respected<A: Adapter>() {
     let own = async |session: Session| {
         session.set("n", &1)?;
         Ok(Answer::new(200, "").header("cache-control", "max-age=60").header("vary", "Accept, cookie"))

@@ -18,7 +18,7 @@ async fn begin(client: Client) -> String {
     client.get("/count", "").await.cookie()
 }
 
-pub async fn checklist_27_an_engine_that_is_down_is_503_and_never_a_visitor_who_is_logged_out<A: Adapter>() {
+pub async fn an_engine_that_is_down_is_503_and_never_a_visitor_who_is_logged_out<A: Adapter>() {
     let shelf = Shelf::default();
     let known = async |session: Option<Session>| Ok(session.is_some().to_string());
     let application = usual(&shelf).get("/released", released_by_hand).optional("/known", known);

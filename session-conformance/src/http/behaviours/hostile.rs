@@ -5,7 +5,7 @@ use http::{HeaderValue, Request};
 use super::super::{Adapter, Shelf};
 use super::{NAME, usual};
 
-pub async fn checklist_22_what_has_not_the_form_of_an_id_is_never_looked_up<A: Adapter>() {
+pub async fn what_has_not_the_form_of_an_id_is_never_looked_up<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let good = "a".repeat(43);
@@ -37,7 +37,7 @@ pub async fn checklist_22_what_has_not_the_form_of_an_id_is_never_looked_up<A: A
     }
 }
 
-pub async fn checklist_22_nul_and_line_breaks_in_a_cookie_never_reach_an_engine<A: Adapter>() {
+pub async fn nul_and_line_breaks_in_a_cookie_never_reach_an_engine<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let cookie = client.get("/count", "").await.cookie();
@@ -55,7 +55,7 @@ pub async fn checklist_22_nul_and_line_breaks_in_a_cookie_never_reach_an_engine<
     assert_eq!(shelf.calls(), 1, "one new session");
 }
 
-pub async fn checklist_02_a_well_formed_id_of_somebody_elses_making_is_never_adopted<A: Adapter>() {
+pub async fn a_well_formed_id_of_somebody_elses_making_is_never_adopted<A: Adapter>() {
     let (_server, client) = usual(&Shelf::default()).serve::<A>();
     let planted = format!("{NAME}={}", "a".repeat(43));
     let response = client.get("/count", &planted).await;
@@ -77,7 +77,7 @@ pub async fn cookie_headers_that_are_no_cookies_hide_nothing<A: Adapter>() {
     }
 }
 
-pub async fn checklist_30_two_live_session_cookies_are_ambiguous_and_a_logout_ends_both<A: Adapter>() {
+pub async fn two_live_session_cookies_are_ambiguous_and_a_logout_ends_both<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let one = client.get("/count", "").await.cookie();
@@ -97,7 +97,7 @@ pub async fn checklist_30_two_live_session_cookies_are_ambiguous_and_a_logout_en
 }
 
 /// One with `Domain=example.com` from before a deployment, one for this host only: browsers send both.
-pub async fn checklist_30_a_login_heals_ambiguous_cookies<A: Adapter>() {
+pub async fn a_login_heals_ambiguous_cookies<A: Adapter>() {
     let (_server, client) = usual(&Shelf::default()).serve::<A>();
     let with_domain = client.get("/count", "").await.cookie();
     let mut host_only = client.get("/count", "").await.cookie();
@@ -109,7 +109,7 @@ pub async fn checklist_30_a_login_heals_ambiguous_cookies<A: Adapter>() {
     assert_eq!(client.get("/whoami", &both).await.text, "ada");
 }
 
-pub async fn checklist_30_at_most_four_candidates_are_looked_up<A: Adapter>() {
+pub async fn at_most_four_candidates_are_looked_up<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let planted: Vec<_> = (0..50).map(|n| format!("{NAME}={n:a>43}")).collect();

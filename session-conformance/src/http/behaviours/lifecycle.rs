@@ -70,7 +70,7 @@ pub async fn all_extractors_and_middleware_of_a_request_share_one_load_and_one_s
     assert_eq!(shelf.calls(), 2, "one read, one write");
 }
 
-pub async fn checklist_03_a_login_gets_a_new_id_in_one_cookie_and_the_old_one_is_dead<A: Adapter>() {
+pub async fn a_login_gets_a_new_id_in_one_cookie_and_the_old_one_is_dead<A: Adapter>() {
     let (_server, client) = usual(&Shelf::default()).serve::<A>();
     let before = client.get("/count", "").await.cookie();
     let after = client.get("/login", &before).await.cookie();
@@ -79,9 +79,7 @@ pub async fn checklist_03_a_login_gets_a_new_id_in_one_cookie_and_the_old_one_is
     assert_eq!(client.get("/read", &after).await.text, "Some(1)");
 }
 
-pub async fn checklist_05_and_20_a_logout_ends_the_session_and_removes_the_cookie_in_one_round_trip<
-    A: Adapter,
->() {
+pub async fn and_20_a_logout_ends_the_session_and_removes_the_cookie_in_one_round_trip<A: Adapter>() {
     let shelf = Shelf::default();
     let (_server, client) = usual(&shelf).serve::<A>();
     let cookie = client.get("/count", "").await.cookie();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use session_core::{CookieSettings, ErrorKind, Session};
+use session_core::transport::CookieSettings;
+use session_core::{ErrorKind, Session};
 
 use super::super::application::boxed;
 use super::super::{Adapter, Application, Handler, Shelf};

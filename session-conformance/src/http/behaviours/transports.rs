@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use http::Request;
-use session_core::{CookieSettings, SameSite, SecureMode, Session, Transport, TrustedProxies};
+use session_core::Session;
+use session_core::transport::{CookieSettings, SameSite, SecureMode, Transport, TrustedProxies};
 
 use super::super::{Adapter, Answer, Application, Response, Shelf};
 use super::{NAME, count, usual, with_routes};
 
-pub async fn checklist_19_one_cookie_for_the_session_and_those_of_the_app_untouched<A: Adapter>() {
+pub async fn one_cookie_for_the_session_and_those_of_the_app_untouched<A: Adapter>() {
     let own = async |session: Session| {
         session.set("n", &1)?;
         let forged = format!("{NAME}=forged; Path=/");
@@ -25,9 +26,7 @@ pub async fn checklist_19_one_cookie_for_the_session_and_those_of_the_app_untouc
     assert!(cookies[3].starts_with(&format!("{NAME}=")) && !cookies[3].contains("forged"), "{cookies:?}");
 }
 
-pub async fn checklist_15_and_21_a_token_from_the_url_counts_only_when_asked_for_and_never_becomes_a_cookie<
-    A: Adapter,
->() {
+pub async fn and_21_a_token_from_the_url_counts_only_when_asked_for_and_never_becomes_a_cookie<A: Adapter>() {
     let shelf = Shelf::default();
     let (_cookies_only, without) = usual(&shelf).serve::<A>();
     let cookie = without.get("/count", "").await.cookie();
@@ -60,7 +59,7 @@ pub async fn checklist_15_and_21_a_token_from_the_url_counts_only_when_asked_for
     assert_eq!((failed.status, failed.header("referrer-policy")), (503, Some("no-referrer")));
 }
 
-pub async fn checklist_15_a_header_carries_the_token_where_that_is_configured<A: Adapter>() {
+pub async fn a_header_carries_the_token_where_that_is_configured<A: Adapter>() {
     let shelf = Shelf::default();
     let manager = shelf.builder().transport(Transport::header("X-Session")).build().expect("a manager");
     let (_server, client) = with_routes(Application::new(manager)).serve::<A>();
@@ -76,9 +75,7 @@ pub async fn checklist_15_a_header_carries_the_token_where_that_is_configured<A:
     assert_eq!(client.get("/read", &as_cookie).await.text, "None");
 }
 
-pub async fn checklist_16_and_18_a_persistent_cookie_lasts_as_the_session_does_at_most_400_days<
-    A: Adapter,
->() {
+pub async fn and_18_a_persistent_cookie_lasts_as_the_session_does_at_most_400_days<A: Adapter>() {
     let settings = CookieSettings::default().persistent(true).same_site(SameSite::Strict);
     let builder = Shelf::default().builder().transport(Transport::cookie(settings));
     let manager = builder.absolute_timeout(Duration::from_secs(3600 * 24 * 500)).build();
@@ -90,7 +87,7 @@ pub async fn checklist_16_and_18_a_persistent_cookie_lasts_as_the_session_does_a
 }
 
 /// All requests come over plain HTTP from this machine.
-pub async fn checklist_13_secure_is_always_written_unless_the_configuration_says_otherwise<A: Adapter>() {
+pub async fn secure_is_always_written_unless_the_configuration_says_otherwise<A: Adapter>() {
     async fn secure<A: Adapter>(mode: SecureMode, header: Option<(&str, &str)>) -> bool {
         let cookie = CookieSettings::named("session").secure(mode);
         let application = Application::new(Shelf::default().manager_with(cookie)).get("/count", count);

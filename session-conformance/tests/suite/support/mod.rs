@@ -9,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use session_conformance::layers::Resent;
 use session_conformance::{CutOff, Harness, LONG, async_trait};
-use session_core::{Clock, ErrorKind, ManualClock, Provider, StorageId, SystemClock};
+use session_core::clock::{Clock, ManualClock, SystemClock};
+use session_core::id::StorageId;
+use session_core::{ErrorKind, Provider};
 
 use cut_off::Wire;
 pub use flaw::Flaw;

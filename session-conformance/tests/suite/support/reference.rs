@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use session_conformance::async_trait;
-use session_core::{
-    Capabilities, Clock, Condition, Cursor, DestroyOutcome, ErrorKind, Header, Indexed, Listed, Owner,
-    OwnerIndex, Page, Provider, Record, Result, Scan, Stamp, State, StorageId, TimeSource, Timestamp,
-    WriteOutcome,
+use session_core::accounts::Owner;
+use session_core::clock::{Clock, Timestamp};
+use session_core::engine::{
+    Condition, Cursor, DestroyOutcome, Indexed, Listed, OwnerIndex, Page, Scan, TimeSource, WriteOutcome,
 };
+use session_core::id::StorageId;
+use session_core::record::{Header, Record, Stamp, State};
+use session_core::{Capabilities, ErrorKind, Provider, Result};
 
 /// What kind of engine it plays.
 #[derive(Debug, Clone, Copy, Default)]

@@ -8,9 +8,11 @@
 use std::collections::HashMap;
 
 use super::super::classify::{Ending, Meaning, classify, classify_move};
+use crate::clock::Timestamp;
+use crate::id::StorageId;
 use crate::provider::WriteOutcome;
 use crate::record::{Body, Header, Record, State, VERSIONS, Version};
-use crate::{StorageId, Timestamp, rename};
+use crate::rename;
 
 /// One copy that is applied, an end, a create and seven writes of others that leave none of the
 /// versions of before in the memory, the copy that is answered, and one step more.

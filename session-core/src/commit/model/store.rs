@@ -2,9 +2,11 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::clock::Timestamp;
+use crate::id::StorageId;
 use crate::provider::WriteOutcome;
 use crate::record::{Body, Header, Record, State, VERSIONS, Version};
-use crate::{StorageId, Timestamp, rename};
+use crate::rename;
 
 /// How many changes are counted in the body of a record.
 pub(super) const CHANGES: usize = 4;

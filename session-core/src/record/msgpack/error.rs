@@ -56,7 +56,7 @@ impl serde::de::Error for CodecError {
         if matches!(&*message, "i128 is not supported" | "u128 is not supported") {
             return Self::new(
                 "serde reads no 128-bit integer inside of an untagged, internally tagged or flattened type: \
-                 put #[serde(with = \"session_core::int128\")] on the field",
+                 put #[serde(with = \"session_core::record::int128\")] on the field",
             );
         }
         Self::new(message)

@@ -5,7 +5,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
-use session_kit::{Cursor, StorageId, Timestamp, Version};
+use session_kit::clock::Timestamp;
+use session_kit::engine::Cursor;
+use session_kit::id::StorageId;
+use session_kit::record::Version;
 
 use crate::failure::{Code, Failure, Result};
 

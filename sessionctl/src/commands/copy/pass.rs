@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::ops::AddAssign;
 
 use serde_json::{Value as Json, json};
-use session_kit::{Clock as _, Listed, SystemClock};
+use session_kit::clock::{Clock as _, SystemClock};
+use session_kit::engine::Listed;
 use tokio::task::JoinSet;
 
 use super::journal::Journal;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use session_kit::{Condition, DestroyOutcome, ErrorKind, Record, Stamp, StorageId, Timestamp, WriteOutcome};
+use session_kit::ErrorKind;
+use session_kit::clock::Timestamp;
+use session_kit::engine::{Condition, DestroyOutcome, WriteOutcome};
+use session_kit::id::StorageId;
+use session_kit::record::{Record, Stamp};
 
 use super::journal::Known;
 use crate::engine::Engine;
@@ -171,7 +175,7 @@ fn ours(known: Known, current: &Record) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use session_kit::{Body, Header, Value, Version};
+    use session_kit::record::{Body, Header, Value, Version};
 
     use super::*;
 

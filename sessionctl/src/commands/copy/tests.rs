@@ -1,7 +1,9 @@
 //! Copies between two stores in memory, with the source changing between two passes.
 
+use session_kit::Manager;
+use session_kit::accounts::Owner;
+use session_kit::id::Token;
 use session_kit::memory::MemoryProvider;
-use session_kit::{Manager, Owner, Token};
 
 use super::*;
 

@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use session_conformance::async_trait;
 use session_conformance::layers::ByWrites;
-use session_core::{
-    Capabilities, Condition, Cursor, DestroyOutcome, Error, ErrorKind, Header, Indexed, Listed, Owner, Page,
-    Provider, Record, Rename, Result, Scan, Stamp, State, StorageId, Timestamp, WriteOutcome,
+use session_core::accounts::Owner;
+use session_core::clock::Timestamp;
+use session_core::engine::{
+    Condition, Cursor, DestroyOutcome, Indexed, Listed, Page, Rename, Scan, WriteOutcome,
 };
+use session_core::id::StorageId;
+use session_core::record::{Header, Record, Stamp, State};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 use tokio::task::yield_now;
 
 use super::{Flaw, Reference};
@@ -131,7 +135,7 @@ impl Provider for Flawed {
                 let now = self.inner.clock.now();
                 let blank = Record::new(
                     Header::new(now, now.after(idle), now.after(idle)),
-                    session_core::Body::default(),
+                    session_core::record::Body::default(),
                 );
                 self.inner.write(id, &blank, Condition::Absent, idle).await?;
             }
@@ -342,7 +346,7 @@ impl Indexed for Flawed {
                 let mark = StorageId::from_hash(owner.0);
                 let before = Record::new(
                     Header::new(Timestamp::MAX, Timestamp::MAX, Timestamp::MAX),
-                    session_core::Body::default(),
+                    session_core::record::Body::default(),
                 );
                 shown.insert(mark, before).is_some()
             })

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use session_core::{
-    Condition, Error, ErrorKind, Provider as _, Record, Rename, Result, StorageId, Timestamp, WriteOutcome,
-};
+use session_core::clock::Timestamp;
+use session_core::engine::{Condition, Rename, WriteOutcome};
+use session_core::id::StorageId;
+use session_core::record::Record;
+use session_core::{Error, ErrorKind, Provider as _, Result};
 use tokio::task::yield_now;
 
 use super::{Flaw, Flawed};
@@ -155,7 +157,7 @@ impl Flawed {
                 return Ok(Some(outcome));
             }
             Flaw::RenameLosesWrites if current.as_ref().is_some_and(Record::is_live) => {
-                self.force(rename.old, rename.tombstone, session_core::TOMBSTONE_TTL)?;
+                self.force(rename.old, rename.tombstone, session_core::engine::TOMBSTONE_TTL)?;
                 return self.force(rename.new, rename.record, rename.ttl).map(Some);
             }
             Flaw::RenameCopies if held => {
@@ -165,7 +167,7 @@ impl Flawed {
                 if !held {
                     return Ok(Some(WriteOutcome::refused(current)));
                 }
-                self.force(rename.old, rename.tombstone, session_core::TOMBSTONE_TTL)?;
+                self.force(rename.old, rename.tombstone, session_core::engine::TOMBSTONE_TTL)?;
                 return self.force(rename.new, rename.record, rename.ttl).map(Some);
             }
             Flaw::RenameLeavesRubbish if !held && !self.is_tombstone(rename.old) => {
