@@ -25,3 +25,12 @@ impl Harness for Map {
 }
 
 session_conformance::suite!(Map::default());
+
+#[test]
+fn the_guide_shows_this_engine() {
+    let guide = include_str!("../../docs/guide/own-engine.md");
+    assert!(
+        guide.contains(include_str!("../src/own_engine.rs")),
+        "docs/guide/own-engine.md has another version of it"
+    );
+}

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use session_core::engine::{Listener, Notice};
 use session_core::record::Version;
-use session_core::{Error, ErrorKind, Listener, Notice, Provider};
+use session_core::{Error, ErrorKind, Provider};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::count;

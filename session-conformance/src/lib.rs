@@ -40,8 +40,7 @@
 //!
 //! `cargo test` then runs one test for each behaviour, and a failure names it:
 //! `logout::logout_is_not_undone_by_a_request_in_flight`. The functions in
-//! [`behaviours`] say what is demanded; a number after `checklist` is the row of the project's
-//! security checklist that is proven.
+//! [`behaviours`] say what is demanded.
 //!
 //! # What it needs to know
 //!

@@ -67,7 +67,7 @@ async fn what_was_sealed_is_read_with_the_deadline_that_it_was_written_with() {
     assert_eq!(setup.read(token.expose()).await, Some(record));
 }
 
-/// Checklist row 25: a failed open is no session, and there is no second way in.
+/// A failed open is no session, and there is no second way in.
 #[tokio::test]
 async fn a_cookie_that_is_not_ours_is_no_session() {
     let ours = setup(KEY, SCOPE);

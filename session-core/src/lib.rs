@@ -6,10 +6,12 @@
 //! | you want to | look at |
 //! |---|---|
 //! | read and change a session in a handler | [`Session`] |
-//! | configure timeouts, ids and cookies | [`Manager::builder`], [`Transport`], [`ManagerConfig`] |
+//! | configure timeouts, ids and cookies | [`Manager::builder`], [`transport`], [`ManagerConfig`] |
 //! | load and store sessions without a web framework | [`Manager::load`], [`Manager::create`] |
-//! | write an engine | [`Provider`], [`register_engine!`], the crate `session-conformance` |
-//! | write an adapter | [`adapter`], [`RequestSession`] |
+//! | list and end the sessions of a user | [`accounts`] |
+//! | learn what happened to sessions | [`events`] |
+//! | write an engine | [`Provider`], [`engine`], [`record`], [`register_engine!`], the crate `session-conformance` |
+//! | write an adapter | [`adapter`] |
 //!
 //! # What a session keeps
 //!
@@ -26,49 +28,69 @@
 
 pub mod adapter;
 mod capabilities;
-mod clock;
+pub mod clock;
 mod commit;
 mod config;
 mod error;
-mod id;
+pub mod id;
 mod live;
 mod manager;
 mod observe;
 mod provider;
-mod record;
+pub mod record;
 mod registry;
 mod rename;
 mod secret;
 mod session;
 mod shared;
-mod transport;
+pub mod transport;
 
-pub use capabilities::{Capabilities, Durability, OwnerIndex, TimeSource};
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use capabilities::Capabilities;
 pub use config::ManagerConfig;
 pub use error::{Error, ErrorKind, Result};
-pub use id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, StorageId, Token};
 pub use live::LoadState;
-pub use manager::{
-    Finish, GcTask, Manager, ManagerBuilder, Reply, RequestSession, SessionInfo, Sessions, stores_changes,
-};
-pub use provider::{
-    Condition, Cursor, DestroyOutcome, Indexed, Listed, Listener, Notice, Notify, Page, Provider, Refusal,
-    Rename, Scan, Stored, TOMBSTONE_TTL, WriteOutcome, end_listed,
-};
-pub use record::int128;
-pub use record::{
-    Body, Device, HEADER_BYTES, Handle, Header, NEWEST_FORMAT, Owner, Record, Stamp, State, Value, Version,
-};
-pub use registry::{ConnectOptions, Connecting, Engine, connect, engines, register};
+pub use manager::{GcTask, Manager, ManagerBuilder};
+pub use provider::Provider;
+pub use registry::{ConnectOptions, connect, engines};
 pub use secret::Secret;
-pub use session::{AnyKey, Flash, Key, Level, ReadKey, Session, Store, WriteKey};
-pub use shared::{EndedBy, Event, EventKind, Excess, Lifetime};
-pub use transport::{
-    Caching, Candidates, Connection, CookieContext, CookieSettings, Domains, Incoming, MAX_CANDIDATES,
-    MAX_COOKIE_OCTETS, Priority, QUERY_MODE_HEADERS, SameSite, SecureMode, Source, TARGETED_CACHE_HEADERS,
-    TokenHeaders, Transport, TrustedProxies, cookie_name_of_scope,
-};
+pub use session::{Session, Store};
+pub use shared::Lifetime;
+
+/// The sessions of a user: their owner, their devices, the names to end them by, and limits.
+///
+/// The guide in the repository, `docs/guide/accounts.md`, has whole examples.
+pub mod accounts {
+    pub use crate::manager::{SessionInfo, Sessions};
+    pub use crate::record::account::{Device, Handle};
+    pub use crate::record::header::Owner;
+    pub use crate::shared::Excess;
+}
+
+/// What an engine works with, beside the [`Provider`] that it implements: conditional writes and their
+/// outcomes, the index of owners, and the registry of names.
+pub mod engine {
+    pub use crate::capabilities::{Durability, OwnerIndex, TimeSource};
+    pub use crate::provider::{
+        Condition, Cursor, DestroyOutcome, Indexed, Listed, Listener, Notice, Notify, Page, Refusal, Rename,
+        Scan, Stored, TOMBSTONE_TTL, WriteOutcome, end_listed,
+    };
+    pub use crate::registry::{Connecting, Engine, register};
+}
+
+/// What happened to sessions, told after the fact: see [`ManagerBuilder::on_event`](crate::ManagerBuilder::on_event).
+pub mod events {
+    pub use crate::shared::{EndedBy, Event, EventKind};
+}
+
+/// Messages that are shown once: see [`Session::flash`](crate::Session::flash).
+pub mod flash {
+    pub use crate::session::{Flash, Level};
+}
+
+/// Keys that carry the type of their value, checked when the program is compiled.
+pub mod key {
+    pub use crate::session::{AnyKey, Key, ReadKey, WriteKey};
+}
 
 #[doc(hidden)]
 pub mod __private {

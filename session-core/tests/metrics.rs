@@ -21,7 +21,7 @@ fn the_table_of_the_docs_and_the_dashboard_have_every_counter() {
     let counted: BTreeSet<_> = names(&quoted);
     assert!(counted.contains("session_created") && counted.contains("session_operation_seconds"));
 
-    let docs = include_str!("../../docs/operations.md");
+    let docs = include_str!("../../docs/guide/operations.md");
     let listed = names(docs);
     assert_eq!(counted.difference(&listed).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the docs");
     let rows = docs.lines().filter(|line| line.starts_with("| `session_")).collect::<Vec<_>>().join("\n");

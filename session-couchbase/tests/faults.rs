@@ -210,7 +210,6 @@ async fn a_write_that_is_sent_again_after_others_wrote_is_refused_with_one_docum
     }
 }
 
-/// Checklist row 31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
 async fn no_dropped_future_leaves_an_answer_for_somebody_else() {

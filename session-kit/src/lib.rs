@@ -1,7 +1,8 @@
 //! Sessions for Rust web services: one interface, and the engine of your choice behind it.
 //!
-//! This crate is a door: the interface ([`Manager`], [`Session`], [`Provider`], …) and one feature for each engine and
-//! framework. No feature is on by default, and what is not asked for is not linked.
+//! A handler reads and changes its [`Session`] in memory; what changed is stored once, before the head of the response
+//! leaves. Requests at the same time lose no update, and a session that was ended does not come back. Each engine and each
+//! framework is a feature; none is on by default, and the others are not linked.
 //!
 //! ```toml
 //! session-kit = { version = "0.1", features = ["memory", "tower"] }
@@ -41,11 +42,11 @@
 //! | `memcache` | `memcache` | many machines, and a session may be lost when a server restarts |
 //! | `couchbase` | `couchbase` | there is a Couchbase already |
 //!
-//! What each guarantees stands in the table of the README, and in its [`Capabilities`].
+//! The table of the README and [`Capabilities`] say what each guarantees; [`guide::choosing_an_engine`] helps with the choice.
 //!
 //! # An engine by name
 //!
-//! An engine whose feature is on answers to its name, for those who keep it in a configuration:
+//! An engine whose feature is on is found by its name, for a configuration that names it:
 //!
 #![cfg_attr(feature = "memory", doc = "```")]
 #![cfg_attr(not(feature = "memory"), doc = "```ignore")]
@@ -66,7 +67,24 @@
 //! | `actix` | `actix` | actix-web 4 |
 //! | `poem` | `poem` | poem 3 |
 //!
-//! Without a framework, [`Manager::start`] and [`Manager::load`] do what an adapter does; `examples/worker.rs` shows it.
+//! # Guides
+//!
+//! | to | read |
+//! |---|---|
+//! | sign users in and out | [`guide::sign_in`], [`guide::remember_me`] |
+//! | list and end a user's sessions | [`guide::accounts`] |
+//! | know what merges and what does not | [`guide::concurrency`] |
+//! | order layers, and answer errors | [`guide::axum`], [`guide::actix`] |
+//! | keep forms of other sites out | [`guide::csrf`] |
+//! | test an application | [`guide::testing`] |
+//! | renew ids, and change the types of values | [`guide::renewal`], [`guide::changing_types`] |
+//! | run it in production | [`guide::operations`] |
+//! | move from another library | [`guide::moving_from_tower_sessions`], [`guide::moving_from_actix_session`], [`guide::moving_from_axum_session`], [`guide::moving_from_beego`] |
+//! | write an engine | [`guide::own_engine`] |
+//!
+//! # Without a framework
+//!
+//! [`Manager::start`] and [`Manager::load`] do what an adapter does; `examples/worker.rs` shows it.
 
 pub use session_core::*;
 
@@ -97,50 +115,11 @@ pub use session_sqlite as sqlite;
 #[cfg(feature = "tower")]
 pub use session_tower as tower;
 
+pub mod guide;
 #[cfg(feature = "test")]
 pub mod test;
-
-/// The example of the page about actix-web, compiled.
-#[cfg(all(doctest, feature = "memory", feature = "actix"))]
-#[doc = include_str!("../../docs/actix.md")]
-struct Actix;
 
 /// The example of the README, compiled.
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
-
-/// The examples of the guide, compiled.
-#[cfg(all(doctest, feature = "tower"))]
-#[doc = include_str!("../../docs/csrf.md")]
-struct Csrf;
-
-/// The examples of the guide, compiled.
-#[cfg(all(doctest, feature = "test", feature = "tower", feature = "actix"))]
-#[doc = include_str!("../../docs/testing.md")]
-struct Testing;
-
-/// The examples of the guide, compiled.
-#[cfg(all(doctest, feature = "memory", feature = "tower"))]
-#[doc = include_str!("../../docs/accounts.md")]
-struct Accounts;
-
-/// The examples of the page, compiled.
-#[cfg(all(doctest, feature = "memory", feature = "tower"))]
-#[doc = include_str!("../../docs/axum.md")]
-struct Axum;
-
-/// The examples of the guide, compiled.
-#[cfg(all(doctest, feature = "test"))]
-#[doc = include_str!("../../docs/moving-from-actix-session.md")]
-struct FromActixSession;
-
-/// The examples of the guide, compiled.
-#[cfg(all(doctest, feature = "test"))]
-#[doc = include_str!("../../docs/moving-from-axum-session.md")]
-struct FromAxumSession;
-
-/// The examples of the guide, compiled.
-#[cfg(all(doctest, feature = "test"))]
-#[doc = include_str!("../../docs/moving-from-beego.md")]
-struct FromBeego;

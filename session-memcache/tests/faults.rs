@@ -263,7 +263,6 @@ async fn a_timeout_of_any_length_is_no_panic() {
     }
 }
 
-/// Checklist row 31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
 async fn no_dropped_future_leaves_an_answer_for_somebody_else() {

@@ -6,8 +6,9 @@
 //! changed.
 
 use async_trait::async_trait;
+use session_core::engine::{Listener, Notice, Notify};
 use session_core::id::StorageId;
-use session_core::{Error, ErrorKind, Listener, Notice, Notify, Result};
+use session_core::{Error, ErrorKind, Result};
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 

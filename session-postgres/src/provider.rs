@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_core::clock::{Clock, SystemClock};
 use session_core::engine::{
-    Condition, DestroyOutcome, Indexed, OwnerIndex, Rename, Scan, TOMBSTONE_TTL, WriteOutcome,
+    Condition, DestroyOutcome, Indexed, Notify, OwnerIndex, Rename, Scan, TOMBSTONE_TTL, WriteOutcome,
 };
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
-use session_core::{Capabilities, Error, ErrorKind, Notify, Provider, Result};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 use session_sql::{Client, Collector, Effect, Executed, Migrate, Pool, PoolStatus, TableName, key, step};
 use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgPool, PgRow, Postgres};

@@ -108,7 +108,7 @@ async fn a_lost_answer_to_a_write_is_unknown_and_the_second_try_finds_its_own_ve
     assert_eq!(error.kind(), ErrorKind::Unavailable, "a lost read changed nothing");
 }
 
-/// Checklist row 31: a call that was given up at any moment never leaves its answer to the next
+/// A call that was given up at any moment never leaves its answer to the next
 /// caller.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use redis::{PushInfo, PushKind, Value, cmd};
+use session_core::engine::{Listener, Notice, Notify};
 use session_core::id::StorageId;
-use session_core::{Error, ErrorKind, Listener, Notice, Notify, Result};
+use session_core::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 
 use crate::RedisProvider;

@@ -11,11 +11,11 @@ use redis::{Client, Cmd, ServerError, Value, cmd};
 use session_core::accounts::Owner;
 use session_core::clock::{Clock, SystemClock};
 use session_core::engine::{
-    Condition, DestroyOutcome, Durability, Indexed, OwnerIndex, Scan, TimeSource, WriteOutcome,
+    Condition, DestroyOutcome, Durability, Indexed, Notify, OwnerIndex, Scan, TimeSource, WriteOutcome,
 };
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
-use session_core::{Capabilities, Error, ErrorKind, Notify, Provider, Result};
+use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
 use crate::config::{Count, PREFIX, RedisConfig};
 use crate::count::{is_live, start_of};

@@ -165,7 +165,8 @@ async fn a_cluster_loses_a_master(end: End) {
     let (gap, _) = report(&format!("cluster, master {end:?}, its sessions"), &theirs);
     // The cluster needs its second of silence, and a vote.
     assert!(gap < Duration::from_secs(8), "{gap:?}");
-    assert!(theirs.len() > 2 && others.len() > 2, "the sessions are not spread");
+    // The ids are random: of 30, this master or the others have none once in 190,000 runs.
+    assert!(!theirs.is_empty() && !others.is_empty(), "the sessions are not spread");
 
     let (_, lost) = report(&format!("cluster, master {end:?}, the other sessions"), &others);
     assert_eq!(lost, 0);

@@ -10,5 +10,5 @@ pub use store::EngineStore;
 
 /// The examples of the guide, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/moving-from-tower-sessions.md")]
+#[doc = include_str!("../../docs/guide/moving-from-tower-sessions.md")]
 struct Guide;

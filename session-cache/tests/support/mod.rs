@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_cache::{Bus, Cached, Settings};
-use session_core::engine::{Condition, DestroyOutcome, Indexed, Rename, Scan, WriteOutcome};
+use session_core::engine::{
+    Condition, DestroyOutcome, Indexed, Listener, Notify, Rename, Scan, WriteOutcome,
+};
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, Version};
-use session_core::{Capabilities, Listener, Notify, Provider, Result};
+use session_core::{Capabilities, Provider, Result};
 use session_postgres::PostgresProvider;
 use session_redis::{RedisConfig, RedisProvider};
 use session_servers::compose::{self, Service};

@@ -20,3 +20,5 @@ pub use ending::{End, Ending};
 pub use headers::{HeaderName, RequestHead, ResponseHeaders, unfit_header};
 pub use setup::{Main, Setup};
 pub use slot::{Loaded, Slot};
+
+pub use crate::manager::{Finish, Reply, RequestSession, stores_changes};

@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// Checklist row 1: every bit of the default id is set about half of the time.
+    /// Every bit of the default id is set about half of the time.
     #[test]
     fn ids_come_from_the_os_generator_and_no_bit_is_fixed() {
         const DRAWS: u32 = 2_000;

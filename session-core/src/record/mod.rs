@@ -1,21 +1,20 @@
 //! A session as it is stored: a header that engines read, and a body that only the core does.
 
-mod account;
+pub(crate) mod account;
 mod body;
 mod codec;
-mod header;
+pub(crate) mod header;
 pub mod int128;
 mod msgpack;
 mod value;
 
-pub(crate) use account::Account;
-pub use account::{Device, Handle};
+pub(crate) use account::{Account, Device, Handle};
 pub use body::Body;
 pub use codec::{HEADER_BYTES, NEWEST_FORMAT};
-pub(crate) use header::Renewed;
 #[cfg(test)]
 pub(crate) use header::VERSIONS;
-pub use header::{Header, Owner, State, Version};
+pub use header::{Header, State, Version};
+pub(crate) use header::{Owner, Renewed};
 pub use value::Value;
 
 use crate::Result;

@@ -22,7 +22,7 @@ impl Session {
     /// [`verify_csrf`](Self::verify_csrf): the synchronizer token pattern of the OWASP CSRF prevention cheat sheet.
     ///
     /// It is for forms that must work without Fetch Metadata and `Origin`; where browsers send these, a check of
-    /// them needs no token, see `docs/csrf.md`. All tokens of a session are good until its next
+    /// them needs no token, see `docs/guide/csrf.md`. All tokens of a session are good until its next
     /// [`sign_in`](Self::sign_in) or [`regenerate`](Self::regenerate), also those of other tabs. 86 characters that
     /// need no escaping in HTML and in URLs; a URL is no place for one, since it is logged and sent on as a referrer.
     ///

@@ -32,7 +32,7 @@ use crate::{Error, ErrorKind, Result};
 pub const MAX_COOKIE_OCTETS: usize = 4096;
 
 /// What a response in [query mode](Transport::query_mode) says besides: the address holds the token, so it is kept
-/// out of caches and out of the `Referer` that other sites see (checklist row 21).
+/// out of caches and out of the `Referer` that other sites see.
 pub const QUERY_MODE_HEADERS: [(&str, &str); 2] =
     [("cache-control", "no-store"), ("referrer-policy", "no-referrer")];
 

@@ -34,7 +34,7 @@ fn set_cookie_for(transport: &Transport, max_age: Option<Duration>, connection: 
     let mut headers = transport.set(&Token::new(ID).unwrap(), max_age, &context).unwrap();
     let (name, value) = headers.next().unwrap();
     assert_eq!(name, "set-cookie");
-    assert!(headers.next().is_none(), "checklist row 19: one Set-Cookie");
+    assert!(headers.next().is_none(), "one Set-Cookie in a response");
     value
 }
 

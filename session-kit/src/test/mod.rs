@@ -1,4 +1,4 @@
-//! Sessions in the tests of an application; `docs/testing.md` shows each of these at work.
+//! Sessions in the tests of an application; `docs/guide/testing.md` shows each of these at work.
 
 mod failing;
 mod session;
