@@ -14,8 +14,11 @@ use session_core::record::Version;
 use session_core::{Error, ErrorKind, Provider};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::count;
 use crate::entries::Entries;
+use crate::{count, gauge};
+
+/// 1 while the bus is connected.
+const UP: &str = "session_cache_bus_up";
 
 /// How often the server is asked for an answer on the bus, and how long it may take.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -106,15 +109,49 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The bus counts as lost when this is dropped, also with the runtime.
+/// A bus that is connected. It counts as lost when this is dropped, also with the runtime.
 struct Connected<'a>(&'a Entries);
 
 impl<'a> Connected<'a> {
     fn new(entries: &'a Entries) -> Self {
+        let connected = Self(entries);
         entries.bus.answered(Instant::now());
-        entries.bus.begin();
-        crate::gauge("session_cache_bus_up", 1.0);
-        Self(entries)
+        connected.begin();
+        gauge(UP, 1.0);
+        connected
+    }
+
+    /// Begins an epoch: nothing is shown that was read, or asked for, before it.
+    fn begin(&self) {
+        self.0.bus.begin();
+        self.0.clear();
+    }
+
+    /// Drops what the notices name, until the connection is lost.
+    async fn follow(&self, mut listener: Box<dyn Listener>) -> Error {
+        let mut due = Instant::now() + HEARTBEAT;
+        loop {
+            let asked = Instant::now();
+            if asked >= due {
+                match timeout(HEARTBEAT, listener.check()).await {
+                    Ok(Ok(())) => self.0.bus.answered(asked),
+                    Ok(Err(error)) => return error,
+                    Err(_) => return unanswered(),
+                }
+                due = asked + HEARTBEAT;
+            }
+            match timeout_at(due, listener.next()).await {
+                Ok(Ok(notice)) => {
+                    count("session_cache_notice");
+                    match notice {
+                        Notice::Changed(id) => self.0.changed(&id),
+                        Notice::Everything => self.begin(),
+                    }
+                }
+                Ok(Err(error)) => return error,
+                Err(_) => {}
+            }
+        }
     }
 }
 
@@ -122,67 +159,43 @@ impl Drop for Connected<'_> {
     fn drop(&mut self) {
         self.0.bus.end();
         self.0.clear();
-        crate::gauge("session_cache_bus_up", 0.0);
+        gauge(UP, 0.0);
     }
 }
 
-/// Listens for ever: connects, drops what the notices name, and begins again when the connection is lost.
+/// Listens for ever: connects, follows the notices, and begins again when the connection is lost.
 pub(crate) async fn listen(engine: Arc<dyn Provider>, entries: Arc<Entries>) {
     let [shortest, longest] = PAUSES;
     let mut pause = shortest;
+    // Logged once per outage.
+    let mut is_logged = false;
+    gauge(UP, 0.0);
     while let Some(notify) = engine.as_notify() {
+        let begun = Instant::now();
         let opened = timeout(PATIENCE, notify.listen()).await.unwrap_or_else(|_| Err(unanswered()));
-        match opened {
+        let (error, what) = match opened {
             Ok(listener) => {
                 tracing::info!(engine = engine.engine(), "the invalidation bus is connected");
-                pause = shortest;
-                let connected = Connected::new(&entries);
-                let error = follow(listener, &entries).await;
-                drop(connected);
+                let error = Connected::new(&entries).follow(listener).await;
                 count("session_cache_bus_lost");
-                tracing::warn!(
-                    engine = engine.engine(), %error,
-                    "the invalidation bus is lost: every read asks the engine until it is back"
-                );
+                is_logged = false;
+                (error, "lost")
             }
-            // Logged once per outage.
-            Err(error) if pause == shortest => tracing::warn!(
+            Err(error) => (error, "not connected"),
+        };
+        if !is_logged {
+            tracing::warn!(
                 engine = engine.engine(), %error,
-                "the invalidation bus is not connected: every read asks the engine until it is"
-            ),
-            Err(error) => tracing::debug!(engine = engine.engine(), %error, "no invalidation bus"),
+                "the invalidation bus is {what}: every read asks the engine until it is back"
+            );
+            is_logged = true;
+        }
+        // One that is lost again and again is not opened ever faster.
+        if begun.elapsed() > longest {
+            pause = shortest;
         }
         sleep(jittered(pause)).await;
         pause = (pause * 2).min(longest);
-    }
-}
-
-/// Drops what the notices name, until the connection is lost.
-async fn follow(mut listener: Box<dyn Listener>, entries: &Entries) -> Error {
-    let mut due = Instant::now() + HEARTBEAT;
-    loop {
-        let asked = Instant::now();
-        if asked >= due {
-            match timeout(HEARTBEAT, listener.check()).await {
-                Ok(Ok(())) => entries.bus.answered(asked),
-                Ok(Err(error)) => return error,
-                Err(_) => return unanswered(),
-            }
-            due = asked + HEARTBEAT;
-        }
-        match timeout_at(due, listener.next()).await {
-            Ok(Ok(Notice::Changed(id))) => {
-                count("session_cache_notice");
-                entries.changed(&id);
-            }
-            Ok(Ok(Notice::Everything)) => {
-                count("session_cache_notice");
-                entries.bus.begin();
-                entries.clear();
-            }
-            Ok(Err(error)) => return error,
-            Err(_) => {}
-        }
     }
 }
 

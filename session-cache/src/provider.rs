@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::bus::{self, Bus, Watch};
-use crate::entries::{Answer, Entries};
+use crate::entries::Entries;
 use crate::{Settings, count};
 
 /// An engine whose reads come from memory for a while; see the [crate](crate).
@@ -77,19 +77,12 @@ impl Cached {
 
     /// Asks the engine, once for all who ask at the same time.
     async fn fetch(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        let flight = self.entries.flight(id);
-        let ask = async || {
-            let at = self.now();
-            let answer: Answer = match self.inner.read(id, idle).await {
-                Ok(Some(record)) => Ok(Some(self.slid(record, idle, at))),
-                Ok(None) => Ok(None),
-                Err(error) => Err((error.kind(), error.message().to_owned())),
-            };
-            (at, answer)
+        let reading = self.entries.read(id, self.now());
+        let ask = async |at| match self.inner.read(id, idle).await {
+            Ok(record) => Ok(record.map(|record| self.slid(record, idle, at))),
+            Err(error) => Err((error.kind(), error.message().to_owned())),
         };
-        let (_, answer) = flight.answer.get_or_init(ask).await;
-        self.entries.landed(id, &flight);
-        answer.clone().map_err(|(kind, message)| Error::new(kind, message))
+        reading.answer(ask).await.map_err(|(kind, message)| Error::new(kind, message))
     }
 
     /// A record with the idle deadline that a read has moved.

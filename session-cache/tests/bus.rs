@@ -4,78 +4,17 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use session_cache::{Bus, Cached};
-use session_core::accounts::Owner;
-use session_core::clock::{Clock as _, SystemClock};
-use session_core::engine::{Condition, Rename, WriteOutcome};
-use session_core::id::StorageId;
-use session_core::record::{Body, Header, Record, State, Value, Version};
-use session_core::{ErrorKind, Provider};
+use session_cache::Bus;
+use session_core::engine::Rename;
+use session_core::record::State;
+use session_core::{ErrorKind, Provider as _};
 use session_postgres::PostgresProvider;
 use session_servers::compose;
-use support::{Apart, Engine, cached, redis, until, until_bus};
+use support::{
+    A_WHILE, Engine, IDLE, MAX_STALE, cached, change, is_stored, keep, next, redis, seen, stored, until, until_bus,
+};
 use tokio::time::sleep;
-
-const IDLE: Duration = Duration::from_secs(1_800);
-/// Longer than a test waits for a change: what is seen earlier was seen because of the bus.
-const MAX_STALE: Duration = Duration::from_secs(60);
-/// Longer than a notice that is still under way normally takes.
-const A_WHILE: Duration = Duration::from_millis(200);
-
-fn id() -> StorageId {
-    let mut bytes = [0; 32];
-    for chunk in bytes.chunks_exact_mut(8) {
-        chunk.copy_from_slice(&Version::random().0.to_be_bytes());
-    }
-    StorageId::from_hash(bytes)
-}
-
-fn owner() -> Owner {
-    Owner(id().as_bytes().try_into().unwrap())
-}
-
-/// A session of somebody that is stored.
-async fn stored(engine: &dyn Provider) -> (StorageId, Record) {
-    let now = SystemClock.now();
-    let mut body = Body::default();
-    body.insert("n", Value::encode(&1_u64).unwrap());
-    let mut record = Record::new(Header::new(now, now.after(IDLE * 24), now.after(IDLE)), body);
-    record.header.owner = Some(owner());
-    let id = id();
-    assert!(is_stored(&engine.write(&id, &record, Condition::Absent, IDLE).await.unwrap()));
-    (id, record)
-}
-
-fn is_stored(outcome: &WriteOutcome) -> bool {
-    matches!(outcome, WriteOutcome::Stored(_))
-}
-
-fn next(record: &Record) -> Record {
-    Record::new(record.header.next(), record.body.clone())
-}
-
-/// Reads until the session comes from memory, and for a while.
-async fn keep(here: &Cached, engine: &Apart, id: &StorageId) {
-    until("the session is kept", async || {
-        assert!(here.read(id, IDLE).await.unwrap().is_some());
-        let before = engine.reads();
-        sleep(A_WHILE).await;
-        here.read(id, IDLE).await.unwrap();
-        engine.reads() == before
-    })
-    .await;
-}
-
-/// Until this process sees another version than that of a record, or none.
-async fn seen(what: &str, here: &Cached, id: &StorageId, old: &Record) {
-    until(what, async || {
-        let read = here.read(id, IDLE).await.unwrap();
-        read.is_none_or(|read| read.header.version() != old.header.version())
-    })
-    .await;
-}
 
 async fn changes_of_another_process_are_seen(engine: Engine) {
     let place = engine.place();
@@ -86,9 +25,7 @@ async fn changes_of_another_process_are_seen(engine: Engine) {
 
     let (id, record) = stored(&*there).await;
     keep(&here, &apart, &id).await;
-    let second = next(&record);
-    let written = there.write(&id, &second, Condition::Over(record.stamp()), IDLE).await.unwrap();
-    assert!(is_stored(&written));
+    change(&*there, &id, &record).await;
     seen("a write", &here, &id, &record).await;
 
     keep(&here, &apart, &id).await;
@@ -102,7 +39,7 @@ async fn changes_of_another_process_are_seen(engine: Engine) {
 
     let (old, record) = stored(&*there).await;
     keep(&here, &apart, &old).await;
-    let (new, moved) = (self::id(), next(&record));
+    let (new, moved) = (support::id(), next(&record));
     let mut tombstone = next(&record);
     tombstone.header.state = State::Moved(new.clone());
     let rename = Rename::new((&old, record.stamp()), (&new, &moved, IDLE), &tombstone);
@@ -137,8 +74,7 @@ async fn a_lost_bus_turns_the_cache_off_until_it_is_back(engine: Engine) {
         assert!(here.read(&kept, IDLE).await.unwrap().is_some());
     }
     assert_eq!(apart.reads(), before + 3);
-    let second = next(&record);
-    assert!(is_stored(&there.write(&changed, &second, Condition::Over(record.stamp()), IDLE).await.unwrap()));
+    let second = change(&*there, &changed, &record).await;
 
     proxy.accept().unwrap();
     until_bus(&here, Bus::Connected).await;
@@ -204,8 +140,7 @@ async fn changes_are_seen_from_every_master(engine: Engine) {
             here.read(&id, IDLE).await.unwrap();
             sleep(A_WHILE / 10).await;
         }
-        let second = next(&record);
-        assert!(is_stored(&there.write(&id, &second, Condition::Over(record.stamp()), IDLE).await.unwrap()));
+        change(&*there, &id, &record).await;
         seen("a write", &here, &id, &record).await;
     }
 }

@@ -341,6 +341,7 @@ macro_rules! __behaviours {
                 a_new_id_that_was_saved_reaches_the_client,
                 a_handle_that_outlives_its_request_reloads_and_saves,
                 fresh_shows_what_is_stored_and_keeps_changes,
+                a_release_beside_fresh_stores_everything,
                 after_its_end_a_request_loads_nothing,
                 an_abandoned_request_stores_nothing,
             }

@@ -67,16 +67,29 @@ impl Connector {
         self.pooled.load(Ordering::Relaxed)
     }
 
-    /// How to open connections to each place, in turn.
-    pub(crate) async fn options(&self) -> Result<Vec<PgConnectOptions>, Error> {
-        if self.places.is_empty() {
-            return Ok(vec![self.options_at(None).await?]);
-        }
-        let mut options = Vec::with_capacity(self.places.len());
+    /// How to open a connection to the server that takes writes now.
+    pub(crate) async fn options(&self) -> Result<PgConnectOptions, Error> {
+        let (place, connection) = self.open_first().await?;
+        let _ = connection.close().await;
+        self.options_at(place).await
+    }
+
+    /// Opens a connection to the first place that takes writes.
+    async fn open_first(&self) -> Result<(Option<&Place>, PgConnection), Error> {
+        let mut failed = None;
         for place in &self.places {
-            options.push(self.options_at(Some(place)).await?);
+            match self.open_at(Some(place)).await {
+                Ok(connection) => return Ok((Some(place), connection)),
+                Err(error) => {
+                    tracing::debug!("no connection to one of several servers: {error}");
+                    failed = Some(error);
+                }
+            }
         }
-        Ok(options)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok((None, self.open_at(None).await?)),
+        }
     }
 
     async fn options_at(&self, place: Option<&Place>) -> Result<PgConnectOptions, Error> {
@@ -156,20 +169,7 @@ impl fmt::Debug for Connector {
 #[async_trait]
 impl Connect<Postgres> for Connector {
     async fn open(&self) -> Result<PgConnection, Error> {
-        let mut failed = None;
-        for place in &self.places {
-            match self.open_at(Some(place)).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    tracing::debug!("no connection to one of several servers: {error}");
-                    failed = Some(error);
-                }
-            }
-        }
-        match failed {
-            Some(error) => Err(error),
-            None => self.open_at(None).await,
-        }
+        self.open_first().await.map(|(_, connection)| connection)
     }
 
     async fn examine(&self, _: &PgPool) -> Result<(), Error> {

@@ -5,6 +5,8 @@
 //! can hear it, so a raw id, as `plain` managers have it, is never told: there the notice says that anything may have
 //! changed.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use session_core::engine::{Listener, Notice, Notify};
 use session_core::id::StorageId;
@@ -18,6 +20,8 @@ use crate::request::{Arg, Request, Statement};
 
 /// Where notices are sent.
 pub(crate) const CHANNEL: &str = "session_kit";
+/// How long opening the connection of a listener may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The notice that any session may have changed.
 pub(crate) const EVERYTHING: &str = "*";
 
@@ -36,36 +40,22 @@ impl PostgresProvider {
 
 #[async_trait]
 impl Notify for PostgresProvider {
-    /// A connection, and one round trip.
+    /// Two connections, one after the other: the first finds the server that takes writes.
     async fn listen(&self) -> Result<Box<dyn Listener>> {
         let failed = |error| self.client.not_connected("listen", error);
-        // Whether a pooler is in between is known once there was a connection.
-        self.client.pool().lease().await.map_err(failed)?.keep();
+        let options = self.connector.options().await.map_err(failed)?;
         if self.connector.is_pooled() {
             let message =
                 "notices do not pass a pooler: connect to the server itself, or leave `notices` out";
             return Err(Error::config(message).in_engine(ENGINE).during("listen"));
         }
-        let mut failure = None;
-        for options in self.connector.options().await.map_err(failed)? {
-            match open(options).await {
-                Ok(listener) => return Ok(Box::new(Listening(listener))),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(match failure {
-            Some(error) => failed(error),
-            None => {
-                Error::new(ErrorKind::Unavailable, "there is no server").in_engine(ENGINE).during("listen")
-            }
-        })
+        Ok(Box::new(Listening(open(options).await.map_err(failed)?)))
     }
 }
 
-/// A standby refuses to listen.
 async fn open(options: PgConnectOptions) -> sqlx::Result<PgListener> {
-    // The driver takes the connection of a listener from a pool only.
-    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    // The driver takes the connection of a listener from a pool only, which keeps trying while a server refuses.
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).acquire_timeout(PATIENCE);
     let pool = pool.idle_timeout(None).max_lifetime(None).connect_with(options).await?;
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.ignore_pool_close_event(true);

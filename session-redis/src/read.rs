@@ -44,6 +44,7 @@ impl RedisProvider {
     pub(crate) async fn read_still(&self, id: &StorageId) -> Result<Option<Record>> {
         let key = self.key(id);
         let odd = || Error::new(ErrorKind::Unavailable, "unexpected type of reply");
+        let asked = self.clock.now();
         let (value, left) = match self.run(&READ, &[&key], &[]).await.map_err(Failure::of_read)? {
             Value::Nil => return Ok(None),
             Value::Array(both) => match <[Value; 2]>::try_from(both) {
@@ -54,7 +55,7 @@ impl RedisProvider {
         };
         let Some(mut record) = record(value, ErrorKind::Unavailable)? else { return Ok(None) };
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        record.header.deadline = self.clock.now().after(left);
+        record.header.deadline = asked.after(left).min(record.header.absolute);
         Ok(Some(record))
     }
 }

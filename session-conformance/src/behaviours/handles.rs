@@ -1,5 +1,8 @@
 //! Handles that store half-way, and handles that outlive their request.
 
+use std::sync::{Arc, Mutex};
+use std::task::{self, Waker};
+
 use session_core::ErrorKind;
 use session_core::transport::{Connection, Incoming};
 
@@ -125,6 +128,33 @@ pub async fn fresh_shows_what_is_stored_and_keeps_changes(context: Context) {
     assert!(manager.destroy(&token).await.expect("a logout"));
     fails(session.fresh().await, ErrorKind::Gone);
     manager.create().fresh().await.expect("nothing is stored, so nothing is read");
+}
+
+/// A release that begins while changes are applied anew waits for them, and stores them.
+pub async fn a_release_beside_fresh_stores_everything(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "n", 1).await;
+    let session = open(&manager, &token).await;
+    let (other, mut runs, releases) = (session.clone(), 0, Arc::new(Mutex::default()));
+    let noted = Arc::clone(&releases);
+    let add = move |n: Option<u64>| {
+        runs += 1;
+        if runs == 2 {
+            let other = other.clone();
+            let mut release = Box::pin(async move { other.release().await });
+            let polled = release.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "the changes are not stored yet");
+            *noted.lock().expect("a lock") = Some(release);
+        }
+        n.unwrap_or(0) + 1
+    };
+    session.update("n", add).expect("an update");
+    session.set("mine", &2).expect("a set");
+    session.fresh().await.expect("a fresh session");
+    let release = releases.lock().expect("a lock").take().expect("the function ran again");
+    release.await.expect("a release");
+    assert_eq!(number(&manager, &token, "n").await, Some(2));
+    assert_eq!(number(&manager, &token, "mine").await, Some(2));
 }
 
 /// A request that has ended loads nothing any more.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::find::{Trust, find};
+use super::release::PanicGuard;
 use crate::live::{Live, LoadState, Phase, Stored};
 use crate::shared::Operation;
 use crate::{Error, ErrorKind, Result};
@@ -25,31 +26,50 @@ pub(crate) async fn fresh(live: &Arc<Live>) -> Result<()> {
     let whole = live.shared.operation("fresh", false);
     let _turn = live.turn(&whole).await?;
     live.state().must_be_active("fresh")?;
-    let Some(session) = newest(live, &whole, "fresh").await? else { return Ok(()) };
+    match newest(live, &whole, "fresh").await? {
+        Some(session) => change_anew(live, session),
+        None => Ok(()),
+    }
+}
+
+/// Applies the changes of a handle to a newer record. Under the gate.
+fn change_anew(live: &Live, session: Arc<Stored>) -> Result<()> {
     let mut body = session.record.body.clone();
-    let mut applied = Vec::new();
+    let (mut applied, mut outcome) = (Vec::new(), Ok(()));
+    {
+        let mut state = live.state();
+        state.must_be_active("fresh")?;
+        // Until the end of this, so that a release does not take the session for unchanged.
+        state.phase = Phase::Saving;
+    }
+    let guard = PanicGuard(live);
     loop {
-        // Without the lock, since the functions of updates may look at the session. What is changed meanwhile is applied
-        // in the next round.
         let mut changes = {
             let mut state = live.state();
-            state.must_be_active("fresh")?;
-            if state.changes.is_empty() {
+            if state.changes.is_empty() || outcome.is_err() {
+                std::mem::forget(guard);
+                applied.append(&mut state.changes);
                 state.changes = applied;
-                state.body = body;
-                state.stored = Some(session);
-                return Ok(());
+                state.phase = Phase::Active;
+                if outcome.is_ok() {
+                    (state.body, state.stored) = (body, Some(session));
+                }
+                if state.closed {
+                    state.phase = Phase::Released;
+                    state.forget_changes();
+                }
+                return outcome;
             }
             std::mem::take(&mut state.changes)
         };
-        let done = changes.iter_mut().try_for_each(|change| change.apply(&mut body));
+        // Without the lock, since the function of an `update` may look at the session. What it changes is applied in the
+        // next round.
+        outcome = changes
+            .iter_mut()
+            .try_for_each(|change| change.apply(&mut body))
+            .and_then(|()| live.shared.limits.check(body.len(), body.bytes()))
+            .map_err(|error| error.during("fresh"));
         applied.append(&mut changes);
-        if let Err(error) = done.and_then(|()| live.shared.limits.check(body.len(), body.bytes())) {
-            let mut state = live.state();
-            applied.append(&mut state.changes);
-            state.changes = applied;
-            return Err(error.during("fresh"));
-        }
     }
 }
 
