@@ -1,8 +1,8 @@
-//! The bus: the engine's notices of what other processes change, and what is known of them.
+//! The bus: the engine's notices of what other processes change.
 //!
-//! A record is shown only as long as every notice since the engine was asked for it has arrived. That time is an epoch; it
-//! ends when the bus is lost, and when the engine says that anything may have changed. A connection that is dead and does
-//! not know it is found by a heartbeat: without an answer the bus counts as lost.
+//! A record is shown only as long as every notice since the engine was asked for it has arrived. Such a time is an epoch: it
+//! ends when the bus is lost, and when a notice says that anything may have changed. A heartbeat finds a connection that
+//! died in silence: without an answer the bus counts as lost.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const UP: &str = "session_cache_bus_up";
 
 /// How often the server is asked for an answer on the bus, and how long it may take.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long an answer is good: for the time until the next question, its answer, and a busy machine.
+/// For how long an answer counts: until the next question, its answer, and some delay of a busy machine.
 const GOOD_FOR: Duration = Duration::from_secs(3);
 /// How long connecting may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)
 /// A time during which all notices have arrived.
 pub(crate) type Epoch = NonZeroU64;
 
-/// Whether a cache hears of the changes of other processes.
+/// Whether a cache is notified of the changes of other processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bus {
@@ -44,20 +44,20 @@ pub enum Bus {
     Lost,
 }
 
-/// What is known of the bus.
+/// The state of the bus.
 #[derive(Debug)]
 pub(crate) struct Watch {
     exists: bool,
     /// Zero while the bus is lost.
     epoch: AtomicU64,
     last: AtomicU64,
-    /// Until when the last answer is good, in milliseconds since `start`.
+    /// Until when the last answer counts, in milliseconds since `start`.
     good_until: AtomicU64,
     start: Instant,
 }
 
 impl Watch {
-    /// Of an engine with a bus, which is not connected, or without one.
+    /// For an engine with a bus, which is not connected yet, or without one.
     pub(crate) fn new(exists: bool) -> Self {
         Self {
             exists,

@@ -1,9 +1,9 @@
 //! What is kept, and when it may be.
 //!
-//! Two rules make a cache that never shows what this process has ended or changed; where there is a bus, they hold for the
+//! Two rules make a cache that never shows what this process has ended or changed. Where there is a bus, they hold for the
 //! changes of other processes as well, from the moment at which their notices arrive:
 //!
-//! - **What was read is kept only if nothing was written meanwhile.** A write, and a notice, parts with the reads of its
+//! - **What was read is kept only if nothing was written meanwhile.** A write, and a notice, detaches the reads of its
 //!   session that are under way: their answers go to those who wait for them already, and to nobody else.
 //! - **What was written is not kept.** An engine also answers "stored" to a write that it has done before, when the first
 //!   answer was lost: by then there may be a newer record.
@@ -35,7 +35,7 @@ pub(crate) struct Kept {
     pub record: Record,
     /// When the engine was asked: what it answered is at least as new.
     pub at: Timestamp,
-    /// Since when notices of its changes have arrived.
+    /// The epoch in which it was read.
     epoch: Epoch,
 }
 
@@ -47,7 +47,7 @@ pub(crate) type Answer = Result<Option<Record>, (ErrorKind, String)>;
 struct Flight {
     /// When it began.
     at: Timestamp,
-    /// That of its beginning; `None` while the bus is lost.
+    /// The epoch in which it began; `None` while the bus is lost.
     epoch: Option<Epoch>,
     answer: OnceCell<Answer>,
     /// How many wait for the answer. Changed under the lock of the shard.
@@ -136,12 +136,12 @@ impl Entries {
 
     /// Drops everything, also what is being read.
     pub(crate) fn clear(&self) {
-        self.part();
+        self.detach();
         self.kept.invalidate_all();
     }
 
     /// Lets no answer of a read that is under way be kept, or be given to those who ask from now on.
-    fn part(&self) {
+    fn detach(&self) {
         for shard in &self.busy {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.retain(|_, busy| {
@@ -173,7 +173,7 @@ impl Entries {
             ended.retain(|_, at| now.since(*at) <= self.max_stale);
             ended.insert(*owner, now);
         }
-        self.part();
+        self.detach();
     }
 
     fn is_ended(&self, kept: &Kept) -> bool {

@@ -33,13 +33,13 @@
 //!
 //! # The bus
 //!
-//! An engine whose configuration says `notices` tells every cache what other processes change: Redis and Valkey by
-//! `CLIENT TRACKING` (`notices=on`), PostgreSQL by `NOTIFY` (`notices=true`). The cache listens by itself; there is nothing
-//! else to set. With other engines `max_stale` alone decides.
+//! An engine whose configuration says `notices` notifies every cache of what other processes change: Redis and Valkey by
+//! `CLIENT TRACKING` or keyspace notifications (`notices=on`), PostgreSQL by `NOTIFY` (`notices=true`). The cache listens by
+//! itself; there is nothing else to set. With other engines `max_stale` alone decides.
 //!
-//! A bus that is lost turns the cache off, not wrong: until it is back every read asks the engine, and afterwards
-//! nothing is shown that was read before. A connection that breaks is noticed at once, one that died in silence by a
-//! heartbeat within about two seconds, and `max_stale` holds in any case. [`Cached::bus`] says how it is.
+//! A bus that is lost turns the cache off, not wrong: until it is back every read asks the engine, and afterwards nothing
+//! is shown that was read before. A connection that breaks is noticed at once, one that died in silence within about two
+//! seconds, by a heartbeat. `max_stale` holds in any case. [`Cached::bus`] says whether it is connected.
 //!
 //! # What it does
 //!

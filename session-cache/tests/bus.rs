@@ -12,7 +12,8 @@ use session_core::{ErrorKind, Provider as _};
 use session_postgres::PostgresProvider;
 use session_servers::compose;
 use support::{
-    A_WHILE, Engine, IDLE, MAX_STALE, cached, change, is_stored, keep, next, redis, seen, stored, until, until_bus,
+    A_WHILE, Engine, IDLE, MAX_STALE, cached, change, is_stored, keep, next, redis, seen, stored, until,
+    until_bus,
 };
 use tokio::time::sleep;
 

@@ -15,8 +15,9 @@ use session_core::record::{Record, Version};
 use session_core::{Provider, Result};
 use session_memory::MemoryProvider;
 use support::hand::Holding;
-use support::{Apart, Hand, IDLE, MAX_STALE, Source, change, keep, stored, until_bus};
+use support::{Apart, Hand, IDLE, MAX_STALE, PATIENCE, Source, change, keep, stored, until_bus};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 struct World {
     /// The engine, as another process has it.
@@ -51,14 +52,20 @@ impl World {
     async fn hold(&self, id: &StorageId, now: bool) -> JoinHandle<Result<Option<Record>>> {
         self.holding.hold_next();
         let (here, id) = (Arc::clone(&self.here), id.clone());
-        let read = async move { if now { here.read_now(&id, IDLE).await } else { here.read(&id, IDLE).await } };
+        let read =
+            async move { if now { here.read_now(&id, IDLE).await } else { here.read(&id, IDLE).await } };
         let read = tokio::spawn(read);
         self.holding.answered().await;
         read
     }
 
+    async fn read(&self, id: &StorageId) -> Option<Record> {
+        let read = timeout(PATIENCE, self.here.read(id, IDLE)).await;
+        read.expect("it does not wait for the read that is held").unwrap()
+    }
+
     async fn version(&self, id: &StorageId) -> Version {
-        self.here.read(id, IDLE).await.unwrap().unwrap().header.version()
+        self.read(id).await.unwrap().header.version()
     }
 
     /// What is under way is answered, and not kept; a read that begins before that does not wait for it.
@@ -140,10 +147,10 @@ async fn a_read_beside_the_end_of_all_sessions_is_not_kept() {
     let read = world.hold(&id, false).await;
     let owner = record.header.owner.unwrap();
     assert_eq!(world.here.as_indexed().unwrap().end_owner(&owner, 10).await.unwrap(), 1);
-    assert!(world.here.read(&id, IDLE).await.unwrap().is_none(), "it does not wait for the other one");
+    assert!(world.read(&id).await.is_none());
     world.holding.release();
     assert!(read.await.unwrap().unwrap().is_some());
-    assert!(world.here.read(&id, IDLE).await.unwrap().is_none());
+    assert!(world.read(&id).await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,8 +14,10 @@ use session_servers::packages::require;
 use session_servers::postgres::{self, Postgres};
 use session_servers::process::Process;
 use session_servers::proxy::Proxy;
-use session_servers::redis::Redis;
-use support::{Apart, IDLE, MAX_STALE, Place, Source, cached, change, keep, redis, seen, stored, until, until_bus};
+use session_servers::redis::{Cluster, Redis};
+use support::{
+    Apart, IDLE, MAX_STALE, Place, Source, cached, change, keep, redis, seen, stored, until, until_bus,
+};
 
 /// Two processes over one place; what the second one reads is counted.
 struct World {
@@ -103,10 +105,12 @@ async fn a_user_who_may_not_track_needs_keyspace_notifications() {
         ["ACL", "SETUSER", "app", "on", ">secret", "~bus_*", "+@all", "-client|tracking"];
     let server = Redis::start().unwrap();
     let set = |rights: &[&str]| drop(server.cli(&[&RIGHTS[..], rights].concat()).unwrap());
-    let events = |events: &str| drop(server.cli(&["CONFIG", "SET", "notify-keyspace-events", events]).unwrap());
+    let events =
+        |events: &str| drop(server.cli(&["CONFIG", "SET", "notify-keyspace-events", events]).unwrap());
     let place = Place::at(server.url().replace(":session@", "app:secret@"));
     let refused = async || {
-        let error = redis(&format!("{}?prefix={}:&notices=on", place.address(), place.name())).await.unwrap_err();
+        let error =
+            redis(&format!("{}?prefix={}:&notices=on", place.address(), place.name())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains("CLIENT TRACKING"), "{error}");
     };
@@ -142,6 +146,26 @@ async fn a_user_who_may_not_track_needs_keyspace_notifications() {
     set(&["+client|tracking"]);
     until_bus(&world.here, Bus::Connected).await;
     assert_eq!(clients_that_track(&server).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn the_bus_finds_the_new_master_of_a_cluster() {
+    let cluster = Cluster::start().unwrap();
+    let place = Place::at(cluster.url());
+    let world = World::at(&place).await;
+    let (id, record) = world.kept().await;
+    let owner = cluster.owner(&format!("{}:{}", place.name(), id.to_text())).unwrap();
+    owner.wait_until_replicated().unwrap();
+    owner.process().kill().unwrap();
+    until_bus(&world.here, Bus::Lost).await;
+    let read = async || matches!(world.there.read(&id, IDLE).await, Ok(Some(_)));
+    until("the replica has taken over", read).await;
+    let second = change(&*world.there, &id, &record).await;
+    world.recovers(&id, &record).await;
+    keep(&world.here, &world.apart, &id).await;
+    change(&*world.there, &id, &second).await;
+    seen("a change at the new master", &world.here, &id, &second).await;
 }
 
 fn sql(server: &Postgres, statement: &str) -> String {

@@ -424,6 +424,7 @@ macro_rules! __client_side_behaviours {
                 every_write_gives_a_token,
                 there_is_nothing_to_count_or_to_collect,
                 a_release_gives_the_client_the_new_record,
+                fresh_keeps_changes,
                 of_two_requests_at_once_the_last_answer_wins,
                 a_logout_takes_the_cookie_away,
                 a_logout_after_a_release_takes_the_cookie_away,

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_cache::{Bus, Cached, Settings};
+use session_core::accounts::Owner;
+use session_core::clock::{Clock as _, SystemClock};
 use session_core::engine::{
     Condition, DestroyOutcome, Indexed, Listener, Notify, Rename, Scan, WriteOutcome,
 };
-use session_core::accounts::Owner;
-use session_core::clock::{Clock as _, SystemClock};
 use session_core::id::StorageId;
 use session_core::record::{Body, Header, Record, Stamp, Value, Version};
 use session_core::{Capabilities, Provider, Result};
@@ -26,8 +26,8 @@ use tokio::time::{Instant, sleep};
 
 pub use self::hand::Hand;
 
-/// How long a test waits for a notice.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a test waits for something to happen.
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// An engine that tells of changes.
 #[derive(Debug, Clone, Copy)]

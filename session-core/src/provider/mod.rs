@@ -123,7 +123,7 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
         None
     }
 
-    /// The engine as one that tells of changes, where that is switched on.
+    /// The engine as one that reports changes to caches, where that is switched on.
     fn as_notify(&self) -> Option<&dyn Notify> {
         None
     }

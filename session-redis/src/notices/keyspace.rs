@@ -30,12 +30,7 @@ pub(super) struct Keyspace {
 impl Keyspace {
     pub fn new(db: i64, prefix: &Arc<str>) -> Self {
         let start = format!("__keyspace@{db}__:").into();
-        Self {
-            prefix: Arc::clone(prefix),
-            start,
-            has_seen_set: Arc::default(),
-            has_seen_del: Arc::default(),
-        }
+        Self { prefix: Arc::clone(prefix), start, has_seen_set: Arc::default(), has_seen_del: Arc::default() }
     }
 
     /// Subscribes to the events of all keys, and says whether they arrive. A server that is configured to send none, or
