@@ -1,15 +1,16 @@
 //! What is kept, and when it may be.
 //!
-//! Two rules make a cache that never shows what this process has ended or changed:
+//! Two rules make a cache that never shows what this process has ended or changed. Where there is a bus, they hold for the
+//! changes of other processes as well, from the moment at which their notices arrive:
 //!
-//! - **What was read is kept only if nothing was written meanwhile.** A write marks the reads of its session that are under
-//!   way; their answers go to those who asked before the write ended, and to nobody else.
+//! - **What was read is kept only if nothing was written meanwhile.** A write, and a notice, detaches the reads of its
+//!   session that are under way: their answers go to those who wait for them already, and to nobody else.
 //! - **What was written is not kept.** An engine also answers "stored" to a write that it has done before, when the first
 //!   answer was lost: by then there may be a newer record.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use session_core::record::Record;
 use tokio::sync::OnceCell;
 
 use crate::Settings;
+use crate::bus::{Epoch, Watch};
 
 /// What a session takes in memory beside its keys and values: header, id, and what the cache itself needs.
 const OVERHEAD: usize = 512;
@@ -33,22 +35,29 @@ pub(crate) struct Kept {
     pub record: Record,
     /// When the engine was asked: what it answered is at least as new.
     pub at: Timestamp,
+    /// The epoch in which it was read.
+    epoch: Epoch,
 }
 
 /// What a read of the engine answered, to be given to all who wait for it.
 pub(crate) type Answer = Result<Option<Record>, (ErrorKind, String)>;
 
-/// A read that is under way.
-#[derive(Debug, Default)]
-pub(crate) struct Flight {
-    pub answer: OnceCell<(Timestamp, Answer)>,
-    /// The session was written to since it began.
-    stale: AtomicBool,
+/// A read of the engine that is under way.
+#[derive(Debug)]
+struct Flight {
+    /// When it began.
+    at: Timestamp,
+    /// The epoch in which it began; `None` while the bus is lost.
+    epoch: Option<Epoch>,
+    answer: OnceCell<Answer>,
+    /// How many wait for the answer. Changed under the lock of the shard.
+    readers: AtomicUsize,
 }
 
 /// What is under way for one session.
 #[derive(Debug, Default)]
 struct Busy {
+    /// The read whose answer is kept, and which others may wait for.
     flight: Option<Arc<Flight>>,
     writers: usize,
 }
@@ -60,10 +69,11 @@ pub(crate) struct Entries {
     ended: Mutex<HashMap<Owner, Timestamp>>,
     hasher: RandomState,
     max_stale: Duration,
+    pub(crate) bus: Watch,
 }
 
 impl Entries {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, bus: Watch) -> Self {
         let weight = |_: &StorageId, kept: &Arc<Kept>| {
             u32::try_from(OVERHEAD + kept.record.body.bytes()).unwrap_or(u32::MAX)
         };
@@ -79,39 +89,34 @@ impl Entries {
             ended: Mutex::default(),
             hasher: RandomState::new(),
             max_stale: settings.max_stale,
+            bus,
         }
     }
 
     /// What may be shown at this time.
     pub(crate) fn get(&self, id: &StorageId, now: Timestamp) -> Option<Arc<Kept>> {
         let kept = self.kept.get(id)?;
-        let is_new = now.since(kept.at) < self.max_stale && kept.at <= now;
-        (is_new && kept.record.is_alive_at(now) && !self.is_ended(&kept)).then_some(kept)
+        let is_watched = self.bus.epoch() == Some(kept.epoch);
+        let may_be_shown = self.is_new(kept.at, now) && is_watched && kept.record.is_alive_at(now);
+        (may_be_shown && !self.is_ended(&kept)).then_some(kept)
     }
 
-    /// The read of a session that is under way, or a new one.
-    pub(crate) fn flight(&self, id: &StorageId) -> Arc<Flight> {
-        Arc::clone(self.busy(id).entry(id.clone()).or_default().flight.get_or_insert_default())
+    /// Whether the answer to a read that began at that time may still be shown.
+    fn is_new(&self, at: Timestamp, now: Timestamp) -> bool {
+        at <= now && now.since(at) < self.max_stale
     }
 
-    /// Keeps what a read has found, unless the session was written to meanwhile.
-    pub(crate) fn landed(&self, id: &StorageId, flight: &Arc<Flight>) {
+    /// Joins the read of a session that is under way, or begins one.
+    pub(crate) fn read<'a>(&'a self, id: &'a StorageId, now: Timestamp) -> Reading<'a> {
         let mut shard = self.busy(id);
-        let Some(busy) = shard.get_mut(id) else { return };
-        if !busy.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight)) {
-            return;
-        }
-        busy.flight = None;
-        if busy.writers > 0 {
-            return;
-        }
-        shard.remove(id);
-        if let Some((at, Ok(Some(record)))) = flight.answer.get()
-            && record.is_live()
-            && !flight.stale.load(Ordering::Acquire)
-        {
-            self.kept.insert(id.clone(), Arc::new(Kept { record: record.clone(), at: *at }));
-        }
+        let busy = shard.entry(id.clone()).or_default();
+        let flight = match busy.flight.take() {
+            Some(flight) if self.is_new(flight.at, now) => flight,
+            _ => Arc::new(Flight::new(now, self.bus.epoch())),
+        };
+        flight.readers.fetch_add(1, Ordering::Relaxed);
+        busy.flight = Some(Arc::clone(&flight));
+        Reading { entries: self, id, flight }
     }
 
     /// Begins a write of a session: from now on it is read from the engine.
@@ -119,9 +124,31 @@ impl Entries {
         let mut shard = self.busy(id);
         let busy = shard.entry(id.clone()).or_default();
         busy.writers += 1;
-        busy.ground();
+        busy.flight = None;
         self.kept.invalidate(id);
         Writing { entries: self, id }
+    }
+
+    /// Another process has changed a session, or this one: what is kept of it and what is being read may be old.
+    pub(crate) fn changed(&self, id: &StorageId) {
+        drop(self.write(id));
+    }
+
+    /// Drops everything, also what is being read.
+    pub(crate) fn clear(&self) {
+        self.detach();
+        self.kept.invalidate_all();
+    }
+
+    /// Lets no answer of a read that is under way be kept, or be given to those who ask from now on.
+    fn detach(&self) {
+        for shard in &self.busy {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.retain(|_, busy| {
+                busy.flight = None;
+                busy.writers > 0
+            });
+        }
     }
 
     /// Notes a new idle deadline of a session that was not written to.
@@ -141,9 +168,12 @@ impl Entries {
 
     /// Shows no session of an owner that was read before now.
     pub(crate) fn ended(&self, owner: &Owner, now: Timestamp) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.retain(|_, at| now.since(*at) <= self.max_stale);
-        ended.insert(*owner, now);
+        {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.retain(|_, at| now.since(*at) <= self.max_stale);
+            ended.insert(*owner, now);
+        }
+        self.detach();
     }
 
     fn is_ended(&self, kept: &Kept) -> bool {
@@ -158,11 +188,49 @@ impl Entries {
     }
 }
 
-impl Busy {
-    /// Keeps the answer of a read that is under way from being kept, and from those who ask from now on.
-    fn ground(&mut self) {
-        if let Some(flight) = self.flight.take() {
-            flight.stale.store(true, Ordering::Release);
+impl Flight {
+    fn new(at: Timestamp, epoch: Option<Epoch>) -> Self {
+        Self { at, epoch, answer: OnceCell::new(), readers: AtomicUsize::new(0) }
+    }
+}
+
+/// One who waits for a read, until it is dropped.
+pub(crate) struct Reading<'a> {
+    entries: &'a Entries,
+    id: &'a StorageId,
+    flight: Arc<Flight>,
+}
+
+impl Reading<'_> {
+    /// The answer, which the first one asks for. When that one goes away, another asks.
+    pub(crate) async fn answer(&self, ask: impl AsyncFnOnce(Timestamp) -> Answer) -> Answer {
+        self.flight.answer.get_or_init(|| ask(self.flight.at)).await.clone()
+    }
+}
+
+impl Drop for Reading<'_> {
+    /// Keeps what was found, unless the session was changed meanwhile.
+    fn drop(&mut self) {
+        let mut shard = self.entries.busy(self.id);
+        let others = self.flight.readers.fetch_sub(1, Ordering::Relaxed) - 1;
+        let Some(busy) = shard.get_mut(self.id) else { return };
+        if !busy.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, &self.flight)) {
+            return;
+        }
+        let answer = self.flight.answer.get();
+        if answer.is_none() && others > 0 {
+            return;
+        }
+        busy.flight = None;
+        if busy.writers > 0 {
+            return;
+        }
+        shard.remove(self.id);
+        if let (Some(Ok(Some(record))), Some(epoch)) = (answer, self.flight.epoch)
+            && record.is_live()
+        {
+            let kept = Kept { record: record.clone(), at: self.flight.at, epoch };
+            self.entries.kept.insert(self.id.clone(), Arc::new(kept));
         }
     }
 }
@@ -179,9 +247,37 @@ impl Drop for Writing<'_> {
         let Some(busy) = shard.get_mut(self.id) else { return };
         busy.writers -= 1;
         // A read that began during the write may show what was there before it.
-        busy.ground();
+        busy.flight = None;
         if busy.writers == 0 {
             shard.remove(self.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::clock::Timestamp;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn reads_that_are_given_up_leave_nothing_behind() {
+        let entries = Entries::new(&Settings::new(), Watch::new(false));
+        let id = StorageId::from_hash([7; 32]);
+        let now = Timestamp::from_millis(1);
+        let (first, second) = (entries.read(&id, now), entries.read(&id, now));
+        drop(first);
+        assert!(second.answer(async |_| Ok(None)).await.unwrap().is_none());
+        drop(second);
+        assert!(entries.busy(&id).is_empty());
+
+        let (first, second) = (entries.read(&id, now), entries.read(&id, now));
+        drop((first, second));
+        assert!(entries.busy(&id).is_empty());
+
+        let (read, write) = (entries.read(&id, now), entries.write(&id));
+        drop(write);
+        drop(read);
+        assert!(entries.busy(&id).is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! The engine around an engine.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,14 +14,20 @@ use session_core::id::StorageId;
 use session_core::record::{Record, Stamp};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
-use crate::entries::{Answer, Entries};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use crate::bus::{self, Bus, Watch};
+use crate::entries::Entries;
 use crate::{Settings, count};
 
 /// An engine whose reads come from memory for a while; see the [crate](crate).
 pub struct Cached {
     inner: Arc<dyn Provider>,
-    entries: Entries,
+    entries: Arc<Entries>,
     settings: Settings,
+    /// The task that listens to the bus. It ends with the cache, and with the runtime that it was started on.
+    listening: Mutex<JoinSet<()>>,
 }
 
 impl Cached {
@@ -42,7 +48,29 @@ impl Cached {
                 "the engine `{engine}` reads from the cookie: it needs no cache"
             )));
         }
-        Ok(Self { entries: Entries::new(&settings), inner: provider, settings })
+        let watch = Watch::new(provider.as_notify().is_some());
+        let entries = Arc::new(Entries::new(&settings, watch));
+        let cached = Self { inner: provider, entries, settings, listening: Mutex::default() };
+        cached.keep_listening();
+        Ok(cached)
+    }
+
+    /// Whether notices of other processes' changes arrive.
+    pub fn bus(&self) -> Bus {
+        self.entries.bus.state()
+    }
+
+    /// Listens to the bus, where there is one, unless that is being done. Outside of a runtime the next read does it.
+    fn keep_listening(&self) {
+        if self.bus() != Bus::Lost {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        while listening.try_join_next().is_some() {}
+        if listening.is_empty() {
+            listening.spawn_on(bus::listen(Arc::clone(&self.inner), Arc::clone(&self.entries)), &runtime);
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -50,26 +78,21 @@ impl Cached {
     }
 
     fn hit(&self, id: &StorageId) -> Option<Record> {
-        let kept = self.entries.get(id, self.now())?;
+        let now = self.now();
+        let kept = self.entries.get(id, now)?;
         count("session_cache_hit");
+        crate::measure("session_cache_age_seconds", now.since(kept.at));
         Some(kept.record.clone())
     }
 
     /// Asks the engine, once for all who ask at the same time.
     async fn fetch(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        let flight = self.entries.flight(id);
-        let ask = async || {
-            let at = self.now();
-            let answer: Answer = match self.inner.read(id, idle).await {
-                Ok(Some(record)) => Ok(Some(self.slid(record, idle, at))),
-                Ok(None) => Ok(None),
-                Err(error) => Err((error.kind(), error.message().to_owned())),
-            };
-            (at, answer)
+        let reading = self.entries.read(id, self.now());
+        let ask = async |at| match self.inner.read(id, idle).await {
+            Ok(record) => Ok(record.map(|record| self.slid(record, idle, at))),
+            Err(error) => Err((error.kind(), error.message().to_owned())),
         };
-        let (_, answer) = flight.answer.get_or_init(ask).await;
-        self.entries.landed(id, &flight);
-        answer.clone().map_err(|(kind, message)| Error::new(kind, message))
+        reading.answer(ask).await.map_err(|(kind, message)| Error::new(kind, message))
     }
 
     /// A record with the idle deadline that a read has moved.
@@ -101,6 +124,11 @@ impl Provider for Cached {
             return Ok(Some(record));
         }
         count("session_cache_miss");
+        if self.bus() == Bus::Lost {
+            // Not even the answer of a read that is under way: nobody tells when it is too old.
+            self.keep_listening();
+            return self.inner.read(id, idle).await;
+        }
         self.fetch(id, idle).await
     }
 
@@ -203,6 +231,7 @@ impl fmt::Debug for Cached {
         f.debug_struct("Cached")
             .field("inner", &self.inner)
             .field("max_stale", &self.settings.max_stale)
+            .field("bus", &self.bus())
             .finish_non_exhaustive()
     }
 }

@@ -85,13 +85,23 @@ async fn a_change_of_another_process_is_seen_within_the_time_and_not_overwritten
 
 #[tokio::test]
 async fn a_logout_of_another_process_is_seen_within_the_time_and_at_once_by_those_who_ask() {
-    let World { clock, here, there, .. } = world();
+    let World { clock, here, there, spy } = world();
     let token = begin(&here).await;
     let session = open(&here, &token).await;
     there.destroy(&token).await.unwrap();
     assert!(here.load(&token).await.unwrap().is_some(), "stale, as declared");
     assert_eq!(session.reload().await.unwrap_err().kind(), ErrorKind::Gone);
     assert!(here.load(&token).await.unwrap().is_none(), "what was asked for is known");
+
+    let token = begin(&here).await;
+    let session = open(&here, &token).await;
+    add(&there, &token).await;
+    spy.take();
+    session.fresh().await.unwrap();
+    assert_eq!(spy.take().len(), 1);
+    assert_eq!(session.get::<u64>("n").unwrap(), Some(2));
+    there.destroy(&token).await.unwrap();
+    assert_eq!(session.fresh().await.unwrap_err().kind(), ErrorKind::Gone);
 
     let token = begin(&here).await;
     let session = open(&here, &token).await;

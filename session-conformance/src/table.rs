@@ -340,6 +340,8 @@ macro_rules! __behaviours {
                 a_save_merges,
                 a_new_id_that_was_saved_reaches_the_client,
                 a_handle_that_outlives_its_request_reloads_and_saves,
+                fresh_shows_what_is_stored_and_keeps_changes,
+                a_release_beside_fresh_stores_everything,
                 after_its_end_a_request_loads_nothing,
                 an_abandoned_request_stores_nothing,
             }
@@ -421,6 +423,7 @@ macro_rules! __client_side_behaviours {
                 every_write_gives_a_token,
                 there_is_nothing_to_count_or_to_collect,
                 a_release_gives_the_client_the_new_record,
+                fresh_keeps_changes,
                 of_two_requests_at_once_the_last_response_wins,
                 a_logout_removes_the_cookie,
                 a_logout_after_a_release_removes_the_cookie,

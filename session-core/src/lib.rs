@@ -72,8 +72,8 @@ pub mod accounts {
 pub mod engine {
     pub use crate::capabilities::{Durability, OwnerIndex, TimeSource};
     pub use crate::provider::{
-        Condition, Cursor, DestroyOutcome, Immediate, Indexed, Listed, Page, Refusal, Rename, Scan, Stored,
-        TOMBSTONE_TTL, WriteOutcome, end_listed,
+        Condition, Cursor, DestroyOutcome, Immediate, Indexed, Listed, Listener, Notice, Notify, Page,
+        Refusal, Rename, Scan, Stored, TOMBSTONE_TTL, WriteOutcome, end_listed,
     };
     pub use crate::registry::{Connecting, Engine, register};
 }

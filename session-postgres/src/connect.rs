@@ -38,7 +38,8 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(config: PostgresConfig) -> Self {
-        let PostgresConfig { options, places, server_options, unprepared, credentials, settings } = config;
+        let PostgresConfig { options, places, server_options, unprepared, credentials, settings, .. } =
+            config;
         let given = options.get_options().unwrap_or_default().to_owned();
         let decided = |name: &str| {
             server_options.iter().any(|(asked, _)| asked == name) || given.contains(&format!("{name}="))
@@ -66,7 +67,32 @@ impl Connector {
         self.pooled.load(Ordering::Relaxed)
     }
 
-    async fn open_at(&self, place: Option<&Place>) -> Result<PgConnection, Error> {
+    /// How to open a connection to the server that takes writes now.
+    pub(crate) async fn options(&self) -> Result<PgConnectOptions, Error> {
+        let (place, connection) = self.open_first().await?;
+        let _ = connection.close().await;
+        self.options_at(place).await
+    }
+
+    /// Opens a connection to the first place that takes writes.
+    async fn open_first(&self) -> Result<(Option<&Place>, PgConnection), Error> {
+        let mut failed = None;
+        for place in &self.places {
+            match self.open_at(Some(place)).await {
+                Ok(connection) => return Ok((Some(place), connection)),
+                Err(error) => {
+                    tracing::debug!("no connection to one of several servers: {error}");
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok((None, self.open_at(None).await?)),
+        }
+    }
+
+    async fn options_at(&self, place: Option<&Place>) -> Result<PgConnectOptions, Error> {
         let mut options = self.options.clone();
         match place {
             Some(Place::Host(host, port)) => {
@@ -87,6 +113,11 @@ impl Connector {
             }
             options = options.password(login.password.expose());
         }
+        Ok(options)
+    }
+
+    async fn open_at(&self, place: Option<&Place>) -> Result<PgConnection, Error> {
+        let options = self.options_at(place).await?;
         if !self.is_pooled() {
             let mark = format!("{:016x}", rand::random::<u64>());
             let ours = self.ours.iter().map(|(name, value)| (*name, value.as_str()));
@@ -138,20 +169,7 @@ impl fmt::Debug for Connector {
 #[async_trait]
 impl Connect<Postgres> for Connector {
     async fn open(&self) -> Result<PgConnection, Error> {
-        let mut failed = None;
-        for place in &self.places {
-            match self.open_at(Some(place)).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    tracing::debug!("no connection to one of several servers: {error}");
-                    failed = Some(error);
-                }
-            }
-        }
-        match failed {
-            Some(error) => Err(error),
-            None => self.open_at(None).await,
-        }
+        self.open_first().await.map(|(_, connection)| connection)
     }
 
     async fn examine(&self, _: &PgPool) -> Result<(), Error> {

@@ -30,12 +30,14 @@
 //! connections that are kept ready and not pinged between uses; the statements are prepared once
 //! per connection. A write that is refused needs a second trip, which reads what is stored instead.
 //! A page of the sessions of an owner is one round trip, and so is ending some of them.
+//! With [`notices`](PostgresConfig::notices), changes are told to the caches of other processes in the same statements.
 //! A touch writes the deadline only. `count` reads the index on the deadline; `gc` removes 10 to 200 rows
 //! per statement, with a pause of 5 ms in between.
 
 mod config;
 mod connect;
 mod failure;
+mod notices;
 mod owners;
 #[cfg(test)]
 mod plans;

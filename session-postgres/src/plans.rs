@@ -45,7 +45,7 @@ async fn every_statement_uses_an_index() {
     for sql in [ROWS, "VACUUM ANALYZE session"] {
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
-    let statements = Statements::new(&"session".parse().unwrap());
+    let statements = Statements::new(&"session".parse().unwrap(), false);
     let key = "(text)";
     let row = "text, bytea, interval, interval, bigint, bytea, boolean, interval";
     let (k, r) = ("('k')", "'k', '', '1 s', '1 s', 1, NULL, true, '1 s'");

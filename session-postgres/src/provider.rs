@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_core::clock::{Clock, SystemClock};
 use session_core::engine::{
-    Condition, DestroyOutcome, Indexed, OwnerIndex, Rename, Scan, TOMBSTONE_TTL, WriteOutcome,
+    Condition, DestroyOutcome, Indexed, Notify, OwnerIndex, Rename, Scan, TOMBSTONE_TTL, WriteOutcome,
 };
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
@@ -16,12 +16,12 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgPool, PgRow, Postgres};
 use sqlx::{Row, TypeInfo, ValueRef};
 
-use crate::PostgresConfig;
 use crate::connect::Connector;
 use crate::failure::{DRIVER, ENGINE};
 use crate::request::{Arg, Request, Statement};
 use crate::schema::{self, REMEDY};
 use crate::statements::Statements;
+use crate::{PostgresConfig, notices};
 
 /// Sessions in a table of PostgreSQL.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub struct PostgresProvider {
     pub(crate) connector: Arc<Connector>,
     collector: Collector,
     pub(crate) statements: Statements,
+    pub(crate) notices: bool,
     table: TableName,
     clock: Arc<dyn Clock>,
 }
@@ -42,7 +43,7 @@ impl PostgresProvider {
     /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached
     /// within `connect_timeout`.
     pub async fn connect(config: PostgresConfig) -> Result<Self> {
-        let migrate = config.settings.migrate;
+        let (migrate, notices) = (config.settings.migrate, config.notices);
         let provider = Self::connect_lazy(config);
         let lease = provider.client.pool().lease().await;
         lease.map_err(|error| provider.client.not_connected("connect", error))?.keep();
@@ -51,17 +52,20 @@ impl PostgresProvider {
             Migrate::Check => provider.check().await?,
             Migrate::Yes => provider.migrate().await?,
         }
+        if notices {
+            provider.listen().await?;
+        }
         Ok(provider)
     }
 
     /// Connects when the first session is asked for, so that the service starts also while the
     /// server is down.
     pub fn connect_lazy(config: PostgresConfig) -> Self {
-        let (table, settings) = (config.settings.table.clone(), &config.settings);
+        let (table, settings, notices) = (config.settings.table.clone(), &config.settings, config.notices);
         let (most, timeout) = (settings.max_connections, settings.connect_timeout);
         let connector = Arc::new(Connector::new(config));
         let pool = Pool::new(Arc::clone(&connector) as _, &DRIVER, most, timeout);
-        Self::on(pool, connector, table)
+        Self::on(pool, connector, table, notices)
     }
 
     /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and,
@@ -73,13 +77,14 @@ impl PostgresProvider {
     /// closed, to see whether a pooler is in front of the server.
     pub fn with_pool(pool: PgPool, table: &str) -> Result<Self> {
         let connector = Arc::new(Connector::of_a_pool(&pool));
-        Ok(Self::on(Pool::given(pool, Arc::clone(&connector) as _), connector, table.parse()?))
+        let table = table.parse()?;
+        Ok(Self::on(Pool::given(pool, Arc::clone(&connector) as _), connector, table, false))
     }
 
-    fn on(pool: Pool<Postgres>, connector: Arc<Connector>, table: TableName) -> Self {
+    fn on(pool: Pool<Postgres>, connector: Arc<Connector>, table: TableName, notices: bool) -> Self {
         let client = Client::new(pool, &DRIVER, REMEDY.to_owned());
-        let (statements, collector) = (Statements::new(&table), Collector::default());
-        Self { client, connector, collector, statements, table, clock: Arc::new(SystemClock) }
+        let (statements, collector) = (Statements::new(&table, notices), Collector::default());
+        Self { client, connector, collector, statements, notices, table, clock: Arc::new(SystemClock) }
     }
 
     /// How many connections there are in use and idle, how many statements wait for one, and how
@@ -242,7 +247,10 @@ impl Provider for PostgresProvider {
             Condition::Over(stamp) => {
                 let [a, b, c, d, e, f, g, h] = stored.arguments();
                 let over = Arg::Number(version(stamp));
-                self.request(&self.statements.replace, &[a, b, c, d, e, f, g, h, over])
+                self.telling(
+                    &self.statements.replace,
+                    &[a, b, c, d, e, f, g, h, over, notices::payload(id, &stored.key)],
+                )
             }
         };
         match self.client.execute("write", statement).await? {
@@ -265,8 +273,9 @@ impl Provider for PostgresProvider {
         let moved = Stored::new(new, record, *ttl, &*self.clock)?;
         let statement = || {
             let (old, new) = (tombstone.arguments(), moved.arguments());
-            let arguments = [&old[..], &[Arg::Number(version(*over))], &new].concat();
-            self.request(&self.statements.rename, &arguments)
+            let told = notices::payload(rename.old, &tombstone.key);
+            let arguments = [&old[..], &[Arg::Number(version(*over))], &new, &[told]].concat();
+            self.telling(&self.statements.rename, &arguments)
         };
         if matches!(self.client.execute("rename", statement).await?, Executed::Rows(1..)) {
             return Ok(WriteOutcome::stored());
@@ -283,13 +292,14 @@ impl Provider for PostgresProvider {
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let key = key(id);
+        let told = notices::payload(id, &key);
         // Again when what is there was stored after the removal had found nothing.
         for _ in 0..3 {
             let statement = || match expected {
-                None => self.request(&self.statements.destroy, &[Arg::Text(&key)]),
+                None => self.telling(&self.statements.destroy, &[Arg::Text(&key), told]),
                 Some(stamp) => {
-                    let arguments = [Arg::Text(&key), Arg::Number(version(stamp))];
-                    self.request(&self.statements.destroy_version, &arguments)
+                    let arguments = [Arg::Text(&key), Arg::Number(version(stamp)), told];
+                    self.telling(&self.statements.destroy_version, &arguments)
                 }
             };
             if self.client.execute("destroy", statement).await? != Executed::Rows(0) {
@@ -357,6 +367,10 @@ impl Provider for PostgresProvider {
 
     fn as_scan(&self) -> Option<&dyn Scan> {
         Some(self)
+    }
+
+    fn as_notify(&self) -> Option<&dyn Notify> {
+        self.notices.then_some(self)
     }
 }
 

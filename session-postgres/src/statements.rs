@@ -2,6 +2,7 @@
 
 use session_sql::{LONGEST_STEP, TableName};
 
+use crate::notices::{CHANNEL, EVERYTHING};
 use crate::request::Statement;
 
 /// `$1` is the storage id, except where many rows are found. It comes as `text` and is cast,
@@ -36,10 +37,16 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    pub(crate) fn new(table: &TableName) -> Self {
+    /// With `notices`, what changes a row that others may have read tells them so in the same statement, with one argument
+    /// more: what is told.
+    pub(crate) fn new(table: &TableName, notices: bool) -> Self {
         let table = table.quoted('"');
         let step = format!("interval '{} ms'", LONGEST_STEP.as_millis());
         let fill = |text: &str| Statement(text.replace("{table}", &table).replace("{step}", &step).into());
+        let told = |text: &str, payload: &str, otherwise: &str| {
+            let notify = format!("RETURNING pg_notify('{CHANNEL}', {payload})");
+            fill(&text.replace("{told}", if notices { &notify } else { otherwise }))
+        };
         Self {
             read: fill(&READ.replace("{data}", DATA[0])),
             read_text: fill(&READ.replace("{data}", DATA[1])),
@@ -56,11 +63,13 @@ impl Statements {
                  owner = excluded.owner, moved = excluded.moved, collect_after = excluded.collect_after \
                  WHERE stored.session_expiry <= now()",
             ),
-            replace: fill(
+            replace: told(
                 "UPDATE {table} SET session_data = $2, session_expiry = now() + $3, \
                  session_absolute = now() + $4, version = $5, owner = $6, moved = $7, \
                  collect_after = date_bin($8, now() + $3, 'epoch') + $8 \
-                 WHERE session_key = $1::bpchar AND version = $9 AND session_expiry > now()",
+                 WHERE session_key = $1::bpchar AND version = $9 AND session_expiry > now() {told}",
+                "$10",
+                "",
             ),
             touch: fill(
                 "UPDATE {table} SET session_expiry = least(now() + $2, session_absolute), \
@@ -68,23 +77,30 @@ impl Statements {
                  WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved",
             ),
             // The tombstone over the old row, and only where that was possible the new row.
-            rename: fill(
+            rename: told(
                 "WITH old AS (UPDATE {table} SET session_data = $2, session_expiry = now() + $3, \
                  session_absolute = now() + $4, version = $5, owner = $6, moved = $7, \
                  collect_after = date_bin($8, now() + $3, 'epoch') + $8 \
-                 WHERE session_key = $1::bpchar AND version = $9 AND session_expiry > now() RETURNING 1) \
+                 WHERE session_key = $1::bpchar AND version = $9 AND session_expiry > now() {told}) \
                  INSERT INTO {table} \
                  (session_key, session_data, session_expiry, session_absolute, version, owner, moved, \
                  collect_after) \
                  SELECT $10::bpchar, $11, now() + $12, now() + $13, $14, $15, $16, \
                  date_bin($17, now() + $12, 'epoch') + $17 FROM old",
+                "$18",
+                "RETURNING 1",
             ),
-            destroy: fill(
-                "DELETE FROM {table} WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved",
+            destroy: told(
+                "DELETE FROM {table} WHERE session_key = $1::bpchar AND session_expiry > now() AND NOT moved \
+                 {told}",
+                "$2",
+                "",
             ),
-            destroy_version: fill(
+            destroy_version: told(
                 "DELETE FROM {table} WHERE session_key = $1::bpchar AND version = $2 \
-                 AND session_expiry > now() AND NOT moved",
+                 AND session_expiry > now() AND NOT moved {told}",
+                "$3",
+                "",
             ),
             due: fill(
                 "SELECT count(*) FROM {table} WHERE collect_after <= now() AND session_expiry <= now()",
@@ -113,12 +129,15 @@ impl Statements {
             // meanwhile, as it is now. One that got another key is not ended under the old one, and is seen under the
             // new one by the next statement only. So the answer says how many were seen as well: none are left when
             // none were seen. `=` would let the server look at all rows of the owner, for the few keys that were seen.
-            end_owner: fill(
+            // Whether a key is a raw id is not known here, so everything is told to be read anew.
+            end_owner: told(
                 "WITH seen AS MATERIALIZED (SELECT session_key FROM {table} \
                  WHERE owner = $1 AND session_expiry > now() AND NOT moved ORDER BY session_key LIMIT $2), \
                  ended AS (DELETE FROM {table} WHERE session_key = ANY (ARRAY(SELECT session_key FROM seen)) \
-                 AND owner IS NOT DISTINCT FROM $1 AND session_expiry > now() AND NOT moved RETURNING 1) \
+                 AND owner IS NOT DISTINCT FROM $1 AND session_expiry > now() AND NOT moved {told}) \
                  SELECT (SELECT count(*) FROM ended), (SELECT count(*) FROM seen)",
+                &format!("'{EVERYTHING}'"),
+                "RETURNING 1",
             ),
         }
     }

@@ -114,6 +114,11 @@ impl Connection {
         self.driver.clone().subscribe(channel).await.map_err(|error| Fault::lost(&error))
     }
 
+    /// Has the server tell what is published on the channels of a pattern. RESP3 only.
+    pub async fn psubscribe(&self, pattern: &str) -> Result<(), Failure> {
+        self.driver.clone().psubscribe(pattern).await.map_err(failure)
+    }
+
     /// Sends a command and waits for its answer. When the future is dropped, the answer is read and thrown away
     /// in its turn: answers are never mixed up.
     pub async fn send(&self, command: &Cmd) -> Result<Value, Failure> {

@@ -95,6 +95,11 @@ impl Settings {
         Ok(settings.set_protocol(protocol).set_skip_set_lib_name())
     }
 
+    /// The database of the connections.
+    pub fn db(&self) -> i64 {
+        self.redis.db()
+    }
+
     /// The settings of a client that the application has configured itself.
     pub fn of_client(client: &Client) -> Self {
         Self {

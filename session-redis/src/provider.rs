@@ -11,7 +11,7 @@ use redis::{Client, Cmd, ServerError, Value, cmd};
 use session_core::accounts::Owner;
 use session_core::clock::{Clock, SystemClock};
 use session_core::engine::{
-    Condition, DestroyOutcome, Durability, Indexed, OwnerIndex, Scan, TOMBSTONE_TTL, TimeSource, WriteOutcome,
+    Condition, DestroyOutcome, Durability, Indexed, Notify, OwnerIndex, Scan, TimeSource, WriteOutcome,
 };
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
@@ -32,6 +32,8 @@ pub struct RedisProvider {
     pub(crate) prefix: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
     count: Count,
+    /// Changes are listened to, so that reads must not be any.
+    notices: bool,
     /// The server does not take `NX` and `GET` in one `SET`.
     before_7: Arc<AtomicBool>,
     /// The user may not use `RENAME`, which large records are written with.
@@ -46,7 +48,7 @@ impl RedisConfig {
     pub fn provider(self) -> Result<RedisProvider> {
         self.check()?;
         let provider = RedisProvider::over(Route::new(&self)?, &self.prefix);
-        Ok(RedisProvider { count: self.count, ..provider })
+        Ok(RedisProvider { count: self.count, notices: self.notices, ..provider })
     }
 
     /// The engine, after a connection was made: wrong passwords, wrong databases, refused scripts,
@@ -57,6 +59,9 @@ impl RedisConfig {
         let provider = self.provider()?;
         provider.route.connect().await.map_err(Failure::of_read)?;
         provider.try_scripts().await?;
+        if let Some(notify) = provider.as_notify() {
+            notify.listen().await?;
+        }
         Ok(provider)
     }
 }
@@ -112,7 +117,7 @@ impl RedisProvider {
     fn over(route: Route, prefix: &str) -> Self {
         let (before_7, no_rename) = (Arc::default(), Arc::default());
         let (prefix, clock, count) = (prefix.into(), Arc::new(SystemClock), Count::Exact);
-        Self { route, prefix, clock, count, before_7, no_rename }
+        Self { route, prefix, clock, count, notices: false, before_7, no_rename }
     }
 
     pub(crate) fn key(&self, id: &StorageId) -> String {
@@ -240,7 +245,7 @@ impl Provider for RedisProvider {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::new()
-            .slides_on_read(true)
+            .slides_on_read(!self.notices)
             .native_expiry(true)
             .expiry_granularity(Duration::from_millis(1))
             .enumerable(self.route.enumerates() && self.count != Count::Off)
@@ -249,19 +254,15 @@ impl Provider for RedisProvider {
             .owner_index(OwnerIndex::Exact)
     }
 
-    /// One `GETEX`.
+    /// One `GETEX`; with notices one script.
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        let key = self.key(id);
-        let mut command = Cmd::with_capacity(4, key.len() + 40);
-        command.arg("GETEX").arg(&key).arg("PX").arg(millis(idle));
-        let answer = self.route.send(&key, &command).await.map_err(Failure::of_read)?;
-        let Some(mut record) = record(answer, ErrorKind::Unavailable)? else { return Ok(None) };
-        if record.is_live() {
-            record.header.deadline = self.clock.now().after(idle);
-        } else {
-            self.unslide(key, idle.min(TOMBSTONE_TTL));
-        }
-        Ok(Some(record))
+        if self.notices { self.read_still(id).await } else { self.read_sliding(id, idle).await }
+    }
+
+    /// One `GETEX`.
+    async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
+        let ttl = ttl.min(seen.header.absolute.since(self.clock.now()));
+        Ok(self.read_sliding(id, ttl).await?.is_some_and(|record| record.is_live()))
     }
 
     /// One `SET … NX GET`, or one script, or both in one packet for a large record.
@@ -367,18 +368,9 @@ impl Provider for RedisProvider {
     fn as_scan(&self) -> Option<&dyn Scan> {
         self.route.enumerates().then_some(self)
     }
-}
 
-impl RedisProvider {
-    /// A tombstone that was read has slid like a session. This gives it back its short life, without anybody
-    /// waiting: if it does not arrive, the tombstone stays for one idle time and does no harm.
-    fn unslide(&self, key: String, life: Duration) {
-        let route = self.route.clone();
-        tokio::spawn(async move {
-            let mut command = cmd("PEXPIRE");
-            command.arg(&key).arg(millis(life));
-            let _ = route.send(&key, &command).await;
-        });
+    fn as_notify(&self) -> Option<&dyn Notify> {
+        self.notices.then_some(self)
     }
 }
 

@@ -56,6 +56,14 @@ return redis.call('GET', KEYS[1])",
     )
 });
 
+/// Read without moving the deadline. Answers the record and how many milliseconds are left; nil when there is none.
+pub(crate) static READ: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local record = redis.call('GET', KEYS[1])
+return record and {record, redis.call('PTTL', KEYS[1])}",
+    )
+});
+
 /// Puts an entry into the index of an owner, as described in `owners.rs`. Its four arguments begin at `at`: the
 /// session, its absolute deadline, up to which deadline entries are removed, and how long the index must live.
 /// Gives the number of entries.

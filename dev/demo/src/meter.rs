@@ -91,6 +91,10 @@ impl Provider for Counted {
         count("read", self.0.read(id, idle)).await
     }
 
+    async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        count("read", self.0.read_now(id, idle)).await
+    }
+
     async fn write(
         &self,
         id: &StorageId,

@@ -73,6 +73,21 @@ pub async fn a_release_gives_the_client_the_new_record(context: Context) {
     assert_eq!(number(&other, &second, "key").await, Some(2));
 }
 
+/// The client's record is the newest that there is: a handle that is made fresh shows it, with its own changes on top.
+pub async fn fresh_keeps_changes(context: Context) {
+    let manager = bound(&context);
+    let token = begin(&manager, "key", 1).await;
+    let session = open(&manager, &token).await;
+    session.set("mine", &2).expect("a set");
+    session.fresh().await.expect("a fresh session");
+    assert_eq!(session.get::<u64>("key").expect("a number"), Some(1));
+    assert_eq!(session.get::<u64>("mine").expect("a number"), Some(2));
+    session.release().await.expect("a release");
+    let token = session.token().expect("a token");
+    assert_eq!(number(&manager, &token, "mine").await, Some(2));
+    fails(session.fresh().await, ErrorKind::Released);
+}
+
 /// No merging is guaranteed: of two concurrent requests the last response wins completely.
 pub async fn of_two_requests_at_once_the_last_response_wins(context: Context) {
     let manager = bound(&context);

@@ -1,5 +1,8 @@
 //! Handles that save during a request, and handles that outlive their request.
 
+use std::sync::{Arc, Mutex};
+use std::task::{self, Waker};
+
 use session_core::ErrorKind;
 use session_core::transport::{Connection, Incoming};
 
@@ -92,6 +95,67 @@ pub async fn a_handle_that_outlives_its_request_reloads_and_saves(context: Conte
     fails(session.save().await, ErrorKind::Gone);
     fails(session.reload().await, ErrorKind::Gone);
     assert!(manager.load(&token).await.expect("a load").is_none());
+}
+
+/// A handle that is made fresh shows what others have stored, with its own changes on top, and hears of a logout.
+pub async fn fresh_shows_what_is_stored_and_keeps_changes(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "n", 1).await;
+    let session = open(&manager, &token).await;
+    session.set("mine", &2).expect("a set");
+    let sum = session.update("n", |n: Option<u64>| n.unwrap_or(0) + 10).expect("an update");
+    assert_eq!(sum, 11);
+    let other = open(&manager, &token).await;
+    other.set("theirs", &3).expect("a set");
+    other.update("n", |n: Option<u64>| n.unwrap_or(0) + 100).expect("an update");
+    other.release().await.expect("a release");
+
+    session.fresh().await.expect("a fresh session");
+    let value = |key: &str| session.get::<u64>(key).expect("a number");
+    assert_eq!((value("n"), value("mine"), value("theirs")), (Some(111), Some(2), Some(3)));
+    session.release().await.expect("a release");
+    assert_eq!(number(&manager, &token, "n").await, Some(111), "each update was applied once");
+    assert_eq!(number(&manager, &token, "theirs").await, Some(3));
+    fails(session.fresh().await, ErrorKind::Released);
+
+    let (first, second) = (open(&manager, &token).await, open(&manager, &token).await);
+    assert_eq!(first.take::<u64>("mine").expect("a take"), Some(2));
+    assert_eq!(second.take::<u64>("mine").expect("a take"), Some(2));
+    second.release().await.expect("a release");
+    fails(first.fresh().await, ErrorKind::Conflict);
+    fails(first.release().await, ErrorKind::Conflict);
+
+    let session = open(&manager, &token).await;
+    assert!(manager.destroy(&token).await.expect("a logout"));
+    fails(session.fresh().await, ErrorKind::Gone);
+    manager.create().fresh().await.expect("nothing is stored, so nothing is read");
+}
+
+/// A release that begins while changes are applied anew waits for them, and stores them.
+pub async fn a_release_beside_fresh_stores_everything(context: Context) {
+    let manager = context.manager();
+    let token = begin(&manager, "n", 1).await;
+    let session = open(&manager, &token).await;
+    let (other, mut runs, releases) = (session.clone(), 0, Arc::new(Mutex::default()));
+    let noted = Arc::clone(&releases);
+    let add = move |n: Option<u64>| {
+        runs += 1;
+        if runs == 2 {
+            let other = other.clone();
+            let mut release = Box::pin(async move { other.release().await });
+            let polled = release.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "the changes are not stored yet");
+            *noted.lock().expect("a lock") = Some(release);
+        }
+        n.unwrap_or(0) + 1
+    };
+    session.update("n", add).expect("an update");
+    session.set("mine", &2).expect("a set");
+    session.fresh().await.expect("a fresh session");
+    let release = releases.lock().expect("a lock").take().expect("the function ran again");
+    release.await.expect("a release");
+    assert_eq!(number(&manager, &token, "n").await, Some(2));
+    assert_eq!(number(&manager, &token, "mine").await, Some(2));
 }
 
 /// A finished request loads nothing any more.

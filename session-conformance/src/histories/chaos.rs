@@ -148,6 +148,10 @@ impl Provider for Chaos {
         self.ask(self.inner.read(id, idle)).await
     }
 
+    async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.ask(self.inner.read_now(id, idle)).await
+    }
+
     async fn write(
         &self,
         id: &StorageId,

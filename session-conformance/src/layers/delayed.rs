@@ -88,6 +88,10 @@ impl Provider for Delayed {
         self.inner.read(id, idle).await
     }
 
+    async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.inner.read_now(id, idle).await
+    }
+
     async fn write(
         &self,
         id: &StorageId,

@@ -31,6 +31,10 @@ impl Provider for ByWrites {
         self.0.read(id, idle).await
     }
 
+    async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.0.read_now(id, idle).await
+    }
+
     async fn write(
         &self,
         id: &StorageId,

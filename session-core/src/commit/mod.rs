@@ -70,7 +70,7 @@ pub(crate) use destroy::end;
 pub(crate) use detach::detached;
 pub(crate) use find::{Trust, find, find_at_once};
 pub(crate) use release::{Create, Releasing, Then, destroy, release, settled};
-pub(crate) use reload::reload;
+pub(crate) use reload::{fresh, reload};
 
 use crate::id::StorageId;
 use crate::shared::{Begun, Operation, Shared, with_deadline};

@@ -3,30 +3,88 @@
 use std::sync::Arc;
 
 use super::find::{Trust, find};
-use crate::live::{Live, LoadState, Phase};
+use super::release::PanicGuard;
+use crate::live::{Live, LoadState, Phase, Stored};
+use crate::shared::Operation;
 use crate::{Error, ErrorKind, Result};
 
 /// Drops what was not stored and shows the session as it is now; see [`Session::reload`](crate::Session::reload).
 pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
     let whole = live.shared.operation("reload", false);
     let _turn = live.turn(&whole).await?;
-    let token = live.state().stored.as_ref().map(|stored| stored.token.clone());
-    let found = match &token {
-        Some(token) => Some(find(&live.shared, &whole, std::iter::once(token), Trust::Handle).await?),
-        None => None,
-    };
+    let session = newest(live, &whole, "reload").await?;
     let mut state = live.state();
-    let session = found.as_ref().and_then(|found| found.session.clone());
-    if let (Some(found), None) = (&found, &session) {
-        let (kind, message) = match found.state {
-            LoadState::Moved => (ErrorKind::Gone, "its id was replaced"),
-            _ => (ErrorKind::Gone, "it has ended or expired"),
-        };
-        return Err(Error::new(kind, message).during("reload"));
-    }
     state.show(session);
     state.closed = false;
     state.phase = Phase::Active;
     (state.unheard, state.lost) = (false, false);
     Ok(())
+}
+
+/// Shows the session as it is now with what was not stored on top; see [`Session::fresh`](crate::Session::fresh).
+pub(crate) async fn fresh(live: &Arc<Live>) -> Result<()> {
+    let whole = live.shared.operation("fresh", false);
+    let _turn = live.turn(&whole).await?;
+    live.state().must_be_active("fresh")?;
+    match newest(live, &whole, "fresh").await? {
+        Some(session) => change_anew(live, session),
+        None => Ok(()),
+    }
+}
+
+/// Applies the changes of a handle to a newer record. Under the gate.
+fn change_anew(live: &Live, session: Arc<Stored>) -> Result<()> {
+    let mut body = session.record.body.clone();
+    let (mut applied, mut outcome) = (Vec::new(), Ok(()));
+    {
+        let mut state = live.state();
+        state.must_be_active("fresh")?;
+        // Until the end of this, so that a release does not take the session for unchanged.
+        state.phase = Phase::Saving;
+    }
+    let guard = PanicGuard(live);
+    loop {
+        let mut changes = {
+            let mut state = live.state();
+            if state.changes.is_empty() || outcome.is_err() {
+                std::mem::forget(guard);
+                applied.append(&mut state.changes);
+                state.changes = applied;
+                state.phase = Phase::Active;
+                if outcome.is_ok() {
+                    (state.body, state.stored) = (body, Some(session));
+                }
+                if state.closed {
+                    state.phase = Phase::Released;
+                    state.forget_changes();
+                }
+                return outcome;
+            }
+            std::mem::take(&mut state.changes)
+        };
+        // Without the lock, since the function of an `update` may look at the session. What it changes is applied in the
+        // next round.
+        outcome = changes
+            .iter_mut()
+            .try_for_each(|change| change.apply(&mut body))
+            .and_then(|()| live.shared.limits.check(body.len(), body.bytes()))
+            .map_err(|error| error.during("fresh"));
+        applied.append(&mut changes);
+    }
+}
+
+/// The session of a handle as the engine has it; `None` for one that was never stored.
+async fn newest(live: &Live, whole: &Operation, operation: &'static str) -> Result<Option<Arc<Stored>>> {
+    let Some(token) = live.state().stored.as_ref().map(|stored| stored.token.clone()) else {
+        return Ok(None);
+    };
+    let found = find(&live.shared, whole, std::iter::once(&token), Trust::Handle).await?;
+    if found.session.is_none() {
+        let message = match found.state {
+            LoadState::Moved => "its id was replaced",
+            _ => "it has ended or expired",
+        };
+        return Err(Error::new(ErrorKind::Gone, message).during(operation));
+    }
+    Ok(found.session)
 }

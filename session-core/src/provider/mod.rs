@@ -2,6 +2,7 @@
 
 mod immediate;
 mod indexed;
+mod notify;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 
 pub use immediate::Immediate;
 pub use indexed::{Cursor, Indexed, Listed, Page, Scan, end_listed};
+pub use notify::{Listener, Notice, Notify};
 
 use crate::id::{StorageId, Token};
 use crate::record::{Record, Stamp};
@@ -125,6 +127,11 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
 
     /// The engine as one that has most answers at hand, where it has.
     fn as_immediate(&self) -> Option<&dyn Immediate> {
+        None
+    }
+
+    /// The engine as one that reports changes to caches, where that is switched on.
+    fn as_notify(&self) -> Option<&dyn Notify> {
         None
     }
 }

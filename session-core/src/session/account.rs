@@ -65,7 +65,7 @@ impl Session {
 
     /// Whether the user proved who they are within this time, for pages that ask for the password again ("sudo mode";
     /// ASVS 7.5.1). This request's own sign-in counts. No I/O: a session that another request has ended since it was
-    /// loaded still shows what was loaded, and its release fails.
+    /// loaded still shows what was loaded, and its release fails. Over a cache, call [`fresh`](Self::fresh) first.
     pub fn is_fresh(&self, within: Duration) -> bool {
         let now = self.0.shared.now();
         let state = self.0.state();

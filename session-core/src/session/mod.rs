@@ -148,6 +148,27 @@ impl Session {
         commit::reload(&self.0).await
     }
 
+    /// Reads the session anew from the engine, never from a cache, and keeps what this handle has changed: the changes
+    /// are applied to what was read. One round trip, none for a session that was never stored.
+    ///
+    /// For a request that must not act on a read that is a little old (a payment, a change of rights), where the engine
+    /// declares [`max_stale`](crate::Capabilities::max_stale). It is right the moment it returns; what has to be right
+    /// when it is stored is decided by [`update`](Self::update) and [`take`](Self::take).
+    ///
+    /// [`Gone`](crate::ErrorKind::Gone) when the session has ended or has another id,
+    /// [`Conflict`](crate::ErrorKind::Conflict) when a change cannot be applied to what was read (another request took
+    /// the value), [`Released`](crate::ErrorKind::Released) after the release; the handle shows what it did before then.
+    ///
+    /// ```
+    /// # async fn demo(session: &session_core::Session) -> session_core::Result<()> {
+    /// session.fresh().await?; // an error when another server has logged the user out
+    /// let may_pay: bool = session.get("may_pay")?.unwrap_or_default();
+    /// # let _ = may_pay; Ok(()) }
+    /// ```
+    pub async fn fresh(&self) -> Result<()> {
+        commit::fresh(&self.0).await
+    }
+
     /// Ends the session in the store, now: a logout. Every other request that still holds it fails to store
     /// into it, and its id finds nothing. One round trip; none when nothing is stored.
     ///

@@ -89,6 +89,11 @@ impl Provider for Failing {
         self.inner.read(id, idle).await
     }
 
+    async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
+        self.reads()?;
+        self.inner.read_now(id, idle).await
+    }
+
     async fn write(
         &self,
         id: &StorageId,

@@ -45,6 +45,8 @@ pub struct PostgresConfig {
     /// Statements are never prepared, as a pooler may ask for.
     pub(crate) unprepared: bool,
     pub(crate) credentials: Option<Arc<dyn Credentials>>,
+    /// Writes tell the listeners of other processes.
+    pub(crate) notices: bool,
     pub(crate) settings: Settings,
 }
 
@@ -57,6 +59,7 @@ impl PostgresConfig {
             server_options: Vec::new(),
             unprepared: false,
             credentials: None,
+            notices: false,
             settings: Settings::default(),
         }
     }
@@ -111,6 +114,18 @@ impl PostgresConfig {
     #[must_use]
     pub fn credentials(mut self, credentials: impl Credentials) -> Self {
         self.credentials = Some(Arc::new(credentials));
+        self
+    }
+
+    /// Whether every change of a session that is stored tells the caches of other processes (`notices=true` in a
+    /// string), by `NOTIFY` in the statement that makes it: no round trip more. Off by default, since the server makes
+    /// commits that notify one after the other. Set it in every process that writes to the table.
+    ///
+    /// A cache over this engine listens on a connection of its own. Behind a pooler that is not possible, and
+    /// connecting is a [`Config`](session_core::ErrorKind::Config) error.
+    #[must_use]
+    pub const fn notices(mut self, notices: bool) -> Self {
+        self.notices = notices;
         self
     }
 

@@ -65,6 +65,7 @@ pub struct RedisConfig {
     pub(crate) resp2: bool,
     pub(crate) prefix: String,
     pub(crate) count: Count,
+    pub(crate) notices: bool,
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
 }
@@ -216,6 +217,18 @@ impl RedisConfig {
         self
     }
 
+    /// Whether a cache over this engine hears of the changes of other processes (`notices=on` in a URL), by
+    /// `CLIENT TRACKING` on a connection of its own to each master. Off by default.
+    ///
+    /// Writes cost nothing more. A read does not move the idle deadline then, which would be a change as well: a
+    /// throttled command of its own does. Set it in every process, since each read of one without it is told to the
+    /// others. Needs RESP3 and connections of our own; where the server refuses, connecting is
+    /// [`Unsupported`](session_core::ErrorKind::Unsupported).
+    pub fn notices(mut self, notices: bool) -> Self {
+        self.notices = notices;
+        self
+    }
+
     /// The prefix of every key, `session:` by default. Applications that share a database and
     /// not their sessions need different ones; [`count`](session_core::Provider::count) counts what has it.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
@@ -263,6 +276,7 @@ impl RedisConfig {
             resp2: false,
             prefix: PREFIX.to_owned(),
             count: Count::Exact,
+            notices: false,
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
         })

@@ -71,7 +71,7 @@ pub(super) fn set_all(mut config: RedisConfig, query: &str) -> Result<RedisConfi
             "sentinel_cert" => of_sentinels.cert = Some(value),
             "sentinel_key" => of_sentinels.key = Some(value),
             "sentinel_tls_server_name" => of_sentinels.server_name = Some(value),
-            "sentinel_tls" => sentinel_tls = Some(on_or_off(&value)?),
+            "sentinel_tls" => sentinel_tls = Some(on_or_off("sentinel_tls", &value)?),
             _ => config = set(config, name, &value)?,
         }
     }
@@ -117,6 +117,7 @@ pub(super) fn set(mut config: RedisConfig, name: &str, value: &str) -> Result<Re
                 _ => return Err(wrong("has a `count` other than `exact`, `approximate` and `off`")),
             };
         }
+        "notices" => config.notices = on_or_off("notices", value)?,
         "protocol" => match value {
             "2" | "resp2" => config = config.resp2(),
             "3" | "resp3" => {}
@@ -127,11 +128,11 @@ pub(super) fn set(mut config: RedisConfig, name: &str, value: &str) -> Result<Re
     Ok(config)
 }
 
-fn on_or_off(value: &str) -> Result<bool> {
+fn on_or_off(name: &str, value: &str) -> Result<bool> {
     match value {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err(wrong("has a `sentinel_tls` other than `on` and `off`")),
+        _ => Err(wrong(&format!("has a `{name}` other than `on` and `off`"))),
     }
 }
 

@@ -1,0 +1,117 @@
+//! The suite over a cache with a bus: notices of what this process does itself make nothing stale. And histories while the
+//! bus is cut again and again.
+#![allow(clippy::unwrap_used, reason = "a failure fails the test")]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use session_cache::Bus;
+use session_conformance::{Harness, async_trait};
+use session_core::Provider;
+use session_servers::compose;
+use session_servers::proxy::Proxy;
+use support::{Engine, Place, cached, until_bus};
+
+/// Shorter than the lifetimes that the suite waits for.
+const MAX_STALE: Duration = Duration::from_millis(100);
+
+/// A place of its own for each test, behind a cache that hears of changes.
+struct Heard(Place);
+
+impl Heard {
+    fn new(engine: Engine) -> Self {
+        Self(engine.place())
+    }
+}
+
+#[async_trait]
+impl Harness for Heard {
+    async fn provider(&self) -> Arc<dyn Provider> {
+        let cached = cached(self.0.connect().await, MAX_STALE);
+        until_bus(&cached, Bus::Connected).await;
+        Arc::new(cached)
+    }
+}
+
+/// The same, with a bus that is cut all the time.
+struct Cut {
+    place: Place,
+    scissors: Mutex<Option<Scissors>>,
+}
+
+impl Cut {
+    fn new(engine: Engine) -> Self {
+        Self { place: engine.place(), scissors: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Harness for Cut {
+    async fn provider(&self) -> Arc<dyn Provider> {
+        let (apart, proxy) = self.place.connect_apart().await;
+        let cached = cached(apart, MAX_STALE);
+        until_bus(&cached, Bus::Connected).await;
+        *self.scissors.lock().unwrap() = Some(Scissors::new(proxy));
+        Arc::new(cached)
+    }
+}
+
+/// Cuts what passes a proxy until it is dropped.
+struct Scissors {
+    done: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Scissors {
+    fn new(proxy: Proxy) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let is_done = Arc::clone(&done);
+        let cut = move || {
+            while !is_done.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(150));
+                proxy.cut();
+            }
+        };
+        Self { done, thread: Some(thread::spawn(cut)) }
+    }
+}
+
+impl Drop for Scissors {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::SeqCst);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+macro_rules! engine {
+    ($name:ident, $engine:expr) => {
+        mod $name {
+            use super::*;
+
+            session_conformance::suite!(
+                #[ignore = "needs a server: cargo xtask test"]
+                Heard::new($engine)
+            );
+            session_conformance::histories!(
+                #[ignore = "needs a server: cargo xtask test"]
+                Heard::new($engine)
+            );
+
+            mod cut {
+                use super::*;
+
+                session_conformance::histories!(
+                    #[ignore = "needs a server: cargo xtask test"]
+                    Cut::new($engine)
+                );
+            }
+        }
+    };
+}
+
+engine!(postgres, Engine::Postgres);
+engine!(redis, Engine::Redis(compose::REDIS));

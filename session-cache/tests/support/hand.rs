@@ -1,0 +1,145 @@
+//! Notices that a test sends itself, and a read that waits until the test lets it go on: for the orders of events that no
+//! server can be made to show.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use session_conformance::layers::{Around, Call, Layer, Method};
+use session_core::engine::{Listener, Notice};
+use session_core::{Error, ErrorKind, Provider, Result};
+use tokio::sync::{Notify, mpsc};
+
+/// The bus of a test. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Hand(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    is_up: AtomicBool,
+    is_silent: AtomicBool,
+    sender: Mutex<Option<mpsc::UnboundedSender<Notice>>>,
+    sent: AtomicUsize,
+    /// Those before which the listener asked for another one.
+    done: AtomicUsize,
+    listeners: AtomicUsize,
+}
+
+impl Hand {
+    /// Listeners can connect.
+    pub fn up(&self) {
+        self.0.is_up.store(true, Ordering::SeqCst);
+    }
+
+    /// The connection breaks, and another one is refused.
+    pub fn down(&self) {
+        self.0.is_up.store(false, Ordering::SeqCst);
+        self.0.sender.lock().unwrap().take();
+    }
+
+    /// The server does not answer any more.
+    pub fn silence(&self) {
+        self.0.is_silent.store(true, Ordering::SeqCst);
+    }
+
+    pub fn listeners(&self) -> usize {
+        self.0.listeners.load(Ordering::SeqCst)
+    }
+
+    /// Sends a notice, and waits until the listener has done what it asks for.
+    pub async fn send(&self, notice: Notice) {
+        let sent = self.0.sent.fetch_add(1, Ordering::SeqCst) + 1;
+        self.0.sender.lock().unwrap().as_ref().unwrap().send(notice).unwrap();
+        super::until("the notice has arrived", async || self.0.done.load(Ordering::SeqCst) == sent).await;
+    }
+
+    pub fn listen(&self) -> Result<Box<dyn Listener>> {
+        if !self.0.is_up.load(Ordering::SeqCst) {
+            return Err(lost());
+        }
+        let (sender, notices) = mpsc::unbounded_channel();
+        *self.0.sender.lock().unwrap() = Some(sender);
+        self.0.listeners.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(Listening { state: Arc::clone(&self.0), notices, taken: 0 }))
+    }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Unavailable, "the bus is down")
+}
+
+struct Listening {
+    state: Arc<State>,
+    notices: mpsc::UnboundedReceiver<Notice>,
+    taken: usize,
+}
+
+#[async_trait]
+impl Listener for Listening {
+    async fn next(&mut self) -> Result<Notice> {
+        self.state.done.fetch_add(std::mem::take(&mut self.taken), Ordering::SeqCst);
+        let notice = self.notices.recv().await.ok_or_else(lost)?;
+        self.taken = 1;
+        Ok(notice)
+    }
+
+    async fn check(&mut self) -> Result<()> {
+        if self.state.is_silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.state.listeners.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Keeps the answer to one read.
+#[derive(Debug, Default)]
+pub struct Holding {
+    next: AtomicBool,
+    answered: Notify,
+    go_on: Notify,
+}
+
+impl Holding {
+    pub fn on(inner: Arc<dyn Provider>) -> (Arc<dyn Provider>, Arc<Self>) {
+        let holding = Arc::default();
+        (Layer::over(inner, &holding), holding)
+    }
+
+    /// The next read is held.
+    pub fn hold_next(&self) {
+        self.next.store(true, Ordering::SeqCst);
+    }
+
+    /// Until the engine has answered the read that is held.
+    pub async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
+    /// Passes the answer on.
+    pub fn release(&self) {
+        self.go_on.notify_one();
+    }
+}
+
+#[async_trait]
+impl Around for Holding {
+    type Memo = ();
+
+    async fn before(&self, _: &Call) -> Result<()> {
+        Ok(())
+    }
+
+    async fn after(&self, call: &Call, (): ()) -> Result<()> {
+        if call.method == Method::Read && self.next.swap(false, Ordering::SeqCst) {
+            self.answered.notify_one();
+            self.go_on.notified().await;
+        }
+        Ok(())
+    }
+}
