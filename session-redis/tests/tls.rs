@@ -210,6 +210,6 @@ async fn sentinels_without_tls_name_a_master_that_has_it() {
     let url = format!("{url}?ca={}&tls_server_name=sessions.example", certificates.path("ca"));
     let url = format!("{url}&address_map={master}=127.0.0.1:{number}");
     assert!(config(&url).connect().await.is_err(), "the sentinels do not speak TLS");
-    let provider = config(&format!("{url}&sentinel_tls=off")).connect().await.unwrap();
+    let provider = config(&format!("{url}&sentinel_tls=off&connect_timeout=30s")).connect().await.unwrap();
     stored(&provider).await;
 }
