@@ -194,7 +194,7 @@ impl Flight {
     }
 }
 
-/// One who waits for a read, until it is dropped.
+/// A call that waits for a read, until it is dropped.
 pub(crate) struct Reading<'a> {
     entries: &'a Entries,
     id: &'a StorageId,

@@ -92,6 +92,7 @@ pub mod histories;
 pub mod http;
 pub mod layers;
 mod run;
+pub mod samples;
 mod table;
 
 pub use async_trait::async_trait;

@@ -163,20 +163,8 @@ impl CookieProvider {
         let Some((identity, held)) = self.unseal(id)? else { return Ok(None) };
         let held = held.header.owner;
         let checking = list.hold(self.sealer()?.scope(), identity, held);
-        let (ended, epoch) = try_join(checking, self.next_epoch(list, identity, held, owner)).await?;
+        let (ended, epoch) = try_join(checking, list.next_epoch(identity, held, owner)).await?;
         Ok((!ended).then_some(Identity { session, epoch }))
-    }
-
-    /// The epoch that a session has from now on: its own as long as it stays with its owner, so that a new id does not
-    /// save it.
-    async fn next_epoch(
-        &self,
-        list: &Revocations,
-        identity: Identity,
-        held: Option<Owner>,
-        owner: Option<Owner>,
-    ) -> Result<u64> {
-        if owner == held { Ok(identity.epoch) } else { list.epoch(owner).await }
     }
 }
 
@@ -257,7 +245,8 @@ impl Provider for CookieProvider {
     /// Seals under another name, and revokes the old one where there is a list.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
         let Rename { old, over, record, ttl, .. } = *rename;
-        // What cannot be sealed ends nothing. Until the owner's epoch is known, there is room for one.
+        // A record that cannot be sealed must end nothing, so it is sealed first. The owner's epoch is not known yet:
+        // any one has its length.
         let with_epoch = self.revocations.is_some() && record.header.owner.is_some();
         let mut identity = Identity { session: seal::new_session(), epoch: u64::from(with_epoch) };
         let mut sealed = self.seal(identity, record, ttl)?;
@@ -267,7 +256,7 @@ impl Provider for CookieProvider {
             let held = held.header.owner;
             let (scope, now) = (self.sealer()?.scope(), self.clock.now());
             let ending = list.end(scope, before, held, record.header.clone(), now);
-            let next = self.next_epoch(list, before, held, record.header.owner);
+            let next = list.next_epoch(before, held, record.header.owner);
             let (lived, epoch) = join(ending, next).await;
             ended = !lived?;
             let epoch = epoch.map_err(after_an_end)?;

@@ -62,6 +62,17 @@ impl Revocations {
         Ok(mark.map_or(0, |mark| epoch_of(&mark)))
     }
 
+    /// The epoch that a session has from now on: its own as long as it stays with its owner, so that a new id does not
+    /// save it.
+    pub(crate) async fn next_epoch(
+        &self,
+        identity: Identity,
+        held: Option<Owner>,
+        owner: Option<Owner>,
+    ) -> Result<u64> {
+        if owner == held { Ok(identity.epoch) } else { self.epoch(owner).await }
+    }
+
     /// Ends all sessions of an owner that were stored before. Two calls.
     pub(crate) async fn end_owner(&self, owner: Owner, now: Timestamp) -> Result<()> {
         let name = owners_name(owner);

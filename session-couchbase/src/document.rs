@@ -92,7 +92,7 @@ impl Document<'_> {
 }
 
 /// [`TooLarge`](ErrorKind::TooLarge) above the limit for documents.
-pub(crate) fn check_size(bytes: usize) -> Result<()> {
+fn check_size(bytes: usize) -> Result<()> {
     if bytes > MAX_DOCUMENT {
         let why = format!("it has {bytes} bytes, but Couchbase's documents are limited to {MAX_DOCUMENT}");
         return Err(Error::new(ErrorKind::TooLarge, why).in_engine(ENGINE));

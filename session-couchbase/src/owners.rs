@@ -1,15 +1,16 @@
 //! The sessions of an owner: one document per owner, in addition to the records.
 
 use async_trait::async_trait;
-use session_core::Result;
 use session_core::accounts::Owner;
 use session_core::clock::Timestamp;
 use session_core::engine::{Cursor, Indexed, Page};
 use session_core::entries::{self, KeepsEntries, OwnerEntries, Seen};
 use session_core::id::StorageId;
 use session_core::record::Record;
+use session_core::{Error, ErrorKind, Result};
 
-use crate::document::{Document, check_size};
+use crate::ENGINE;
+use crate::document::{Document, MAX_DOCUMENT};
 use crate::errors::Answer;
 use crate::provider::CouchbaseProvider;
 
@@ -40,12 +41,17 @@ impl Indexed for CouchbaseProvider {
 impl KeepsEntries for CouchbaseProvider {
     async fn entries(&self, owner: &Owner) -> Result<Option<(OwnerEntries, u64)>> {
         let Some(fetched) = self.index(owner).fetch().await? else { return Ok(None) };
-        Ok(Some((OwnerEntries::decode(&fetched.bytes)?, fetched.cas)))
+        let entries = OwnerEntries::decode(&fetched.bytes).map_err(|error| error.in_engine(ENGINE))?;
+        Ok(Some((entries, fetched.cas)))
     }
 
     async fn store_entries(&self, owner: &Owner, entries: &OwnerEntries, token: u64) -> Result<bool> {
         let (bytes, life) = (entries.encode(), entries.lifetime(self.clock.now()));
-        check_size(bytes.len())?;
+        if bytes.len() > MAX_DOCUMENT {
+            let why = "the list of its owner's sessions has reached the limit of Couchbase's documents: end some \
+                       of them";
+            return Err(Error::new(ErrorKind::TooManySessions, why).in_engine(ENGINE));
+        }
         let index = self.index(owner);
         let answer = match token {
             0 => index.insert(&bytes, life).await?,

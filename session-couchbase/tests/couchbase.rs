@@ -2,17 +2,15 @@
 //! logins, buckets. The server is CouchbaseMock.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use session_conformance::samples::{IDLE, create, ending_in, id, next, over, session, text};
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::record::State;
 use session_core::{ConnectOptions, ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::couchbase::CouchbaseMock;
-use support::{IDLE, create, ending_in, id, next, over, session, text};
 use tokio::time::sleep;
 
 async fn connect(server: &CouchbaseMock) -> CouchbaseProvider {

@@ -5,17 +5,15 @@
 //! Only a real cluster can show that replicas hold an acknowledged write.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use session_conformance::samples::{IDLE, create, id, next, over, session, text};
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::{ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider, Durability};
 use session_servers::couchbase::{CouchbaseMock, url};
-use support::{IDLE, create, id, next, over, session, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -176,7 +174,7 @@ async fn an_unreached_level_is_reported_by_what_is_known_about_the_write() {
         let seen = provider.read(&id, IDLE).await.unwrap().unwrap();
         translator.answer(Some((status, false)));
         for error in [
-            create(&provider, &support::id(), &session("x")).await.unwrap_err(),
+            create(&provider, &session_conformance::samples::id(), &session("x")).await.unwrap_err(),
             over(&provider, &id, &seen, "after").await.unwrap_err(),
             provider.destroy(&id, Some(seen.stamp())).await.unwrap_err(),
         ] {

@@ -2,11 +2,10 @@
 //! recovery, no mixed-up responses. The server is CouchbaseMock.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use session_conformance::samples::{IDLE, create, id, next, over, session, text};
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::id::StorageId;
 use session_core::record::Record;
@@ -14,7 +13,6 @@ use session_core::{ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::couchbase::{CouchbaseMock, url};
 use session_servers::proxy::Proxy;
-use support::{IDLE, create, id, next, over, session, text};
 use tokio::time::{sleep, timeout};
 
 async fn connect(url: &str, patience: Duration) -> CouchbaseProvider {

@@ -2,16 +2,14 @@
 //! three nodes.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use session_conformance::samples::{IDLE, create, id, over, session, text};
 use session_core::id::StorageId;
 use session_core::{ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::couchbase::CouchbaseMock;
 use session_servers::proxy::Proxy;
-use support::{IDLE, create, id, over, session, text};
 
 /// Enough that every node has some of them; their ids are random.
 const SESSIONS: usize = 48;
@@ -85,7 +83,7 @@ async fn with_one_node_down_only_its_own_sessions_are_unavailable_until_it_retur
     assert!(began.elapsed() < Duration::from_secs(60));
     let mut outcomes = (0, 0);
     for id in &ids {
-        match create(&provider, &support::id(), &session("new")).await {
+        match create(&provider, &session_conformance::samples::id(), &session("new")).await {
             Ok(()) => outcomes.0 += 1,
             Err(error) => {
                 assert!(

@@ -2,43 +2,17 @@
 #![allow(clippy::unwrap_used)] // helpers are test code too
 #![recursion_limit = "256"] // the SDK's futures are nested deeply
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::Provider;
-use session_core::accounts::Owner;
+use session_conformance::samples::{ADA, BOB, IDLE, create, id, ids, owned, replace, session};
 use session_core::clock::{Clock as _, ManualClock, SystemClock};
 use session_core::engine::{Condition, Indexed as _, WriteOutcome};
-use session_core::id::StorageId;
-use session_core::record::Record;
+use session_core::entries::{KeepsEntries as _, OwnerEntries};
+use session_core::{ErrorKind, Provider};
 use session_couchbase::CouchbaseProvider;
 use session_servers::couchbase::CouchbaseMock;
-use support::{IDLE, create, id, next, session};
-
-const ADA: Owner = Owner([7; 32]);
-const BOB: Owner = Owner([9; 32]);
-
-fn owned(owner: Owner) -> Record {
-    let mut record = session("one");
-    record.header.owner = Some(owner);
-    record
-}
-
-async fn ids(provider: &CouchbaseProvider, owner: &Owner) -> BTreeSet<StorageId> {
-    let page = provider.list(owner, None, 100).await.unwrap();
-    page.sessions.into_iter().map(|listed| listed.id).collect()
-}
-
-async fn replace(provider: &CouchbaseProvider, id: &StorageId, owner: Option<Owner>) {
-    let seen = provider.read(id, IDLE).await.unwrap().unwrap();
-    let mut record = next(&seen, "two");
-    record.header.owner = owner;
-    let outcome = provider.write(id, &record, Condition::Over(seen.stamp()), IDLE).await.unwrap();
-    assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
-}
 
 /// An entry costs two commands, and none if the owner stays the same.
 #[tokio::test]
@@ -99,4 +73,23 @@ async fn entries_left_by_a_crash_are_not_listed_and_are_removed() {
         assert_eq!(gets() - before, 1 + looked_at);
     }
     assert_eq!(provider.end_owner(&ADA, 10).await.unwrap(), 1);
+}
+
+/// The error does not blame the new session, which is small.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn an_index_that_exceeds_a_document_is_too_many_sessions() {
+    let server = CouchbaseMock::start().unwrap();
+    let provider = CouchbaseProvider::connect(server.url().parse().unwrap()).await.unwrap();
+    let mut bytes = vec![1];
+    for number in 0..420_000_u32 {
+        let mut id = [0; 33];
+        id[1..5].copy_from_slice(&number.to_be_bytes());
+        bytes.extend([0, 33]);
+        bytes.extend(id);
+        bytes.extend([0xFF; 16]);
+    }
+    let entries = OwnerEntries::decode(&bytes).unwrap();
+    let error = provider.store_entries(&ADA, &entries, 0).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooManySessions, "{error}");
 }

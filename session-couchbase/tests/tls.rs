@@ -2,8 +2,6 @@
 //! it.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,10 +10,10 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use session_conformance::samples::{IDLE, create, id, session};
 use session_core::{Error, ErrorKind, Provider};
 use session_couchbase::{CouchbaseConfig, CouchbaseProvider};
 use session_servers::couchbase::CouchbaseMock;
-use support::{IDLE, create, id, session};
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};

@@ -67,7 +67,7 @@ impl KeepsEntries for MemcacheProvider {
     async fn store_entries(&self, owner: &Owner, entries: &OwnerEntries, token: u64) -> Result<bool> {
         let index = self.index(owner);
         let bytes = entries.encode();
-        if bytes.len() > self.room(&index) {
+        if bytes.len() > self.capacity(&index) {
             // memcached would refuse it and remove the index.
             let why = "the list of its owner's sessions has reached memcached's item size (`item_max`): end \
             some of them";

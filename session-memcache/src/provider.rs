@@ -104,7 +104,7 @@ impl MemcacheProvider {
         let mut record = record.clone();
         record.header.deadline = self.clock.now().after(ttl);
         let bytes = record.encode()?;
-        let limit = self.room(slot);
+        let limit = self.capacity(slot);
         if bytes.len() > limit {
             let why =
                 format!("{} bytes are more than memcached\'s item size of {limit} (`item_max`)", bytes.len());
@@ -114,7 +114,7 @@ impl MemcacheProvider {
     }
 
     /// The number of bytes that a record may have under this key.
-    pub(crate) fn room(&self, slot: &Slot<'_>) -> usize {
+    pub(crate) fn capacity(&self, slot: &Slot<'_>) -> usize {
         self.item_max - ITEM_OVERHEAD - slot.key.len()
     }
 }

@@ -3,17 +3,15 @@
 
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use session_conformance::samples::{IDLE, create, id, next, over, session, text};
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::{ErrorKind, Provider};
 use session_memcache::{MemcacheConfig, MemcacheProvider};
 use session_servers::memcached::Memcached;
 use session_servers::proxy::Proxy;
-use support::{IDLE, create, id, next, over, session, text};
 use tokio::time::{sleep, timeout};
 
 fn through(proxy: &Proxy) -> MemcacheProvider {

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::time::Duration;
 
+use session_conformance::samples::{IDLE, create, id, over, session, text};
 use session_core::{ConnectOptions, Error, ErrorKind, Provider};
 use session_memcache::{MemcacheConfig, MemcacheProvider};
 use session_servers::memcached::{Memcached, ask};
-use support::{IDLE, create, id, over, session, text};
 use tokio::time::sleep;
 
 const PASSWORD: &str = "p@ss,w/rd?#%";

@@ -3,11 +3,10 @@
 
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use session_conformance::samples::{IDLE, create, ending_in, id, next, over, session, text};
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::id::StorageId;
 use session_core::record::{Record, State};
@@ -15,7 +14,6 @@ use session_core::{ErrorKind, Provider};
 use session_memcache::{AsyncMetaClient, MemcacheConfig, MemcacheProvider};
 use session_servers::memcached::{Memcached, ask};
 use session_servers::proxy::Proxy;
-use support::{IDLE, create, ending_in, id, next, over, session, text};
 use tokio::time::sleep;
 
 fn provider(server: &Memcached) -> MemcacheProvider {

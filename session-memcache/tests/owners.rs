@@ -2,48 +2,23 @@
 //! eviction.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use session_conformance::samples::{ADA, BOB, IDLE, create, id, ids, owned, replace, session};
 use session_core::accounts::Owner;
 use session_core::clock::{Clock as _, ManualClock, SystemClock};
 use session_core::engine::{Condition, Indexed as _, WriteOutcome};
 use session_core::id::StorageId;
-use session_core::record::Record;
 use session_core::{ErrorKind, Provider};
 use session_memcache::{MemcacheConfig, MemcacheProvider};
 use session_servers::memcached::{Memcached, ask};
 use session_servers::proxy::Proxy;
-use support::{IDLE, create, id, next, session};
 use tokio::time::sleep;
-
-const ADA: Owner = Owner([7; 32]);
-const BOB: Owner = Owner([9; 32]);
-
-fn owned(owner: Owner) -> Record {
-    let mut record = session("one");
-    record.header.owner = Some(owner);
-    record
-}
 
 fn provider(server: &Memcached) -> MemcacheProvider {
     MemcacheProvider::new(&server.url().parse().unwrap())
-}
-
-async fn ids(provider: &MemcacheProvider, owner: &Owner) -> BTreeSet<StorageId> {
-    let page = provider.list(owner, None, 100).await.unwrap();
-    page.sessions.into_iter().map(|listed| listed.id).collect()
-}
-
-async fn replace(provider: &MemcacheProvider, id: &StorageId, owner: Option<Owner>) {
-    let seen = provider.read(id, IDLE).await.unwrap().unwrap();
-    let mut record = next(&seen, "two");
-    record.header.owner = owner;
-    let outcome = provider.write(id, &record, Condition::Over(seen.stamp()), IDLE).await.unwrap();
-    assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
 }
 
 /// Evicts the item like a full server.

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use session_conformance::samples::{IDLE, create, id, over, session, text};
 use session_core::engine::{DestroyOutcome, WriteOutcome};
 use session_core::id::StorageId;
 use session_core::{ErrorKind, Provider};
 use session_memcache::MemcacheProvider;
 use session_servers::memcached::{Memcached, ask};
-use support::{IDLE, create, id, over, session, text};
 use tokio::time::sleep;
 
 const SESSIONS: usize = 60;

@@ -1,9 +1,9 @@
-//! Telling the caches of other processes what has changed, and hearing it: `NOTIFY` in the statements
-//! that write, and `LISTEN` on a connection of its own.
+//! Notices of changes for the caches of other processes: `NOTIFY` in the statements that write, and
+//! `LISTEN` on a separate connection.
 //!
-//! All tables of a database share one channel. A notice is the key of a session, which is a hash. Any user of the database
-//! can hear it, so a raw id, as `plain` managers have it, is never told: there the notice says that anything may have
-//! changed.
+//! All tables of a database share one channel. A notice is the key of a session, which is a hash. Any
+//! user of the database can listen, so a raw id (of a `plain` manager) is never sent: that notice says
+//! that anything may have changed.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The notice that any session may have changed.
 pub(crate) const EVERYTHING: &str = "*";
 
-/// What is told of a session, with its key.
+/// The notice about a session, with its key.
 pub(crate) fn payload<'a>(id: &StorageId, key: &'a str) -> Arg<'a> {
     Arg::Text(if id.as_plain().is_some() { EVERYTHING } else { key })
 }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_raw_id_is_never_told() {
+    fn a_raw_id_is_never_sent() {
         let hashed = StorageId::from_hash([7; 32]);
         let raw = StorageId::plain(&"7a".repeat(32)).unwrap();
         for (id, told) in [(&hashed, hashed.to_text()), (&raw, EVERYTHING.to_owned())] {

@@ -30,7 +30,7 @@ impl RedisProvider {
     }
 
     /// A tombstone that was read has slid like a session. This gives it back its short life, without anybody
-    /// waiting: if it does not arrive, the tombstone lies there for one idle time and does no harm.
+    /// waiting: if it does not arrive, the tombstone stays for one idle time and does no harm.
     fn unslide(&self, key: String, life: Duration) {
         let route = self.route.clone();
         tokio::spawn(async move {

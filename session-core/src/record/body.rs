@@ -25,7 +25,7 @@ impl Body {
         match position {
             Ok(at) => entries[at].1 = value,
             Err(at) => {
-                // What is stored may stay in memory for long: no spare room, but for the second key, which most have.
+                // A stored body may stay in memory for long: no spare capacity, except for the second key, which most have.
                 entries.reserve_exact(if entries.is_empty() { 2 } else { 1 });
                 entries.insert(at, (key.into(), value));
             }

@@ -1,6 +1,6 @@
-//! Being told of changes: `CLIENT TRACKING` for all keys of our prefix, on a connection of its own to each master.
+//! Notices of changes: `CLIENT TRACKING` for all keys of our prefix, on a connection of its own to each master.
 //!
-//! The server itself names every key that changes, whoever changes it, so that writes cost nothing more. Moving a time to
+//! The server itself names every key that changes, whichever client changes it, so writes cost nothing more. Moving a time to
 //! live is a change as well: with notices a read does not slide. A server that refuses tracking may send keyspace
 //! notifications instead.
 
@@ -110,13 +110,13 @@ fn unsupported(message: &'static str) -> Error {
 #[derive(Clone)]
 struct Inbox {
     notices: mpsc::Sender<Notice>,
-    /// A connection has ended, or there was no room for a notice.
+    /// A connection has ended, or the queue was full.
     has_lost: Arc<AtomicBool>,
 }
 
 impl Inbox {
-    fn new(room: usize) -> (Self, mpsc::Receiver<Notice>) {
-        let (notices, taken) = mpsc::channel(room);
+    fn new(capacity: usize) -> (Self, mpsc::Receiver<Notice>) {
+        let (notices, taken) = mpsc::channel(capacity);
         (Self { notices, has_lost: Arc::default() }, taken)
     }
 
@@ -128,7 +128,7 @@ impl Inbox {
 
     fn end(&self) {
         self.has_lost.store(true, Ordering::Release);
-        // Wakes the one who listens, who is awake when there is no room.
+        // Wakes the listener. If the queue is full, it is awake already.
         let _ = self.notices.try_send(Notice::Everything);
     }
 }
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_notices_than_there_is_room_for_end_a_listener() {
+    async fn a_full_queue_ends_the_listener() {
         let (inbox, notices) = Inbox::new(2);
         let route = Route::of_client(&redis::Client::open("redis://127.0.0.1:1").unwrap());
         let mut listening = Listening { route, masters: Vec::new(), inbox: inbox.clone(), notices };

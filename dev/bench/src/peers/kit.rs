@@ -6,7 +6,7 @@ use axum::routing::get;
 use session_core::Manager;
 use session_tower::{Session, SessionError, SessionLayer};
 
-use crate::work::{COUNT, Shape, USER, User, Work};
+use crate::work::{Shape, USER, User, Work};
 
 /// The application over any engine.
 pub fn app(manager: Manager, shape: Shape) -> Router {
@@ -27,24 +27,16 @@ async fn anonymous(session: Session) -> Result<&'static str, SessionError> {
     Ok(if user.is_none() { "ok" } else { "" })
 }
 
-async fn create(shape: State<Shape>, session: Session) -> Result<&'static str, SessionError> {
-    for key in shape.keys() {
-        session.set(key.as_str(), &shape.user())?;
-    }
-    session.set(COUNT, &0_u64)?;
-    Ok("ok")
+async fn create(State(shape): State<Shape>, session: Session) -> Result<&'static str, SessionError> {
+    Ok(job::create(&session, shape)?)
 }
 
 async fn read(session: Session) -> Result<&'static str, SessionError> {
-    let user: User = session.get(USER)?.expect("a user");
-    let count: u64 = session.get(COUNT)?.expect("a counter");
-    Ok(if user.id > count { "ok" } else { "" })
+    Ok(job::read(&session)?)
 }
 
 async fn read_modify_write(session: Session) -> Result<&'static str, SessionError> {
-    let user: User = session.get(USER)?.expect("a user");
-    session.update(COUNT, |count: Option<u64>| count.unwrap_or(0) + 1)?;
-    Ok(if user.id > 0 { "ok" } else { "" })
+    Ok(job::read_modify_write(&session)?)
 }
 
 async fn regenerate(session: Session) -> Result<&'static str, SessionError> {
@@ -57,4 +49,31 @@ async fn destroy(session: Session) -> Result<&'static str, SessionError> {
     let user: User = session.get(USER)?.expect("a user");
     session.destroy().await?;
     Ok(if user.id > 0 { "ok" } else { "" })
+}
+
+/// The work of the handlers that every framework has.
+pub(super) mod job {
+    use session_core::{Result, Session};
+
+    use crate::work::{COUNT, Shape, USER, User};
+
+    pub fn create(session: &Session, shape: Shape) -> Result<&'static str> {
+        for key in shape.keys() {
+            session.set(key.as_str(), &shape.user())?;
+        }
+        session.set(COUNT, &0_u64)?;
+        Ok("ok")
+    }
+
+    pub fn read(session: &Session) -> Result<&'static str> {
+        let user: User = session.get(USER)?.expect("a user");
+        let count: u64 = session.get(COUNT)?.expect("a counter");
+        Ok(if user.id > count { "ok" } else { "" })
+    }
+
+    pub fn read_modify_write(session: &Session) -> Result<&'static str> {
+        let user: User = session.get(USER)?.expect("a user");
+        session.update(COUNT, |count: Option<u64>| count.unwrap_or(0) + 1)?;
+        Ok(if user.id > 0 { "ok" } else { "" })
+    }
 }

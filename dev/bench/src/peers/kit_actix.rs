@@ -6,9 +6,10 @@ use session_actix::{Session, SessionError, SessionMiddleware};
 use session_core::Manager;
 
 use super::actix::{answer, visitors};
+use super::kit::job;
 use crate::measure::{Role, Subject};
 use crate::thread::Thread;
-use crate::work::{COUNT, Job, Shape, USER, User, Work};
+use crate::work::{Job, Shape, Work};
 
 /// The application over any engine.
 pub async fn subject(thread: &Thread, manager: Manager, job: Job) -> Subject {
@@ -25,21 +26,13 @@ pub async fn subject(thread: &Thread, manager: Manager, job: Job) -> Subject {
 }
 
 async fn create(shape: web::Data<Shape>, session: Session) -> Result<&'static str, SessionError> {
-    for key in shape.keys() {
-        session.set(key.as_str(), &shape.user())?;
-    }
-    session.set(COUNT, &0_u64)?;
-    Ok("ok")
+    Ok(job::create(&session, **shape)?)
 }
 
 async fn read(session: Session) -> Result<&'static str, SessionError> {
-    let user: User = session.get(USER)?.expect("a user");
-    let count: u64 = session.get(COUNT)?.expect("a counter");
-    Ok(if user.id > count { "ok" } else { "" })
+    Ok(job::read(&session)?)
 }
 
 async fn read_modify_write(session: Session) -> Result<&'static str, SessionError> {
-    let user: User = session.get(USER)?.expect("a user");
-    session.update(COUNT, |count: Option<u64>| count.unwrap_or(0) + 1)?;
-    Ok(if user.id > 0 { "ok" } else { "" })
+    Ok(job::read_modify_write(&session)?)
 }
