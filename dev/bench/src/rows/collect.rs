@@ -107,7 +107,7 @@ fn postgres(fill: Fill) -> io::Result<Collected> {
             forget.map_err(io::Error::other)?;
             let mut collected = collect(&manager).await.map_err(io::Error::other)?;
             let question = "SELECT max_exec_time FROM pg_stat_statements \
-                            WHERE query LIKE 'DELETE FROM %collect_after <= now()%'";
+                            WHERE query LIKE 'DELETE FROM %FOR UPDATE SKIP LOCKED%'";
             collected.longest =
                 sqlx::query_scalar(question).fetch_one(&pool).await.map_err(io::Error::other)?;
             Ok(collected)
@@ -131,7 +131,7 @@ fn mysql(fill: Fill) -> io::Result<Collected> {
             forget.map_err(io::Error::other)?;
             let mut collected = collect(&manager).await.map_err(io::Error::other)?;
             let question = "SELECT CAST(max(time_to_sec(query_time)) * 1000 AS DOUBLE) FROM mysql.slow_log \
-                            WHERE sql_text LIKE 'DELETE FROM %ORDER BY collect_after%'";
+                            WHERE sql_text LIKE 'DELETE FROM %session_key IN (%'";
             let longest: Option<f64> =
                 sqlx::query_scalar(question).fetch_one(&pool).await.map_err(io::Error::other)?;
             collected.longest = longest.unwrap_or(LOGGED);
