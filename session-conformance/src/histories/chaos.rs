@@ -22,6 +22,8 @@ pub(crate) struct Chaos {
     seed: u64,
     /// The number of failing calls per thousand.
     rate: u64,
+    /// The driver sends each call twice.
+    resends: bool,
     calls: AtomicU64,
     /// Calls in flight.
     late: Mutex<JoinSet<()>>,
@@ -49,15 +51,30 @@ enum Trouble {
 }
 
 impl Chaos {
-    /// The engine behind a connection with this number of failing calls per thousand.
-    pub(crate) fn on(inner: Arc<dyn Provider>, seed: u64, rate: u64) -> Arc<Self> {
-        Arc::new(Self { inner, seed, rate, calls: AtomicU64::new(0), late: Mutex::default() })
+    /// The engine behind a connection with this number of failing calls per thousand. `resends`
+    /// says that a [`Resent`](crate::layers::Resent) uses it.
+    pub(crate) fn on(inner: Arc<dyn Provider>, seed: u64, rate: u64, resends: bool) -> Arc<Self> {
+        Arc::new(Self { inner, seed, rate, resends, calls: AtomicU64::new(0), late: Mutex::default() })
     }
 
     /// Waits until all calls have arrived.
     pub(crate) async fn settled(&self) {
         let late = std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner));
         late.join_all().await;
+    }
+
+    /// The fate of the next write with this condition.
+    ///
+    /// A create that its driver sends twice never arrives late: the first copy would bring back a
+    /// session whose client logged out after the second one. An engine can rule that out only by
+    /// not resending creates.
+    fn next_write(&self, condition: Condition) -> Option<Trouble> {
+        match self.next() {
+            Some(Trouble::Late(_)) if self.resends && matches!(condition, Condition::Absent) => {
+                Some(Trouble::Lost)
+            }
+            fate => fate,
+        }
     }
 
     fn next(&self) -> Option<Trouble> {
@@ -79,11 +96,12 @@ impl Chaos {
     /// A call that changes something. `late` is the same call as an owned future.
     async fn change<T>(
         &self,
+        fate: Option<Trouble>,
         call: impl Future<Output = Result<T>> + Send,
         late: impl FnOnce(Arc<dyn Provider>) -> Late,
     ) -> Result<T> {
         let unknown = Error::new(ErrorKind::OutcomeUnknown, "a test lost the response");
-        match self.next() {
+        match fate {
             None => call.await,
             Some(Trouble::Slow(time)) => {
                 sleep(time).await;
@@ -159,7 +177,8 @@ impl Provider for Chaos {
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
-        self.change(self.inner.write(id, record, condition, ttl), |inner| {
+        let fate = self.next_write(condition);
+        self.change(fate, self.inner.write(id, record, condition, ttl), |inner| {
             let (id, record) = (id.clone(), record.clone());
             Box::pin(async move { drop(inner.write(&id, &record, condition, ttl).await) })
         })
@@ -167,7 +186,7 @@ impl Provider for Chaos {
     }
 
     async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
-        self.change(self.inner.touch(id, seen, ttl), |inner| {
+        self.change(self.next(), self.inner.touch(id, seen, ttl), |inner| {
             let (id, seen) = (id.clone(), seen.clone());
             Box::pin(async move { drop(inner.touch(&id, &seen, ttl).await) })
         })
@@ -175,7 +194,7 @@ impl Provider for Chaos {
     }
 
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
-        self.change(self.inner.rename(rename), |inner| {
+        self.change(self.next(), self.inner.rename(rename), |inner| {
             let (old, over, new, ttl) = (rename.old.clone(), rename.over, rename.new.clone(), rename.ttl);
             let (record, tombstone) = (rename.record.clone(), rename.tombstone.clone());
             Box::pin(async move {
@@ -187,7 +206,7 @@ impl Provider for Chaos {
     }
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
-        self.change(self.inner.destroy(id, expected), |inner| {
+        self.change(self.next(), self.inner.destroy(id, expected), |inner| {
             let id = id.clone();
             Box::pin(async move { drop(inner.destroy(&id, expected).await) })
         })

@@ -130,15 +130,17 @@ async fn round(
     let rate = [0, 30, 120, 300][random.place(4)];
     let quality = if rate == 0 { Line::Good } else { Line::Bad };
     let lines = [context.provider(), Arc::clone(another), context.provider()];
-    let lines = lines.map(|provider| Chaos::on(provider, random.next(), rate));
+    // The last process has a driver that may resend, and uses the default rename.
+    let last = lines.len() - 1;
+    let seeds = lines.each_ref().map(|_| random.next());
     let resends = quality == Line::Bad && random.in_thousand(500);
+    let line = |at: usize| Chaos::on(Arc::clone(&lines[at]), seeds[at], rate, resends && at == last);
+    let lines: Vec<_> = (0..lines.len()).map(line).collect();
     let processes: Vec<Manager> = (0..lines.len())
         .map(|process| {
             let line: Arc<dyn Provider> = lines[process].clone();
-            // The last process has a driver that resends, and uses the default rename.
-            let last = process == lines.len() - 1;
-            let line = if last && resends { Resent::on(line) } else { line };
-            manager(context, if last { Arc::new(ByWrites(line)) } else { line }, quality)
+            let line = if process == last && resends { Resent::on(line) } else { line };
+            manager(context, if process == last { Arc::new(ByWrites(line)) } else { line }, quality)
         })
         .collect();
     let observers = [context.provider(), Arc::clone(another)];

@@ -64,6 +64,10 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     /// Stores a record that ends by itself after `ttl` (never zero; rounded up to the engine's granularity),
     /// if the condition holds. One round trip when it does.
     ///
+    /// A driver must not repeat a create ([`Condition::Absent`]) by itself while the first one may still
+    /// arrive: arriving after a logout, it would bring the session back. The core repeats a create under
+    /// another id.
+    ///
     /// [`TooLarge`](crate::ErrorKind::TooLarge) when the engine cannot hold it; what was stored before stays.
     async fn write(
         &self,
@@ -110,8 +114,9 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
         Ok(None)
     }
 
-    /// Removes up to about `limit` expired records and says how many; fewer than `limit` means that, for now,
-    /// there are no more. Costs what has expired, not what is stored.
+    /// Removes up to about `limit` expired records and returns how many. Fewer than `limit` means that, for now,
+    /// there are no more; but a call that has taken a second may end early, and none at all then means the same.
+    /// Costs what has expired, not what is stored.
     async fn gc(&self, limit: usize) -> Result<usize>;
 
     /// The engine as one that finds the sessions of an owner, where it does; see
