@@ -175,9 +175,13 @@ async fn gc_removes_what_has_expired_in_small_statements() {
     )
     .await;
     assert_eq!(sessions.gc(7).await.unwrap(), 7);
-    assert_eq!(sessions.gc(1200).await.unwrap(), 1200);
-    assert_eq!(sessions.gc(1200).await.unwrap(), 93);
-    assert_eq!(sessions.gc(1200).await.unwrap(), 0);
+    // On a busy machine a call ends at its own deadline, and the next one goes on.
+    let mut removed = Vec::new();
+    while removed.last() != Some(&0) {
+        removed.push(sessions.gc(1200).await.unwrap());
+    }
+    assert!(removed.iter().all(|removed| *removed <= 1200), "{removed:?}");
+    assert_eq!(removed.iter().sum::<usize>(), 1293);
     assert!(sessions.exists(&id("live")).await.unwrap());
 }
 

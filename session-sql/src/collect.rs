@@ -20,7 +20,8 @@ const AIM: Duration = Duration::from_millis(5);
 /// server busy; requests then took up to four times as long (p99).
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The longest duration of one call. The next call continues where it ended.
+/// The longest duration of one call. The next call continues where it ended. The core calls again
+/// when a call has taken more than a second.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// How often a collection restarts from the oldest row, for rows that were locked before.

@@ -1,11 +1,12 @@
 //! Collecting expired sessions: never inside a request, in small batches, without being asked.
 
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::shared::{Collecting, EventKind, Operation, Shared, jitter};
@@ -16,6 +17,8 @@ const BATCH: usize = 1_000;
 const SMALLEST: usize = 10;
 /// The engine rests after a batch for as long as the batch took, and no longer than this.
 const PAUSE: Duration = Duration::from_millis(20);
+/// After this time an engine may end a batch early.
+const EARLY: Duration = Duration::from_secs(1);
 
 /// Starts the collection with the first request, and wakes it when it is due by the manager's clock.
 pub(super) fn start_if_due(shared: &Arc<Shared>, now: Timestamp) {
@@ -118,8 +121,9 @@ pub(crate) async fn collect(shared: &Weak<Shared>) -> Result<usize> {
         let begun = Instant::now();
         let removed = operation(&manager, batch).once(manager.provider.gc(batch)).await;
         drop(manager);
+        let took = begun.elapsed();
         match removed {
-            Ok(removed) if removed < batch => {
+            Ok(removed) if removed < batch && (removed == 0 || took < EARLY) => {
                 total += removed;
                 observe::collected(total);
                 if let Some(manager) = shared.upgrade() {
@@ -136,7 +140,7 @@ pub(crate) async fn collect(shared: &Weak<Shared>) -> Result<usize> {
             }
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(begun.elapsed().min(PAUSE)).await;
+        tokio::time::sleep(took.min(PAUSE)).await;
     }
 }
 
