@@ -101,6 +101,7 @@
 
 mod aead;
 mod base64url;
+mod compact;
 mod config;
 mod key;
 mod provider;

@@ -8,6 +8,7 @@ use session_core::{Error, ErrorKind, Result};
 
 use crate::aead::{NONCE_BYTES, Nonce, TAG_BYTES};
 use crate::base64url::{self, Base64Url};
+use crate::compact;
 use crate::key::{Key, KeyId, frame};
 
 /// The format of the token. It is authenticated, and part of the derivation of the key.
@@ -107,7 +108,7 @@ impl Sealer {
             bytes.push(WITH_EPOCH);
             bytes.extend_from_slice(&identity.epoch.to_be_bytes());
         }
-        bytes.extend_from_slice(record);
+        compact::append(record, &mut bytes);
         let tag = key
             .cipher
             .seal(&nonce, beside, &mut bytes[SEALED..])
@@ -135,9 +136,7 @@ impl Sealer {
                     _ => (0, SESSION),
                 };
                 let identity = Identity { session: SessionId::from_be_bytes(*session), epoch };
-                bytes.truncate(bytes.len() - TAG_BYTES);
-                bytes.drain(..SEALED + before);
-                return Some((identity, bytes));
+                return compact::restore(&sealed[before..]).map(|record| (identity, record));
             }
             // Two keys with the same id are as good as impossible; if there are any, each gets its try, on what the
             // one before has not touched.
