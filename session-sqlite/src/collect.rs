@@ -6,7 +6,7 @@ use session_core::Result;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::connections::Connections;
+use crate::connections::{Connections, Work};
 use crate::failure::{Effect, failed};
 
 /// Rows removed by one statement: a millisecond or two.
@@ -35,7 +35,7 @@ pub(crate) async fn shrink(connections: &Connections) -> Result<()> {
             tokio::time::sleep(PAUSE).await;
         }
         // Held only for this step, so that others can write in between.
-        let mut taken = connections.take("gc", Effect::Write).await?;
+        let mut taken = connections.take("gc", Work::Write).await?;
         let cut = match taken.connection() {
             Ok(connection) => cut(connection).await,
             Err(error) => Err(error),

@@ -25,6 +25,16 @@ pub(crate) enum Connections {
     Given(SqlitePool),
 }
 
+/// What a connection is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// One row by its key.
+    Lookup,
+    /// Any number of rows.
+    Read,
+    Write,
+}
+
 /// Connections opened by this engine.
 pub(crate) struct Own {
     options: SqliteConnectOptions,
@@ -58,9 +68,9 @@ impl Connections {
     }
 
     /// Waits for a connection for a statement of this kind.
-    pub(crate) async fn take(&self, operation: &'static str, effect: Effect) -> Result<Taken<'_>> {
+    pub(crate) async fn take(&self, operation: &'static str, work: Work) -> Result<Taken<'_>> {
         match self {
-            Self::Own(own) => own.take(operation, effect).await,
+            Self::Own(own) => own.take(operation, work).await,
             Self::Given(pool) => match pool.acquire().await {
                 Ok(connection) => Ok(Taken(Held::Given(connection))),
                 // Nothing was sent, so the outcome is known.
@@ -71,14 +81,17 @@ impl Connections {
 }
 
 impl Own {
-    async fn take(&self, operation: &'static str, effect: Effect) -> Result<Taken<'_>> {
-        let lane = match &self.readers {
-            Some(readers) if effect == Effect::Read => readers,
-            _ => &self.writer,
+    async fn take(&self, operation: &'static str, work: Work) -> Result<Taken<'_>> {
+        let (lane, permit) = match (&self.readers, work) {
+            // While nobody writes, the writer looks up rows too: its thread is awake, and its cache
+            // holds the pages that it has written, which the readers would have to read again.
+            (Some(readers), Work::Lookup) => match self.writer.permits.try_acquire() {
+                Ok(permit) => (&self.writer, permit),
+                Err(_) => (readers, readers.permit().await?),
+            },
+            (Some(readers), Work::Read) => (readers, readers.permit().await?),
+            _ => (&self.writer, self.writer.permit().await?),
         };
-        let permit = lane.permits.acquire().await.map_err(|_| {
-            Error::new(ErrorKind::Unavailable, "the connections are closed").in_engine(ENGINE)
-        })?;
         let idle = lane.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -101,6 +114,11 @@ impl Own {
 impl Lane {
     fn new(most: usize, idle: Vec<SqliteConnection>) -> Self {
         Self { permits: Semaphore::new(most), idle: Mutex::new(idle) }
+    }
+
+    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
+        let closed = |_| Error::new(ErrorKind::Unavailable, "the connections are closed").in_engine(ENGINE);
+        self.permits.acquire().await.map_err(closed)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {

@@ -9,6 +9,7 @@ use session_sql::{begin, page};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use crate::connections::Work;
 use crate::failure::{Effect, failed};
 use crate::provider::{Bound, Changed};
 use crate::{ENGINE, SqliteProvider};
@@ -43,7 +44,7 @@ impl Scan for SqliteProvider {
 impl SqliteProvider {
     async fn page(&self, operation: &'static str, query: Bound, limit: usize) -> Result<Page> {
         let broken = |error| failed(operation, Effect::Read, error);
-        let mut taken = self.connections.take(operation, Effect::Read).await?;
+        let mut taken = self.connections.take(operation, Work::Read).await?;
         let rows = match taken.connection() {
             Ok(connection) => query.fetch_all(connection).await,
             Err(error) => Err(error),

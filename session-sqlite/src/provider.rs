@@ -19,7 +19,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
 
 use crate::collect::{BATCH, PAUSE, shrink};
 use crate::config::{Place, SqliteConfig, Synchronous};
-use crate::connections::Connections;
+use crate::connections::{Connections, Work};
 use crate::failure::{Effect, failed, is_duplicate};
 use crate::statements::{Statement, Statements};
 use crate::{ENGINE, open, schema};
@@ -77,21 +77,22 @@ impl SqliteProvider {
 
     /// Creates the table if it is missing. Many processes may call it at once.
     pub async fn migrate(&self) -> Result<()> {
-        let mut taken = self.connections.take("migrate", Effect::Write).await?;
+        let mut taken = self.connections.take("migrate", Work::Write).await?;
         let connection = taken.connection().map_err(|error| failed("migrate", Effect::Read, error))?;
         schema::migrate(connection, &self.table).await
     }
 
     /// Compares the table with the expected one and reports differences.
     pub async fn check(&self) -> Result<()> {
-        let mut taken = self.connections.take("check", Effect::Read).await?;
+        let mut taken = self.connections.take("check", Work::Read).await?;
         let connection = taken.connection().map_err(|error| failed("check", Effect::Read, error))?;
         schema::check(connection, &self.table).await
     }
 
     /// The record currently stored under an id, tombstones included.
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
-        let row = self.row(operation, self.statements.read.query().bind(key(id))).await?;
+        let query = self.statements.read.query().bind(key(id));
+        let row = self.row(operation, Work::Lookup, query).await?;
         row.map_or(Ok(None), |row| self.record(operation, &row))
     }
 
@@ -115,8 +116,8 @@ impl SqliteProvider {
     }
 
     /// The first row that a statement returns.
-    async fn row(&self, operation: &'static str, query: Bound) -> Result<Option<SqliteRow>> {
-        let mut taken = self.connections.take(operation, Effect::Read).await?;
+    async fn row(&self, operation: &'static str, work: Work, query: Bound) -> Result<Option<SqliteRow>> {
+        let mut taken = self.connections.take(operation, work).await?;
         let row = match taken.connection() {
             Ok(connection) => query.fetch_optional(connection).await,
             Err(error) => Err(error),
@@ -129,7 +130,7 @@ impl SqliteProvider {
 
     /// The number of rows that a statement changes.
     pub(crate) async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
-        let mut taken = self.connections.take(operation, Effect::Write).await?;
+        let mut taken = self.connections.take(operation, Work::Write).await?;
         let changed = match taken.connection() {
             Ok(connection) => query.execute(connection).await,
             Err(error) => Err(error),
@@ -323,18 +324,18 @@ impl Provider for SqliteProvider {
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
         let query = self.statements.exists.query().bind(key(id)).bind(self.now());
-        Ok(self.row("exists", query).await?.is_some())
+        Ok(self.row("exists", Work::Lookup, query).await?.is_some())
     }
 
     /// Exact.
     async fn count(&self) -> Result<Option<u64>> {
-        let row = self.row("count", self.statements.count.query().bind(self.now())).await?;
+        let row = self.row("count", Work::Read, self.statements.count.query().bind(self.now())).await?;
         let count = row.map(|row| row.try_get::<i64, _>(0)).transpose();
         Ok(count.map_err(|error| failed("count", Effect::Read, error))?.map(i64::cast_unsigned))
     }
 
     async fn due(&self) -> Result<Option<u64>> {
-        let row = self.row("due", self.statements.due.query().bind(self.now())).await?;
+        let row = self.row("due", Work::Read, self.statements.due.query().bind(self.now())).await?;
         let count = row.map(|row| row.try_get::<i64, _>(0)).transpose();
         Ok(count.map_err(|error| failed("due", Effect::Read, error))?.map(i64::cast_unsigned))
     }
