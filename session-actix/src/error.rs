@@ -68,7 +68,7 @@ impl ResponseError for SessionError {
 
     /// The status and an empty body; the middleware recognizes it by an extension.
     fn error_response(&self) -> HttpResponse {
-        tracing::warn!(error = %self.0, "answering with a session's error");
+        tracing::warn!(error = %self.0, "responding with a session error");
         let mut response = HttpResponse::new(self.status_code());
         response.extensions_mut().insert(self.clone());
         response

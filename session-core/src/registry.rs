@@ -117,18 +117,21 @@ fn linked(name: &str) -> Option<&'static Engine> {
 }
 
 /// Which crate brings an engine of this project. The crates are siblings, so this is knowledge of the workspace.
-const KNOWN: [(&str, &str); 12] = [
+const KNOWN: [(&str, &str); 15] = [
     ("memory", "memory"),
     ("file", "file"),
     ("cookie", "cookie"),
     ("mysql", "mysql"),
+    ("mariadb", "mysql"),
     ("postgresql", "postgres"),
     ("postgres", "postgres"),
     ("redis", "redis"),
+    ("valkey", "redis"),
     ("redis_cluster", "redis"),
     ("redis_sentinel", "redis"),
     ("sqlite", "sqlite"),
     ("memcache", "memcache"),
+    ("memcached", "memcache"),
     ("couchbase", "couchbase"),
 ];
 

@@ -100,7 +100,8 @@ async fn each_row_of_a_server_engine_is_what_it_declares() {
 }
 
 /// Names under which an engine is known besides the name of its feature.
-const ALIASES: [&str; 3] = ["postgresql", "redis_cluster", "redis_sentinel"];
+const ALIASES: [&str; 6] =
+    ["mariadb", "memcached", "postgresql", "redis_cluster", "redis_sentinel", "valkey"];
 
 #[test]
 fn every_engine_of_this_build_has_a_row() {

@@ -7,7 +7,9 @@ fn enabled() -> Vec<&'static str> {
         ("cookie", cfg!(feature = "cookie")),
         ("couchbase", cfg!(feature = "couchbase")),
         ("file", cfg!(feature = "file")),
+        ("mariadb", cfg!(feature = "mysql")),
         ("memcache", cfg!(feature = "memcache")),
+        ("memcached", cfg!(feature = "memcache")),
         ("memory", cfg!(feature = "memory")),
         ("mysql", cfg!(feature = "mysql")),
         ("postgres", cfg!(feature = "postgres")),
@@ -16,6 +18,7 @@ fn enabled() -> Vec<&'static str> {
         ("redis_cluster", cfg!(feature = "redis")),
         ("redis_sentinel", cfg!(feature = "redis")),
         ("sqlite", cfg!(feature = "sqlite")),
+        ("valkey", cfg!(feature = "redis")),
     ] {
         names.extend(on.then_some(name));
     }

@@ -65,7 +65,7 @@ use session_core::{ConnectOptions, Provider, Result};
 
 pub(crate) const ENGINE: &str = "memcache";
 
-session_core::register_engine!(["memcache"], connect);
+session_core::register_engine!(["memcache", "memcached"], connect);
 
 async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
     let config: MemcacheConfig = options.config.expose().parse()?;

@@ -53,7 +53,7 @@ pub use provider::MySqlProvider;
 pub use session_sql::{Credential, Credentials, Migrate, PoolStatus};
 pub use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlSslMode};
 
-session_core::register_engine!(["mysql"], connect);
+session_core::register_engine!(["mysql", "mariadb"], connect);
 
 async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
     let config: MySqlConfig = options.config.expose().parse()?;

@@ -72,7 +72,7 @@ use session_core::{ConnectOptions, Provider, Result};
 pub use config::{Count, RedisConfig, Tls, Topology};
 pub use provider::RedisProvider;
 
-session_core::register_engine!(["redis"], standalone);
+session_core::register_engine!(["redis", "valkey"], standalone);
 session_core::register_engine!(["redis_cluster"], cluster_of);
 session_core::register_engine!(["redis_sentinel"], watched);
 

@@ -304,7 +304,7 @@ fn cursor(score: f64, member: &[u8]) -> Cursor {
 fn place(cursor: &Cursor) -> Result<(String, &[u8])> {
     match cursor.0.split_first_chunk() {
         Some((score, member)) if !member.is_empty() => Ok((f64::from_be_bytes(*score).to_string(), member)),
-        _ => Err(Error::config("the cursor is of another list: begin again without one")),
+        _ => Err(Error::config("the cursor belongs to another list: start without one")),
     }
 }
 

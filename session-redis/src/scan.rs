@@ -91,5 +91,5 @@ impl RedisProvider {
 }
 
 fn unknown_place() -> Error {
-    Error::config("the cursor is of another walk, or its master is gone: begin again without one")
+    Error::config("the cursor belongs to another scan, or its master is gone: start without one")
 }

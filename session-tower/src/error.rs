@@ -36,7 +36,7 @@ impl SessionError {
 
     /// The answer, with an empty body. `into_response` for services without axum.
     pub fn into_answer<B: Default>(self) -> Response<B> {
-        tracing::warn!(error = %self.0, "answering with a session's error");
+        tracing::warn!(error = %self.0, "responding with a session error");
         let mut response = Response::new(B::default());
         *response.status_mut() = status(&self.0);
         response.extensions_mut().insert(Failed(Arc::new(self.0)));

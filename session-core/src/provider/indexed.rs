@@ -44,7 +44,7 @@ impl Cursor {
             Some((1, text)) => std::str::from_utf8(text).ok().and_then(|text| StorageId::plain(text).ok()),
             _ => None,
         };
-        id.ok_or_else(|| Error::config("the cursor is of another list: begin again without one"))
+        id.ok_or_else(|| Error::config("the cursor belongs to another list: start without one"))
     }
 }
 
