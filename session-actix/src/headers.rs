@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderMap, HeaderName as Name, HeaderValue};
+use actix_web::http::header::{
+    CACHE_CONTROL, COOKIE, HeaderMap, HeaderName as Name, HeaderValue, REFERRER_POLICY, SET_COOKIE, VARY,
+};
 use actix_web::http::uri::Authority;
 use session_core::Result;
 use session_core::adapter::{HeaderName, RequestHead, ResponseHeaders, unfit_header};
@@ -13,7 +15,7 @@ pub(crate) struct Head<'a>(pub &'a HttpRequest);
 
 impl RequestHead for Head<'_> {
     fn values(&self, name: HeaderName<'_>) -> impl Iterator<Item = &[u8]> {
-        self.0.headers().get_all(name.as_str()).map(HeaderValue::as_bytes)
+        get_all(self.0.headers(), name).map(HeaderValue::as_bytes)
     }
 
     fn query(&self) -> Option<&str> {
@@ -39,9 +41,28 @@ impl RequestHead for Head<'_> {
 
 pub(crate) struct Headers<'a>(pub &'a mut HeaderMap);
 
+/// The framework's constants for the names of nearly every request, which need not be parsed.
+fn known(name: HeaderName<'_>) -> Option<Name> {
+    Some(match name {
+        HeaderName::Cookie => COOKIE,
+        HeaderName::SetCookie => SET_COOKIE,
+        HeaderName::CacheControl => CACHE_CONTROL,
+        HeaderName::Vary => VARY,
+        HeaderName::ReferrerPolicy => REFERRER_POLICY,
+        _ => return None,
+    })
+}
+
 fn name(name: HeaderName<'_>) -> Result<Name> {
     let unfit = |_| unfit_header("name");
-    Name::try_from(name.as_str()).map_err(unfit)
+    known(name).map_or_else(|| Name::try_from(name.as_str()).map_err(unfit), Ok)
+}
+
+fn get_all<'a>(headers: &'a HeaderMap, name: HeaderName<'_>) -> impl Iterator<Item = &'a HeaderValue> {
+    match known(name) {
+        Some(known) => headers.get_all(known),
+        None => headers.get_all(name.as_str()),
+    }
 }
 
 impl ResponseHeaders for Headers<'_> {
@@ -49,7 +70,10 @@ impl ResponseHeaders for Headers<'_> {
 
     fn value(text: Cow<'static, str>, is_sensitive: bool) -> Result<HeaderValue> {
         let unfit = |_| unfit_header("value");
-        let mut value = HeaderValue::try_from(text.into_owned()).map_err(unfit)?;
+        let mut value = match text {
+            Cow::Borrowed(text) => HeaderValue::from_static(text),
+            Cow::Owned(text) => HeaderValue::try_from(text).map_err(unfit)?,
+        };
         value.set_sensitive(is_sensitive);
         Ok(value)
     }
@@ -63,7 +87,7 @@ impl ResponseHeaders for Headers<'_> {
     }
 
     fn all(&self, name: HeaderName<'_>) -> impl Iterator<Item = &HeaderValue> {
-        self.0.get_all(name.as_str())
+        get_all(self.0, name)
     }
 
     fn entries(&self) -> impl Iterator<Item = (&str, &HeaderValue)> {
@@ -81,6 +105,9 @@ impl ResponseHeaders for Headers<'_> {
     }
 
     fn remove(&mut self, name: HeaderName<'_>) {
-        self.0.remove(name.as_str());
+        match known(name) {
+            Some(known) => self.0.remove(known),
+            None => self.0.remove(name.as_str()),
+        };
     }
 }

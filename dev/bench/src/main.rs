@@ -76,16 +76,25 @@ fn main() -> io::Result<()> {
     let effort = Effort::new(arguments.iter().any(|argument| argument == "--quick"));
     // Everything started outside a `Thread` is a server.
     cores::be_server();
-    let mut sections = Vec::new();
-    for (_, measure) in GROUPS.iter().filter(|(name, _)| wanted(name)) {
-        for section in measure(effort)? {
-            println!("{}", section.markdown(None));
-            sections.push(section);
+    let (mut sections, mut failed) = (Vec::new(), Vec::new());
+    for (name, measure) in GROUPS.iter().filter(|(name, _)| wanted(name)) {
+        match measure(effort) {
+            Ok(measured) => {
+                for section in &measured {
+                    println!("{}", section.markdown(None));
+                }
+                sections.extend(measured);
+            }
+            // The other groups take a quarter of an hour, so they are kept.
+            Err(error) => failed.push(format!("{name}: {error}")),
         }
     }
     let head = head(&arguments, effort);
     println!("{head}");
-    value("--save").map_or(Ok(()), |directory| save(Path::new(&directory), &head, &sections))
+    if let Some(directory) = value("--save") {
+        save(Path::new(&directory), &head, &sections)?;
+    }
+    if failed.is_empty() { Ok(()) } else { Err(io::Error::other(failed.join("\n"))) }
 }
 
 fn is_group(name: &str) -> bool {

@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use actix_session::storage::{CookieSessionStore, RedisSessionStore, SessionStore};
 use actix_session::{Session, SessionMiddleware};
-use actix_web::cookie::{Cookie, Key};
+use actix_web::cookie::Key;
 use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use actix_web::test::TestRequest;
 use actix_web::{App, test, web};
 
-use super::FOREIGN;
+use super::{FOREIGN, pairs};
 use crate::goals::ACTIX_SESSION;
 use crate::measure::{Client, Role, Subject};
 use crate::thread::Thread;
@@ -58,73 +59,86 @@ pub fn floor(thread: &Thread, job: Job) -> Subject {
 }
 
 /// The status and cookies of a response.
-pub fn answer<B>(response: ServiceResponse<B>) -> (u16, Cookies) {
-    let cookies = response.response().cookies().map(Cookie::into_owned).collect();
-    (response.status().as_u16(), cookies)
+pub fn answer<B>(response: ServiceResponse<B>) -> Answer {
+    let status = response.status().as_u16();
+    Answer { status, cookies: response.headers().get_all(SET_COOKIE).cloned().collect() }
+}
+
+/// What a browser looks at.
+pub struct Answer {
+    status: u16,
+    cookies: Vec<HeaderValue>,
+}
+
+impl Answer {
+    /// The `Cookie` header of the next request; `None` if there are no cookies.
+    fn cookies(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&pairs(self.cookies.iter().map(HeaderValue::as_bytes))?).ok()
+    }
 }
 
 /// An application as a subject: requests go directly into its service, without a socket.
 pub async fn visitors<F>(role: Role, name: &'static str, thread: &Thread, send: F, job: Job) -> Subject
 where
-    F: AsyncFn(TestRequest) -> (u16, Cookies) + 'static,
+    F: AsyncFn(TestRequest) -> Answer + 'static,
 {
     let send = Rc::new(send);
     let mut visitors = Vec::new();
     for client in 0..job.clients {
-        let (cookies, ready) = (Vec::new(), Vec::new());
+        let (cookies, ready) = (None, Vec::new());
         // Staggered, so that they do not all write at the same time.
         let mut visitor = Visitor { send: Rc::clone(&send), work: job.work, cookies, sent: client, ready };
         if job.work.has_session() {
-            visitor.cookies = visitor.create().await;
-            if role == Role::Floor {
-                // Without sessions, the request is the same.
-                visitor.cookies.push(Cookie::new("session", FOREIGN));
-            }
+            // Without sessions, the request is the same.
+            visitor.cookies = match visitor.create().await {
+                None => HeaderValue::from_str(&format!("session={FOREIGN}")).ok(),
+                own => own,
+            };
         }
         visitors.push(visitor);
     }
     Subject::of(role, name, thread, visitors)
 }
 
-pub type Cookies = Vec<Cookie<'static>>;
-
 struct Visitor<F> {
     send: Rc<F>,
     work: Work,
-    cookies: Cookies,
+    cookies: Option<HeaderValue>,
     /// How many requests.
     sent: usize,
     /// Sessions to end.
-    ready: Vec<Cookies>,
+    ready: Vec<HeaderValue>,
 }
 
-impl<F: AsyncFn(TestRequest) -> (u16, Cookies) + 'static> Visitor<F> {
-    async fn create(&self) -> Cookies {
-        (self.send)(TestRequest::get().uri(Work::Create.path())).await.1
+impl<F: AsyncFn(TestRequest) -> Answer + 'static> Visitor<F> {
+    async fn create(&self) -> Option<HeaderValue> {
+        (self.send)(TestRequest::get().uri(Work::Create.path())).await.cookies()
     }
 }
 
-impl<F: AsyncFn(TestRequest) -> (u16, Cookies) + 'static> Client for Visitor<F> {
+impl<F: AsyncFn(TestRequest) -> Answer + 'static> Client for Visitor<F> {
     async fn prepare(&mut self, requests: usize) {
         if self.work == Work::Destroy {
             for _ in self.ready.len()..requests {
                 let cookies = self.create().await;
-                self.ready.push(cookies);
+                self.ready.extend(cookies);
             }
         }
     }
 
     async fn request(&mut self) {
         if let Some(cookies) = self.ready.pop() {
-            self.cookies = cookies;
+            self.cookies = Some(cookies);
         }
-        let request = TestRequest::get().uri(self.work.of_request(self.sent).path());
+        let mut request = TestRequest::get().uri(self.work.of_request(self.sent).path());
         self.sent += 1;
-        let request = self.cookies.iter().fold(request, |request, cookie| request.cookie(cookie.clone()));
-        let (status, cookies) = (self.send)(request).await;
-        assert_eq!(status, 200, "{}", self.work.name());
+        if let Some(cookies) = &self.cookies {
+            request = request.insert_header((COOKIE, cookies.clone()));
+        }
+        let answer = (self.send)(request).await;
+        assert_eq!(answer.status, 200, "{}", self.work.name());
         if self.work == Work::Regenerate {
-            self.cookies = cookies;
+            self.cookies = answer.cookies();
         }
     }
 }

@@ -144,6 +144,11 @@ impl Client for Visitor {
 /// The `Cookie` header for the cookies of a response; `None` if there are none.
 fn cookies(response: &Response<Body>) -> Option<HeaderValue> {
     let cookies = response.headers().get_all(header::SET_COOKIE).iter();
-    let pairs: Vec<_> = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next()).collect();
-    HeaderValue::from_str(&pairs.join("; ")).ok().filter(|pairs| !pairs.is_empty())
+    HeaderValue::from_str(&pairs(cookies.map(HeaderValue::as_bytes))?).ok()
+}
+
+/// The names and values of such cookies, as a browser sends them; `None` if there are none.
+fn pairs<'a>(set: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+    let pairs: Vec<_> = set.filter_map(|cookie| str::from_utf8(cookie).ok()?.split(';').next()).collect();
+    (!pairs.is_empty()).then(|| pairs.join("; "))
 }
