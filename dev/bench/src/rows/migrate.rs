@@ -84,9 +84,9 @@ fn postgres(rows: u64) -> io::Result<Migrated> {
         let provider = PostgresProvider::connect(config).await.map_err(io::Error::other)?;
         let statement = async |key: String, writes: bool| {
             let statement = if writes {
-                "UPDATE session SET version = version + 1 WHERE session_key = $1"
+                "UPDATE session SET version = version + 1 WHERE session_key = $1::bpchar"
             } else {
-                "SELECT session_data FROM session WHERE session_key = $1"
+                "SELECT session_data FROM session WHERE session_key = $1::bpchar"
             };
             sqlx::query(statement).bind(key).execute(&pool).await.map(|done| done.rows_affected())
         };
@@ -139,8 +139,11 @@ async fn migrate(
         for turn in 0_u64.. {
             let key = stored::id(stored::scattered(turn * u64::from(CLIENTS) + u64::from(number), rows));
             let begun = Instant::now();
-            if let Err(error) = statement(key.to_text(), turn % 2 == 0).await {
-                return io::Error::other(error);
+            let writes = turn % 2 == 0;
+            match statement(key.to_text(), writes).await {
+                Err(error) => return io::Error::other(error),
+                Ok(0) if writes => return io::Error::other("a row of the table was not found"),
+                Ok(_) => {}
             }
             times.borrow_mut().push(begun.elapsed().as_secs_f64() * 1e3);
             tokio::time::sleep(THINKING).await;
