@@ -1,4 +1,5 @@
-//! What `set` accepts, `get` gives back: a table of types, and sessions that an earlier version stored.
+//! What `set` accepts, `get` gives back: a table of types, and sessions that an earlier version
+//! stored.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::option_option, missing_docs)]
 
 mod table;
@@ -30,7 +31,8 @@ fn every_type_of_the_table_is_read_back_as_it_was_stored() {
     assert!(wrong.0.is_empty(), "{:#?}", wrong.0);
 }
 
-/// `stored.tsv` was written by the version before addresses and UUIDs were stored in their form for people.
+/// `stored.tsv` was written by the version before addresses and UUIDs were stored in their form for
+/// people.
 #[test]
 fn what_an_earlier_version_stored_is_still_read() {
     struct Stored(HashMap<&'static str, Value>, Vec<String>);
