@@ -31,7 +31,7 @@ impl Subscriber for Warnings {
 
 // A single test, because the event is logged once per process.
 #[test]
-fn a_secure_cookie_over_plain_http_is_an_event_once_and_not_where_browsers_keep_it() {
+fn a_secure_cookie_over_plain_http_is_logged_once_unless_browsers_keep_it() {
     let warnings = Warnings::default();
     tracing::subscriber::set_global_default(warnings.clone()).unwrap();
     let given = || warnings.0.load(Ordering::SeqCst);
