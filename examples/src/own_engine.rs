@@ -33,7 +33,7 @@ impl MapProvider {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is under an id and has not expired: what has is absent for every method.
+    /// The unexpired record of an id; an expired one is absent for every method.
     fn alive(&self, records: &Records<'_>, id: &StorageId) -> Option<Record> {
         let now = self.clock.now();
         records.get(id).filter(|record| record.is_alive_at(now)).cloned()

@@ -2,13 +2,13 @@
 --
 --     mysql --host=… --user=… --password database < 0001_session.sql
 --
--- Creates the table, or brings one with the columns session_key, session_data and session_expiry (Unix seconds)
--- up to date with its rows in place. May be run again, but not by two at once; when it ends with "Lock wait timeout",
--- another transaction held the table, and it has to be run again. For another name of the table, replace `session` in
+-- Creates the table, or upgrades one that has the columns session_key, session_data and session_expiry (Unix seconds)
+-- and keeps its rows. It may be run again, but not twice at the same time; when it ends with "Lock wait timeout",
+-- another transaction locked the table, and it must be run again. For another name of the table, replace `session` in
 -- backticks and 'session' in quotes throughout, and DATABASE() by the name of the database when the table is in
--- another one; the application is told by its setting `table`.
+-- another one, and set `table` in the configuration of the application.
 
--- While a change waits for the table, everybody waits behind it: no longer than this many seconds.
+-- While a change waits for the table, all other statements wait behind it: no longer than this many seconds.
 SET SESSION lock_wait_timeout = 1;
 
 CREATE TABLE IF NOT EXISTS `session` (
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS `session` (
     KEY by_owner (owner)
 ) ENGINE = InnoDB;
 
--- A table that was there before, and has no versions yet, gets all that is new in one step, which writes it anew.
+-- An existing table without versions gets all new columns in one step, which rewrites it.
 SET @upgrade = (
     SELECT IF(COUNT(*) > 0, 'DO 0', 'ALTER TABLE `session`
         ENGINE = InnoDB,
@@ -45,7 +45,7 @@ PREPARE upgrade FROM @upgrade;
 EXECUTE upgrade;
 DEALLOCATE PREPARE upgrade;
 
--- Seconds become milliseconds; what is larger than this (the year 5138, or 1973) is in milliseconds already.
+-- Seconds become milliseconds; larger values (the year 5138, or 1973) are already in milliseconds.
 UPDATE `session` SET session_expiry = session_expiry * 1000 WHERE session_expiry BETWEEN 1 AND 99999999999;
 
 ALTER TABLE `session` COMMENT = 'session-kit schema 1';

@@ -2,16 +2,16 @@
 --
 --     mysql --host=… --user=… --password database < 0002_collect_after.sql
 --
--- What has expired is found by collect_after, the expiry rounded up, instead of by the expiry itself: a write moves the
--- expiry every time and this column only now and then, so that most writes leave the index alone. To be run after
--- 0001_session.sql, with the table's name replaced in the same way. May be run again, but not by two at once; when it
--- ends with "Lock wait timeout", another transaction held the table, and it has to be run again.
+-- Expired rows are found by collect_after, the expiry rounded up, instead of by the expiry itself: every write changes
+-- the expiry, but few writes change this column, so that most writes leave the index alone. Run it after
+-- 0001_session.sql, with the table's name replaced in the same way. It may be run again, but not twice at the same time;
+-- when it ends with "Lock wait timeout", another transaction locked the table, and it must be run again.
 --
--- Column and index are added beside the work. The UPDATE is one transaction here, which holds every row until it ends:
--- for more than some ten thousand rows let MySqlProvider::migrate() do it, which runs it in batches, or add LIMIT 500
+-- Column and index are added online. The UPDATE is one transaction here, which locks every row until it ends:
+-- for more than about ten thousand rows use MySqlProvider::migrate(), which runs it in batches, or add LIMIT 500
 -- and repeat it until it changes nothing.
 
--- While a change waits for the table, everybody waits behind it: no longer than this many seconds.
+-- While a change waits for the table, all other statements wait behind it: no longer than this many seconds.
 SET SESSION lock_wait_timeout = 1;
 
 SET @upgrade = (

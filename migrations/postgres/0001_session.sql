@@ -2,12 +2,12 @@
 --
 --     psql -v ON_ERROR_STOP=1 -f 0001_session.sql "postgres://…"
 --
--- Creates the table, or brings one with the columns session_key, session_data and session_expiry up to date
--- with its rows in place. May be run again; when it ends with "lock timeout", another transaction held the table, and
--- it has to be run again. For another name of the table, replace "session" (with its quotes) throughout; the
--- application is told by its setting `table`.
+-- Creates the table, or upgrades one that has the columns session_key, session_data and session_expiry
+-- and keeps its rows. It may be run again; when it ends with "lock timeout", another transaction locked the table, and
+-- it must be run again. For another name of the table, replace "session" (with its quotes) throughout, and set
+-- `table` in the configuration of the application.
 --
--- A session_expiry without a time zone holds the local time of whoever wrote it. It is read in the time zone
+-- A session_expiry without a time zone contains the local time of its writer. It is read in the time zone
 -- of this connection: PGTZ=Europe/Berlin psql …
 
 CREATE TABLE IF NOT EXISTS "session" (
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS "session" (
     owner            bytea                                    -- hash of the user's id
 );
 
--- A table that was there before, and has no versions yet, gets what it lacks. It is written anew when types change.
+-- An existing table without versions gets the missing columns. It is rewritten if types change.
 DO $$
 BEGIN
     IF NOT EXISTS (

@@ -2,13 +2,13 @@
 --
 --     psql -v ON_ERROR_STOP=1 -f 0002_collect_after.sql "postgres://…"
 --
--- What has expired is found by collect_after, the expiry rounded up, instead of by the expiry itself: a write moves the
--- expiry every time and this column only now and then, so that most writes leave the indexes alone (HOT updates).
+-- Expired rows are found by collect_after, the expiry rounded up, instead of by the expiry itself: every write changes
+-- the expiry, but few writes change this column, so that most writes leave the indexes alone (HOT updates).
 --
--- Nothing here makes the application wait: the table is locked for a moment only, rows are written in small batches,
--- and indexes are built and dropped beside the work. To be run after 0001_session.sql, with the table's name replaced
--- in the same way. May be run again; when it ends with "lock timeout", another transaction held the table, and it has
--- to be run again.
+-- Nothing here blocks the application: the table is locked only briefly, rows are written in small batches,
+-- and indexes are built and dropped concurrently. Run it after 0001_session.sql, with the table's name replaced
+-- in the same way. It may be run again; when it ends with "lock timeout", another transaction locked the table, and it
+-- must be run again.
 
 DO $$
 BEGIN
@@ -21,8 +21,8 @@ BEGIN
     END IF;
 END $$;
 
--- Five hundred rows at a time, each a transaction of its own. A row that is locked is left out: who writes it sets the
--- column, and without it the row is only found later.
+-- Five hundred rows at a time, each batch in a separate transaction. A locked row is skipped: its writer sets the
+-- column, and a row without it is only found later.
 DO $$
 DECLARE
     reached char(64) := '';
@@ -45,7 +45,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- An index that was not built to its end is built anew.
+-- An incomplete index is rebuilt.
 DO $$
 DECLARE
     half regclass := (
@@ -61,7 +61,7 @@ END $$;
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "session_by_ending" ON "session" (collect_after, moved);
 
--- The index that is not needed any more, in whatever schema the table is.
+-- Drops the index that is no longer needed, in whatever schema the table is.
 DO $$
 DECLARE
     old regclass := (

@@ -2,13 +2,13 @@
 --
 --     psql -v ON_ERROR_STOP=1 -f 0003_by_user.sql "postgres://…"
 --
--- The sessions of a user are listed in the order of their keys, page by page, so that the index has the key as well.
+-- The sessions of a user are listed page by page in the order of their keys, so the index includes the key.
 --
--- Nothing here makes the application wait: the new index is built beside the work, and the old one is dropped when
--- nobody holds the table. To be run after 0002_collect_after.sql, with the table's name replaced in the same way. May be
--- run again; when it ends with "lock timeout", another transaction held the table, and it has to be run again.
+-- Nothing here blocks the application: the new index is built concurrently, and the old one is dropped when
+-- no transaction locks the table. Run it after 0002_collect_after.sql, with the table's name replaced in the same way. It
+-- may be run again; when it ends with "lock timeout", another transaction locked the table, and it must be run again.
 
--- An index that was not built to its end is built anew.
+-- An incomplete index is rebuilt.
 DO $$
 DECLARE
     half regclass := (
@@ -24,7 +24,7 @@ END $$;
 
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "session_by_user" ON "session" (owner, session_key) WHERE owner IS NOT NULL;
 
--- The index that is not needed any more, in whatever schema the table is.
+-- Drops the index that is no longer needed, in whatever schema the table is.
 DO $$
 DECLARE
     old regclass := (

@@ -3,12 +3,12 @@
 --     sqlite3 -bail sessions.db 'PRAGMA auto_vacuum = INCREMENTAL' 'PRAGMA journal_mode = WAL' \
 --         '.read 0001_session.sql'
 --
--- The two settings belong to the file: the first has an effect only while the file is empty. May be
--- run again, and by several processes at once: every statement does nothing where its work is done.
--- For another name of the table, replace "session" (with its quotes) and session_by_ throughout;
--- the application is told by its setting `table`.
+-- The two settings are stored in the file: the first has an effect only while the file is empty. It may be
+-- run again, and by several processes concurrently: a statement whose work is done does nothing.
+-- For another name of the table, replace "session" (with its quotes) and session_by_ throughout,
+-- and set `table` in the configuration of the application.
 
--- The record comes last, so that the other columns are read without it. All times are Unix
+-- The record is the last column, so that the others are read without it. All times are Unix
 -- milliseconds.
 CREATE TABLE IF NOT EXISTS "session" (
     session_key      TEXT    NOT NULL PRIMARY KEY,                -- SHA-256 of the token in hexadecimal
@@ -21,5 +21,5 @@ CREATE TABLE IF NOT EXISTS "session" (
     session_data     BLOB    NOT NULL                             -- the encoded record
 ) STRICT;
 
--- For collecting what has expired, and for counting the rest.
+-- For collecting expired sessions, and for counting the others.
 CREATE INDEX IF NOT EXISTS "session_by_ending" ON "session" (collect_after, moved);

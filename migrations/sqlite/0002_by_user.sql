@@ -2,11 +2,11 @@
 --
 --     sqlite3 -bail sessions.db '.read 0002_by_user.sql'
 --
--- The sessions of a user are listed in the order of their keys, page by page, so that the index has the key as well.
--- To be run after 0001_session.sql, with the table's name replaced in the same way. May be run again, and by several
--- processes at once. While the index of a large table is built, sessions are read; writers wait for a moment.
+-- The sessions of a user are listed page by page in the order of their keys, so the index includes the key.
+-- Run it after 0001_session.sql, with the table's name replaced in the same way. It may be run again, and by several
+-- processes concurrently. While the index of a large table is built, sessions can be read; writers wait briefly.
 
 CREATE INDEX IF NOT EXISTS "session_by_user" ON "session" (owner, session_key) WHERE owner IS NOT NULL;
 
--- The index that is not needed any more.
+-- Drops the index that is no longer needed.
 DROP INDEX IF EXISTS "session_by_owner";

@@ -9,9 +9,10 @@ use session_core::{Error, ErrorKind};
 
 /// A session's error as the error of a handler: `?` turns every [`session_core::Error`] into one.
 ///
-/// It answers with [`ErrorKind::http_status`] (409, 413, 503 or 500) and an empty body, so that nothing of the
-/// inside gets out; an [`on_error`](crate::SessionMiddleware::on_error) hook writes the body of your choice. An
-/// error type of your own answers with [`error_response`](ResponseError::error_response) of this one where it wraps it.
+/// The response has [`ErrorKind::http_status`] (409, 413, 503 or 500) and an empty body, which
+/// reveals no internals; an [`on_error`](crate::SessionMiddleware::on_error) hook writes the body
+/// of your choice. Your own error type that wraps one must return its
+/// [`error_response`](ResponseError::error_response).
 ///
 /// ```
 /// use session_actix::{Session, SessionError};
@@ -26,12 +27,12 @@ use session_core::{Error, ErrorKind};
 pub struct SessionError(Arc<Error>);
 
 impl SessionError {
-    /// What kind of failure it is.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind()
     }
 
-    /// The error of the core.
+    /// Returns the core's error.
     pub fn as_inner(&self) -> &Error {
         &self.0
     }
@@ -66,7 +67,7 @@ impl ResponseError for SessionError {
         status(&self.0)
     }
 
-    /// The status and an empty body; the middleware recognizes it by an extension.
+    /// Returns the status and an empty body; the middleware recognizes it by an extension.
     fn error_response(&self) -> HttpResponse {
         tracing::warn!(error = %self.0, "responding with a session error");
         let mut response = HttpResponse::new(self.status_code());
@@ -75,7 +76,7 @@ impl ResponseError for SessionError {
     }
 }
 
-/// The status for an error; 500 for what has none.
+/// Returns the status for an error; 500 if it has none.
 pub fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -1,4 +1,4 @@
-//! How a handler gets at the session.
+//! The extractors.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -8,36 +8,40 @@ use actix_web::{FromRequest, HttpRequest};
 use session_core::adapter::{Main, extractors};
 
 use crate::SessionError;
-use crate::place::Place;
+use crate::slot::RequestSlot;
 
 extractors! {
     /// The session of a request, loaded: an extractor.
     ///
-    /// It dereferences to [`session_core::Session`], whose methods (`get`, `set`, `update`, `delete`, `regenerate`, `destroy`, …) are what
-    /// a handler uses; a function that takes `&session_core::Session` takes `&session` too. All extractors of a request
-    /// share one load, and one release at the end. Clones are handles to the same session.
+    /// It dereferences to [`session_core::Session`], whose methods (`get`, `set`, `update`,
+    /// `delete`, `regenerate`, `destroy`, …) a handler calls; a function that takes
+    /// `&session_core::Session` accepts `&session` too. All extractors of a request share one load,
+    /// and one release at the end. Clones are handles to the same session.
     ///
-    /// Extracting costs one round trip, none for a client without a well-formed token. It fails with a
-    /// [`SessionError`]: 503 when the engine is down, so that nobody looks logged out because of that; 500 when the
-    /// [`SessionMiddleware`](crate::SessionMiddleware) is missing.
+    /// Extracting costs one round trip, none for a client without a well-formed token. It fails
+    /// with a [`SessionError`]: 503 when the engine is down, so that a user does not appear logged
+    /// out; 500 when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
     ///
-    /// What a handler that panics did to the session is not stored, also when a middleware inside of this one catches
+    /// Changes of a panicking handler are not stored, even if a middleware inside this one catches
     /// the panic.
     ///
-    /// `Session<Admins>` is the session of the middleware with that [`scope`](crate::SessionMiddleware::scope).
+    /// `Session<Admins>` is the session of the middleware with that
+    /// [`scope`](crate::SessionMiddleware::scope).
     ///
     /// # Optional sessions
     ///
-    /// [`OptionalSession`] is `None` for a client without a live session. `Option<Session>` is not: that is actix-web's own
-    /// extractor, which is `None` when the session could not be loaded. A visitor would then look like a failure, and a
-    /// failure like a visitor; therefore a request whose `Session` could not be extracted is always answered with
-    /// that error, also when an `Option` or a `Result` hid it from the handler. To handle it yourself, call
-    /// [`LazySession::session`].
+    /// [`OptionalSession`] is `None` for a client without a live session. `Option<Session>` is not:
+    /// that is actix-web's own extractor, which is `None` when the session could not be loaded, so
+    /// that a user would look like a visitor. If a `Session` could not be extracted, the response
+    /// is therefore always that error, even if an `Option` or a `Result` hid it from the handler.
+    /// To handle it yourself, call [`LazySession::session`].
     pub struct Session;
 
-    /// The session of a request, not loaded yet: an extractor for handlers that may not need it, and for a logout.
+    /// The session of a request, not loaded yet: an extractor for handlers that may not need it,
+    /// and for a logout.
     ///
-    /// Extracting it costs no I/O. It fails (500) only when the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
+    /// Extracting it costs no I/O. It fails (500) only when the
+    /// [`SessionMiddleware`](crate::SessionMiddleware) is missing.
     ///
     /// ```
     /// use session_actix::{LazySession, SessionError};
@@ -56,13 +60,13 @@ impl<M: 'static> FromRequest for Session<M> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, SessionError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let slot = Place::<M>::open(request);
+        let slot = RequestSlot::<M>::open(request);
         Box::pin(async move { Ok(Self(slot?.extract().await?)) })
     }
 }
 
-/// The session of a client that has one: an extractor, which is `None` for a client without a live session. Costs what
-/// [`Session`] costs, and fails as that does.
+/// The session of a client that has one: an extractor, which is `None` for a client without a live
+/// session. It costs the same as [`Session`], and fails like it.
 ///
 /// ```
 /// use session_actix::{OptionalSession, SessionError};
@@ -95,7 +99,8 @@ impl<M: 'static> FromRequest for LazySession<M> {
     }
 }
 
-/// The session of a request in a middleware, which has a [`ServiceRequest`](actix_web::dev::ServiceRequest) and its
+/// Returns the session of a request in a middleware, which has a
+/// [`ServiceRequest`](actix_web::dev::ServiceRequest) and its
 /// [`request`](actix_web::dev::ServiceRequest::request). No I/O.
 ///
 /// [`Config`](session_core::ErrorKind::Config) when the request did not pass through a
@@ -104,7 +109,8 @@ pub fn request_session(request: &HttpRequest) -> Result<LazySession, SessionErro
     request_session_in(request)
 }
 
-/// As [`request_session`], of the middleware with this [`scope`](crate::SessionMiddleware::scope).
+/// Like [`request_session`], for the middleware with this
+/// [`scope`](crate::SessionMiddleware::scope).
 pub fn request_session_in<M: 'static>(request: &HttpRequest) -> Result<LazySession<M>, SessionError> {
-    Place::open(request).map(LazySession)
+    RequestSlot::open(request).map(LazySession)
 }

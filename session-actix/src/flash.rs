@@ -12,17 +12,16 @@ use session_core::adapter::flashes;
 use crate::{Session, SessionError};
 
 flashes! {
-    /// The messages that earlier requests left with [`Session::flash`](session_core::Session::flash), taken: an extractor
-    /// for the page that shows them.
+    /// Takes the messages that earlier requests stored with
+    /// [`Session::flash`](session_core::Session::flash): an extractor for the page that shows them.
     ///
-    /// Each message is shown once at most. Of pages that are loaded at the same time one gets it, and the others show
-    /// none; none of them is answered with an error. What counts is stated at
-    /// [`take_flash`](session_core::Session::take_flash).
+    /// Each message is shown at most once. Of concurrent pages one gets it, and the others show
+    /// none; none of them fails. For details see [`take_flash`](session_core::Session::take_flash).
     ///
-    /// Round trips: the load of the session, which all extractors of a request share; when messages wait, one write
-    /// more, before the handler runs. It fails as [`Session`] does.
+    /// Round trips: the load of the session, which all extractors of a request share; if there are
+    /// messages, one more write before the handler runs. It fails like [`Session`].
     ///
-    /// `T` is the type of the messages, `String` unless said otherwise; `M` is the
+    /// `T` is the type of the messages, `String` by default; `M` is the
     /// [`scope`](crate::SessionMiddleware::scope) of the middleware.
     ///
     /// ```

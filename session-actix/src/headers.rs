@@ -1,4 +1,4 @@
-//! The heads of requests and responses, as the core's part of an adapter reads and writes them.
+//! Adapts the heads of requests and responses to `session_core::adapter`.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

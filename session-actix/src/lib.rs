@@ -19,47 +19,51 @@
 //!
 //! # Do I need to save?
 //!
-//! No. What a handler changed is stored after it has answered and before the head of its response leaves, and only
-//! when something changed. When it cannot be stored, the response is not the handler's: 409 when the session ended
-//! or others were faster, 503 when the engine is down, 413 or 500; empty, without a `Set-Cookie`, or as
-//! [`SessionMiddleware::on_error`] says. Call [`release`](session_core::Session::release) yourself when the answer
-//! depends on what was committed.
+//! No. A handler's changes, if there are any, are stored after it has returned and before the head
+//! of its response is sent. If they cannot be stored, an error response replaces the handler's: 409
+//! when the session has ended or the changes conflict, 503 when the engine is down, 413 or 500;
+//! empty and without a `Set-Cookie`, or built by [`SessionMiddleware::on_error`]. Call
+//! [`release`](session_core::Session::release) yourself when the response depends on the committed
+//! values.
 //!
 //! # What a request costs
 //!
 //! | the handler | round trips |
 //! |---|---|
-//! | does not ask for a session | 0 |
+//! | does not use its session | 0 |
 //! | extracts [`Session`] and reads | 1 |
-//! | … and changes it | 2 (1 when it begins) |
-//! | extracts [`Flashes`] | 1, and 1 more when messages wait |
+//! | … and changes it | 2 (1 when it is new) |
+//! | extracts [`Flashes`] | 1, and 1 more if there are messages |
 //! | extracts [`LazySession`] and logs out | 1 |
 //!
-//! # What the response says
+//! # Response headers
 //!
-//! - At most one `Set-Cookie` for the session: one that the application wrote under the same name is replaced, all
-//!   others are left alone.
-//! - `Cache-Control: no-store` when the response carries a token, whatever the application says (unless it says
-//!   `no-store` or `private` itself): a shared cache would give the session to the next visitor. `private` and
-//!   `Vary: Cookie` when the handler only looked at the session; a `Cache-Control` of the application's own is then
-//!   respected, and `public` is a `warn` event.
-//! - With tokens from URLs ([`Transport::with_query`](session_core::transport::Transport::with_query)) every response says `no-store` and
-//!   `Referrer-Policy: no-referrer`, whatever the application says.
-//! - Bodies are passed on as they are: streams are not buffered. The session is stored before the first byte of one.
+//! - At most one `Set-Cookie` for the session: one that the application set with the same name is
+//!   replaced, all others are kept.
+//! - `Cache-Control: no-store` when the response carries a token, whatever the application sets
+//!   (unless that is `no-store` or `private`): a shared cache would give the session to the next
+//!   visitor. `private` and `Vary: Cookie` when the handler only read the session; the
+//!   application's own `Cache-Control` is then kept, and `public` logs a `warn` event.
+//! - With tokens from URLs
+//!   ([`Transport::with_query`](session_core::transport::Transport::with_query)) every response has
+//!   `no-store` and `Referrer-Policy: no-referrer`, whatever the application sets.
+//! - Bodies are passed on unchanged, and streams are not buffered. The session is stored before
+//!   their first byte.
 //!
 //! # When things go wrong
 //!
-//! What a handler did counts only if it finished. A handler that panics, a client that hangs up before the handler has
-//! answered, and a timeout inside of this middleware leave the store as it was: after a response of 408 or 5xx nothing is
-//! stored that the handler changed; every other answer is an answer, a 403 too. [`SessionMiddleware::store_when`] changes
-//! that. A [`SessionError`], and an error that an inner middleware returns, store nothing. What a handler stored by
-//! itself ([`save`](session_core::Session::save), [`destroy`](session_core::Session::destroy)) stays. A release that has
-//! begun is finished, on the worker's own runtime.
+//! Changes count only if the handler finished. If it panics, if the client hangs up before the
+//! response, or if a timeout inside this middleware fires, nothing is stored. The same is true of
+//! responses with 408 or 5xx; with every other response, including a 403, the changes are stored.
+//! [`SessionMiddleware::store_when`] changes that. A [`SessionError`], and an error that an inner
+//! middleware returns, store nothing. Explicit calls of a handler
+//! ([`save`](session_core::Session::save), [`destroy`](session_core::Session::destroy)) remain in
+//! effect. A release that has begun is finished, on the worker's own runtime.
 //!
 //! # Order
 //!
-//! actix-web runs the middleware that was wrapped last first. Middleware that uses the session is wrapped before this
-//! one; middleware that must see the final response (compression, logging, CORS) after it.
+//! actix-web runs the last wrapped middleware first. Wrap middleware that uses the session before
+//! this one, and middleware that must see the final response (compression, logging, CORS) after it.
 //!
 //! ```
 //! # use actix_web::{App, Error, body::MessageBody, dev::{ServiceRequest, ServiceResponse}, middleware::{Logger, Next, from_fn}};
@@ -91,8 +95,8 @@ mod headers;
 mod middleware;
 #[cfg(feature = "actix-session")]
 mod moving;
-mod place;
 mod service;
+mod slot;
 
 pub use error::{SessionError, status};
 pub use extract::{LazySession, OptionalSession, Session, request_session, request_session_in};

@@ -1,4 +1,4 @@
-//! The middleware, as an application configures it.
+//! The middleware and its configuration.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -14,11 +14,11 @@ use session_core::{Error, Manager};
 
 use crate::SessionService;
 
-/// Gives every request a session, and stores it before the response head leaves.
+/// Provides a session to every request, and stores it before the response head is sent.
 ///
-/// It works around an `App`, a scope or a resource. Where two of one manager meet, the inner one passes requests
-/// through. Cloning is cheap; build it outside of the factory that `HttpServer` calls for each worker, or in it from a
-/// clone of the manager.
+/// It wraps an `App`, a scope or a resource. If two of the same manager are nested, the inner one
+/// passes requests through. Cloning is cheap; build it outside of the factory that `HttpServer`
+/// calls for each worker, or inside from a clone of the manager.
 #[must_use = "a middleware does nothing before an App is wrapped in it"]
 pub struct SessionMiddleware<M = Main> {
     pub(crate) setup: Arc<Setup>,
@@ -41,10 +41,11 @@ impl<M> Clone for SessionMiddleware<M> {
 }
 
 impl SessionMiddleware {
-    /// A middleware for the sessions of this manager.
+    /// Creates a middleware for the sessions of this manager.
     ///
-    /// A request whose session cannot be stored is answered with an empty body and
-    /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status); [`on_error`](Self::on_error) changes that.
+    /// If a session cannot be stored, the response has an empty body and
+    /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status);
+    /// [`on_error`](Self::on_error) changes that.
     pub fn new(manager: Manager) -> Self {
         Self {
             setup: Arc::new(Setup::new(manager)),
@@ -56,14 +57,15 @@ impl SessionMiddleware {
 }
 
 impl<M> SessionMiddleware<M> {
-    /// Answers requests whose session could not be loaded or stored in the application's own way; the hook sees the
-    /// request, to answer a browser with a page and a script with JSON.
+    /// Sets the response for sessions that could not be loaded or stored. The hook gets the
+    /// request's head, so it can respond with a page to a browser and with JSON to a script.
     ///
-    /// The hook is asked when changes could not be stored (then it replaces the handler's response, which must not
-    /// claim success), and when a handler or a middleware answered with a [`SessionError`](crate::SessionError), as the
-    /// extractors do when the engine is down. The error holds no id and no secret, but may name hosts: it is for logs.
+    /// The hook is called if changes could not be stored (its response then replaces the handler's,
+    /// which must not report success), and if a handler or a middleware returned a
+    /// [`SessionError`](crate::SessionError), as the extractors do when the engine is down. The
+    /// error contains no id and no secret, but may name hosts: it is meant for logs.
     ///
-    /// With a hook, the head of each request that uses its session is copied.
+    /// With a hook, the head of every request that uses its session is copied.
     ///
     /// ```
     /// use actix_web::HttpResponse;
@@ -82,16 +84,17 @@ impl<M> SessionMiddleware<M> {
         Self { on_error: Some(Arc::new(hook)), ..self }
     }
 
-    /// Decides by the response's status whether what the handler changed is stored. The default is
-    /// [`stores_changes`](session_core::adapter::stores_changes): after a server error (5xx) or a timeout (408) it is not.
+    /// Decides by the response's status whether the handler's changes are stored. The default is
+    /// [`stores_changes`](session_core::adapter::stores_changes): not after a server error (5xx) or
+    /// a timeout (408).
     pub fn store_when(self, decide: fn(StatusCode) -> bool) -> Self {
         Self { stores: decide, ..self }
     }
 
-    /// Names the scope of the middleware, for an application with several managers: extractors then say whose session
-    /// they want. Each manager needs a cookie name of its own
-    /// ([`CookieSettings::host_prefixed`](session_core::transport::CookieSettings::host_prefixed)), or an
-    /// extractor fails (500).
+    /// Names the scope of the middleware, for an application with several managers: extractors then
+    /// name it (`Session<Admins>`). Each manager needs its own cookie name
+    /// ([`CookieSettings::host_prefixed`](session_core::transport::CookieSettings::host_prefixed)),
+    /// or an extractor fails (500).
     ///
     /// ```
     /// use actix_web::{App, web};
@@ -117,7 +120,7 @@ impl<M> SessionMiddleware<M> {
         SessionMiddleware { setup, on_error, stores, scope: PhantomData }
     }
 
-    /// The manager.
+    /// Returns the manager.
     pub fn manager(&self) -> &Manager {
         self.setup.manager()
     }

@@ -1,4 +1,4 @@
-//! Sessions of `actix-session`, taken over one by one.
+//! Migrates sessions of `actix-session`, one at a time.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,29 +18,31 @@ use session_core::{Error, ErrorKind, LoadState, Result};
 
 use crate::{LazySession, SessionError, request_session};
 
-/// How long a session that was taken over stays in its old store, for requests that were sent with the old cookie
-/// before the response with the new one arrived.
+/// How long a migrated session stays in its old store, for requests that were sent with the old
+/// cookie before the response with the new one arrived.
 const GRACE: Duration = Duration::seconds(10);
 
-/// How long the old store may take: that of Redis tries to connect for minutes.
+/// The timeout of the old store: that of Redis tries to connect for minutes.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Takes over the sessions of `actix-session`, each when its client comes next: users stay signed in.
+/// Migrates the sessions of `actix-session`, each at the next request of its client: users stay
+/// signed in.
 ///
-/// `Old` is the store that the application has used: `CookieSessionStore`, `RedisSessionStore` with its
-/// `cache_keygen`, or one of its own. A request without a session of ours and with a valid cookie of `actix-session`
-/// gets a new session with a new id and the values of the old one, which is stored before the handler runs. The
-/// response removes the old cookie, and the old store forgets the session ten seconds later. The new session has the
-/// lifetimes of its manager.
+/// `Old` is the store that the application has used: `CookieSessionStore`, `RedisSessionStore` with
+/// its `cache_keygen`, or its own. A request with a valid cookie of `actix-session` and without a
+/// new session gets one with a new id and the values of the old one, which is stored before the
+/// handler runs. The response removes the old cookie, and the old session expires ten seconds
+/// later. The new session has the lifetimes of its manager.
 ///
-/// Requests that a client sends at the same time each take the session over. Its browser keeps the cookie that comes
-/// last, and loses what the other requests stored; they lose no sign-in.
+/// Concurrent requests of a client each migrate the session. The browser keeps the last cookie, and
+/// loses the changes of the other requests, but not the sign-in.
 ///
-/// Round trips for a session that moves: one to the old store, one to the new one, one to the old one. Other requests
-/// cost nothing more; one that brings both cookies reads its new session only.
+/// Round trips for a migrated session: two to the old store and one to the new one. Other requests
+/// cost nothing extra; one with both cookies reads only its new session.
 ///
-/// A cookie of `CookieSessionStore` holds neither an id nor a date, so that a copy of one signs in again after a
-/// logout, as it does with `actix-session`. [`until`](Self::until) says when that ends.
+/// A cookie of `CookieSessionStore` contains neither an id nor a date, so a copy of it signs in
+/// again after a logout, as it does with `actix-session`. [`until`](Self::until) sets when that
+/// ends.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -71,34 +73,36 @@ pub struct FromActixSession<Old> {
 type Then = dyn Fn(&session_core::Session) -> Result<()> + Send + Sync;
 
 impl<Old: SessionStore> FromActixSession<Old> {
-    /// Takes over from this store, whose cookies were encrypted with this key (`CookieContentSecurity::Private`, the
-    /// default of `actix-session`).
+    /// Migrates from this store, whose cookies were encrypted with this key
+    /// (`CookieContentSecurity::Private`, the default of `actix-session`).
     pub fn new(old: Old, key: Key) -> Self {
         let cookie = Cookie::build("id", "").path("/").secure(true).finish();
         Self { old, key, is_signed: false, cookie, until: None, then: None }
     }
 
-    /// As [`new`](Self::new), for cookies that were only signed (`CookieContentSecurity::Signed`).
+    /// Like [`new`](Self::new), for cookies that were only signed
+    /// (`CookieContentSecurity::Signed`).
     pub fn signed(old: Old, key: Key) -> Self {
         Self { is_signed: true, ..Self::new(old, key) }
     }
 
-    /// The name of the old cookie, and the path and the domain with which it is removed. Unless set, `id` on `/`, as in
-    /// `actix-session`.
+    /// Sets the name of the old cookie, and the path and the domain with which it is removed.
+    /// Default: `id` on `/`, as in `actix-session`.
     #[must_use]
     pub fn cookie(self, cookie: Cookie<'static>) -> Self {
         Self { cookie, ..self }
     }
 
-    /// Takes nothing over from this time on: the day of the deployment and the longest lifetime of an old session.
+    /// Stops the migration at this time: the day of the deployment plus the longest lifetime of an
+    /// old session.
     #[must_use]
     pub fn until(self, time: SystemTime) -> Self {
         Self { until: Some(time), ..self }
     }
 
-    /// Changes a session that is taken over before it is stored: to tell the manager whose it is
-    /// ([`Session::sign_in`](session_core::Session::sign_in)), or to rename its values. When it fails, the request is
-    /// answered with that error and nothing is stored.
+    /// Changes a migrated session before it is stored: to set its owner
+    /// ([`Session::sign_in`](session_core::Session::sign_in)), or to rename its values. If the
+    /// function fails, the response is that error and nothing is stored.
     #[must_use]
     pub fn then<F>(self, then: F) -> Self
     where
@@ -107,11 +111,11 @@ impl<Old: SessionStore> FromActixSession<Old> {
         Self { then: Some(Box::new(then)), ..self }
     }
 
-    /// The middleware, for [`from_fn`](actix_web::middleware::from_fn), inside of
+    /// The middleware, for [`from_fn`](actix_web::middleware::from_fn), inside
     /// [`SessionMiddleware`](crate::SessionMiddleware).
     ///
-    /// A [`SessionError`] when a session cannot be read or stored (503): the client keeps its old cookie and can try
-    /// again. A cookie that was made with another key, or cannot be read, is ignored.
+    /// A [`SessionError`] when a session cannot be read or stored (503): the client keeps its old
+    /// cookie and can retry. A cookie with another key, or an unreadable one, is ignored.
     pub async fn take_over<B: MessageBody + 'static>(
         self: Arc<Self>,
         request: ServiceRequest,
@@ -131,7 +135,7 @@ impl<Old: SessionStore> FromActixSession<Old> {
         Ok(response)
     }
 
-    /// What `actix-session` wrote into its cookie.
+    /// Returns the content of the cookie of `actix-session`.
     fn presented(&self, request: &ServiceRequest) -> Option<String> {
         let (key, name) = (&self.key, self.cookie.name());
         let cookie = request.cookie(name)?;
@@ -142,12 +146,12 @@ impl<Old: SessionStore> FromActixSession<Old> {
         jar.add_original(cookie);
         let read = if self.is_signed { jar.signed(key).get(name) } else { jar.private(key).get(name) };
         if read.is_none() {
-            tracing::debug!("a cookie of actix-session does not fit the key, it is ignored");
+            tracing::debug!("a cookie of actix-session does not match the key and is ignored");
         }
         read.map(|cookie| cookie.value().to_owned())
     }
 
-    /// Stores the old session as a new one. `false` when there is none.
+    /// Stores the old session as a new one. Returns `false` if there is none.
     async fn adopt(&self, lazy: &LazySession, value: String) -> Result<bool, SessionError> {
         let Ok(key) = SessionKey::try_from(value) else { return Ok(false) };
         let down = || Error::new(ErrorKind::Unavailable, "the store of actix-session cannot be read");
@@ -168,19 +172,19 @@ impl<Old: SessionStore> FromActixSession<Old> {
         }
         session.save().await?;
         if !matches!(timeout(PATIENCE, self.old.update_ttl(&key, &GRACE)).await, Ok(Ok(()))) {
-            tracing::warn!("a session of actix-session was taken over and stays in its store");
+            tracing::warn!("a migrated session of actix-session could not be removed from its store");
         }
         Ok(true)
     }
 }
 
-/// Logs no error: those of `serde_json` can quote values.
+/// Does not log the error, because those of `serde_json` can quote values.
 fn unreadable() -> bool {
-    tracing::warn!("a session of actix-session is not a map of JSON texts, it is ignored");
+    tracing::warn!("a session of actix-session is not a map of JSON texts and is ignored");
     false
 }
 
-/// The values of a session, each of which `actix-session` keeps as a text of JSON.
+/// Decodes the values of a session, each of which `actix-session` stores as JSON text.
 fn decoded(state: HashMap<String, String>) -> serde_json::Result<Vec<(String, Value)>> {
     state.into_iter().map(|(name, json)| Ok((name, serde_json::from_str(&json)?))).collect()
 }

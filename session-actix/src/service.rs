@@ -1,4 +1,4 @@
-//! One request: from the place for its session to the head of its response.
+//! Handles one request, from the slot for its session to the head of its response.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -14,14 +14,15 @@ use session_core::adapter::{End, Ending, Main, Refused, Reply, Scopes, Slot};
 use session_core::{Error, Result};
 
 use crate::headers::Headers;
-use crate::place::Place;
+use crate::slot::RequestSlot;
 use crate::{SessionError, SessionMiddleware, status};
 
-/// What [`SessionMiddleware`] makes of a service.
+/// A service wrapped in [`SessionMiddleware`].
 ///
-/// When the inner service panics or fails, or its future is dropped before it has answered, nothing is stored; nor is
-/// it when the answer is a server error or a timeout, see [`SessionMiddleware::store_when`]. A release that has begun
-/// is finished also when the request is dropped.
+/// If the inner service panics or fails, or its future is dropped before the response, nothing is
+/// stored. The same is true if the response is a server error or a timeout; see
+/// [`SessionMiddleware::store_when`]. A release that has begun is finished even if the request is
+/// dropped.
 pub struct SessionService<S, M = Main> {
     pub(crate) inner: S,
     pub(crate) middleware: SessionMiddleware<M>,
@@ -42,45 +43,45 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let setup = &self.middleware.setup;
-        let outer = Place::<M>::find(request.request());
+        let outer = RequestSlot::<M>::find(request.request());
         if outer.as_ref().is_some_and(|outer| outer.slot.setup().is_same(setup)) {
             let answer = self.inner.call(request);
             return Box::pin(async { Ok(answer.await?.map_into_left_body()) });
         }
         let (slot, ending) = Slot::new(Arc::clone(setup));
         let head = self.middleware.on_error.is_some().then(Rc::default);
-        let own = Own { ending, head: head.clone(), middleware: self.middleware.clone() };
-        let main = Place::<Main>::find(request.request());
+        let current = Current { ending, head: head.clone(), middleware: self.middleware.clone() };
+        let main = RequestSlot::<Main>::find(request.request());
         let mut extensions = request.extensions_mut();
         if let Some(scopes) = slot.among(main.as_ref().map(|main| &main.slot), extensions.get::<Scopes>()) {
             extensions.insert(scopes);
         }
-        extensions.insert(Place { slot, head });
+        extensions.insert(RequestSlot { slot, head });
         drop(extensions);
         let answer = self.inner.call(request);
         Box::pin(async move {
             match answer.await {
                 Ok(response) => {
                     if let Some(outer) = outer {
-                        // What is around this middleware finds its own session again.
+                        // The outer middleware must find its own session again.
                         response.request().extensions_mut().insert(outer);
                     }
-                    Ok(own.end(response).await)
+                    Ok(current.end(response).await)
                 }
-                Err(error) => Err(own.fail_with(error).await),
+                Err(error) => Err(current.fail_with(error).await),
             }
         })
     }
 }
 
-/// The middleware's part of one request.
-struct Own<M> {
+/// The middleware's state of one request.
+struct Current<M> {
     ending: Ending<M>,
     head: Option<Rc<OnceCell<RequestHead>>>,
     middleware: SessionMiddleware<M>,
 }
 
-impl<M: 'static> Own<M> {
+impl<M: 'static> Current<M> {
     async fn end<B>(self, response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
         let (request, response) = response.into_parts();
         let failed = self.failure(&response);
@@ -95,7 +96,8 @@ impl<M: 'static> Own<M> {
         ServiceResponse::new(request, response)
     }
 
-    /// The handler's response, or what the hook makes of an error in its place, and what it owes to the session.
+    /// Returns the handler's response, or the hook's response to an error, with the session's
+    /// headers.
     fn answer<B>(
         &self,
         done: Result<Reply>,
@@ -137,21 +139,22 @@ impl<M: 'static> Own<M> {
         response.map_into_right_body()
     }
 
-    /// Why the session could not be used, when that is what was answered, or what should have been.
+    /// Returns the reason why the session could not be used, if the response reports it or should
+    /// have reported it.
     fn failure<B>(&self, response: &HttpResponse<B>) -> Option<SessionError> {
         let answered = response.extensions().get::<SessionError>().cloned();
         if response.extensions().get::<Refused>().is_some() {
-            // An inner scope has answered with its error.
+            // An inner scope has already responded with its error.
             return answered;
         }
         answered.or_else(|| self.ending.hidden_failure().cloned().map(SessionError::from))
     }
 
-    /// The error of an inner service, whose response is made later and elsewhere.
+    /// Handles the error of an inner service, whose response is built later and elsewhere.
     async fn fail_with(self, mut error: ActixError) -> ActixError {
-        // From here on nothing is stored, whether that response is made or not.
+        // From here on nothing is stored, whether that response is built or not.
         if let End::Release(under_way) = self.ending.answered(500, false) {
-            // What it means for the client is said by that response.
+            // That response reports the result to the client.
             let _ = under_way.await;
         }
         error.add_response_mapper(move |response| {

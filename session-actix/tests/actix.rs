@@ -1,5 +1,5 @@
-//! What only actix-web has: extractors that hide errors, errors as responses, handlers on one thread, middleware that
-//! fails, websockets.
+//! What is specific to actix-web: extractors that hide errors, errors as responses, single-threaded
+//! handlers, failing middleware, websockets.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt;
@@ -29,7 +29,7 @@ fn ask(path: &str, cookie: &str) -> TestRequest {
     if cookie.is_empty() { request } else { request.insert_header((COOKIE, cookie)) }
 }
 
-/// The status, the session's cookie, and the body of an answer.
+/// The status, the session's cookie, and the body of a response.
 async fn get<S, R, B>(app: &S, request: R) -> (StatusCode, Option<String>, String)
 where
     S: Service<R, Response = ServiceResponse<B>, Error = Error>,
@@ -43,9 +43,9 @@ where
     (status, cookie, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// actix-web's `Option` and `Result` extractors take any failure for an answer.
+/// actix-web's `Option` and `Result` extractors turn any failure into a value.
 #[actix_web::test]
-async fn an_extractor_that_hides_a_failure_makes_nobody_look_like_a_visitor() {
+async fn an_extractor_that_hides_a_failure_makes_no_user_look_like_a_visitor() {
     let shelf = Shelf::default();
     let hides = async |session: Option<Session>| if session.is_some() { "a session" } else { "a visitor" };
     let handles = async |session: Result<Session, SessionError>| session.map_or("it failed", |_| "a session");
@@ -67,7 +67,7 @@ async fn an_extractor_that_hides_a_failure_makes_nobody_look_like_a_visitor() {
     }
 }
 
-/// An application's own error, which a session's error can be.
+/// An application's own error, which can wrap a session error.
 #[derive(Debug)]
 enum Trouble {
     Session(SessionError),
@@ -96,7 +96,7 @@ impl ResponseError for Trouble {
 }
 
 #[actix_web::test]
-async fn an_error_of_the_application_is_an_answer_unless_it_wraps_one_of_the_session() {
+async fn an_application_error_is_a_response_unless_it_wraps_a_session_error() {
     async fn wraps(session: Session) -> Result<&'static str, Trouble> {
         session.set("half", "done")?;
         session.set("rights", &"x".repeat(5 << 20))?;
@@ -150,7 +150,7 @@ async fn without_the_middleware_the_error_says_what_to_add() {
     assert!(LazySession::<session_actix::Main>::extract(&request).await.is_err());
 }
 
-/// Also one that returns an error after the handler has answered.
+/// Also middleware that returns an error after the handler has answered.
 #[actix_web::test]
 async fn middleware_that_fails_stores_nothing_and_the_removed_cookie_goes_with_its_error() {
     async fn ends_and_fails(
@@ -221,7 +221,7 @@ async fn a_panic_in_a_task_of_the_handler_is_not_answered_with_success() {
     assert_eq!(shelf.sessions(), 0);
 }
 
-/// The session is stored with the handshake; after that each message loads it anew and saves it.
+/// The session is stored with the handshake; afterwards, each message reloads and saves it.
 #[actix_web::test]
 async fn a_websocket_carries_the_cookie_in_its_handshake_and_its_messages_save() {
     async fn socket(
@@ -262,7 +262,8 @@ async fn a_websocket_carries_the_cookie_in_its_handshake_and_its_messages_save()
     }
     assert!(head.starts_with("HTTP/1.1 101") && head.contains("set-cookie: __Host-session="), "{head}");
     assert_eq!(shelf.sessions(), 1);
-    // What the request's own handle changed was refused; loaded anew, it takes changes.
+    // The change through the request's own handle was refused; after a reload, the session takes
+    // changes.
     for answer in ["true 1", "false 2"] {
         // A final text frame of two bytes, masked with zeros.
         stream.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']).await.unwrap();

@@ -1,4 +1,4 @@
-//! The behaviours of adapters, on actix-web.
+//! The conformance tests for adapters, on actix-web.
 #![allow(clippy::unwrap_used)]
 
 use std::convert::Infallible;
@@ -37,7 +37,7 @@ impl Adapter for Actix {
                 let server = HttpServer::new(move || app(application.clone()))
                     .workers(1)
                     .disable_signals()
-                    // Ends the request of a client that hangs up.
+                    // Ends the request of a client that disconnects.
                     .h1_allow_half_closed(false)
                     .listen(listener)
                     .unwrap()
@@ -115,7 +115,7 @@ fn app(
         .wrap(Condition::new(admins.is_some(), middleware(admins).scope::<Admins>()))
 }
 
-/// One that is not used when there is no manager.
+/// A manager that is not used if the test has none.
 fn middleware(manager: Option<Manager>) -> SessionMiddleware {
     SessionMiddleware::new(manager.unwrap_or_else(|| Shelf::default().manager()))
 }
@@ -127,7 +127,7 @@ fn core<M>(session: &Session<M>) -> session_core::Session {
 fn route(handler: Handler) -> Route {
     match handler {
         Handler::Plain(answer) => web::get().to(move || outcome(answer())),
-        // The extractors are held until the handler has ended, as those of any other one.
+        // The extractors are kept until the handler has ended, as in any handler.
         Handler::Session(answer) => web::get().to(move |session: Session| {
             let answer = Arc::clone(&answer);
             async move { outcome(answer(core(&session))).await }

@@ -1,4 +1,4 @@
-//! Sessions of `actix-session`, taken over.
+//! Taking over sessions of `actix-session`.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ fn cart() -> Cart {
 
 const ADA: &str = "ada with her cart, signed in: true";
 
-/// What the old version of the application stores.
+/// The values that the old version of the application stores.
 async fn old_sign_in(session: actix_session::Session) -> Result<&'static str, Error> {
     session.insert("user", "ada")?;
     session.insert("cart", cart())?;
@@ -66,7 +66,7 @@ async fn fails(_: Session) -> HttpResponse {
     HttpResponse::InternalServerError().finish()
 }
 
-async fn changes_what_cannot_be_stored(
+async fn changes_an_unstorable_session(
     session: Session,
     shelf: Data<Shelf>,
 ) -> Result<&'static str, SessionError> {
@@ -83,7 +83,7 @@ fn pair(cookie: &str) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-/// The cookie of a user of the old version.
+/// The cookie that the old version set for a user.
 async fn old_cookie<S: SessionStore + 'static>(
     store: S,
     key: &Key,
@@ -124,7 +124,7 @@ impl<S: SessionStore + 'static> Moved<S> {
             .route("/", get().to(whoami))
             .route("/logout", get().to(logout))
             .route("/fails", get().to(fails))
-            .route("/changes", get().to(changes_what_cannot_be_stored))
+            .route("/changes", get().to(changes_an_unstorable_session))
             .wrap(from_fn(move |request, next| old.clone().take_over(request, next)))
             .wrap(SessionMiddleware::new(self.shelf.manager()));
         let app = init_service(app).await;
@@ -145,7 +145,7 @@ impl<S: SessionStore + 'static> Moved<S> {
         assert_eq!((self.shelf.sessions(), cookies.len()), (1, 2), "{cookies:?}");
         assert!(cookies.iter().any(|cookie| cookie.starts_with("id=;") && cookie.contains("Max-Age=0")));
         let new = new_cookie(&cookies);
-        // A browser that kept the old cookie is told again to remove it, and its session is the new one.
+        // A browser that kept the old cookie receives another removal, and uses the new session.
         let (_, body, cookies) = self.ask("/", &format!("{cookie}; {new}")).await;
         assert_eq!((&*body, self.shelf.sessions()), (ADA, 1));
         assert!(matches!(&*cookies, [removal] if removal.starts_with("id=;")), "{cookies:?}");
@@ -189,7 +189,7 @@ async fn signed_cookies_are_taken_over() {
 
 #[actix_web::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn sessions_of_the_redis_store_are_taken_over_and_their_keys_go() {
+async fn sessions_of_the_redis_store_are_taken_over_and_their_keys_removed() {
     let redis = Redis::start().unwrap();
     let store = || RedisSessionStore::builder(redis.url()).cache_keygen(|key| format!("old:{key}")).build();
     let key = Key::generate();
@@ -200,12 +200,12 @@ async fn sessions_of_the_redis_store_are_taken_over_and_their_keys_go() {
 
     let new = Moved::new(FromActixSession::new(store().await.unwrap(), key));
     new.moves(&cookie).await;
-    // A moment for requests that were under way; -2 when it is over.
+    // The key is kept for a short time for pending requests; TTL -2 means it is gone.
     assert!((-2..=10).contains(&lifetime()));
     redis.cli(&["DEL", stored.trim()]).unwrap();
     new.ignores(&cookie).await;
 
-    // Nobody looks like a visitor while the old store is down.
+    // No user looks like a visitor while the old store is down.
     drop(redis);
     let (status, body, cookies) = new.ask("/", &cookie).await;
     assert_eq!((status, &*body, cookies.len()), (StatusCode::SERVICE_UNAVAILABLE, "", 0));
@@ -221,12 +221,12 @@ async fn a_logout_with_the_old_cookie_ends_the_session() {
 }
 
 #[actix_web::test]
-async fn a_client_whose_new_session_has_expired_comes_back_with_a_newer_old_one() {
+async fn a_client_whose_new_session_has_expired_may_return_with_a_newer_old_one() {
     let key = Key::generate();
     let new = Moved::new(from_cookies(key.clone()));
     let ours = new_cookie(&new.ask("/", &private_cookie(&key).await).await.2);
     new.shelf.wipe();
-    // The old version was deployed again for a while.
+    // The old version was deployed again for some time.
     let cookie = private_cookie(&key).await;
     let (_, body, cookies) = new.ask("/", &format!("{ours}; {cookie}")).await;
     assert_eq!((&*body, new.shelf.sessions()), (ADA, 1));
@@ -234,7 +234,7 @@ async fn a_client_whose_new_session_has_expired_comes_back_with_a_newer_old_one(
 }
 
 #[actix_web::test]
-async fn requests_at_the_same_time_are_all_signed_in() {
+async fn concurrent_requests_are_all_signed_in() {
     let key = Key::generate();
     let new = Moved::new(from_cookies(key.clone()));
     let cookie = private_cookie(&key).await;
@@ -246,7 +246,7 @@ async fn requests_at_the_same_time_are_all_signed_in() {
 }
 
 #[actix_web::test]
-async fn nothing_is_taken_over_when_the_time_is_over() {
+async fn nothing_is_taken_over_after_the_period() {
     let key = Key::generate();
     let cookie = private_cookie(&key).await;
     let now = SystemTime::now();
@@ -278,7 +278,7 @@ async fn tampered_and_foreign_cookies_are_ignored() {
 }
 
 #[actix_web::test]
-async fn what_the_key_has_sealed_and_is_no_session_is_ignored() {
+async fn a_sealed_value_that_is_not_a_session_is_ignored() {
     let key = Key::generate();
     let new = Moved::new(from_cookies(key.clone()));
     for value in ["", "ada", "[1]", r#"{"user":1}"#, r#"{"user":"not JSON"}"#, &"[".repeat(4_000)] {

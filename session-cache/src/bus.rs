@@ -1,8 +1,9 @@
-//! The bus: the engine's notices of what other processes change.
+//! The bus: the engine's notices of changes by other processes.
 //!
-//! A record is shown only as long as every notice since the engine was asked for it has arrived. Such a time is an epoch: it
-//! ends when the bus is lost, and when a notice says that anything may have changed. A heartbeat finds a connection that
-//! died in silence: without an answer the bus counts as lost.
+//! A cached record is used only as long as every notice since its read has arrived. Such a period
+//! is an epoch: it ends when the bus is lost, and when a notice says that any record may have
+//! changed. A heartbeat detects a connection that died silently: without an answer the bus counts
+//! as lost.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -20,27 +21,29 @@ use crate::{count, gauge};
 /// 1 while the bus is connected.
 const UP: &str = "session_cache_bus_up";
 
-/// How often the server is asked for an answer on the bus, and how long it may take.
+/// The interval of the heartbeat, and its timeout.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// For how long an answer counts: until the next question, its answer, and some delay of a busy machine.
+/// How long an answer counts: until the answer to the next heartbeat, plus some delay on a busy
+/// machine.
 const GOOD_FOR: Duration = Duration::from_secs(3);
-/// How long connecting may take.
+/// The timeout for connecting.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The pauses between attempts to connect.
+/// The shortest and the longest pause between attempts to connect.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
-/// A time during which all notices have arrived.
+/// A period in which all notices have arrived.
 pub(crate) type Epoch = NonZeroU64;
 
 /// Whether a cache is notified of the changes of other processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bus {
-    /// The engine has none, or its configuration does not switch it on: reads may be `max_stale` old.
+    /// The engine has no bus, or its configuration does not enable it: reads may be `max_stale`
+    /// old.
     Absent,
-    /// Notices arrive; what other processes change is read anew.
+    /// Notices arrive; sessions that other processes change are read again.
     Connected,
-    /// Not connected yet, or lost: every read asks the engine.
+    /// Not connected yet, or lost: every read goes to the engine.
     Lost,
 }
 
@@ -51,13 +54,13 @@ pub(crate) struct Watch {
     /// Zero while the bus is lost.
     epoch: AtomicU64,
     last: AtomicU64,
-    /// Until when the last answer counts, in milliseconds since `start`.
+    /// The time until which the last answer counts, in milliseconds since `start`.
     good_until: AtomicU64,
     start: Instant,
 }
 
 impl Watch {
-    /// For an engine with a bus, which is not connected yet, or without one.
+    /// Creates the state for an engine with a bus that is not connected yet, or without a bus.
     pub(crate) fn new(exists: bool) -> Self {
         Self {
             exists,
@@ -68,13 +71,13 @@ impl Watch {
         }
     }
 
-    /// The present epoch: always the same without a bus, none while the bus is lost.
+    /// Returns the current epoch: always the same without a bus, `None` while the bus is lost.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         if !self.exists {
             return Some(Epoch::MIN);
         }
         let epoch = Epoch::new(self.epoch.load(Ordering::Acquire))?;
-        // The task that listens may be starved, or have ended with its runtime.
+        // The listening task may be starved, or have ended with its runtime.
         (self.millis() < self.good_until.load(Ordering::Relaxed)).then_some(epoch)
     }
 
@@ -91,7 +94,7 @@ impl Watch {
         self.good_until.store(millis(until), Ordering::Relaxed);
     }
 
-    /// A new epoch: what was read before is not shown any more.
+    /// Begins a new epoch: earlier reads are no longer used.
     fn begin(&self) {
         self.epoch.store(self.last.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Release);
     }
@@ -109,7 +112,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A bus that is connected. It counts as lost when this is dropped, also with the runtime.
+/// A connected bus. It counts as lost when this is dropped, also together with the runtime.
 struct Connected<'a>(&'a Entries);
 
 impl<'a> Connected<'a> {
@@ -121,13 +124,13 @@ impl<'a> Connected<'a> {
         connected
     }
 
-    /// Begins an epoch: nothing is shown that was read, or asked for, before it.
+    /// Begins an epoch: reads that finished or started before it are no longer used.
     fn begin(&self) {
         self.0.bus.begin();
         self.0.clear();
     }
 
-    /// Drops what the notices name, until the connection is lost.
+    /// Drops the sessions that the notices name, until the connection is lost.
     async fn follow(&self, mut listener: Box<dyn Listener>) -> Error {
         let mut due = Instant::now() + HEARTBEAT;
         loop {
@@ -163,7 +166,7 @@ impl Drop for Connected<'_> {
     }
 }
 
-/// Listens for ever: connects, follows the notices, and begins again when the connection is lost.
+/// Listens for ever: connects, follows the notices, and starts over when the connection is lost.
 pub(crate) async fn listen(engine: Arc<dyn Provider>, entries: Arc<Entries>) {
     let [shortest, longest] = PAUSES;
     let mut pause = shortest;
@@ -186,11 +189,11 @@ pub(crate) async fn listen(engine: Arc<dyn Provider>, entries: Arc<Entries>) {
         if !is_logged {
             tracing::warn!(
                 engine = engine.engine(), %error,
-                "the invalidation bus is {what}: every read asks the engine until it is back"
+                "the invalidation bus is {what}: every read goes to the engine until it is back"
             );
             is_logged = true;
         }
-        // One that is lost again and again is not opened ever faster.
+        // The pause is reset only after a lasting connection.
         if begun.elapsed() > longest {
             pause = shortest;
         }
@@ -200,10 +203,11 @@ pub(crate) async fn listen(engine: Arc<dyn Provider>, entries: Arc<Entries>) {
 }
 
 fn unanswered() -> Error {
-    Error::new(ErrorKind::Unavailable, "the server does not answer in time").during("listen")
+    Error::new(ErrorKind::Unavailable, "the server did not answer in time").during("listen")
 }
 
-/// Between half and all of it, so that many processes do not come back at the same moment.
+/// Returns a random duration between half of `longest` and all of it, so that many processes do not
+/// reconnect at the same moment.
 fn jittered(longest: Duration) -> Duration {
     let part = u32::try_from(Version::random().0 >> 48).unwrap_or(0);
     longest / 2 + longest / 2 * part / (1 << 16)

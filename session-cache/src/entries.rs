@@ -1,12 +1,14 @@
-//! What is kept, and when it may be.
+//! The cached sessions, and the rules for caching them.
 //!
-//! Two rules make a cache that never shows what this process has ended or changed. Where there is a bus, they hold for the
-//! changes of other processes as well, from the moment at which their notices arrive:
+//! With two rules the cache never shows a session as it was before this process ended or changed
+//! it. With a bus, they also apply to the changes of other processes, from the moment at which
+//! their notices arrive:
 //!
-//! - **What was read is kept only if nothing was written meanwhile.** A write, and a notice, detaches the reads of its
-//!   session that are under way: their answers go to those who wait for them already, and to nobody else.
-//! - **What was written is not kept.** An engine also answers "stored" to a write that it has done before, when the first
-//!   answer was lost: by then there may be a newer record.
+//! - **A read is cached only if nothing was written meanwhile.** A write, or a notice, detaches the
+//!   reads of its session that are in flight: their answers go only to the callers that already
+//!   wait for them.
+//! - **A write is not cached.** An engine also answers "stored" to a repeated write whose first
+//!   answer was lost: there may already be a newer record.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -25,24 +27,25 @@ use tokio::sync::OnceCell;
 use crate::Settings;
 use crate::bus::{Epoch, Watch};
 
-/// What a session takes in memory beside its keys and values: header, id, and what the cache itself needs.
+/// The memory of a session in addition to its keys and values: the header, the id, and the cache's
+/// own overhead.
 const OVERHEAD: usize = 512;
 const SHARDS: usize = 64;
 
-/// A session as it was at some time.
+/// A cached session.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub record: Record,
-    /// When the engine was asked: what it answered is at least as new.
+    /// When the read began: the record is at least as new.
     pub at: Timestamp,
     /// The epoch in which it was read.
     epoch: Epoch,
 }
 
-/// What a read of the engine answered, to be given to all who wait for it.
+/// The answer to a read of the engine, shared by all callers that wait for it.
 pub(crate) type Answer = Result<Option<Record>, (ErrorKind, String)>;
 
-/// A read of the engine that is under way.
+/// A read of the engine in flight.
 #[derive(Debug)]
 struct Flight {
     /// When it began.
@@ -50,14 +53,14 @@ struct Flight {
     /// The epoch in which it began; `None` while the bus is lost.
     epoch: Option<Epoch>,
     answer: OnceCell<Answer>,
-    /// How many wait for the answer. Changed under the lock of the shard.
+    /// The number of callers that wait for the answer. Changed under the lock of the shard.
     readers: AtomicUsize,
 }
 
-/// What is under way for one session.
+/// The operations in flight on one session.
 #[derive(Debug, Default)]
 struct Busy {
-    /// The read whose answer is kept, and which others may wait for.
+    /// The read whose answer will be cached, and which other callers may join.
     flight: Option<Arc<Flight>>,
     writers: usize,
 }
@@ -80,7 +83,8 @@ impl Entries {
         let kept = Cache::builder()
             .max_capacity(settings.max_bytes)
             .weigher(weight)
-            // By the machine's clock, so that what is not asked for goes; whether it is too old is decided by ours.
+            // By the machine's clock, so that unused entries go away; our own clock decides whether
+            // an entry is too old.
             .time_to_live(settings.max_stale.saturating_mul(2))
             .build();
         Self {
@@ -93,7 +97,7 @@ impl Entries {
         }
     }
 
-    /// What may be shown at this time.
+    /// Returns the cached session, if it may be used at this time.
     pub(crate) fn get(&self, id: &StorageId, now: Timestamp) -> Option<Arc<Kept>> {
         let kept = self.kept.get(id)?;
         let is_watched = self.bus.epoch() == Some(kept.epoch);
@@ -101,12 +105,12 @@ impl Entries {
         (may_be_shown && !self.is_ended(&kept)).then_some(kept)
     }
 
-    /// Whether the answer to a read that began at that time may still be shown.
+    /// Returns whether the answer to a read that began at that time may still be used.
     fn is_new(&self, at: Timestamp, now: Timestamp) -> bool {
         at <= now && now.since(at) < self.max_stale
     }
 
-    /// Joins the read of a session that is under way, or begins one.
+    /// Joins the read of a session in flight, or begins one.
     pub(crate) fn read<'a>(&'a self, id: &'a StorageId, now: Timestamp) -> Reading<'a> {
         let mut shard = self.busy(id);
         let busy = shard.entry(id.clone()).or_default();
@@ -119,7 +123,7 @@ impl Entries {
         Reading { entries: self, id, flight }
     }
 
-    /// Begins a write of a session: from now on it is read from the engine.
+    /// Begins a write of a session: from now on, reads go to the engine.
     pub(crate) fn write<'a>(&'a self, id: &'a StorageId) -> Writing<'a> {
         let mut shard = self.busy(id);
         let busy = shard.entry(id.clone()).or_default();
@@ -129,18 +133,19 @@ impl Entries {
         Writing { entries: self, id }
     }
 
-    /// Another process has changed a session, or this one: what is kept of it and what is being read may be old.
+    /// Handles a change of a session by any process: its cached record and its reads in flight may
+    /// be stale.
     pub(crate) fn changed(&self, id: &StorageId) {
         drop(self.write(id));
     }
 
-    /// Drops everything, also what is being read.
+    /// Drops everything, including reads in flight.
     pub(crate) fn clear(&self) {
         self.detach();
         self.kept.invalidate_all();
     }
 
-    /// Lets no answer of a read that is under way be kept, or be given to those who ask from now on.
+    /// Detaches all reads in flight: their answers are not cached, and not used for later calls.
     fn detach(&self) {
         for shard in &self.busy {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,7 +156,7 @@ impl Entries {
         }
     }
 
-    /// Notes a new idle deadline of a session that was not written to.
+    /// Records a new idle deadline of a session that was not written to.
     pub(crate) fn touched(&self, id: &StorageId, seen: &Record, deadline: Timestamp) {
         let shard = self.busy(id);
         if shard.get(id).is_some_and(|busy| busy.writers > 0) {
@@ -166,7 +171,7 @@ impl Entries {
         }
     }
 
-    /// Shows no session of an owner that was read before now.
+    /// Drops all reads of an owner's sessions that began before now.
     pub(crate) fn ended(&self, owner: &Owner, now: Timestamp) {
         {
             let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,7 +199,7 @@ impl Flight {
     }
 }
 
-/// A call that waits for a read, until it is dropped.
+/// A caller's share in a read in flight, until it is dropped.
 pub(crate) struct Reading<'a> {
     entries: &'a Entries,
     id: &'a StorageId,
@@ -202,14 +207,14 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The answer, which the first one asks for. When that one goes away, another asks.
+    /// Returns the answer. The first caller makes the read; if it goes away, another caller does.
     pub(crate) async fn answer(&self, ask: impl AsyncFnOnce(Timestamp) -> Answer) -> Answer {
         self.flight.answer.get_or_init(|| ask(self.flight.at)).await.clone()
     }
 }
 
 impl Drop for Reading<'_> {
-    /// Keeps what was found, unless the session was changed meanwhile.
+    /// Caches the answer, unless the session was changed meanwhile.
     fn drop(&mut self) {
         let mut shard = self.entries.busy(self.id);
         let others = self.flight.readers.fetch_sub(1, Ordering::Relaxed) - 1;
@@ -235,7 +240,7 @@ impl Drop for Reading<'_> {
     }
 }
 
-/// A write that is under way, until it is dropped.
+/// A write in flight, until it is dropped.
 pub(crate) struct Writing<'a> {
     entries: &'a Entries,
     id: &'a StorageId,
@@ -246,7 +251,7 @@ impl Drop for Writing<'_> {
         let mut shard = self.entries.busy(self.id);
         let Some(busy) = shard.get_mut(self.id) else { return };
         busy.writers -= 1;
-        // A read that began during the write may show what was there before it.
+        // A read that began during the write may have the record from before it.
         busy.flight = None;
         if busy.writers == 0 {
             shard.remove(self.id);

@@ -1,4 +1,4 @@
-//! Reads of sessions at the speed of memory, over any engine.
+//! A cache for the sessions of any engine: reads at the speed of memory.
 //!
 //! ```
 //! # fn demo(engine: session_memory::MemoryProvider) -> session_core::Result<()> {
@@ -12,43 +12,45 @@
 //! # drop(manager); Ok(()) }
 //! ```
 //!
-//! [`Cached`] is an engine around an engine: it passes the conformance suite with what it declares, and a manager is told of
-//! nothing else.
+//! [`Cached`] is an engine that wraps another engine: it passes the conformance suite with its
+//! declared capabilities, and needs no special handling in the manager.
 //!
 //! # What you give up
 //!
-//! | | without a cache | with one | with one and a bus |
+//! | | without a cache | with a cache | with a cache and a bus |
 //! |---|---|---|---|
 //! | a read | as new as the engine | up to `max_stale` old (one second by default) | normally milliseconds old, at most `max_stale` |
-//! | a logout, a new id, an expiry made in this process | seen at once | seen at once | seen at once |
-//! | the same made in another process | seen at once | seen within `max_stale` | seen when its notice arrives, at the latest after `max_stale` |
+//! | a logout, a new id, an expiry in this process | visible immediately | visible immediately | visible immediately |
+//! | the same in another process | visible immediately | visible within `max_stale` | visible when its notice arrives, at the latest after `max_stale` |
 //! | a write | decided by the engine | the same: a stale read is a conflict, which merges | the same |
 //! | `update`, `take`, a sign-in | decided by the engine | the same | the same |
 //! | [`Session::fresh`](session_core::Session::fresh), `reload` | read the engine | the same | the same |
-//! | the idle deadline | moves with every read, where the engine does that | moves with every read of the engine | moves at most once per `touch_after` |
-//! | what it costs | | memory | memory, a connection, and what the engine's `notices` cost |
+//! | the idle deadline | extended by every read, if the engine does that | extended by every read of the engine | extended at most once per `touch_after` |
+//! | cost | | memory | memory, a connection, and the cost of the engine's `notices` |
 //!
-//! A request that must not take the risk (a payment, a change of rights) calls `session.fresh().await` first: one round
-//! trip.
+//! A request that must not use a stale session (a payment, a change of privileges) calls
+//! `session.fresh().await` first: one round trip.
 //!
 //! # The bus
 //!
-//! An engine whose configuration says `notices` notifies every cache of what other processes change: Redis and Valkey by
-//! `CLIENT TRACKING` or keyspace notifications (`notices=on`), PostgreSQL by `NOTIFY` (`notices=true`). The cache listens by
-//! itself; there is nothing else to set. With other engines `max_stale` alone decides.
+//! An engine with `notices` in its configuration notifies every cache of the changes of other
+//! processes: Redis and Valkey by `CLIENT TRACKING` or keyspace notifications (`notices=on`),
+//! PostgreSQL by `NOTIFY` (`notices=true`). The cache listens by itself; nothing else needs to be
+//! configured. With other engines only `max_stale` applies.
 //!
-//! A bus that is lost turns the cache off, not wrong: until it is back every read asks the engine, and afterwards nothing
-//! is shown that was read before. A connection that breaks is noticed at once, one that died in silence within about two
-//! seconds, by a heartbeat. `max_stale` holds in any case. [`Cached::bus`] says whether it is connected.
+//! Losing the bus turns the cache off, but never makes it wrong: until the bus is back every read
+//! goes to the engine, and afterwards no earlier read is used. A broken connection is detected
+//! immediately, and one that died silently within about two seconds, by a heartbeat. `max_stale`
+//! holds in any case. [`Cached::bus`] returns whether the bus is connected.
 //!
-//! # What it does
+//! # Properties
 //!
-//! - A hundred requests of one session at the same time ask the engine once.
-//! - What is not there is not remembered: a session that begins is found at once.
-//! - Memory is bounded by [`Settings::max_bytes`]; what is used least is dropped first.
-//! - With the feature `metrics`: `session_cache_hit`, `session_cache_miss`, the age of what was shown
-//!   (`session_cache_age_seconds`), and of the bus `session_cache_bus_up`, `session_cache_bus_lost` and
-//!   `session_cache_notice`.
+//! - A hundred concurrent requests of one session read the engine once.
+//! - Missing sessions are not cached: a new session is found immediately.
+//! - Memory is bounded by [`Settings::max_bytes`]; the least used sessions are evicted first.
+//! - With the feature `metrics`: `session_cache_hit`, `session_cache_miss`, the age of cached reads
+//!   (`session_cache_age_seconds`), and for the bus `session_cache_bus_up`,
+//!   `session_cache_bus_lost` and `session_cache_notice`.
 
 mod bus;
 mod entries;

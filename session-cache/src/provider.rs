@@ -1,4 +1,4 @@
-//! The engine around an engine.
+//! The engine that wraps another engine.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,25 +21,26 @@ use crate::bus::{self, Bus, Watch};
 use crate::entries::Entries;
 use crate::{Settings, count};
 
-/// An engine whose reads come from memory for a while; see the [crate](crate).
+/// An engine that serves reads from memory for a while; see the [crate](crate).
 pub struct Cached {
     inner: Arc<dyn Provider>,
     entries: Arc<Entries>,
     settings: Settings,
-    /// The task that listens to the bus. It ends with the cache, and with the runtime that it was started on.
+    /// The task that listens to the bus. It ends with the cache, and with the runtime that it was
+    /// started on.
     listening: Mutex<JoinSet<()>>,
 }
 
 impl Cached {
     /// Puts a cache over an engine.
     ///
-    /// [`Config`](ErrorKind::Config) when a setting cannot be used, and over an engine whose records the client holds, which
-    /// has nothing to read.
+    /// [`Config`](ErrorKind::Config) when a setting is invalid, or when the client holds the
+    /// engine's records, so that there is nothing to cache.
     pub fn new(provider: impl Provider, settings: Settings) -> Result<Self> {
         Self::over(Arc::new(provider), settings)
     }
 
-    /// As [`new`](Self::new), over an engine that is shared already.
+    /// Like [`new`](Self::new), for an engine that is already shared.
     pub fn over(provider: Arc<dyn Provider>, settings: Settings) -> Result<Self> {
         settings.check()?;
         if provider.capabilities().client_side {
@@ -55,12 +56,13 @@ impl Cached {
         Ok(cached)
     }
 
-    /// Whether notices of other processes' changes arrive.
+    /// Returns whether notices of other processes' changes arrive.
     pub fn bus(&self) -> Bus {
         self.entries.bus.state()
     }
 
-    /// Listens to the bus, where there is one, unless that is being done. Outside of a runtime the next read does it.
+    /// Starts listening to the bus, if there is one and nothing listens yet. Outside of a runtime
+    /// the next read starts it.
     fn keep_listening(&self) {
         if self.bus() != Bus::Lost {
             return;
@@ -85,7 +87,7 @@ impl Cached {
         Some(kept.record.clone())
     }
 
-    /// Asks the engine, once for all who ask at the same time.
+    /// Reads the engine, once for all concurrent callers.
     async fn fetch(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
         let reading = self.entries.read(id, self.now());
         let ask = async |at| match self.inner.read(id, idle).await {
@@ -95,7 +97,7 @@ impl Cached {
         reading.answer(ask).await.map_err(|(kind, message)| Error::new(kind, message))
     }
 
-    /// A record with the idle deadline that a read has moved.
+    /// Returns a record with the idle deadline that a read has extended.
     fn slid(&self, mut record: Record, idle: Duration, at: Timestamp) -> Record {
         if self.inner.capabilities().slides_on_read && record.is_live() {
             record.header.deadline = at.after(idle).min(record.header.absolute);
@@ -110,7 +112,7 @@ impl Provider for Cached {
         self.inner.engine()
     }
 
-    /// Those of the engine, with the staleness that is added.
+    /// Returns those of the engine, with the added staleness.
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities().max_stale(self.settings.max_stale)
     }
@@ -125,7 +127,7 @@ impl Provider for Cached {
         }
         count("session_cache_miss");
         if self.bus() == Bus::Lost {
-            // Not even the answer of a read that is under way: nobody tells when it is too old.
+            // Does not even join a read in flight, because nothing would report that it is stale.
             self.keep_listening();
             return self.inner.read(id, idle).await;
         }
@@ -133,7 +135,7 @@ impl Provider for Cached {
     }
 
     async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
-        // What is under way was asked for too early.
+        // Detaches reads that began earlier.
         drop(self.entries.write(id));
         self.fetch(id, idle).await
     }
@@ -198,7 +200,7 @@ impl Provider for Cached {
     }
 }
 
-/// Hits need not wait.
+/// Hits do not wait.
 impl Immediate for Cached {
     fn read_at_once(&self, id: &StorageId, _idle: Duration) -> Option<Result<Option<Record>>> {
         self.hit(id).map(|record| Ok(Some(record)))
@@ -213,7 +215,7 @@ impl Indexed for Cached {
 
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
         let ended = self.index()?.end_owner(owner, limit).await;
-        // Also when it failed: some may have ended.
+        // Also after an error: some sessions may have ended.
         self.entries.ended(owner, self.now());
         ended
     }

@@ -1,4 +1,4 @@
-//! What another process changes is seen by the bus, and what happens when the bus is lost.
+//! Changes by another process arrive over the bus; the loss of the bus.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod support;
@@ -18,9 +18,9 @@ use support::{
 use tokio::time::sleep;
 
 async fn changes_of_another_process_are_seen(engine: Engine) {
-    let place = engine.place();
-    let there = place.connect().await;
-    let (apart, _proxy) = place.connect_apart().await;
+    let location = engine.location();
+    let there = location.connect().await;
+    let (apart, _proxy) = location.connect_apart().await;
     let here = cached(Arc::clone(&apart) as _, MAX_STALE);
     until_bus(&here, Bus::Connected).await;
 
@@ -54,9 +54,9 @@ async fn changes_of_another_process_are_seen(engine: Engine) {
 }
 
 async fn a_lost_bus_turns_the_cache_off_until_it_is_back(engine: Engine) {
-    let place = engine.place();
-    let there = place.connect().await;
-    let (apart, proxy) = place.connect_apart().await;
+    let location = engine.location();
+    let there = location.connect().await;
+    let (apart, proxy) = location.connect_apart().await;
     let here = cached(Arc::clone(&apart) as _, MAX_STALE);
     let (ended, _) = stored(&*there).await;
     let (changed, record) = stored(&*there).await;
@@ -84,10 +84,10 @@ async fn a_lost_bus_turns_the_cache_off_until_it_is_back(engine: Engine) {
     keep(&here, &apart, &kept).await;
 }
 
-async fn a_bus_that_died_in_silence_is_noticed(engine: Engine) {
-    let place = engine.place();
-    let there = place.connect().await;
-    let (apart, proxy) = place.connect_apart().await;
+async fn a_silently_broken_bus_is_noticed(engine: Engine) {
+    let location = engine.location();
+    let there = location.connect().await;
+    let (apart, proxy) = location.connect_apart().await;
     let here = cached(Arc::clone(&apart) as _, MAX_STALE);
     let (id, _) = stored(&*there).await;
     keep(&here, &apart, &id).await;
@@ -118,7 +118,7 @@ macro_rules! engine {
             $name, $engine,
             changes_of_another_process_are_seen
             a_lost_bus_turns_the_cache_off_until_it_is_back
-            a_bus_that_died_in_silence_is_noticed
+            a_silently_broken_bus_is_noticed
         }
     };
 }
@@ -128,12 +128,12 @@ engine!(redis_7, Engine::Redis(compose::REDIS));
 engine!(redis_6_2, Engine::Redis(compose::REDIS_6_2));
 engine!(valkey, Engine::Redis(compose::VALKEY));
 
-/// A cluster and sentinels have no proxy that a bus could come through.
+/// Clusters and sentinels have no proxy for a bus.
 async fn changes_are_seen_from_every_master(engine: Engine) {
-    let place = engine.place();
-    let (there, here) = (place.connect().await, cached(place.connect().await, MAX_STALE));
+    let location = engine.location();
+    let (there, here) = (location.connect().await, cached(location.connect().await, MAX_STALE));
     until_bus(&here, Bus::Connected).await;
-    // So many that every master of a cluster has some.
+    // Enough for every master of a cluster to have some.
     for _ in 0..20 {
         let (id, record) = stored(&*there).await;
         let end = tokio::time::Instant::now() + A_WHILE;
@@ -151,7 +151,7 @@ engine!(sentinel, Engine::Redis(compose::REDIS_SENTINEL), changes_are_seen_from_
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn where_no_notices_can_arrive_connecting_says_so() {
+async fn connecting_reports_that_no_notices_can_arrive() {
     let url = format!("{}?notices=on&protocol=2", compose::REDIS.address());
     let error = redis(&url).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");

@@ -1,4 +1,4 @@
-//! The suite over a cache: within one process nothing is stale.
+//! The conformance tests over a cache: within one process, reads are never stale.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use session_core::Provider;
 use session_core::clock::ManualClock;
 use session_memory::MemoryProvider;
 
-/// A store of its own for each test, on a clock that the test turns.
+/// A separate store for each test, with a clock that the test controls.
 #[derive(Default)]
 struct Memory {
     clock: ManualClock,

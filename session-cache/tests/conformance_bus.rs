@@ -1,5 +1,5 @@
-//! The suite over a cache with a bus: notices of what this process does itself make nothing stale. And histories while the
-//! bus is cut again and again.
+//! The conformance tests over a cache with a bus: notices of this process's own changes make no
+//! read stale. Also, histories with a bus that is cut repeatedly.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
@@ -14,22 +14,22 @@ use session_conformance::{Harness, async_trait};
 use session_core::Provider;
 use session_servers::compose;
 use session_servers::proxy::Proxy;
-use support::{Engine, Place, cached, until_bus};
+use support::{Engine, Location, cached, until_bus};
 
 /// Shorter than the lifetimes that the suite waits for.
 const MAX_STALE: Duration = Duration::from_millis(100);
 
-/// A place of its own for each test, behind a cache that hears of changes.
-struct Heard(Place);
+/// A separate table or prefix for each test, behind a cache with a bus.
+struct WithBus(Location);
 
-impl Heard {
+impl WithBus {
     fn new(engine: Engine) -> Self {
-        Self(engine.place())
+        Self(engine.location())
     }
 }
 
 #[async_trait]
-impl Harness for Heard {
+impl Harness for WithBus {
     async fn provider(&self) -> Arc<dyn Provider> {
         let cached = cached(self.0.connect().await, MAX_STALE);
         until_bus(&cached, Bus::Connected).await;
@@ -37,22 +37,22 @@ impl Harness for Heard {
     }
 }
 
-/// The same, with a bus that is cut all the time.
+/// The same, with a bus that is cut repeatedly.
 struct Cut {
-    place: Place,
+    location: Location,
     scissors: Mutex<Option<Scissors>>,
 }
 
 impl Cut {
     fn new(engine: Engine) -> Self {
-        Self { place: engine.place(), scissors: Mutex::default() }
+        Self { location: engine.location(), scissors: Mutex::default() }
     }
 }
 
 #[async_trait]
 impl Harness for Cut {
     async fn provider(&self) -> Arc<dyn Provider> {
-        let (apart, proxy) = self.place.connect_apart().await;
+        let (apart, proxy) = self.location.connect_apart().await;
         let cached = cached(apart, MAX_STALE);
         until_bus(&cached, Bus::Connected).await;
         *self.scissors.lock().unwrap() = Some(Scissors::new(proxy));
@@ -60,7 +60,7 @@ impl Harness for Cut {
     }
 }
 
-/// Cuts what passes a proxy until it is dropped.
+/// Cuts the connections through a proxy repeatedly, until dropped.
 struct Scissors {
     done: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -94,11 +94,11 @@ macro_rules! engine {
 
             session_conformance::suite!(
                 #[ignore = "needs a server: cargo xtask test"]
-                Heard::new($engine)
+                WithBus::new($engine)
             );
             session_conformance::histories!(
                 #[ignore = "needs a server: cargo xtask test"]
-                Heard::new($engine)
+                WithBus::new($engine)
             );
 
             mod cut {

@@ -1,4 +1,4 @@
-//! Hit rate, staleness and the state of the bus, as the metrics show them.
+//! Hit rate, staleness and the state of the bus in the metrics.
 #![cfg(feature = "metrics")]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -17,7 +17,7 @@ use session_core::engine::Notice;
 use session_memory::MemoryProvider;
 use support::{Apart, Hand, IDLE, Source, stored, until, until_bus};
 
-/// Keeps what is recorded. A gauge is kept as the bits of its value.
+/// Keeps the recorded values; a gauge as the bits of its value.
 #[derive(Default, Clone)]
 struct Kept(Arc<Mutex<HashMap<String, Arc<AtomicU64>>>>, Arc<Ages>);
 

@@ -1,5 +1,5 @@
-//! Reads that are under way while something else happens: a notice, the loss of the bus, its return. The notices are the
-//! test's own.
+//! Reads that are pending during another event: a notice, the loss of the bus, its return. The test
+//! sends the notices itself.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod support;
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 struct World {
-    /// The engine, as another process has it.
+    /// The engine without the cache, like another process's.
     there: Arc<dyn Provider>,
     here: Arc<Cached>,
     apart: Arc<Apart>,
@@ -48,7 +48,7 @@ impl World {
         world
     }
 
-    /// A read whose answer is under way: the engine has given it.
+    /// A read that the engine has answered, with the answer held back.
     async fn hold(&self, id: &StorageId, now: bool) -> JoinHandle<Result<Option<Record>>> {
         self.holding.hold_next();
         let (here, id) = (Arc::clone(&self.here), id.clone());
@@ -68,7 +68,8 @@ impl World {
         self.read(id).await.unwrap().header.version()
     }
 
-    /// What is under way is answered, and not kept; a read that begins before that does not wait for it.
+    /// The pending read is answered, but its result is not cached; a read that starts before that
+    /// does not wait for it.
     async fn is_parted_from(
         &self,
         read: JoinHandle<Result<Option<Record>>>,
@@ -84,7 +85,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_read_beside_a_notice_is_not_kept() {
+async fn a_read_concurrent_with_a_notice_is_not_kept() {
     let world = World::connected().await;
     for everything in [false, true] {
         let (id, old) = stored(&*world.there).await;
@@ -97,7 +98,7 @@ async fn a_read_beside_a_notice_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_read_from_before_the_bus_was_there_is_not_kept() {
+async fn a_read_that_started_before_the_bus_connected_is_not_kept() {
     let world = World::new();
     for now in [true, false] {
         let (id, old) = stored(&*world.there).await;
@@ -112,7 +113,7 @@ async fn a_read_from_before_the_bus_was_there_is_not_kept() {
 }
 
 #[tokio::test]
-async fn what_was_read_before_the_bus_was_lost_is_not_shown_when_it_is_back() {
+async fn reads_from_before_the_bus_was_lost_are_not_shown_when_it_is_back() {
     let world = World::connected().await;
     let (kept, old_kept) = stored(&*world.there).await;
     keep(&world.here, &world.apart, &kept).await;
@@ -141,7 +142,7 @@ async fn a_read_does_not_wait_for_one_that_is_too_old() {
 }
 
 #[tokio::test]
-async fn a_read_beside_the_end_of_all_sessions_is_not_kept() {
+async fn a_read_concurrent_with_the_end_of_all_sessions_is_not_kept() {
     let world = World::connected().await;
     let (id, record) = stored(&*world.there).await;
     let read = world.hold(&id, false).await;
@@ -177,7 +178,7 @@ async fn listening_ends_with_the_cache() {
 }
 
 #[test]
-fn a_cache_that_was_made_outside_of_a_runtime_listens_from_its_first_read_on() {
+fn a_cache_created_outside_a_runtime_listens_from_its_first_read() {
     let world = World::new();
     world.bus.up();
     for _ in 0..2 {
@@ -187,7 +188,7 @@ fn a_cache_that_was_made_outside_of_a_runtime_listens_from_its_first_read_on() {
             assert!(world.here.read(&support::id(), IDLE).await.unwrap().is_none());
             until_bus(&world.here, Bus::Connected).await;
         });
-        // The listener ends with its runtime; the next read begins another one.
+        // The listener ends with its runtime; the next read starts another one.
     }
 }
 

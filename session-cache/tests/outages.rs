@@ -1,5 +1,4 @@
-//! What happens to servers while a cache listens to them: connections are killed, the server is restarted, its rights are
-//! taken away.
+//! Outages of servers to which a cache listens: killed connections, restarts, revoked rights.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod support;
@@ -16,10 +15,10 @@ use session_servers::process::Process;
 use session_servers::proxy::Proxy;
 use session_servers::redis::{Cluster, Redis};
 use support::{
-    Apart, IDLE, MAX_STALE, Place, Source, cached, change, keep, redis, seen, stored, until, until_bus,
+    Apart, IDLE, Location, MAX_STALE, Source, cached, change, keep, redis, seen, stored, until, until_bus,
 };
 
-/// Two processes over one place; what the second one reads is counted.
+/// Two processes over one table or prefix; the second one's reads are counted.
 struct World {
     there: Arc<dyn Provider>,
     here: Cached,
@@ -27,12 +26,12 @@ struct World {
 }
 
 impl World {
-    async fn at(place: &Place) -> Self {
-        let engine = place.connect().await;
+    async fn at(location: &Location) -> Self {
+        let engine = location.connect().await;
         let apart = Arc::new(Apart::new(Arc::clone(&engine), Source::Engine(engine)));
         let here = cached(Arc::clone(&apart) as _, MAX_STALE);
         until_bus(&here, Bus::Connected).await;
-        Self { there: place.connect().await, here, apart }
+        Self { there: location.connect().await, here, apart }
     }
 
     async fn kept(&self) -> (StorageId, Record) {
@@ -41,7 +40,7 @@ impl World {
         (id, record)
     }
 
-    /// Nothing is kept that changed while the bus was lost, and the bus is back.
+    /// No record that changed while the bus was lost is cached, and the bus is back.
     async fn recovers(&self, id: &StorageId, old: &Record) {
         seen("a change", &self.here, id, old).await;
         until_bus(&self.here, Bus::Connected).await;
@@ -50,13 +49,13 @@ impl World {
         seen("a change by the new connection", &self.here, &id, &record).await;
     }
 
-    /// The server goes, and comes back, perhaps without its sessions.
+    /// The server restarts, possibly without its sessions.
     async fn outlives_a_restart_of(&self, server: &Process, keeps_sessions: bool) {
         let (id, record) = self.kept().await;
         server.stop().unwrap();
         until_bus(&self.here, Bus::Lost).await;
         let error = self.here.read(&id, IDLE).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "nothing is shown that nobody watches: {error}");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "unwatched records are not shown: {error}");
         server.restart().unwrap();
         let again = async || self.there.read(&id, IDLE).await.is_ok();
         until("the server is back", again).await;
@@ -72,7 +71,7 @@ impl World {
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_connection_that_redis_kills_is_replaced() {
     let server = Redis::start().unwrap();
-    let world = World::at(&Place::at(server.url())).await;
+    let world = World::at(&Location::at(server.url())).await;
     let (id, record) = world.kept().await;
     for client in clients_that_track(&server) {
         server.cli(&["CLIENT", "KILL", "ID", &client]).unwrap();
@@ -93,9 +92,9 @@ fn clients_that_track(server: &Redis) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_restart_of_redis_shows_nothing_old() {
+async fn a_restart_of_redis_shows_no_stale_session() {
     let server = Redis::start().unwrap();
-    World::at(&Place::at(server.url())).await.outlives_a_restart_of(server.process(), false).await;
+    World::at(&Location::at(server.url())).await.outlives_a_restart_of(server.process(), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,10 +106,11 @@ async fn a_user_who_may_not_track_needs_keyspace_notifications() {
     let set = |rights: &[&str]| drop(server.cli(&[&RIGHTS[..], rights].concat()).unwrap());
     let events =
         |events: &str| drop(server.cli(&["CONFIG", "SET", "notify-keyspace-events", events]).unwrap());
-    let place = Place::at(server.url().replace(":session@", "app:secret@"));
+    let location = Location::at(server.url().replace(":session@", "app:secret@"));
     let refused = async || {
-        let error =
-            redis(&format!("{}?prefix={}:&notices=on", place.address(), place.name())).await.unwrap_err();
+        let error = redis(&format!("{}?prefix={}:&notices=on", location.address(), location.name()))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains("CLIENT TRACKING"), "{error}");
     };
@@ -124,10 +124,10 @@ async fn a_user_who_may_not_track_needs_keyspace_notifications() {
     }
 
     events("K$g");
-    // The name of a pattern is compared, and not what it matches.
-    let channels = format!("&__keyspace@0__:{}:*", place.name());
+    // The pattern's text is compared, not the channels that it matches.
+    let channels = format!("&__keyspace@0__:{}:*", location.name());
     set(&["resetchannels", &channels]);
-    let world = World::at(&place).await;
+    let world = World::at(&location).await;
     assert!(clients_that_track(&server).is_empty());
     let (id, record) = world.kept().await;
     change(&*world.there, &id, &record).await;
@@ -137,7 +137,7 @@ async fn a_user_who_may_not_track_needs_keyspace_notifications() {
     world.there.destroy(&id, None).await.unwrap();
     until("a logout", async || world.here.read(&id, IDLE).await.unwrap().is_none()).await;
 
-    // What was allowed is refused later on.
+    // A right is revoked later.
     let (id, _) = world.kept().await;
     set(&["resetchannels"]);
     until_bus(&world.here, Bus::Lost).await;
@@ -152,10 +152,10 @@ async fn a_user_who_may_not_track_needs_keyspace_notifications() {
 #[ignore = "needs a server: cargo xtask test"]
 async fn the_bus_finds_the_new_master_of_a_cluster() {
     let cluster = Cluster::start().unwrap();
-    let place = Place::at(cluster.url());
-    let world = World::at(&place).await;
+    let location = Location::at(cluster.url());
+    let world = World::at(&location).await;
     let (id, record) = world.kept().await;
-    let owner = cluster.owner(&format!("{}:{}", place.name(), id.to_text())).unwrap();
+    let owner = cluster.owner(&format!("{}:{}", location.name(), id.to_text())).unwrap();
     owner.wait_until_replicated().unwrap();
     owner.process().kill().unwrap();
     until_bus(&world.here, Bus::Lost).await;
@@ -177,7 +177,7 @@ fn sql(server: &Postgres, statement: &str) -> String {
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_connection_that_postgres_terminates_is_replaced() {
     let server = Postgres::start().unwrap();
-    let world = World::at(&Place::at(server.url())).await;
+    let world = World::at(&Location::at(server.url())).await;
     let (id, record) = world.kept().await;
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query IN ('LISTEN \"session_kit\"', 'SELECT 1')";
     assert_eq!(sql(&server, end).trim(), "t", "one connection listens");
@@ -187,20 +187,20 @@ async fn a_connection_that_postgres_terminates_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_restart_of_postgres_shows_nothing_old() {
+async fn a_restart_of_postgres_shows_no_stale_session() {
     let server = Postgres::start().unwrap();
-    World::at(&Place::at(server.url())).await.outlives_a_restart_of(server.process(), true).await;
+    World::at(&Location::at(server.url())).await.outlives_a_restart_of(server.process(), true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn the_bus_is_at_the_server_that_takes_writes() {
+async fn the_bus_listens_to_the_server_that_takes_writes() {
     let server = Postgres::start().unwrap();
-    let nobody = Proxy::start(server.process().address()).unwrap();
-    nobody.refuse();
-    let places = format!("@{},{}/", nobody.address(), server.process().address());
-    let place = Place::at(server.url().replace(&format!("@{}/", server.process().address()), &places));
-    let world = World::at(&place).await;
+    let refusing = Proxy::start(server.process().address()).unwrap();
+    refusing.refuse();
+    let hosts = format!("@{},{}/", refusing.address(), server.process().address());
+    let location = Location::at(server.url().replace(&format!("@{}/", server.process().address()), &hosts));
+    let world = World::at(&location).await;
     let (id, record) = world.kept().await;
     change(&*world.there, &id, &record).await;
     seen("a write", &world.here, &id, &record).await;

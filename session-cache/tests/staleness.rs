@@ -1,4 +1,4 @@
-//! What another process changes, and when it is seen here.
+//! The visibility of changes by another process.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ struct World {
     spy: Arc<Spy>,
 }
 
-/// Two processes over one engine, each with a cache; the calls of the first are seen.
+/// Two processes over one engine, each with a cache; the first one's calls are recorded.
 fn world() -> World {
     let clock = ManualClock::default();
     let engine: Arc<dyn Provider> =
@@ -84,7 +84,7 @@ async fn a_change_of_another_process_is_seen_within_the_time_and_not_overwritten
 }
 
 #[tokio::test]
-async fn a_logout_of_another_process_is_seen_within_the_time_and_at_once_by_those_who_ask() {
+async fn a_logout_of_another_process_is_seen_within_the_time_and_at_once_by_fresh_reads() {
     let World { clock, here, there, spy } = world();
     let token = begin(&here).await;
     let session = open(&here, &token).await;
@@ -117,7 +117,7 @@ async fn a_logout_of_another_process_is_seen_within_the_time_and_at_once_by_thos
 }
 
 #[tokio::test]
-async fn what_this_process_ends_is_seen_at_once() {
+async fn sessions_ended_by_this_process_are_gone_at_once() {
     let World { here, .. } = world();
     for step in 0..3 {
         let session = here.create();
@@ -135,7 +135,7 @@ async fn what_this_process_ends_is_seen_at_once() {
 }
 
 #[tokio::test]
-async fn a_read_beside_a_logout_leaves_nothing_behind() {
+async fn a_read_concurrent_with_a_logout_leaves_nothing_behind() {
     let World { here, .. } = world();
     for _ in 0..50 {
         let token = begin(&here).await;
@@ -161,7 +161,7 @@ async fn a_hundred_reads_at_the_same_time_ask_once() {
         assert_eq!(read.await.unwrap(), Some(1));
     }
     assert_eq!(spy.take().len(), 1);
-    // The reader that asks may go away: the others are answered.
+    // The reader that sent the request may be dropped: the others are answered.
     here.regenerate(&token).await.unwrap();
     let token = begin(&here).await;
     let mut first = Box::pin(here.load(&token));
@@ -173,7 +173,7 @@ async fn a_hundred_reads_at_the_same_time_ask_once() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_there_is_asked_for_again() {
+async fn a_missing_session_is_requested_again() {
     let World { here, there, spy, .. } = world();
     let token = begin(&there).await;
     there.destroy(&token).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_session_does_not_outlive_its_deadline_in_a_cache() {
 }
 
 #[tokio::test]
-async fn settings_that_make_no_sense_are_refused() {
+async fn invalid_settings_are_refused() {
     for settings in [
         Settings::new().max_stale(Duration::ZERO),
         Settings::new().max_stale(Duration::MAX),

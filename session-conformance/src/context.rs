@@ -216,7 +216,7 @@ pub fn value_of(record: Option<&Record>) -> Option<String> {
     Some(record.body.get("value").expect("the value").decode().expect("text"))
 }
 
-/// Whether a write was stored.
+/// Returns whether a write was stored.
 pub fn is_stored(outcome: &Result<WriteOutcome>) -> bool {
     matches!(outcome, Ok(WriteOutcome::Stored(_)))
 }

@@ -20,7 +20,7 @@
 //! #         unimplemented!()
 //! #     }
 //! # }
-//! /// Every test gets a store of its own, on a clock that it turns.
+//! /// Every test gets a separate store, with a clock that it controls.
 //! #[derive(Default)]
 //! struct Mine(ManualClock);
 //!

@@ -1,5 +1,5 @@
-//! Samples for the tests that only one engine has, of engines that compare a token of their own:
-//! records with one text, users, and short names for outcomes.
+//! Helpers for engine-specific tests of engines with their own compare-and-set token: records with
+//! one text, owners, and predicates for outcomes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

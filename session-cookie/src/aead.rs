@@ -1,11 +1,13 @@
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), put together of its two parts.
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), composed of its two parts.
 //!
-//! `HChaCha20` makes a key for one message out of the key and 16 bytes of the nonce; ChaCha20-Poly1305 (RFC 8439) seals
-//! with that key and the 8 bytes that are left. The second part is where the time goes, so it is `ring`'s, which is
-//! fast on every processor without a flag of the compiler.
+//! `HChaCha20` derives the key of one message from the key and 16 bytes of the nonce;
+//! ChaCha20-Poly1305 (RFC 8439) seals with that key and the remaining 8 bytes. The second part
+//! takes most of the time, so it is `ring`'s, which is fast on every processor without compiler
+//! flags.
 //!
-//! Random nonces are safe for as long as two of them are unlikely to be equal. NIST SP 800-38D (section 8) allows a
-//! probability of 2^-32, which 96-bit nonces reach after 2^32 messages and these, of 192 bits, after 2^80.
+//! Random nonces are safe while two of them are unlikely to be equal. NIST SP 800-38D (section 8)
+//! allows a probability of 2^-32, which is reached after 2^32 messages with 96-bit nonces, and
+//! after 2^80 with these of 192 bits.
 
 use std::fmt;
 
@@ -20,7 +22,7 @@ pub(crate) const TAG_BYTES: usize = 16;
 pub(crate) type Nonce = [u8; NONCE_BYTES];
 pub(crate) type Tag = [u8; TAG_BYTES];
 
-/// A key that seals any number of messages, each with a nonce of its own.
+/// A key for any number of messages, each with its own nonce.
 #[derive(Clone)]
 pub(crate) struct Cipher(Zeroizing<[u8; KEY_BYTES]>);
 
@@ -29,24 +31,24 @@ impl Cipher {
         Self(key)
     }
 
-    /// Encrypts in place, and returns the tag that authenticates it together with the associated data. `None` beyond
-    /// the 256 GiB that the cipher takes.
-    pub(crate) fn seal(&self, nonce: &Nonce, beside: &[u8], message: &mut [u8]) -> Option<Tag> {
-        let (key, nonce) = self.of_one_message(nonce)?;
-        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(beside), message).ok()?;
+    /// Encrypts in place, and returns the tag that authenticates the message and the associated
+    /// data. `None` if the message exceeds the cipher's limit of 256 GiB.
+    pub(crate) fn seal(&self, nonce: &Nonce, aad: &[u8], message: &mut [u8]) -> Option<Tag> {
+        let (key, nonce) = self.message_key(nonce)?;
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), message).ok()?;
         tag.as_ref().try_into().ok()
     }
 
-    /// Decrypts in place. `None` when it is not what was sealed with this key and nonce beside that; the message is then
-    /// of no more use.
-    pub(crate) fn open(&self, nonce: &Nonce, beside: &[u8], message: &mut [u8], tag: Tag) -> Option<()> {
-        let (key, nonce) = self.of_one_message(nonce)?;
-        key.open_in_place_separate_tag(nonce, Aad::from(beside), tag.into(), message, 0..).ok()?;
+    /// Decrypts in place. `None` if the message was not sealed with this key, nonce and associated
+    /// data; its contents are then unusable.
+    pub(crate) fn open(&self, nonce: &Nonce, aad: &[u8], message: &mut [u8], tag: Tag) -> Option<()> {
+        let (key, nonce) = self.message_key(nonce)?;
+        key.open_in_place_separate_tag(nonce, Aad::from(aad), tag.into(), message, 0..).ok()?;
         Some(())
     }
 
-    /// The key and the nonce of ChaCha20-Poly1305 for the message with this nonce.
-    fn of_one_message(&self, nonce: &Nonce) -> Option<(LessSafeKey, ring::aead::Nonce)> {
+    /// Returns ChaCha20-Poly1305's key and nonce for the message with this nonce.
+    fn message_key(&self, nonce: &Nonce) -> Option<(LessSafeKey, ring::aead::Nonce)> {
         let (for_key, rest) = nonce.split_first_chunk::<16>()?;
         let key = Zeroizing::new(<[u8; KEY_BYTES]>::from(hchacha::<R20>((&*self.0).into(), for_key.into())));
         let key = UnboundKey::new(&CHACHA20_POLY1305, &*key).ok()?;
@@ -72,7 +74,7 @@ mod tests {
         let consecutive = |first: u8| move |at: usize| first + u8::try_from(at).unwrap();
         let cipher = Cipher::new(Zeroizing::new(std::array::from_fn(consecutive(0x80))));
         let nonce = std::array::from_fn(consecutive(0x40));
-        let beside = [0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7];
+        let aad = [0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7];
         let plain =
             b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
                       sunscreen would be it.";
@@ -88,9 +90,9 @@ mod tests {
         };
 
         let mut message = plain.to_vec();
-        let made = cipher.seal(&nonce, &beside, &mut message).unwrap();
+        let made = cipher.seal(&nonce, &aad, &mut message).unwrap();
         assert_eq!((&message, &made[..]), (&bytes(sealed), &bytes(tag)[..]));
-        assert!(cipher.open(&nonce, &beside, &mut message, made).is_some());
+        assert!(cipher.open(&nonce, &aad, &mut message, made).is_some());
         assert_eq!(message, plain);
     }
 }

@@ -1,4 +1,5 @@
-//! URL-safe base64 without padding (RFC 4648 section 5), many characters at a time where the processor can.
+//! URL-safe base64 without padding (RFC 4648 section 5), vectorized where the processor supports
+//! it.
 
 use base64::engine::general_purpose::NO_PAD;
 
@@ -7,7 +8,7 @@ pub(crate) type Base64Url = base64::engine::Simd;
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
 pub(crate) type Base64Url = base64::engine::GeneralPurpose;
 
-/// Finds out what the processor can do, so it is made once.
+/// Detects the processor's features, so create it only once.
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon")))]
 pub(crate) fn engine() -> Base64Url {
     Base64Url::url_safe(NO_PAD)

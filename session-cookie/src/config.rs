@@ -1,4 +1,4 @@
-//! Keys and settings: the builder, and the JSON text of older configurations.
+//! Keys and settings: the builder, and the Beego-compatible JSON.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct CookieBuilder {
     pub(crate) max_age: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) revocations: Option<Revocations>,
-    /// Name and config string of the engine that is to hold the revocations, not connected yet.
+    /// The name and config string of the engine for the revocations, not connected yet.
     pub(crate) revocations_in: Option<RevocationsIn>,
     allow_weak_key: bool,
 }
@@ -59,12 +59,13 @@ impl CookieBuilder {
     /// | `secure` | accepted and without effect: whether the cookie is written with `Secure` is the manager's setting |
     /// | `allowWeakKey` | accepts a key that is short or publicly known. For tests |
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when it is no such JSON or has no key. No value is in the message.
+    /// Returns a [`Config`](session_core::ErrorKind::Config) error if the JSON is invalid or
+    /// contains no key. The message contains no values.
     pub fn from_json(text: &str) -> Result<Self> {
         if text.trim().is_empty() {
             return Err(no_key());
         }
-        let config: Json = serde_json::from_str(text).map_err(|error| not_read(&error))?;
+        let config: Json = serde_json::from_str(text).map_err(|error| invalid(&error))?;
         let block = config.block_key;
         let mut builder = Self::new();
         builder.keys.push(Material { security: config.security_key, block: block.clone() });
@@ -81,66 +82,73 @@ impl CookieBuilder {
         Ok(builder)
     }
 
-    /// The key that seals, and opens first: text with 32 random bytes or more.
+    /// The key that seals, and is tried first for opening: text with 32 random bytes or more.
     pub fn key(mut self, key: Secret) -> Self {
         self.keys.insert(0, Material { security: key, block: Secret::default() });
         self
     }
 
-    /// A key that opens already and does not seal yet, so that every process can open what the first one seals with it: the
-    /// first step of a [rotation](crate#rotating-keys).
+    /// A key that already opens but does not seal yet, so that every process can open cookies that
+    /// others seal with it: the first step of a [rotation](crate#rotating-keys).
     pub fn next_key(mut self, key: Secret) -> Self {
         self.keys.push(Material { security: key, block: Secret::default() });
         self
     }
 
-    /// A key that still opens what it sealed. Keep it for one absolute timeout after the new key is everywhere.
+    /// A key that no longer seals but still opens. Keep it for one absolute timeout after all
+    /// processes have the new key.
     pub fn previous_key(mut self, key: Secret) -> Self {
         self.keys.push(Material { security: key, block: Secret::default() });
         self
     }
 
-    /// Refuses a manager that gives the cookie another name.
+    /// Refuses a manager that uses another name for the cookie.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.cookie_name = Some(name.into());
         self
     }
 
-    /// Accepts a sealed record for at most this long after it was written, whatever the manager's timeouts.
+    /// Accepts a sealed record for at most this long after it was written, even if the manager's
+    /// timeouts are longer.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self
     }
 
-    /// Where the time comes from. Default the system's clock; every server that shares the key needs a right one.
+    /// The clock; default the system's. Every server that shares the key needs a correct clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Keeps a list of the sessions that were ended before their time (by a logout, or by a new id at sign-in) in another
-    /// engine, until their absolute deadlines: then a copy of an old cookie is dead on the server, too.
+    /// Keeps a list of the sessions that are ended early (by a logout, or by a new id at sign-in)
+    /// in another engine, until their absolute deadlines, so that copies of old cookies are
+    /// rejected.
     ///
-    /// A read, a change and a logout cost one call of that engine each, and for a session with an owner a second one at the same
-    /// time: all sessions of an owner [can be ended together](crate#signing-a-user-out-everywhere). While it cannot be reached, requests fail as
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable): no cookie is believed unchecked. Give it a prefix, table or
-    /// directory of its own, or sessions and revocations are counted together.
+    /// A read, a change and a logout each cost one call of that engine, and for a session with an
+    /// owner a second, concurrent one: all sessions of an owner [can be ended
+    /// together](crate#signing-a-user-out-everywhere). While the engine is unreachable, requests
+    /// fail with [`Unavailable`](session_core::ErrorKind::Unavailable): no cookie is accepted
+    /// unchecked. Use a separate prefix, table or directory; otherwise, sessions and revocations
+    /// are counted together.
     ///
-    /// The engine must keep what it is told. [`build`](Self::build) refuses one whose capabilities say that it forgets when
-    /// it restarts or may evict, such as memory and memcached: a session that was ended would come back.
+    /// The engine must keep its data. [`build`](Self::build) refuses one that, by its capabilities,
+    /// loses data at a restart or may evict it, such as memory and memcached: an ended session
+    /// would become valid again.
     pub fn revocations(mut self, engine: Arc<dyn Provider>) -> Self {
         self.revocations = Some(Revocations(engine));
         self
     }
 
-    /// Accepts a key that is short or publicly known. For tests: with a guessed key anyone is any user.
+    /// Accepts a key that is short or publicly known. For tests: with a guessed key, anyone can
+    /// impersonate any user.
     pub fn allow_weak_key(mut self, allow: bool) -> Self {
         self.allow_weak_key = allow;
         self
     }
 
-    /// Derives the keys. [`Config`](session_core::ErrorKind::Config) without a key, and with one that is shorter than
-    /// 32 bytes or printed in public documents.
+    /// Derives the keys. Returns a [`Config`](session_core::ErrorKind::Config) error if there is no
+    /// key, or one is shorter than 32 bytes or printed in public documents.
     pub fn build(self) -> Result<CookieProvider> {
         if self.keys.is_empty() || self.keys.iter().any(|key| key.security.is_empty()) {
             return Err(no_key());
@@ -158,7 +166,7 @@ impl CookieBuilder {
                 Some(weakness) => {
                     return Err(Error::config(format!(
                         "{which} {weakness}: use {MIN_KEY_BYTES} random bytes or more, such as from \
-                         `openssl rand -base64 32` (for tests there is \"allowWeakKey\": true)"
+                         `openssl rand -base64 32` (for tests, set \"allowWeakKey\": true)"
                     ))
                     .in_engine(ENGINE));
                 }
@@ -167,15 +175,15 @@ impl CookieBuilder {
         }
         if self.revocations.is_none() && self.revocations_in.is_some() {
             return Err(Error::config(
-                "its `revocations` are in an engine that has to be connected: use `session_core::connect`, or \
+                "its `revocations` are in an engine that must be connected: use `session_core::connect`, or \
                  `CookieBuilder::revocations`",
             )
             .in_engine(ENGINE));
         }
         if let Some(why) = self.revocations.as_ref().and_then(Revocations::unfit) {
             return Err(Error::config(format!(
-                "its `revocations` need an engine that keeps what it is told, such as file, redis or a database, and \
-                 this one {why}"
+                "its `revocations` need an engine that keeps its data, such as file, redis or a database, but this \
+                 one {why}"
             ))
             .in_engine(ENGINE));
         }
@@ -185,11 +193,12 @@ impl CookieBuilder {
 }
 
 fn no_key() -> Error {
-    Error::config(format!("the cookie engine needs a key of its own: {EXAMPLE}")).in_engine(ENGINE)
+    Error::config(format!("the cookie engine needs a key: {EXAMPLE}")).in_engine(ENGINE)
 }
 
-/// Says where the text is wrong. What serde says of a wrong type shows the value, so it is left out.
-fn not_read(error: &serde_json::Error) -> Error {
+/// Returns an error with the position of the fault. serde's message for a wrong type contains the
+/// value, so it is omitted.
+fn invalid(error: &serde_json::Error) -> Error {
     let message = error.to_string();
     let names_a_key = ["unknown field", "missing field", "duplicate field"];
     let what = if error.classify() != Category::Data || names_a_key.iter().any(|it| message.starts_with(it)) {
@@ -197,7 +206,7 @@ fn not_read(error: &serde_json::Error) -> Error {
     } else {
         format!("a value has the wrong type at line {} column {}", error.line(), error.column())
     };
-    Error::config(format!("the config of the cookie engine: {what}; it looks like {EXAMPLE}"))
+    Error::config(format!("the config of the cookie engine is invalid: {what}; expected {EXAMPLE}"))
         .in_engine(ENGINE)
 }
 

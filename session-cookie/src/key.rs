@@ -1,4 +1,4 @@
-//! From a configured secret to the key that seals.
+//! Derives the sealing key from a configured secret.
 
 use std::fmt;
 
@@ -10,41 +10,44 @@ use zeroize::Zeroizing;
 use crate::aead::{Cipher, KEY_BYTES};
 use crate::seal::FORMAT;
 
-/// The least length of a key. A random one of this length cannot be guessed; of a shorter text nobody can tell.
+/// The minimum length of a key. A random key of this length cannot be guessed; a shorter text might
+/// be.
 pub(crate) const MIN_KEY_BYTES: usize = 32;
 
-/// Keys that documents of Beego print as examples: anyone can forge sessions with them.
-const PRINTED: [&str; 4] = ["beegocookiehashkey", "beegosessionkey", "beegoserversessionkey", "sessionidkey"];
+/// The example keys of Beego's documentation: anyone can forge sessions with them.
+const PUBLISHED: [&str; 4] =
+    ["beegocookiehashkey", "beegosessionkey", "beegoserversessionkey", "sessionidkey"];
 
 const KEY_ID_BYTES: usize = 4;
 
-/// Tells which key sealed a record; says nothing about the key.
+/// Identifies the key that sealed a record, and reveals nothing about it.
 pub(crate) type KeyId = [u8; KEY_ID_BYTES];
 
 /// The secrets as they are configured.
 #[derive(Clone, Debug)]
 pub(crate) struct Material {
     pub security: Secret,
-    /// A second secret, as older configurations have it; hashed into the key. Adds nothing to a good first one.
+    /// A second secret, for compatibility with Beego; hashed into the key. Adds nothing to a good
+    /// first one.
     pub block: Secret,
 }
 
 impl Material {
-    /// Why this key must not be used, if so.
+    /// The reason why this key must not be used, if any.
     pub(crate) fn weakness(&self) -> Option<String> {
         let key = self.security.expose();
-        if PRINTED.contains(&key) {
-            return Some("is printed in public documents, so that anyone can forge sessions".to_owned());
+        if PUBLISHED.contains(&key) {
+            return Some("is printed in public documents, so anyone can forge sessions".to_owned());
         }
         (key.len() < MIN_KEY_BYTES)
-            .then(|| format!("has {} bytes, and fewer than {MIN_KEY_BYTES} may be guessed", key.len()))
+            .then(|| format!("has {} bytes; a key of fewer than {MIN_KEY_BYTES} can be guessed", key.len()))
     }
 
-    /// Derives the key for one purpose. Every input has its length before it, so that no two configurations
-    /// give the same key.
+    /// Derives the key and its id. Every input is preceded by its length, so no two configurations
+    /// produce the same key.
     pub(crate) fn derive(&self, security_name: &str) -> Result<Key> {
         let inputs = [&self.security, &self.block].map(|secret| secret.expose().as_bytes());
-        // With its full size from the start: growing would leave copies behind that are not wiped.
+        // Allocated in full size: growing would leave copies that are not wiped.
         let mut secrets =
             Zeroizing::new(Vec::with_capacity(inputs.iter().map(|input| 8 + input.len()).sum()));
         for input in inputs {
@@ -65,7 +68,7 @@ impl Material {
     }
 }
 
-/// Appends the length of the bytes, and them.
+/// Appends the bytes, preceded by their length.
 pub(crate) fn frame(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
     out.extend_from_slice(bytes);

@@ -1,4 +1,4 @@
-//! The engine: reading is opening, writing is sealing.
+//! The engine: a read opens a token, and a write seals one.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -23,14 +23,15 @@ use crate::revocations::{LONGEST, Revocations, after_an_end};
 use crate::seal::{self, Identity, Sealer, SessionId, max_record_bytes};
 use crate::{CookieBuilder, ENGINE};
 
-/// The length of `__Host-session`, as a manager names the cookie unless told otherwise.
-const USUAL_NAME_OCTETS: usize = 14;
+/// The length of `__Host-session`, the manager's default name of the cookie.
+const DEFAULT_NAME_OCTETS: usize = 14;
 
 /// The engine whose records are kept by the client. A session's storage id is the token itself
-/// ([`StorageId::plain`]), and every write gives a new token.
+/// ([`StorageId::plain`]), and every write returns a new token.
 ///
-/// A manager binds it to its cookie; used directly, it needs [`bind`](Provider::bind) first. One provider serves one
-/// cookie: sealed records are of no use under another name. The [crate](crate) says what it does not promise.
+/// A manager binds it to its cookie; for direct use, call [`bind`](Provider::bind) first. One
+/// provider serves one cookie: sealed records are invalid under another name. See the
+/// [crate](crate) for its limitations.
 pub struct CookieProvider {
     keys: Vec<Key>,
     sealer: OnceLock<Sealer>,
@@ -63,18 +64,19 @@ impl CookieProvider {
     fn sealer(&self) -> Result<&Sealer> {
         self.sealer.get().ok_or_else(|| {
             config(
-                "it is not bound to a cookie: give it to a manager, or call `bind` with `Transport::scope()`",
+                "it is not bound to a cookie: pass it to a manager, or call `bind` with `Transport::scope()`",
             )
         })
     }
 
-    /// The session in a token, when it is ours and within its deadlines. Its name takes the place of a compare token.
+    /// Returns the session in a token, if it is valid and within its deadlines. The session id
+    /// serves as the compare token.
     fn open(&self, id: &StorageId) -> Result<Option<(Identity, Record)>> {
         let opened = self.unseal(id)?;
         Ok(opened.filter(|(_, record)| record.is_alive_at(self.clock.now())))
     }
 
-    /// The same, whatever its deadlines.
+    /// Returns the session in a token, even after its deadlines.
     fn unseal(&self, id: &StorageId) -> Result<Option<(Identity, Record)>> {
         let sealer = self.sealer()?;
         let Some((identity, bytes)) = id.as_plain().and_then(|token| sealer.open(token)) else {
@@ -91,13 +93,13 @@ impl CookieProvider {
         let header = &mut record.header;
         if header.absolute == Timestamp::MAX {
             return Err(config(
-                "a session in a cookie needs an absolute timeout: nothing else ends one that was stolen",
+                "a session in a cookie needs an absolute timeout: nothing else ends a stolen one",
             ));
         }
         let now = self.clock.now();
         if self.revocations.is_some() && header.owner.is_some() && header.absolute.since(now) > LONGEST {
             return Err(config(
-                "a user's session in a cookie with a list of revocations ends after 400 days at most: set a shorter \
+                "a user's session in a cookie with a list of revocations must end within 400 days: set a shorter \
                  absolute timeout",
             ));
         }
@@ -107,17 +109,18 @@ impl CookieProvider {
         Ok(WriteOutcome::stored_in(token, identity.session))
     }
 
-    /// How long a token is good for that is sealed now, the absolute deadline apart.
+    /// The lifetime of a token that is sealed now, apart from the absolute deadline.
     fn lifetime(&self, ttl: Duration) -> Duration {
         self.max_age.map_or(ttl, |max_age| ttl.min(max_age))
     }
 
-    /// What the client is to keep, when this write would only issue its token again, and there is no reason to: the
-    /// token is fresh, or this process has given out a newer one.
+    /// Returns the record of the client's token if this write would only reissue it without need:
+    /// the token is fresh, or this process has issued a newer one.
     ///
-    /// The manager knows the idle time and not `max_age`, so where that is shorter it finds every token due. In all other
-    /// cases the token in hand is opened only when there is something newer.
-    fn keeps(
+    /// The manager knows the idle timeout but not `max_age`; if that is shorter, every token is due
+    /// from the manager's point of view. Otherwise, the token is opened only if there is a newer
+    /// write.
+    fn unneeded_reissue(
         &self,
         id: &StorageId,
         record: &Record,
@@ -135,15 +138,16 @@ impl CookieProvider {
         if held.body != record.body || old.owner != new.owner || old.absolute != new.absolute {
             return Ok(None);
         }
-        // As the manager's default `touch_after`, of the time that counts here.
+        // Like the manager's default `touch_after`, but for the effective lifetime.
         let touch_after = (lifetime / 10).min(Duration::from_secs(60)).max(Duration::from_millis(1));
         let deadline = now.after(lifetime).min(held.header.absolute);
         let is_fresh = deadline.since(held.header.deadline) < touch_after;
         Ok((has_newer || is_fresh).then_some(held))
     }
 
-    /// What a new session of this owner can be ended by. One call of the other engine, where there is a list and an owner.
-    async fn begin(&self, owner: Option<Owner>) -> Result<Identity> {
+    /// Returns the identity for a new session of this owner. One call of the other engine if there
+    /// is a list and an owner.
+    async fn new_identity(&self, owner: Option<Owner>) -> Result<Identity> {
         let epoch = match &self.revocations {
             Some(list) => list.epoch(owner).await?,
             None => 0,
@@ -151,9 +155,10 @@ impl CookieProvider {
         Ok(Identity { session: seal::new_session(), epoch })
     }
 
-    /// What a session can be ended by that goes on with this owner; `None` when it was ended. Where there is a list, one
-    /// call of the other engine, and at the same time one for its owner, and one for another owner that it gets.
-    async fn go_on(
+    /// Returns the identity with which a session continues under this owner; `None` if it was
+    /// ended. With a list, one call of the other engine, and concurrently one for its owner and one
+    /// for a new owner.
+    async fn continued(
         &self,
         id: &StorageId,
         session: SessionId,
@@ -162,13 +167,13 @@ impl CookieProvider {
         let Some(list) = &self.revocations else { return Ok(Some(Identity { session, epoch: 0 })) };
         let Some((identity, held)) = self.unseal(id)? else { return Ok(None) };
         let held = held.header.owner;
-        let checking = list.hold(self.sealer()?.scope(), identity, held);
+        let checking = list.is_ended(self.sealer()?.scope(), identity, held);
         let (ended, epoch) = try_join(checking, list.next_epoch(identity, held, owner)).await?;
         Ok((!ended).then_some(Identity { session, epoch }))
     }
 }
 
-/// Without a list of revocations no call waits for anything: each is done when its future is first polled.
+/// Without a list of revocations, no call waits: each completes at the first poll of its future.
 #[async_trait]
 impl Provider for CookieProvider {
     fn engine(&self) -> &'static str {
@@ -176,7 +181,7 @@ impl Provider for CookieProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let limit = self.sealer.get().map_or(max_record_bytes(USUAL_NAME_OCTETS), Sealer::max_record_bytes);
+        let limit = self.sealer.get().map_or(max_record_bytes(DEFAULT_NAME_OCTETS), Sealer::max_record_bytes);
         Capabilities::new()
             .client_side(true)
             .revokes(self.revocations.is_some())
@@ -188,37 +193,39 @@ impl Provider for CookieProvider {
             .max_record_bytes(limit)
     }
 
-    /// A second call with another scope is a [`Config`](session_core::ErrorKind::Config) error.
+    /// Returns a [`Config`](session_core::ErrorKind::Config) error if already bound to another
+    /// scope.
     fn bind(&self, scope: &str) -> Result<()> {
         if let (Some(expected), Some(name)) = (&self.cookie_name, cookie_name_of_scope(scope))
             && expected != name
         {
             return Err(config(format!(
-                "its `cookieName` is `{expected}` and the manager's is `{name}`: make them equal, or leave the first out"
+                "its `cookieName` is `{expected}`, but the manager's is `{name}`: make them equal, or remove the first"
             )));
         }
         let bound = self.sealer.get_or_init(|| Sealer::new(scope, self.keys.clone()));
         if bound.scope() == scope {
             Ok(())
         } else {
-            Err(config("it serves another cookie already: connect a second one for a second cookie"))
+            Err(config("it already serves another cookie: connect a second engine for the second cookie"))
         }
     }
 
     async fn read(&self, id: &StorageId, _idle: Duration) -> Result<Option<Record>> {
         let Some((identity, record)) = self.open(id)? else { return Ok(None) };
         let ended = match &self.revocations {
-            Some(list) => list.hold(self.sealer()?.scope(), identity, record.header.owner).await?,
+            Some(list) => list.is_ended(self.sealer()?.scope(), identity, record.header.owner).await?,
             None => false,
         };
         Ok((!ended).then_some(record))
     }
 
-    /// Seals. Which tokens are about nobody knows, so the condition is only that the session was not revoked.
+    /// Seals the record. The tokens in circulation are unknown, so the only condition is that the
+    /// session was not revoked.
     ///
-    /// A record that differs from the one in the token `id` only in its version and deadline is a token issued again.
-    /// That is refused, with the record that the client has, when it is not due, or when this process has written a newer
-    /// one lately.
+    /// If the record differs from that of the token `id` only in its version and deadline, this is
+    /// a reissue. It is refused, with the client's record, if it is not due, or if this process has
+    /// recently written a newer one.
     async fn write(
         &self,
         id: &StorageId,
@@ -228,13 +235,13 @@ impl Provider for CookieProvider {
     ) -> Result<WriteOutcome> {
         let owner = record.header.owner;
         let identity = match condition {
-            Condition::Absent => return self.seal(self.begin(owner).await?, record, ttl),
-            Condition::Over(read) => match self.go_on(id, read.cas, owner).await? {
+            Condition::Absent => return self.seal(self.new_identity(owner).await?, record, ttl),
+            Condition::Over(read) => match self.continued(id, read.cas, owner).await? {
                 Some(identity) => identity,
                 None => return Ok(WriteOutcome::refused(None)),
             },
         };
-        if let Some(held) = self.keeps(id, record, ttl, identity.session)? {
+        if let Some(held) = self.unneeded_reissue(id, record, ttl, identity.session)? {
             return Ok(WriteOutcome::refused(Some(held)));
         }
         let sealed = self.seal(identity, record, ttl)?;
@@ -242,11 +249,11 @@ impl Provider for CookieProvider {
         Ok(sealed)
     }
 
-    /// Seals under another name, and revokes the old one where there is a list.
+    /// Seals with another session id, and revokes the old one if there is a list.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
         let Rename { old, over, record, ttl, .. } = *rename;
-        // A record that cannot be sealed must end nothing, so it is sealed first. The owner's epoch is not known yet:
-        // any one has its length.
+        // A record that cannot be sealed must end nothing, so it is sealed first. The owner's epoch
+        // is not known yet, but all epochs have the same length.
         let with_epoch = self.revocations.is_some() && record.header.owner.is_some();
         let mut identity = Identity { session: seal::new_session(), epoch: u64::from(with_epoch) };
         let mut sealed = self.seal(identity, record, ttl)?;
@@ -269,7 +276,8 @@ impl Provider for CookieProvider {
         Ok(if ended { WriteOutcome::refused(None) } else { sealed })
     }
 
-    /// Says whether the token was a session. Without a list of revocations it stays one: only its deadlines end a copy.
+    /// Reports whether the token was a session. Without a list of revocations it remains one:
+    /// copies end only at their deadlines.
     async fn destroy(&self, id: &StorageId, _expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let ended = match self.open(id) {
             Ok(Some((identity, record))) => {
@@ -281,7 +289,8 @@ impl Provider for CookieProvider {
                 }
             }
             Ok(None) => false,
-            // What opens and is unreadable was ours as well, and the client is to forget it.
+            // A token that opens but cannot be decoded was sealed with this key, and the client
+            // must drop it.
             Err(_) => self.sealer().map(|_| true)?,
         };
         Ok(if ended { DestroyOutcome::Destroyed } else { DestroyOutcome::Absent })
@@ -321,14 +330,15 @@ impl Immediate for CookieProvider {
 /// With a list of revocations.
 #[async_trait]
 impl Indexed for CookieProvider {
-    /// [`Unsupported`](ErrorKind::Unsupported): the sessions are with their clients.
+    /// Always returns [`Unsupported`](ErrorKind::Unsupported): the clients hold the sessions.
     async fn list(&self, _: &Owner, _: Option<&Cursor>, _: usize) -> Result<Page> {
-        let message = "the sessions are with their clients: those of a user can be ended together, and not listed \
-                       or ended one by one";
+        let message = "the clients hold the sessions: those of a user can be ended together, but not listed \
+                       or ended individually";
         Err(Error::new(ErrorKind::Unsupported, message).in_engine(ENGINE))
     }
 
-    /// Ends all of them at once, and says zero: how many there are nobody knows. Two calls of the other engine.
+    /// Ends all of them at once, and returns zero, because their number is unknown. Two calls of
+    /// the other engine.
     async fn end_owner(&self, owner: &Owner, _limit: usize) -> Result<usize> {
         if let Some(list) = &self.revocations {
             list.end_owner(*owner, self.clock.now()).await?;

@@ -1,8 +1,8 @@
-//! What this process has written lately.
+//! The recent writes of this process.
 //!
-//! A browser sends requests side by side with one cookie. When a form among them changes the session and an image only
-//! reads it, a cookie that is issued again for the image would take the change back. Only the client holds the
-//! record, so all that can be known is what this process has written itself.
+//! A browser sends concurrent requests with the same cookie. If one of them, a form, changes the
+//! session and another, an image, only reads it, a cookie reissued for the image would undo the
+//! change. Only the client holds the record, so a process knows only its own writes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,17 +13,17 @@ use session_core::record::{Header, Version};
 
 use crate::seal::SessionId;
 
-/// For how long a request may be under way with a cookie that has been replaced.
+/// The time for which requests with a replaced cookie may still be in flight.
 pub(crate) const OVERLAP: Duration = Duration::from_secs(60);
 
-/// When this many sessions were written, the older half is forgotten before its time. They take about 3 MB.
-const MOST: usize = 64 << 10;
+/// The maximum number of writes, about 3 MB; the older half is dropped early to stay within it.
+const MAX_WRITES: usize = 64 << 10;
 
 /// The latest write of each session. Bounded in time and in number.
 #[derive(Debug, Default)]
 pub(crate) struct Recent(Mutex<Generations>);
 
-/// Two generations of writes, so that forgetting costs nothing: the older one is dropped as a whole.
+/// Two generations of writes, so that expiry is cheap: the older one is dropped as a whole.
 #[derive(Debug)]
 struct Generations {
     present: HashMap<SessionId, Written>,
@@ -45,17 +45,18 @@ impl Default for Generations {
 }
 
 impl Recent {
-    /// Takes note of a write that has put something else in the place of a session's token, or has ended it.
+    /// Notes a write that has replaced a session's token, or has ended the session.
     pub(crate) fn note(&self, session: SessionId, version: Version, now: Timestamp) {
         let mut generations = self.lock();
-        if now.since(generations.begun) >= OVERLAP || generations.present.len() >= MOST / 2 {
+        if now.since(generations.begun) >= OVERLAP || generations.present.len() >= MAX_WRITES / 2 {
             generations.past = std::mem::take(&mut generations.present);
             generations.begun = now;
         }
         generations.present.insert(session, Written { version, at: now });
     }
 
-    /// Whether there was a write, within this time, that a record with this history does not contain.
+    /// Returns whether there was a write within this time that the history in this header does not
+    /// contain.
     pub(crate) fn has_newer(
         &self,
         session: SessionId,
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_write_of_a_session_is_known_for_a_while_and_memory_is_bounded() {
+    fn the_latest_write_of_a_session_is_known_for_some_time_and_memory_is_bounded() {
         let (recent, start) = (Recent::default(), Timestamp::from_millis(1_000_000));
         let old = Header::new(start, Timestamp::MAX, Timestamp::MAX);
         let new = old.next();
@@ -95,7 +96,7 @@ mod tests {
             recent.note(session, new.version(), later);
         }
         let generations = recent.lock();
-        assert!(generations.present.len() + generations.past.len() <= MOST);
+        assert!(generations.present.len() + generations.past.len() <= MAX_WRITES);
         assert!(generations.present.contains_key(&199_999));
     }
 }

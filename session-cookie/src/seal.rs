@@ -1,4 +1,4 @@
-//! A record as a token that only we can read and make.
+//! Records as tokens that only the holders of the key can read and create.
 
 use base64::Engine as _;
 use session_core::id::Token;
@@ -18,23 +18,24 @@ const KEY_ID: usize = 1;
 const NONCE: usize = KEY_ID + size_of::<KeyId>();
 const SEALED: usize = NONCE + NONCE_BYTES;
 
-/// The length of the part before the record: the name by which the session can be ended.
+/// The length of the session id, which precedes the record.
 const SESSION: usize = size_of::<SessionId>();
 
-/// The byte between them, when the owner's epoch follows. No record begins with it.
+/// The byte after the session id if the owner's epoch follows. No record begins with it.
 const WITH_EPOCH: u8 = 0;
 const EPOCH: usize = size_of::<u8>() + size_of::<u64>();
 
-/// The random name of a session, the same in every token of it until its id is regenerated. Of 2^64, so that two
-/// sessions of which one was ended hardly ever have the same; it is sealed, so nobody can choose it.
+/// The random id of a session, the same in all its tokens until its id is regenerated. With 2^64
+/// values, a session almost never shares the id of an ended one; clients cannot choose it, because
+/// it is sealed.
 pub(crate) type SessionId = u64;
 
-/// What a session can be ended by.
+/// The values by which a session can be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub session: SessionId,
-    /// The epoch of its owner when it became theirs; zero when it has no owner, or one whose sessions were never ended
-    /// together.
+    /// The owner's epoch as of the sign-in; zero without an owner, or if the owner's sessions were
+    /// never ended together.
     pub epoch: u64,
 }
 
@@ -43,7 +44,7 @@ pub(crate) struct Identity {
 pub(crate) struct Sealer {
     scope: String,
     name_octets: usize,
-    /// With each key what is authenticated beside the record: format, key id, scope.
+    /// Each key with its associated data: format, key id, scope.
     keys: Vec<(Key, Vec<u8>)>,
     text: Base64Url,
 }
@@ -52,10 +53,10 @@ impl Sealer {
     /// Binds the keys to a cookie; the first one seals.
     pub(crate) fn new(scope: &str, keys: Vec<Key>) -> Self {
         let bound = |key: Key| {
-            let mut beside = vec![FORMAT];
-            beside.extend_from_slice(&key.id);
-            frame(&mut beside, scope.as_bytes());
-            (key, beside)
+            let mut aad = vec![FORMAT];
+            aad.extend_from_slice(&key.id);
+            frame(&mut aad, scope.as_bytes());
+            (key, aad)
         };
         Self {
             scope: scope.to_owned(),
@@ -65,24 +66,24 @@ impl Sealer {
         }
     }
 
-    /// What it is bound to.
+    /// The scope of the cookie to which it is bound.
     pub(crate) fn scope(&self) -> &str {
         &self.scope
     }
 
-    /// The most bytes that a record may have.
+    /// The maximum size of a record.
     pub(crate) fn max_record_bytes(&self) -> usize {
         max_record_bytes(self.name_octets)
     }
 
-    /// [`TooLarge`](ErrorKind::TooLarge) when browsers would drop the cookie.
+    /// Returns [`TooLarge`](ErrorKind::TooLarge) if browsers would drop the cookie.
     pub(crate) fn seal(&self, identity: Identity, record: &Record) -> Result<Token> {
         let record = record.encode()?;
         let limit = self.max_record_bytes() - if identity.epoch == 0 { 0 } else { EPOCH };
         if record.len() > limit {
             let message = format!(
-                "the session has {} bytes, as a cookie of {MAX_COOKIE_OCTETS} octets it may have {limit}: keep less in it, \
-                 or use an engine on a server",
+                "the session has {} bytes, but a cookie of {MAX_COOKIE_OCTETS} octets has room for {limit}: store \
+                 less in it, or use an engine on a server",
                 record.len(),
             );
             return Err(Error::new(ErrorKind::TooLarge, message));
@@ -90,14 +91,15 @@ impl Sealer {
         self.close(identity, &record)
     }
 
-    /// Seals the bytes of a record, whatever their number.
+    /// Seals the bytes of a record of any size.
     pub(crate) fn close(&self, identity: Identity, record: &[u8]) -> Result<Token> {
-        let Some((key, beside)) = self.keys.first() else {
+        let Some((key, aad)) = self.keys.first() else {
             return Err(Error::config("there is no key"));
         };
         let mut nonce: Nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
+            Error::new(ErrorKind::Unavailable, "the operating system returned no random bytes")
+                .with_source(error)
         })?;
         let mut bytes = Vec::with_capacity(SEALED + SESSION + EPOCH + record.len() + TAG_BYTES);
         bytes.push(FORMAT);
@@ -111,25 +113,26 @@ impl Sealer {
         compact::append(record, &mut bytes);
         let tag = key
             .cipher
-            .seal(&nonce, beside, &mut bytes[SEALED..])
+            .seal(&nonce, aad, &mut bytes[SEALED..])
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the cipher cannot seal that much"))?;
         bytes.extend_from_slice(&tag);
         Token::new(&self.text.encode(bytes))
-            .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sealed record is no token"))
+            .ok_or_else(|| Error::new(ErrorKind::TooLarge, "the sealed record is not a valid token"))
     }
 
-    /// The session's name and its record's bytes; `None` for whatever was not sealed by one of the keys for this cookie.
+    /// Returns the session's identity and the bytes of its record; `None` for a token not sealed by
+    /// one of the keys for this cookie.
     pub(crate) fn open(&self, token: &str) -> Option<(Identity, Vec<u8>)> {
         let mut bytes = self.text.decode(token).ok()?;
         if bytes.first() != Some(&FORMAT) {
             return None;
         }
         let id: KeyId = *bytes.get(KEY_ID..)?.first_chunk()?;
-        for (key, beside) in self.keys.iter().filter(|(key, _)| key.id == id) {
+        for (key, aad) in self.keys.iter().filter(|(key, _)| key.id == id) {
             let (head, rest) = bytes.split_at_mut_checked(SEALED)?;
             let nonce = head[NONCE..].first_chunk::<NONCE_BYTES>()?;
             let (sealed, tag) = rest.split_last_chunk_mut::<TAG_BYTES>()?;
-            if key.cipher.open(nonce, beside, sealed, *tag).is_some() {
+            if key.cipher.open(nonce, aad, sealed, *tag).is_some() {
                 let (session, rest) = sealed.split_first_chunk()?;
                 let (epoch, before) = match rest.split_first() {
                     Some((&WITH_EPOCH, rest)) => (u64::from_be_bytes(*rest.first_chunk()?), SESSION + EPOCH),
@@ -138,20 +141,20 @@ impl Sealer {
                 let identity = Identity { session: SessionId::from_be_bytes(*session), epoch };
                 return compact::restore(&sealed[before..]).map(|record| (identity, record));
             }
-            // Two keys with the same id are as good as impossible; if there are any, each gets its try, on what the
-            // one before has not touched.
+            // Two keys with the same id are extremely unlikely; if they occur, the next one is
+            // tried on a new copy, because opening modifies the buffer.
             bytes = self.text.decode(token).ok()?;
         }
         None
     }
 }
 
-/// The name of a session that begins. It is no secret, so that it need not cost a system call.
+/// The id of a new session. It is not a secret, so it does not need a system call.
 pub(crate) fn new_session() -> SessionId {
     rand::random()
 }
 
-/// The most bytes of a record whose cookie has a name of that many octets.
+/// The maximum size of a record in a cookie whose name has this many octets.
 pub(crate) const fn max_record_bytes(name_octets: usize) -> usize {
     let characters = MAX_COOKIE_OCTETS.saturating_sub(name_octets);
     (characters * 3 / 4).saturating_sub(SEALED + SESSION + TAG_BYTES)
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_records_give_tokens_that_have_nothing_in_common_but_format_and_key() {
+    fn tokens_of_equal_records_share_only_format_and_key() {
         let sealer = sealer(SCOPE, &["key"]);
         let [one, other] = [(); 2].map(|()| sealer.close(of(0), &[1; 200]).unwrap());
         assert_eq!(one.expose()[..6], other.expose()[..6]);
@@ -195,7 +198,8 @@ mod tests {
         assert!(same < 40, "{same} of 320 characters are equal, one in 64 is chance");
     }
 
-    /// Two keys whose ids are equal, which cannot be had by trying, are told apart by the seal itself.
+    /// Two keys with equal ids, which cannot be found by trying, are distinguished by the
+    /// authentication tag.
     #[test]
     fn keys_with_the_same_id_each_open_their_own() {
         let [first, mut second] = ["one", "two"]
@@ -221,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_opens_and_nothing_else_does(
+        fn only_unmodified_tokens_open(
             session in any::<SessionId>(),
             epoch in prop_oneof![Just(0), any::<u64>()],
             body in prop::collection::vec(any::<u8>(), 0..300),

@@ -1,4 +1,4 @@
-//! The behaviours that every engine shows that leaves the record with the client.
+//! The conformance tests for client-side engines.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use session_core::{Provider, Secret};
 use session_file::FileProvider;
 use tempfile::TempDir;
 
-/// Nothing is stored anywhere, so that a test needs nothing but a clock; and perhaps a list of revocations in a directory.
+/// Nothing is stored, so a test needs only a clock, and for some a list of revocations in a
+/// directory.
 struct Cookie {
     clock: ManualClock,
     revocations: Option<TempDir>,
@@ -38,7 +39,7 @@ impl Harness for Cookie {
         Arc::new(builder.build().expect("a sound configuration"))
     }
 
-    /// Another process that has the same key.
+    /// Another process with the same key.
     async fn another(&self, _: &Arc<dyn Provider>) -> Arc<dyn Provider> {
         self.provider().await
     }

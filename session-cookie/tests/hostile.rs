@@ -1,4 +1,4 @@
-//! Cookies that were not sealed by us, for this cookie, or are too old.
+//! Cookies that were sealed with another key or for another cookie, or have expired.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
@@ -53,13 +53,13 @@ impl Setup {
         assert_eq!(self.provider.exists(&id).await.unwrap(), read.is_some());
         let destroyed = self.provider.destroy(&id, None).await.unwrap();
         assert_eq!(matches!(destroyed, DestroyOutcome::Destroyed), read.is_some());
-        // The engine's own token, the name of the session, is nothing that was written.
+        // The engine's compare token, the session id, is not part of the written record.
         read.map(|record| Record { cas: 0, ..record })
     }
 }
 
 #[tokio::test]
-async fn what_was_sealed_is_read_with_the_deadline_that_it_was_written_with() {
+async fn a_record_is_read_with_the_deadline_of_its_write() {
     let setup = setup(KEY, SCOPE);
     let record = setup.record("ada");
     let token = setup.write(&record).await.unwrap();
@@ -67,9 +67,9 @@ async fn what_was_sealed_is_read_with_the_deadline_that_it_was_written_with() {
     assert_eq!(setup.read(token.expose()).await, Some(record));
 }
 
-/// A failed open is no session, and there is no second way in.
+/// A cookie that does not open is not a session, and there is no fallback.
 #[tokio::test]
-async fn a_cookie_that_is_not_ours_is_no_session() {
+async fn a_foreign_cookie_is_not_a_session() {
     let ours = setup(KEY, SCOPE);
     let record = ours.record("ada");
     let token = ours.write(&record).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_cookie_that_is_not_ours_is_no_session() {
         let other = setup(key, scope);
         hostile.push((what, other.write(&record).await.unwrap().expose().to_owned()));
     }
-    // The id of another key in front of what ours sealed.
+    // The id of another key in front of a record sealed with this key.
     let theirs = setup("another key, which is long enough", SCOPE).write(&record).await.unwrap();
     hostile.push(("a swapped key id", format!("{}{}", &theirs.expose()[..8], &good[8..])));
     for (what, token) in hostile {
@@ -143,7 +143,7 @@ async fn a_session_without_an_absolute_deadline_is_not_sealed() {
 }
 
 #[tokio::test]
-async fn what_browsers_would_drop_is_too_large_before_it_is_sent() {
+async fn a_cookie_that_browsers_would_drop_is_refused_as_too_large() {
     let setup = setup(KEY, SCOPE);
     let limit = setup.provider.capabilities().max_record_bytes.unwrap();
     let of_length = |length: usize| {
@@ -167,7 +167,7 @@ async fn what_browsers_would_drop_is_too_large_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn it_serves_one_cookie_and_none_before_it_is_bound() {
+async fn a_provider_serves_one_cookie_and_none_before_it_is_bound() {
     let provider = CookieProvider::builder().key(Secret::new(KEY)).build().unwrap();
     let id = StorageId::plain("x").unwrap();
     assert_eq!(provider.read(&id, HOUR).await.unwrap_err().kind(), ErrorKind::Config);

@@ -1,4 +1,4 @@
-//! Keys: which are refused, how they are rotated, and that none is ever shown.
+//! Keys: weak ones are refused, all can be rotated, and none is ever shown.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
@@ -79,12 +79,12 @@ async fn a_block_key_and_a_name_are_part_of_the_key() {
 }
 
 #[tokio::test]
-async fn a_missing_short_or_published_key_is_refused_with_what_to_do() {
+async fn a_missing_short_or_published_key_is_refused_with_advice() {
     for empty in ["", " ", r#"{"securityKey":""}"#] {
         assert!(refusal(empty).await.contains("needs a key"), "{empty}");
     }
     assert!(refusal(r#"{"cookieName":"gosessionid"}"#).await.contains("missing field `securityKey`"));
-    // The key that the documents print.
+    // The key in Beego's documentation.
     let printed = r#"{"cookieName":"gosessionid","securityKey":"beegocookiehashkey"}"#;
     let message = refusal(printed).await;
     assert!(message.contains("printed in public documents") && message.contains("openssl"), "{message}");
@@ -131,7 +131,7 @@ fn no_key_is_printed() {
 }
 
 #[tokio::test]
-async fn the_name_of_the_cookie_must_be_the_managers() {
+async fn the_cookie_name_must_match_the_managers() {
     let config = format!(r#"{{"cookieName":"gosessionid","securityKey":"{OLD}"}}"#);
     let provider = CookieBuilder::from_json(&config).and_then(CookieBuilder::build).unwrap();
     let error = provider.bind("14:__Host-session0:").unwrap_err();
@@ -140,7 +140,7 @@ async fn the_name_of_the_cookie_must_be_the_managers() {
 }
 
 #[tokio::test]
-async fn max_age_ends_what_was_sealed_earlier_than_the_idle_time_would() {
+async fn max_age_ends_sessions_before_the_idle_timeout() {
     let provider = provider(&format!(r#"{{"securityKey":"{OLD}","maxage":60}}"#));
     let token = sealed_by(&provider).await;
     let read = provider.read(&StorageId::plain(token.expose()).unwrap(), HOUR).await.unwrap().unwrap();

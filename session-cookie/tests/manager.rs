@@ -1,4 +1,4 @@
-//! The engine under a manager: what a request sees.
+//! The engine under a manager, from a request's point of view.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
@@ -57,7 +57,7 @@ async fn a_session_lives_in_the_cookie_and_is_read_by_every_process_with_the_key
 }
 
 #[tokio::test]
-async fn reading_slides_the_deadline_by_a_new_cookie_now_and_then() {
+async fn reading_extends_the_deadline_with_an_occasional_new_cookie() {
     let clock = ManualClock::default();
     let manager = manager(&clock);
     let first = request(&manager, "");
@@ -80,7 +80,7 @@ async fn reading_slides_the_deadline_by_a_new_cookie_now_and_then() {
 }
 
 #[tokio::test]
-async fn a_logout_takes_the_cookie_away() {
+async fn a_logout_removes_the_cookie() {
     let clock = ManualClock::default();
     let manager = manager(&clock);
     let first = request(&manager, "");
@@ -99,7 +99,7 @@ async fn a_logout_takes_the_cookie_away() {
 }
 
 #[tokio::test]
-async fn a_session_that_grew_too_large_is_refused_and_the_client_keeps_what_it_had() {
+async fn a_session_that_grew_too_large_is_refused_and_the_client_keeps_its_cookie() {
     let clock = ManualClock::default();
     let manager = manager(&clock);
     let first = request(&manager, "");
@@ -124,7 +124,8 @@ async fn a_hostile_cookie_is_a_new_visitor_and_touches_nothing() {
     assert_eq!(manager.active().await.unwrap(), None);
 }
 
-/// With this engine `enableSetCookie` is off in the documents, because the engine itself wrote the cookie there.
+/// In Beego's documentation, `enableSetCookie` is off for this engine, because there the engine
+/// itself wrote the cookie.
 #[tokio::test]
 async fn the_documented_configuration_works_with_a_key_that_is_long_enough() {
     let config = ManagerConfig::from_json(

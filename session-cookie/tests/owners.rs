@@ -1,4 +1,4 @@
-//! Ending all sessions of an owner: what is on the list for it, what it costs, and what a failure of the list does.
+//! Ending all sessions of an owner: the marks on the list, the cost, and failures of the list.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
@@ -49,7 +49,7 @@ async fn is_live(manager: &Manager, token: &Token) -> bool {
 }
 
 #[tokio::test]
-async fn without_a_list_nothing_is_ended_and_the_error_says_so() {
+async fn without_a_list_ending_all_sessions_is_an_error() {
     let manager = over(None, &ManualClock::default()).build().unwrap();
     assert_eq!(manager.provider().capabilities().owner_index, OwnerIndex::None);
     let token = sign_in(&manager, "ada").await;
@@ -57,9 +57,9 @@ async fn without_a_list_nothing_is_ended_and_the_error_says_so() {
     assert!(is_live(&manager, &token).await);
 }
 
-/// A visitor's session costs what it did; that of a user one call more, made at the same time.
+/// A visitor's session costs as much as before; a user's one additional, concurrent call.
 #[tokio::test]
-async fn the_owner_of_a_session_costs_one_call_more() {
+async fn the_owner_of_a_session_costs_one_more_call() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let (list, spy) = Spy::on(list(&directory, &clock).await);
     let manager = over(Some(list), &clock).build().unwrap();
@@ -81,9 +81,10 @@ async fn the_owner_of_a_session_costs_one_call_more() {
     assert_eq!(spy.methods(), [Method::Read, Method::Write]);
 }
 
-/// One mark for each owner, however often their sessions are ended; it is kept for as long as they can live.
+/// There is one mark for each owner, regardless of how often their sessions are ended; it is kept
+/// for the maximum lifetime of a session.
 #[tokio::test]
-async fn an_owner_has_one_mark_until_all_sessions_of_before_have_ended() {
+async fn an_owner_has_one_mark_until_all_earlier_sessions_have_ended() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let list = list(&directory, &clock).await;
     let year = over(Some(Arc::clone(&list)), &clock).idle_timeout(DAY * 400).absolute_timeout(DAY * 400);
@@ -98,7 +99,7 @@ async fn an_owner_has_one_mark_until_all_sessions_of_before_have_ended() {
     assert!(!is_live(&manager, &old).await && is_live(&manager, &new).await);
     clock.advance(DAY * 3);
     assert_eq!(manager.collect().await.unwrap(), 1);
-    // The mark is forgotten, and the next number is still a higher one.
+    // The mark has expired, but the next epoch is still higher.
     let next = sign_in(&manager, "ada").await;
     manager.end_all("ada").await.unwrap();
     assert!(!is_live(&manager, &next).await && !is_live(&manager, &new).await);
@@ -135,9 +136,9 @@ async fn an_end_that_fails_ends_nothing_or_all() {
     }
 }
 
-/// A new id whose check fails half-way keeps the session, or ends it; it does not leave two.
+/// A new id whose check fails half-way keeps or ends the session, and never leaves two.
 #[tokio::test]
-async fn a_new_id_beside_a_failure_of_the_list_leaves_one_session_at_most() {
+async fn a_new_id_during_a_failure_of_the_list_leaves_at_most_one_session() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let (broken, faulty) = Faulty::on(list(&directory, &clock).await);
     let manager = over(Some(broken), &clock).build().unwrap();
@@ -165,7 +166,8 @@ async fn a_new_id_beside_a_failure_of_the_list_leaves_one_session_at_most() {
     }
 }
 
-/// Tokens of a session whose owner has an epoch are opened by another process, and grow by nine bytes.
+/// Tokens of a session whose owner has an epoch can be opened by another process, and are nine
+/// bytes longer.
 #[tokio::test]
 async fn the_epoch_counts_against_the_limit_of_a_cookie() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
@@ -187,7 +189,7 @@ async fn the_epoch_counts_against_the_limit_of_a_cookie() {
     }
     let token = fits.unwrap();
     assert!(token.expose().len() + "__Host-session".len() <= 4_096);
-    // A new id of the largest session is refused by nothing.
+    // The largest session can still get a new id.
     let session = manager.load(&token).await.unwrap().unwrap();
     session.regenerate().unwrap();
     session.release().await.unwrap();

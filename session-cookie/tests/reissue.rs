@@ -1,4 +1,4 @@
-//! Issuing a cookie again for a request that only read: when it is due, and never over something newer.
+//! Reissuing a cookie for a request that only read: when due, and never over a newer record.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
@@ -30,7 +30,7 @@ impl App {
         Self { clock, manager }
     }
 
-    /// A request with this cookie, which has loaded its session.
+    /// A request with this cookie, with its session loaded.
     async fn request(&self, cookie: &str) -> RequestSession {
         let request = self.manager.request(Incoming { cookies: &[cookie.as_bytes()], ..Incoming::default() });
         request.session().await.unwrap();
@@ -53,14 +53,14 @@ async fn finish(request: RequestSession) -> Reply {
     request.finish(Connection::default()).await.unwrap()
 }
 
-/// The cookie that a browser keeps from now on, if the response has one.
+/// The cookie that a browser keeps from now on, if the response sets one.
 fn cookie(reply: &Reply) -> Option<String> {
     assert!(reply.headers.len() <= 1);
     reply.headers.first().map(|(_, value)| value.split(';').next().unwrap().to_owned())
 }
 
 #[tokio::test]
-async fn with_a_max_age_below_the_idle_time_a_cookie_is_issued_again_only_when_that_is_due() {
+async fn with_a_max_age_below_the_idle_timeout_a_cookie_is_reissued_only_when_due() {
     let app = App::new(Some(MINUTE * 10));
     let mut held = app.first_visit().await;
     let mut issued = 0;
@@ -79,9 +79,9 @@ async fn with_a_max_age_below_the_idle_time_a_cookie_is_issued_again_only_when_t
     assert!(app.request(&held).await.session().await.unwrap().is_new(), "unused for ten minutes");
 }
 
-/// The page's image and its form have the same cookie, and their answers come in any order.
+/// A page's image and its form send the same cookie, and are answered in any order.
 #[tokio::test]
-async fn an_image_that_only_reads_does_not_take_back_what_a_form_beside_it_wrote() {
+async fn a_read_only_request_does_not_undo_the_write_of_a_concurrent_one() {
     for max_age in [None, Some(MINUTE * 10)] {
         let app = App::new(max_age);
         let held = app.first_visit().await;
@@ -95,7 +95,7 @@ async fn an_image_that_only_reads_does_not_take_back_what_a_form_beside_it_wrote
         app.clock.advance(Duration::from_secs(30));
         assert_eq!(cookie(&finish(late).await), None);
 
-        // A request that presents the form's cookie gets it again when it is due.
+        // A request with the form's cookie gets it reissued when due.
         app.clock.advance(MINUTE * 4);
         let again = cookie(&finish(app.request(&written).await).await).expect("it is due");
         assert_eq!(app.keys(&again).await, ["form", "user"]);
@@ -103,21 +103,21 @@ async fn an_image_that_only_reads_does_not_take_back_what_a_form_beside_it_wrote
 }
 
 #[tokio::test]
-async fn a_client_that_keeps_an_older_cookie_is_served_again_after_a_minute() {
+async fn a_client_with_an_older_cookie_gets_a_new_one_after_a_minute() {
     let app = App::new(None);
     let held = app.first_visit().await;
     app.clock.advance(MINUTE * 5);
     let form = app.request(&held).await;
     form.session().await.unwrap().set("form", &1).unwrap();
     finish(form).await;
-    // Its answer never arrived, say.
+    // For example, because the response never arrived.
     assert_eq!(cookie(&finish(app.request(&held).await).await), None);
     app.clock.advance(MINUTE);
     assert!(cookie(&finish(app.request(&held).await).await).is_some());
 }
 
 #[tokio::test]
-async fn an_image_does_not_take_back_a_sign_in_or_a_logout() {
+async fn a_read_only_request_does_not_undo_a_sign_in_or_a_logout() {
     let app = App::new(None);
     let held = app.first_visit().await;
     app.clock.advance(MINUTE * 5);
@@ -135,7 +135,8 @@ async fn an_image_does_not_take_back_a_sign_in_or_a_logout() {
     assert_eq!(cookie(&finish(image).await), None, "not the session that was ended");
 }
 
-/// Of two that change the session the last answer wins, as documented: only what changes nothing is held back.
+/// Of two requests that change the session, the last response wins, as documented: only unchanged
+/// records are held back.
 #[tokio::test]
 async fn a_request_that_changes_something_is_always_answered_with_a_cookie() {
     let app = App::new(Some(MINUTE * 10));

@@ -1,4 +1,4 @@
-//! The list of revocations: how it is set up, what it costs, and what happens while it cannot be reached.
+//! The list of revocations: its configuration, its cost, and requests while it is unreachable.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-/// A list in this directory, as one process has it.
+/// One process's list in this directory.
 async fn list(directory: &TempDir, clock: &ManualClock) -> Arc<dyn Provider> {
     let builder = FileProvider::builder(directory.path()).clock(Arc::new(clock.clone()));
     Arc::new(builder.connect().await.unwrap())
@@ -66,13 +66,13 @@ async fn an_engine_that_forgets_or_evicts_is_refused() {
         assert!(error.message().contains("forgets it when it restarts"), "{error}");
         assert!(error.message().contains("file, redis or a database"), "{error}");
     }
-    // One that is on a server and is full at times.
+    // An engine on a server that may evict when it is full.
     let evicting = Arc::new(Evicting(list(&tempfile::tempdir().unwrap(), &ManualClock::default()).await));
     let error = CookieProvider::builder().key(Secret::new(KEY)).revocations(evicting).build().unwrap_err();
     assert!(error.message().contains("may evict it"), "{error}");
 }
 
-/// A provider whose engine says that it evicts.
+/// A provider that declares that it evicts.
 #[derive(Debug)]
 struct Evicting(Arc<dyn Provider>);
 
@@ -126,7 +126,7 @@ impl Provider for Evicting {
 }
 
 #[tokio::test]
-async fn while_the_list_cannot_be_reached_no_cookie_is_believed() {
+async fn no_cookie_is_accepted_while_the_list_is_unreachable() {
     let directory = tempfile::tempdir().unwrap();
     let (list, faulty) = Faulty::on(list(&directory, &ManualClock::default()).await);
     let provider = CookieProvider::builder().key(Secret::new(KEY)).revocations(list).build().unwrap();
@@ -140,7 +140,7 @@ async fn while_the_list_cannot_be_reached_no_cookie_is_believed() {
 }
 
 #[tokio::test]
-async fn only_what_was_ended_is_on_the_list_and_until_its_absolute_deadline() {
+async fn only_ended_sessions_are_on_the_list_until_their_absolute_deadlines() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
     let list = list(&directory, &clock).await;
     let builder = CookieProvider::builder().key(Secret::new(KEY)).revocations(Arc::clone(&list));
@@ -185,7 +185,7 @@ async fn the_config_string_names_the_engine_that_holds_the_list() {
 }
 
 #[tokio::test]
-async fn a_token_is_opened_without_a_future_only_where_there_is_no_list_to_ask() {
+async fn a_token_is_opened_without_a_future_only_if_there_is_no_list() {
     let directory = tempfile::tempdir().unwrap();
     let clock = ManualClock::default();
     let builder = || CookieProvider::builder().key(Secret::new(KEY)).clock(Arc::new(clock.clone()));

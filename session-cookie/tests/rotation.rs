@@ -1,4 +1,5 @@
-//! Rotating keys in three steps, each of which is rolled out while the processes of the step before still answer.
+//! Key rotation in three steps, each rolled out while processes of the previous step still serve
+//! requests.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
@@ -44,7 +45,7 @@ async fn begin(manager: &Manager) -> Token {
     session.token().unwrap()
 }
 
-/// A client whose requests meet the old and the new processes of a step, in turns, and that is never signed out.
+/// A client that alternates between old and new processes of a step is never signed out.
 async fn stays_signed_in(mut token: Token, processes: [&Manager; 2]) {
     for number in 0..6 {
         let session = processes[number % 2].load(&token).await.unwrap().expect("still signed in");
@@ -57,7 +58,7 @@ async fn stays_signed_in(mut token: Token, processes: [&Manager; 2]) {
     }
 }
 
-async fn nobody_is_signed_out_between(one: Manager, other: Manager) {
+async fn no_client_is_signed_out_between(one: Manager, other: Manager) {
     for (first, second) in [(&one, &other), (&other, &one)] {
         stays_signed_in(begin(first).await, [first, second]).await;
         stays_signed_in(begin(first).await, [second, first]).await;
@@ -65,30 +66,30 @@ async fn nobody_is_signed_out_between(one: Manager, other: Manager) {
 }
 
 #[tokio::test]
-async fn step_one_opens_with_the_new_key_and_signs_nobody_out() {
+async fn step_one_opens_with_the_new_key_and_signs_no_one_out() {
     let clock = ManualClock::default();
-    nobody_is_signed_out_between(before(&clock), open(&clock)).await;
+    no_client_is_signed_out_between(before(&clock), open(&clock)).await;
 }
 
 #[tokio::test]
-async fn step_two_seals_with_the_new_key_and_signs_nobody_out() {
+async fn step_two_seals_with_the_new_key_and_signs_no_one_out() {
     let clock = ManualClock::default();
-    nobody_is_signed_out_between(open(&clock), seal(&clock)).await;
+    no_client_is_signed_out_between(open(&clock), seal(&clock)).await;
 }
 
 #[tokio::test]
-async fn step_three_drops_the_old_key_after_an_absolute_timeout_and_signs_nobody_out() {
+async fn step_three_drops_the_old_key_after_an_absolute_timeout_and_signs_no_one_out() {
     let clock = ManualClock::default();
     let sealed_with_the_old_key = begin(&open(&clock)).await;
     assert!(seal(&clock).load(&sealed_with_the_old_key).await.unwrap().is_some());
     clock.advance(ABSOLUTE);
     assert!(seal(&clock).load(&sealed_with_the_old_key).await.unwrap().is_none(), "none is left");
-    nobody_is_signed_out_between(seal(&clock), dropped(&clock)).await;
+    no_client_is_signed_out_between(seal(&clock), dropped(&clock)).await;
 }
 
-/// Why there is a first step.
+/// The reason for the first step.
 #[tokio::test]
-async fn a_new_key_that_seals_at_once_signs_users_out_who_meet_a_process_without_it() {
+async fn a_new_key_that_seals_immediately_signs_out_clients_that_reach_a_process_without_it() {
     let clock = ManualClock::default();
     let token = begin(&seal(&clock)).await;
     assert!(before(&clock).load(&token).await.unwrap().is_none());

@@ -1,55 +1,57 @@
-//! What an engine says of itself. The manager, the conformance suite and the table in the docs read it.
+//! The declared capabilities of an engine. The manager, the conformance suite and the table in the
+//! docs read them.
 
 use std::time::Duration;
 
-/// Whose clock decides when a session's idle time is over.
+/// The clock that decides when a session's idle timeout has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeSource {
-    /// The [`Clock`](crate::clock::Clock) that was given to the provider; tests can turn it.
+    /// The [`Clock`](crate::clock::Clock) that was passed to the provider; tests can set it.
     Core,
     /// The storage server's own clock.
     Server,
 }
 
-/// What may undo a write that was acknowledged, and with it a logout.
+/// The events that may undo an acknowledged write, and with it a logout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Sessions live as long as the process that holds them; nothing comes back.
+    /// Sessions live as long as the process; a restart loses all of them.
     Process,
     /// Sessions survive a crash of the process, not always a loss of power.
     Crash,
-    /// An acknowledged write is on disk, as the server is configured to mean that.
+    /// An acknowledged write is on disk, within the meaning of the server's configuration.
     Disk,
-    /// As the server is configured: a failover to a replica, or a snapshot, may undo the last writes.
+    /// Depends on the server's configuration: a failover to a replica, or a snapshot, may undo the
+    /// last writes.
     Server,
-    /// The client holds the record and can bring any earlier one back.
+    /// The client holds the record and can restore any earlier one.
     Client,
 }
 
-/// What an engine knows of the sessions of an owner; see [`Indexed`](crate::provider::Indexed).
+/// The engine's index of the sessions of an owner; see [`Indexed`](crate::provider::Indexed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OwnerIndex {
-    /// Nothing.
+    /// No index.
     None,
-    /// It can end all of them, and not list them.
+    /// The engine can end all sessions of an owner, but not list them.
     EndsAll,
-    /// A full store may forget some of them until they are used again.
+    /// The engine can list them, but a full store may forget some until they are used again.
     BestEffort,
-    /// Each of them.
+    /// The engine can list all of them.
     Exact,
 }
 
 impl OwnerIndex {
-    /// Whether the sessions of an owner are listed, and ended one by one.
+    /// Returns whether the sessions of an owner can be listed, and ended one by one.
     pub const fn lists(self) -> bool {
         matches!(self, Self::BestEffort | Self::Exact)
     }
 }
 
-/// What an engine can do. Start from [`Capabilities::new`] and say what is different:
+/// The capabilities of an engine. Start from [`Capabilities::new`] and set what is different:
 ///
 /// ```
 /// use std::time::Duration;
@@ -68,35 +70,37 @@ impl OwnerIndex {
 pub struct Capabilities {
     /// The client holds the record: no conditional write, and a new token with every write.
     pub client_side: bool,
-    /// A session that was destroyed, or given another id, is dead wherever a copy of its old token is.
+    /// The old token of a session that was destroyed or given another id is useless, even in a
+    /// copy.
     pub revokes: bool,
-    /// A read moves the idle deadline in the same round trip; otherwise the manager calls
+    /// A read extends the idle deadline in the same round trip; otherwise the manager calls
     /// [`touch`](crate::Provider::touch), at most once per `touch_after`.
     pub slides_on_read: bool,
     /// The storage removes expired records by itself, so that `gc` has nothing to do.
     pub native_expiry: bool,
-    /// Idle times are rounded up to a multiple of this.
+    /// Idle timeouts are rounded up to a multiple of this.
     pub expiry_granularity: Duration,
-    /// `count` answers with a number.
+    /// `count` returns a number.
     pub enumerable: bool,
-    /// Whose clock ends the idle time.
+    /// The clock that decides when the idle timeout has passed.
     pub time_source: TimeSource,
-    /// What may undo an acknowledged write.
+    /// The events that may undo an acknowledged write.
     pub durability: Durability,
-    /// A full store may remove records before their time, to store others.
+    /// A full store may evict records before they expire.
     pub evicts: bool,
-    /// What it knows of the sessions of an owner.
+    /// The index of the sessions of an owner.
     pub owner_index: OwnerIndex,
-    /// How old a read may be; zero where every read asks the engine. What this process writes is seen at once either
-    /// way, and writes are decided by the engine.
+    /// The largest staleness of a read; zero if every read goes to the engine. The writes of this
+    /// process are visible immediately in any case, and the engine decides about all writes.
     pub max_stale: Duration,
-    /// The largest encoded record in bytes, when the engine has a limit that it knows.
+    /// The largest encoded record in bytes, if the engine knows its limit.
     pub max_record_bytes: Option<usize>,
 }
 
 impl Capabilities {
-    /// An engine on a server: conditional writes, a final logout, no slide on read, no native expiry, millisecond deadlines,
-    /// enumerable, the server's clock and durability, no eviction, no index of owners, no limit of its own.
+    /// Returns the capabilities of an engine on a server: conditional writes, a final logout, no
+    /// slide on read, no native expiry, millisecond deadlines, enumerable, the server's clock and
+    /// durability, no eviction, no index of owners, no size limit.
     #[must_use]
     pub const fn new() -> Self {
         Self {

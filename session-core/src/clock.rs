@@ -1,4 +1,4 @@
-//! Time as sessions see it: milliseconds since the Unix epoch, from a clock that tests can turn.
+//! Time in milliseconds since the Unix epoch, from a clock that tests can set.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,34 +13,35 @@ impl Timestamp {
     /// The latest time that can be expressed.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// From milliseconds since the Unix epoch.
+    /// Creates a time from milliseconds since the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// This time and a duration, rounded up to the millisecond and held at [`Timestamp::MAX`].
+    /// Adds a duration, rounded up to the millisecond and saturating at [`Timestamp::MAX`].
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        // Every request comes here: whole seconds and the rest, since 128 bits are slow to divide.
+        // On the path of every request: whole seconds and the rest, because 128-bit division is
+        // slow.
         let rest = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
         let millis = duration.as_secs().saturating_mul(1_000).saturating_add(rest);
         Self(self.0.saturating_add(millis))
     }
 
-    /// How long it is from `earlier` until this time; zero when this time is not later.
+    /// Returns the duration from `earlier` until this time; zero when this time is not later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
 impl From<SystemTime> for Timestamp {
-    /// In whole milliseconds; a time before the epoch becomes the epoch.
+    /// Truncates to whole milliseconds; a time before the epoch becomes the epoch.
     fn from(time: SystemTime) -> Self {
         let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(
@@ -53,8 +54,8 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl From<Timestamp> for SystemTime {
-    /// A time after the year 9999, such as [`Timestamp::MAX`], becomes the last millisecond of that year, which every
-    /// platform can express and every format can print.
+    /// A time after the year 9999, such as [`Timestamp::MAX`], becomes the last millisecond of that
+    /// year, which every platform can represent and every format can print.
     fn from(time: Timestamp) -> Self {
         UNIX_EPOCH + Duration::from_millis(time.0.min(END_OF_YEAR_9999))
     }
@@ -63,9 +64,9 @@ impl From<Timestamp> for SystemTime {
 /// The last millisecond of the year 9999.
 const END_OF_YEAR_9999: u64 = 253_402_300_799_999;
 
-/// Where a manager, and an engine without a clock of its own, take the time from.
+/// The clock of a manager, and of an engine without its own.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// The present time.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -84,7 +85,7 @@ impl Clock for SystemClock {
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// Creates a clock that shows `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self(Arc::new(AtomicU64::new(now.0)))
@@ -94,13 +95,13 @@ impl ManualClock {
     pub fn advance(&self, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let moved = |now: u64| Some(now.saturating_add(millis));
-        // It never fails, since there is always a new value.
+        // It never fails, because the closure always returns a value.
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
     }
 }
 
 impl Default for ManualClock {
-    /// Shows the present time.
+    /// Shows the current time.
     fn default() -> Self {
         Self::new(SystemClock.now())
     }
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_the_system_are_converted_both_ways_and_held_at_the_ends() {
+    fn system_times_are_converted_both_ways_and_clamped() {
         let time = Timestamp::from_millis(1_700_000_000_123);
         assert_eq!(Timestamp::from(SystemTime::from(time)), time);
         let before_the_epoch = UNIX_EPOCH - Duration::from_secs(1);
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_held_at_the_end_of_time() {
+    fn a_clock_saturates_at_the_latest_time() {
         let clock = ManualClock::default();
         clock.advance(Duration::MAX);
         clock.advance(Duration::from_secs(1));

@@ -7,7 +7,7 @@ use std::fmt;
 /// A result whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of failure an [`Error`] is; branch on this, not on the message.
+/// The kind of an [`Error`]; branch on this, not on the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -20,30 +20,32 @@ pub enum ErrorKind {
     OutcomeUnknown,
     /// The session's idle or absolute deadline has passed. Nothing was written.
     Expired,
-    /// The session was destroyed, or its id replaced, while this request worked on it. Nothing was written.
+    /// The session was destroyed, or its id replaced, while this request worked on it. Nothing was
+    /// written.
     Gone,
     /// A stored record cannot be read: damaged, or not written by this library.
     Corrupt,
     /// A stored record was written by a newer version of this library. It is left as it is.
     Unsupported,
-    /// A value could not be encoded, or what is stored is not of the type that was asked for.
+    /// A value could not be encoded, or a stored value does not have the requested type.
     Codec,
     /// A session is larger than the engine or the configuration allows. The stored record is kept.
     TooLarge,
-    /// The session was already released in this request; the change came too late to be stored.
+    /// The session was already released in this request; the change was too late to be stored.
     Released,
-    /// The user has as many sessions as [`max_sessions_per_owner`](crate::ManagerBuilder::max_sessions_per_owner)
-    /// allows. The sign-in was not stored.
+    /// The user has as many sessions as
+    /// [`max_sessions_per_owner`](crate::ManagerBuilder::max_sessions_per_owner) allows. The
+    /// sign-in was not stored.
     TooManySessions,
-    /// A bounded store holds as many sessions as it may.
+    /// A bounded store has reached its maximum number of sessions.
     Full,
-    /// A configuration cannot be used; the message says what to change.
+    /// A configuration is invalid; the message says what to change.
     Config,
 }
 
 impl ErrorKind {
-    /// The HTTP status that an adapter answers when a session could not be stored, as a number:
-    /// 409 when the session ended or others were faster, 503 when trying again later may help, 413 or 500.
+    /// Returns the HTTP status with which an adapter responds when a session could not be stored:
+    /// 409 when the session has ended or lost a conflict, 503 when a retry may help, 413 or 500.
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {
@@ -94,55 +96,56 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind; `message` says what was expected and what to change, and may be empty.
+    /// Creates an error of this kind; `message` says what was expected and what to change, and may
+    /// be empty.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner { kind, operation: None, engine: None, message: message.into(), source: None }))
     }
 
-    /// Short for an error of kind [`ErrorKind::Config`].
+    /// Creates an error of the kind [`ErrorKind::Config`].
     #[must_use]
     pub fn config(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Config, message)
     }
 
-    /// Says during which operation it happened, unless that is known already.
+    /// Sets the operation that failed, unless it is already set.
     #[must_use]
     pub fn during(mut self, operation: &'static str) -> Self {
         self.0.operation.get_or_insert(operation);
         self
     }
 
-    /// Says in which engine it happened, unless that is known already.
+    /// Sets the engine that failed, unless it is already set.
     #[must_use]
     pub fn in_engine(mut self, engine: &'static str) -> Self {
         self.0.engine.get_or_insert(engine);
         self
     }
 
-    /// Keeps the error that caused this one. It must print no id and no secret.
+    /// Sets the error that caused this one. It must not print an id or a secret.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The operation during which it happened, when known.
+    /// Returns the operation that failed, if known.
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation
     }
 
-    /// The engine in which it happened, when known.
+    /// Returns the engine that failed, if known.
     pub fn engine(&self) -> Option<&'static str> {
         self.0.engine
     }
 
-    /// The explanation, without the kind; may be empty.
+    /// Returns the explanation, without the kind; may be empty.
     pub fn message(&self) -> &str {
         &self.0.message
     }

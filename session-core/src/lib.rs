@@ -1,30 +1,34 @@
 //! Sessions for Rust web services: one interface, interchangeable engines.
 //!
-//! This crate has everything that is the same for all sessions. An engine crate (`session-memory`, `session-redis`, …)
-//! adds one storage system, an adapter (`session-tower`) one web framework; `session-kit` puts them behind features.
+//! This crate has everything that all sessions have in common. An engine crate (`session-memory`,
+//! `session-redis`, …) adds one storage system, an adapter (`session-tower`) adds one web
+//! framework, and `session-kit` puts them behind features.
 //!
-//! | you want to | look at |
+//! | to | see |
 //! |---|---|
 //! | read and change a session in a handler | [`Session`] |
 //! | configure timeouts, ids and cookies | [`Manager::builder`], [`transport`], [`ManagerConfig`] |
 //! | load and store sessions without a web framework | [`Manager::load`], [`Manager::create`] |
 //! | list and end the sessions of a user | [`accounts`] |
-//! | learn what happened to sessions | [`events`] |
+//! | react to what happens to sessions | [`events`] |
 //! | write an engine | [`Provider`], [`engine`], [`record`], [`register_engine!`], the crate `session-conformance` |
 //! | write an adapter | [`adapter`] |
 //!
-//! # What a session keeps
+//! # Guarantees
 //!
-//! - **No update is lost.** Every write is conditional on the version that was read. When another request stored a
-//!   newer record meanwhile, this request's changes are applied to it, key by key, and stored again.
-//! - **A logout sticks.** A request that still holds a session that was destroyed, regenerated or has expired
-//!   cannot bring it back: its release fails with [`ErrorKind::Gone`] or [`ErrorKind::Expired`].
-//! - **Few round trips.** A request that does not touch its session does no I/O. A visitor about whom there is nothing
-//!   to remember gets no record and no cookie. An unchanged record is not rewritten.
+//! - **No update is lost.** Every write is conditional on the version that was read. When another
+//!   request stored a newer record meanwhile, this request's changes are applied to it, key by key,
+//!   and stored again.
+//! - **A logout is final.** A request that still has a session that was destroyed, regenerated or
+//!   has expired cannot restore it: its release fails with [`ErrorKind::Gone`] or
+//!   [`ErrorKind::Expired`].
+//! - **Few round trips.** A request that does not touch its session does no I/O. A visitor with no
+//!   stored values gets no record and no cookie. An unchanged record is not rewritten.
 //! - **Ids are not in the store.** The key of a record is the SHA-256 of the client's token.
-//! - **An acknowledged write is applied exactly once**, also when an answer is lost on the way and the write is sent again.
+//! - **An acknowledged write is applied exactly once**, even when an answer is lost and the write
+//!   is resent.
 //!
-//! All of it runs on a tokio runtime.
+//! Everything runs on a tokio runtime.
 
 pub mod adapter;
 mod capabilities;
@@ -57,7 +61,7 @@ pub use secret::Secret;
 pub use session::{Session, Store};
 pub use shared::Lifetime;
 
-/// The sessions of a user: their owner, their devices, the names to end them by, and limits.
+/// The sessions of a user: their owner, their devices, the handles to end them by, and limits.
 ///
 /// The guide in the repository, `docs/guide/accounts.md`, has whole examples.
 pub mod accounts {
@@ -67,8 +71,8 @@ pub mod accounts {
     pub use crate::shared::Excess;
 }
 
-/// Types for engines, beside the [`Provider`] that they implement: conditional writes and their outcomes, the
-/// index of owners, and the registry of names.
+/// Types for engines, in addition to the [`Provider`] that they implement: conditional writes and
+/// their outcomes, the index of owners, and the registry of names.
 pub mod engine {
     pub use crate::capabilities::{Durability, OwnerIndex, TimeSource};
     pub use crate::provider::{
@@ -78,7 +82,8 @@ pub mod engine {
     pub use crate::registry::{Connecting, Engine, register};
 }
 
-/// Events about sessions, reported after the fact: see [`ManagerBuilder::on_event`](crate::ManagerBuilder::on_event).
+/// Events about sessions, reported after the fact: see
+/// [`ManagerBuilder::on_event`](crate::ManagerBuilder::on_event).
 pub mod events {
     pub use crate::shared::{EndedBy, Event, EventKind};
 }
@@ -88,7 +93,7 @@ pub mod flash {
     pub use crate::session::{Flash, Level};
 }
 
-/// Keys that carry the type of their value, checked when the program is compiled.
+/// Keys that carry the type of their value, checked at compile time.
 pub mod key {
     pub use crate::session::{AnyKey, Key, ReadKey, WriteKey};
 }

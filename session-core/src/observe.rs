@@ -1,11 +1,12 @@
-//! What the core tells operators: `tracing` events and, with the feature `metrics`, counters.
+//! The core's signals for operators: `tracing` events and, with the feature `metrics`, counters.
 //!
-//! A storage id prints as the first digits of a hash; tokens never come here. Every counter has the name of its event; `session_operation_seconds` is a histogram.
+//! A storage id prints as the first digits of a hash; tokens are never passed here. Every counter
+//! has the name of its event; `session_operation_seconds` is a histogram.
 
 use crate::Error;
 use crate::id::StorageId;
 
-/// Adds to the counter of an event.
+/// Increments the counter of an event.
 fn count(event: &'static str, by: usize) {
     #[cfg(feature = "metrics")]
     metrics::counter!(event).increment(by as u64);
@@ -13,7 +14,8 @@ fn count(event: &'static str, by: usize) {
     let _ = (event, by);
 }
 
-/// Measures how long an operation takes, all attempts together. Without the feature it does nothing.
+/// Measures the duration of an operation, including all attempts. Without the feature it does
+/// nothing.
 #[derive(Debug)]
 pub(crate) struct Stopwatch(#[cfg(feature = "metrics")] std::time::Instant);
 
@@ -82,7 +84,7 @@ pub(crate) fn ambiguous(sessions: usize) {
 
 pub(crate) fn not_touched(session: &StorageId, error: &Error) {
     count("session_not_touched", 1);
-    tracing::warn!(?session, %error, "idle deadline not moved");
+    tracing::warn!(?session, %error, "idle deadline not extended");
 }
 
 pub(crate) fn collected(sessions: usize) {
@@ -97,7 +99,7 @@ pub(crate) fn dropped_unsaved(session: Option<&StorageId>) {
 
 pub(crate) fn replaced_id_used(session: &StorageId) {
     count("session_replaced_id_used", 1);
-    tracing::warn!(?session, "replaced_id_used: a request came with an id that was replaced");
+    tracing::warn!(?session, "replaced_id_used: a request presented an id that was replaced");
 }
 
 pub(crate) fn still_ambiguous(session: &StorageId, error: &Error) {
@@ -107,5 +109,5 @@ pub(crate) fn still_ambiguous(session: &StorageId, error: &Error) {
 
 pub(crate) fn unreadable_value(key: &str, error: &Error) {
     count("session_unreadable_value", 1);
-    tracing::warn!(key, %error, "a stored value is not of the type that was asked for");
+    tracing::warn!(key, %error, "a stored value does not have the requested type");
 }

@@ -1,4 +1,4 @@
-//! Engines by name: what `sessionprovider = redis` in a configuration file means.
+//! Engines by name, as in `sessionprovider = redis` in a configuration file.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,24 +8,24 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::clock::{Clock, SystemClock};
 use crate::{Error, Provider, Result};
 
-/// What an engine is connected with.
+/// The options for connecting an engine.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectOptions {
     /// The engine's own config string (`providerConfig`), Beego-compatible or a URL.
     pub config: crate::Secret,
-    /// The clock for engines that keep time themselves.
+    /// The clock for engines that have none of their own.
     pub clock: Arc<dyn Clock>,
 }
 
 impl ConnectOptions {
-    /// With this config string and the system's clock.
+    /// Creates options with this config string and the system's clock.
     #[must_use]
     pub fn new(config: &str) -> Self {
         Self { config: crate::Secret::new(config), clock: Arc::new(SystemClock) }
     }
 
-    /// Takes the time from another clock.
+    /// Sets another clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -33,21 +33,22 @@ impl ConnectOptions {
     }
 }
 
-/// What connecting gives.
+/// The future of a connected engine.
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Arc<dyn Provider>>> + Send>>;
 
-/// An engine that registers itself when its crate is linked; see [`register_engine!`](crate::register_engine).
+/// An engine that registers itself when its crate is linked; see
+/// [`register_engine!`](crate::register_engine).
 #[derive(Debug)]
 pub struct Engine {
-    /// The names it answers to.
+    /// The names of the engine.
     pub names: &'static [&'static str],
-    /// How it is connected.
+    /// The function that connects it.
     pub connect: fn(ConnectOptions) -> Connecting,
 }
 
 inventory::collect!(Engine);
 
-/// Makes an engine known by name wherever its crate is linked (`use session_redis as _;` is enough).
+/// Registers an engine by name wherever its crate is linked (`use session_redis as _;` is enough).
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -73,7 +74,7 @@ type Factory = Arc<dyn Fn(ConnectOptions) -> Connecting + Send + Sync>;
 
 static REGISTERED: RwLock<BTreeMap<String, Factory>> = RwLock::new(BTreeMap::new());
 
-/// Makes your own engine known under a name, for as long as the process runs.
+/// Registers your own engine under a name, for the rest of the process's life.
 ///
 /// [`Config`](crate::ErrorKind::Config) when the name is taken.
 pub fn register<F, Fut>(name: &str, connect: F) -> Result<()>
@@ -83,15 +84,16 @@ where
 {
     let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
     if registered.contains_key(name) || linked(name).is_some() {
-        return Err(Error::config(format!("an engine named `{name}` is registered already")));
+        return Err(Error::config(format!("an engine named `{name}` is already registered")));
     }
     registered.insert(name.to_owned(), Arc::new(move |options| Box::pin(connect(options))));
     Ok(())
 }
 
-/// Connects the engine that is registered under `name`. What that costs is the engine's to say.
+/// Connects the engine that is registered under `name`. The cost depends on the engine.
 ///
-/// [`Config`](crate::ErrorKind::Config) when there is none: the message says which feature or `use` line is missing.
+/// [`Config`](crate::ErrorKind::Config) when there is none: the message says which feature or `use`
+/// line is missing.
 pub async fn connect(name: &str, options: ConnectOptions) -> Result<Arc<dyn Provider>> {
     let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
     if let Some(factory) = registered {
@@ -103,7 +105,7 @@ pub async fn connect(name: &str, options: ConnectOptions) -> Result<Arc<dyn Prov
     }
 }
 
-/// The names under which an engine can be connected now, sorted.
+/// Returns the names of all available engines, sorted.
 pub fn engines() -> Vec<String> {
     let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
     let linked = inventory::iter::<Engine>().flat_map(|engine| engine.names.iter().map(ToString::to_string));
@@ -116,7 +118,8 @@ fn linked(name: &str) -> Option<&'static Engine> {
     inventory::iter::<Engine>().find(|engine| engine.names.contains(&name))
 }
 
-/// Which crate brings an engine of this project. The crates are siblings, so this is knowledge of the workspace.
+/// The engines of this project, with the crates that provide them. These crates depend on this one,
+/// so the list is kept by hand.
 const KNOWN: [(&str, &str); 15] = [
     ("memory", "memory"),
     ("file", "file"),

@@ -1,4 +1,4 @@
-//! The default rename: two conditional writes, safe at every point of failure.
+//! The default rename: two conditional writes, safe after any failure.
 
 use crate::clock::Timestamp;
 use crate::id::StorageId;
@@ -6,7 +6,7 @@ use crate::provider::{Condition, Provider, Rename, TOMBSTONE_TTL, WriteOutcome};
 use crate::record::{Body, Header, Record, State, Version};
 use crate::{ErrorKind, Result};
 
-/// What the old id shows after a rename.
+/// Builds the tombstone that a rename stores under the old id.
 pub(crate) fn tombstone(old: &Record, new: &StorageId, now: Timestamp) -> Record {
     let deadline = now.after(TOMBSTONE_TTL);
     let header = Header {
@@ -19,8 +19,8 @@ pub(crate) fn tombstone(old: &Record, new: &StorageId, now: Timestamp) -> Record
     Record::new(header, Body::default())
 }
 
-/// The new record first, then the tombstone over the old one: a failure in between loses nothing,
-/// because the new id is told to nobody before the old one is dead.
+/// Writes the new record, then the tombstone over the old one. A failure in between loses nothing,
+/// because no client learns the new id before the old one is dead.
 pub(crate) async fn by_writes<P: Provider + ?Sized>(
     provider: &P,
     rename: &Rename<'_>,
@@ -31,7 +31,7 @@ pub(crate) async fn by_writes<P: Provider + ?Sized>(
         WriteOutcome::Stored(_) => false,
         WriteOutcome::Refused(refusal) => match &refusal.current {
             Some(current) if current.header.has_version(record.header.version()) => true,
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw another id.
+            // Another session's record under an id of 256 random bits: leave it alone.
             _ => return Ok(WriteOutcome::refused(None)),
         },
     };
@@ -43,17 +43,19 @@ pub(crate) async fn by_writes<P: Provider + ?Sized>(
                 if repeated || refusal.resent {
                     return Ok(created_as_stored(created, record.header.version()));
                 }
-                // An earlier call made this tombstone, so the new record was there and was ended by a logout that
-                // followed it: what was stored again just now must not bring the session back.
+                // An earlier call wrote this tombstone, so the new record existed, and a logout
+                // that followed the tombstone ended it: the record that was just stored must not
+                // restore the session.
                 provider.destroy(new, None).await?;
                 return Ok(WriteOutcome::refused(None));
             }
-            // Nobody writes over a tombstone, so the old id shows that this rename did not happen.
+            // A tombstone is never overwritten, so the record under the old id shows that this
+            // rename was not applied.
             provider.destroy(new, None).await?;
             Ok(WriteOutcome::Refused(refusal))
         }
         Err(error) => {
-            // A tombstone that may be there, from this call or an earlier one, needs its new record.
+            // A tombstone that may exist, from this call or an earlier one, needs its new record.
             if !repeated && error.kind() != ErrorKind::OutcomeUnknown {
                 let _ = provider.destroy(new, None).await;
             }
@@ -65,7 +67,7 @@ pub(crate) async fn by_writes<P: Provider + ?Sized>(
 fn created_as_stored(created: WriteOutcome, version: Version) -> WriteOutcome {
     match created {
         WriteOutcome::Stored(_) => created,
-        // The compare token is that of our record only when nobody has written over it.
+        // The compare token belongs to our record only if no other write has replaced it.
         WriteOutcome::Refused(refusal) => {
             let own = refusal.current.filter(|current| current.header.version() == version);
             WriteOutcome::stored_with_cas(own.map_or(0, |current| current.cas))

@@ -1,4 +1,4 @@
-//! A string that must not be seen: passwords, keys, session tokens.
+//! A string that must not be printed: a password, a key or a token.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,23 +6,24 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-/// A secret string. `Debug` prints a placeholder, there is no `Display`, and the memory is wiped on drop.
+/// A secret string. `Debug` prints a placeholder, there is no `Display`, and the memory is wiped on
+/// drop.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a secret under care.
+    /// Wraps a secret so that it is never printed.
     #[must_use]
     pub fn new(secret: impl Into<String>) -> Self {
         Self(Zeroizing::new(secret.into()))
     }
 
-    /// The secret itself. Pass it on; do not log it.
+    /// Returns the secret itself. Do not log it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing to hide.
+    /// Returns whether the secret is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

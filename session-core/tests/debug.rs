@@ -1,4 +1,4 @@
-//! No token, secret or value is printed by any public type that can hold one.
+//! No public type prints a token, a secret or a value that it holds.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fmt::Debug;
@@ -17,13 +17,13 @@ fn hides(what: &dyn Debug) {
     let printed = [format!("{what:?}"), format!("{what:#?}")].concat();
     assert!(!printed.contains(SECRET), "{printed}");
     assert!(!printed.contains("hunter2"), "{printed}");
-    // As a list of numbers, which is how bytes print.
+    // Bytes print as a list of numbers.
     let numbers = format!("{:?}", SECRET.as_bytes());
     assert!(!printed.replace([' ', '\n'], "").contains(&numbers[1..40].replace(' ', "")), "{printed}");
 }
 
 #[test]
-fn what_a_request_brings_is_not_printed() {
+fn tokens_of_a_request_are_not_printed() {
     let cookie = format!("id={SECRET}; other={SECRET}");
     let query = format!("id={SECRET}");
     let incoming =
@@ -37,7 +37,7 @@ fn what_a_request_brings_is_not_printed() {
 }
 
 #[test]
-fn what_a_response_hands_out_is_not_printed() {
+fn tokens_of_a_response_are_not_printed() {
     let token = Token::new(SECRET).unwrap();
     hides(&token);
     let transport = Transport::default().with_header("X-Session");
@@ -53,7 +53,7 @@ fn what_a_response_hands_out_is_not_printed() {
 }
 
 #[test]
-fn what_is_stored_is_not_printed() {
+fn stored_values_are_not_printed() {
     let value = Value::encode(SECRET).unwrap();
     hides(&value);
     let mut body = Body::default();
@@ -73,7 +73,7 @@ fn what_is_stored_is_not_printed() {
 }
 
 #[test]
-fn what_is_configured_is_not_printed() {
+fn secrets_of_a_configuration_are_not_printed() {
     hides(&Secret::new(SECRET));
     let json = format!(r#"{{"providerConfig":"redis://:{SECRET}@host","sessionIDHashKey":"{SECRET}"}}"#);
     let config = ManagerConfig::from_json(&json).unwrap();

@@ -1,9 +1,9 @@
-//! The docs name every counter, and the dashboard no other.
+//! The docs and the dashboard list exactly the counters of the code.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeSet;
 
-/// The names of metrics in a text.
+/// Returns the names of metrics in a text.
 fn names(text: &str) -> BTreeSet<&str> {
     let is_name = |word: &&str| word.starts_with("session_") && !word.ends_with('_');
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(is_name).collect()
@@ -11,7 +11,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn the_table_of_the_docs_and_the_dashboard_have_every_counter() {
-    // Strings of the code; the names of fields and functions are not in quotes.
+    // Only string literals count; names of fields and functions are not in quotes.
     let code = concat!(
         include_str!("../src/observe.rs"),
         include_str!("../../session-cache/src/provider.rs"),

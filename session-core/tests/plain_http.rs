@@ -1,4 +1,4 @@
-//! A `Secure` cookie over plain HTTP is dropped by browsers without a word; operators hear of it, once.
+//! Browsers silently drop a `Secure` cookie over plain HTTP; operators are warned once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::sync::Arc;
@@ -29,9 +29,9 @@ impl Subscriber for Warnings {
     fn exit(&self, _: &Id) {}
 }
 
-// One test, because the event is given once in a process.
+// A single test, because the event is logged once per process.
 #[test]
-fn a_secure_cookie_over_plain_http_is_an_event_once_and_not_where_browsers_keep_it() {
+fn a_secure_cookie_over_plain_http_is_logged_once_unless_browsers_keep_it() {
     let warnings = Warnings::default();
     tracing::subscriber::set_global_default(warnings.clone()).unwrap();
     let given = || warnings.0.load(Ordering::SeqCst);

@@ -26,7 +26,8 @@ pub(crate) struct CachedReads {
 }
 
 impl CachedReads {
-    /// The record of a session whose file is cached. `None` says nothing about the session.
+    /// Returns the record of a session whose file is cached. `None` means only that the slow path
+    /// is needed.
     pub(crate) fn read(&self, root: &Root, name: &Name) -> Option<Result<Record>> {
         if self.refused.load(Ordering::Relaxed) {
             return None;

@@ -41,7 +41,7 @@ pub(crate) fn enter(root: &Root, directory: &OwnedFd, owner: &Owner, name: &Name
     Err(error(ErrorKind::Unavailable, "other processes keep removing the directory of this owner"))
 }
 
-/// The directory of an owner, created if missing.
+/// Opens the directory of an owner, and creates it if it is missing.
 fn folder(root: &Root, directory: &OwnedFd, owner: &Owner) -> Result<OwnedFd, Errno> {
     let [first, second] = place(owner);
     if let Ok(folder) = level(directory, &first).and_then(|level| open_directory(level, &*second)) {

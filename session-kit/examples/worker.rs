@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the client must hold from now on.
+/// Signs a user in; returns the token that the client must keep from now on.
 async fn sign_in(manager: &Manager, user: &str) -> Result<Token> {
     let session = manager.create();
     session.set(USER, user)?;

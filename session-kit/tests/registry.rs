@@ -1,6 +1,6 @@
 //! An engine is known by name as soon as its feature is on, and only then.
 
-/// What engines the features of this build bring.
+/// The engines enabled by the features of this build.
 fn enabled() -> Vec<&'static str> {
     let mut names = Vec::new();
     for (name, on) in [

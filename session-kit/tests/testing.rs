@@ -1,4 +1,4 @@
-//! What the feature `test` gives to the tests of applications.
+//! The feature `test`, for the tests of applications.
 #![cfg(feature = "test")]
 #![allow(missing_docs, clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! How a memory store is set up: the builder, and the config string that fills it.
+//! The configuration: the builder, and the config string.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use crate::{ENGINE, MemoryProvider};
 const EXPECTED: &str = "expected nothing, `memory:`, or `memory:?max_sessions=100000&eviction=anonymous-first` \
                         (eviction is `refuse` or `anonymous-first`)";
 
-/// What a bounded store does with one session too many, once nothing expired is left to remove.
+/// The action of a full store on a new session, once no expired sessions are left to remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Eviction {
-    /// Refuses to create it ([`Full`](session_core::ErrorKind::Full)); sessions that are there go on.
+    /// Refuses to create it ([`Full`](session_core::ErrorKind::Full)); existing sessions continue.
     #[default]
     Refuse,
-    /// Ends another one: of those without an owner the one that was unused for longest, and only if all have an
-    /// owner one of these. A flood of visitors drives out visitors, and not the people who are logged in.
+    /// Ends another session: the least recently used one without an owner, and only if all have an
+    /// owner, one of these. A flood of visitors evicts visitors, not users who are logged in.
     ///
-    /// How long a session was unused is known roughly, since reads keep no order: one that was used since its
-    /// deadline was last looked at gets a second chance.
+    /// The order of use is approximate, because reads do not reorder sessions: one that was used
+    /// since its deadline was last checked gets a second chance.
     AnonymousFirst,
 }
 
-/// Sets up a [`MemoryProvider`].
+/// Builds a [`MemoryProvider`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     pub(crate) clock: Arc<dyn Clock>,
@@ -40,7 +40,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Reads the engine's config string: empty, or a URL; see the crate's documentation.
+    /// Parses the engine's config string: empty, or a URL; see the crate's documentation.
     ///
     /// [`Config`](session_core::ErrorKind::Config) for anything else.
     pub fn parse(config: &str) -> Result<Self> {
@@ -72,19 +72,21 @@ impl Builder {
             ("eviction", "anonymous-first") if self.eviction.is_none() => {
                 Ok(self.eviction(Eviction::AnonymousFirst))
             }
-            ("max_sessions" | "eviction", _) => Err(refused(format!("`{name}` is given twice or not known"))),
+            ("max_sessions" | "eviction", _) => {
+                Err(refused(format!("`{name}` is repeated or has an unknown value")))
+            }
             _ => Err(refused(format!("there is no option `{name}`"))),
         }
     }
 
-    /// Takes the time from another clock than the system's.
+    /// Uses another clock than the system's.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Holds at most this many sessions; without it the store grows as sessions come. Tombstones, which
+    /// Limits the number of sessions; by default the store is unbounded. Tombstones, which
     /// regenerated sessions leave for a minute, are not counted.
     #[must_use]
     pub const fn max_sessions(mut self, sessions: usize) -> Self {
@@ -92,24 +94,26 @@ impl Builder {
         self
     }
 
-    /// What to do when [`max_sessions`](Self::max_sessions) are there; the default is [`Eviction::Refuse`].
+    /// Sets what happens when [`max_sessions`](Self::max_sessions) is reached; the default is
+    /// [`Eviction::Refuse`].
     #[must_use]
     pub const fn eviction(mut self, eviction: Eviction) -> Self {
         self.eviction = Some(eviction);
         self
     }
 
-    /// The provider. Nothing is read, written or started.
+    /// Builds the provider, without any I/O.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) for a bound of zero, and for an eviction without a bound.
+    /// [`Config`](session_core::ErrorKind::Config) for a bound of zero, and for an eviction without
+    /// a bound.
     pub fn build(self) -> Result<MemoryProvider> {
         match (self.max_sessions, self.eviction) {
             (Some(0), _) => Err(Error::config(
-                "`max_sessions` is 0, which can hold nothing: give a number, or leave it out for no bound",
+                "`max_sessions` is 0: set a larger number, or leave it out for an unbounded store",
             )
             .in_engine(ENGINE)),
             (None, Some(_)) => Err(Error::config(
-                "`eviction` says what a full store does, but without `max_sessions` it is never full: give both or neither",
+                "`eviction` needs `max_sessions`, because an unbounded store is never full: set both or neither",
             )
             .in_engine(ENGINE)),
             _ => Ok(MemoryProvider::from_builder(&self)),

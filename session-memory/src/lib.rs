@@ -1,7 +1,7 @@
-//! Sessions in the process's own memory.
+//! Sessions in the process's memory.
 //!
-//! For one process, for tests, and as the fastest engine there is: a read is a lookup under one lock of many.
-//! Sessions end with the process; several processes share nothing.
+//! The fastest engine, for one process and for tests: a read is a lookup under one of many locks.
+//! Sessions end with the process, and processes do not share sessions.
 //!
 //! ```
 //! use session_memory::{Eviction, MemoryProvider};
@@ -17,7 +17,8 @@
 //! # }
 //! ```
 //!
-//! By name, with the config string empty, `memory:` or `memory:?max_sessions=100000&eviction=anonymous-first`:
+//! By name, with the config string empty, `memory:` or
+//! `memory:?max_sessions=100000&eviction=anonymous-first`:
 //!
 //! ```
 //! use session_core::{ConnectOptions, Provider as _};
@@ -31,15 +32,19 @@
 //! # }
 //! ```
 //!
-//! # What it costs
+//! # Cost
 //!
-//! - **Time.** Every operation takes one lock out of up to 4,096, for a lookup; a rename takes two. A read moves the
-//!   deadline in place and touches no ordered structure. Collecting costs what has come due, and holds a lock for a
-//!   small batch at a time. Tables grow shard by shard, so that no request waits for a large one to be copied.
-//! - **Memory.** An empty store takes about 300 KiB. A session takes about 270 bytes and its body, as the core holds it;
-//!   `cargo run --release -p session-memory --example bytes_per_session` measures both together as the growth of a
-//!   process's resident memory: 768 to 775 bytes, new or changed, for a user of 240 bytes and a counter, 388 bytes encoded.
-//! - **A full store** looks at the heads of its shards, without a lock, before it refuses or evicts: some microseconds.
+//! - **Time.** Every operation takes one lock out of up to 4,096, for a lookup; a rename takes two.
+//!   A read extends the deadline in place and changes no ordered structure. The cost of a
+//!   collection depends on the number of sessions that have come due, and it holds a lock for a
+//!   small batch at a time. Tables grow shard by shard, so that no request waits until a large one
+//!   is copied.
+//! - **Memory.** An empty store takes about 300 KiB. A session takes about 270 bytes plus its body;
+//!   `cargo run --release -p session-memory --example bytes_per_session` measures both as the
+//!   growth of a process's resident memory: 768 to 775 bytes, new or changed, for a user of 240
+//!   bytes and a counter, which are 388 bytes encoded.
+//! - **A full store** checks the heads of its shards, without a lock, before it refuses or evicts:
+//!   a few microseconds.
 
 mod config;
 mod owners;
@@ -54,7 +59,7 @@ pub use config::{Builder, Eviction};
 pub use provider::MemoryProvider;
 use session_core::{ConnectOptions, Provider, Result};
 
-/// Under which name the engine is registered.
+/// The name under which the engine is registered.
 pub const ENGINE: &str = "memory";
 
 async fn connect(options: ConnectOptions) -> Result<Arc<dyn Provider>> {

@@ -1,5 +1,5 @@
-//! Which sessions an owner has. Changed under the lock of the session's shard, so that it agrees with the records;
-//! read without it.
+//! The index of owners. It is changed under the lock of the session's shard, so that it agrees with
+//! the records, and read without that lock.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
@@ -21,7 +21,8 @@ impl Owners {
         Self((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 
-    /// Notes that the record under `id` is another one now, or none. Costs nothing where the owner stays the same.
+    /// Records that the record under `id` was replaced or removed. Costs nothing if the owner stays
+    /// the same.
     pub(crate) fn changed(&self, id: &StorageId, before: Option<&Record>, after: Option<&Record>) {
         let (before, after) = (before.and_then(owner), after.and_then(owner));
         if before == after {
@@ -41,7 +42,7 @@ impl Owners {
         }
     }
 
-    /// Up to `limit` sessions of an owner, in the order of their ids.
+    /// Returns up to `limit` sessions of an owner, in the order of their ids.
     pub(crate) fn of(&self, owner: &Owner, after: Option<&StorageId>, limit: usize) -> Vec<StorageId> {
         let sessions = self.lock(owner);
         let Some(ids) = sessions.get(owner) else { return Vec::new() };
@@ -50,12 +51,12 @@ impl Owners {
     }
 
     fn lock(&self, owner: &Owner) -> MutexGuard<'_, Sessions> {
-        // A hash already.
+        // The owner is already a hash.
         self.0[usize::from(owner.0[0]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The owner of a session; a tombstone has none.
+/// Returns the owner of a session; a tombstone has none.
 fn owner(record: &Record) -> Option<Owner> {
     record.header.owner.filter(|_| record.is_live())
 }

@@ -1,4 +1,4 @@
-//! The provider: conditions are checked, and writes done, under the lock of one shard.
+//! The provider: conditions are checked, and writes applied, under the lock of one shard.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -17,32 +17,33 @@ use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
-use crate::store::{BATCH, Place, Room, Store};
+use crate::store::{BATCH, Location, Room, Store};
 use crate::{Builder, ENGINE};
 
-/// How often a write to a full store ends other sessions before it gives up.
+/// The number of times that a write to a full store evicts another session before it gives up.
 const ATTEMPTS: usize = 16;
 
-/// Sessions in memory. Share one in an `Arc`: every provider is a store of its own.
+/// Sessions in memory. Share it in an `Arc`: every provider is a separate store.
 ///
-/// No call waits for anything but a shard's lock, so none can be cut off half-way. Only a write to a full store, and a
-/// collection, let other tasks run between two batches of records; they have changed nothing by then that is not complete.
+/// Calls wait only for a shard's lock, so none can be cancelled halfway. Only a write to a full
+/// store, and a collection, yield to other tasks between two batches of records, and then every
+/// change is complete.
 #[derive(Debug)]
 pub struct MemoryProvider {
     store: Store,
     clock: Arc<dyn Clock>,
-    /// The shard that the next collection begins with.
+    /// The shard with which the next collection begins.
     next_shard: AtomicUsize,
 }
 
 impl MemoryProvider {
-    /// A store without a bound, on the system's clock.
+    /// Creates an unbounded store with the system's clock.
     #[must_use]
     pub fn new() -> Self {
         Self::from_builder(&Builder::default())
     }
 
-    /// For a bound, an eviction or another clock.
+    /// Starts the configuration of a store with a bound, an eviction or another clock.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
@@ -58,11 +59,11 @@ impl MemoryProvider {
 
     fn slide(&self, id: &StorageId, idle: Duration) -> Option<Record> {
         let now = self.clock.now();
-        let Place { hash, shard } = self.store.place(id);
+        let Location { hash, shard } = self.store.locate(id);
         self.store.lock(shard).slide(hash, id, now, now.after(idle))
     }
 
-    /// One attempt to write; `None` when it needs room for one session more and there is none.
+    /// Makes one attempt to write; `None` if the store is full.
     fn try_write(
         &self,
         id: &StorageId,
@@ -71,7 +72,7 @@ impl MemoryProvider {
         ttl: Duration,
     ) -> Option<WriteOutcome> {
         let now = self.clock.now();
-        let Place { hash, shard } = self.store.place(id);
+        let Location { hash, shard } = self.store.locate(id);
         let mut shard = self.store.lock(shard);
         let current = shard.alive(hash, id, now);
         let holds = match condition {
@@ -83,7 +84,7 @@ impl MemoryProvider {
         if !holds {
             return Some(WriteOutcome::refused(current.cloned()));
         }
-        // What has expired there is replaced; it was still counted.
+        // An expired record is replaced, but was still counted.
         let was_live = shard.get(hash, id).is_some_and(Record::is_live);
         if record.is_live() && !was_live && !self.store.reserve() {
             return None;
@@ -101,7 +102,7 @@ impl MemoryProvider {
         Error::new(
             ErrorKind::Full,
             format!(
-                "it holds the {max} sessions that `max_sessions` allows: allow more, shorten the idle time, \
+                "it has reached the limit of {max} sessions: raise `max_sessions`, shorten the idle timeout, \
                  or choose an eviction"
             ),
         )
@@ -142,7 +143,7 @@ impl Provider for MemoryProvider {
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
-        // Others may take the room that was made, but not for ever: they then have it.
+        // Concurrent writes may take the freed room, but only a bounded number of times.
         let mut attempts = ATTEMPTS;
         while attempts > 0 {
             if let Some(outcome) = self.try_write(id, record, condition, ttl) {
@@ -150,7 +151,7 @@ impl Provider for MemoryProvider {
             }
             match self.store.make_room(self.clock.now()) {
                 Room::Made => attempts -= 1,
-                // A store of millions may have many that are due and in use.
+                // A store of millions may have many sessions that are due but still in use.
                 Room::Searching => let_others_run().await,
                 Room::None => break,
             }
@@ -158,18 +159,19 @@ impl Provider for MemoryProvider {
         Err(self.full())
     }
 
-    /// Both records under both locks, so that a full store can still give a session a new id.
+    /// Writes both records under both locks, so that a full store can still give a session a new
+    /// id.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
         let Rename { old, over, new, record, ttl, tombstone, .. } = rename;
         let now = self.clock.now();
-        let (from, to) = (self.store.place(old), self.store.place(new));
+        let (from, to) = (self.store.locate(old), self.store.locate(new));
         let (mut from_shard, mut to_shard) = self.store.lock_both(from, to);
         let present = to_shard.as_ref().unwrap_or(&from_shard).alive(to.hash, new, now);
         let Some(current) = from_shard.alive(from.hash, old, now) else {
             return Ok(WriteOutcome::refused(None));
         };
         if current.header.has_version(tombstone.header.version()) {
-            // This very rename was done before; a logout may have followed the session since.
+            // This rename was already applied; a logout may have followed the tombstone since.
             let kept = present.is_some_and(|present| present.header.has_version(record.header.version()));
             return Ok(if kept { WriteOutcome::stored() } else { WriteOutcome::refused(None) });
         }
@@ -185,7 +187,8 @@ impl Provider for MemoryProvider {
         self.store.owners.changed(new, replaced.as_ref(), Some(record));
         self.store.owners.changed(old, before.as_ref(), None);
         drop((from_shard, to_shard));
-        // One session was there and one is there; only an expired one under the new id is one less.
+        // The number of sessions stays the same, unless an expired one under the new id was
+        // replaced.
         self.store.gone(usize::from(replaced.as_ref().is_some_and(Record::is_live)));
         drop(before);
         Ok(WriteOutcome::stored())
@@ -193,7 +196,7 @@ impl Provider for MemoryProvider {
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let now = self.clock.now();
-        let Place { hash, shard } = self.store.place(id);
+        let Location { hash, shard } = self.store.locate(id);
         let mut shard = self.store.lock(shard);
         let Some(current) = shard.alive(hash, id, now) else { return Ok(DestroyOutcome::Absent) };
         if let State::Moved(target) = &current.header.state {
@@ -212,11 +215,11 @@ impl Provider for MemoryProvider {
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
         let now = self.clock.now();
-        let Place { hash, shard } = self.store.place(id);
+        let Location { hash, shard } = self.store.locate(id);
         Ok(self.store.lock(shard).alive(hash, id, now).is_some_and(Record::is_live))
     }
 
-    /// Exact and at once, but for sessions that have expired and were not yet collected, which count.
+    /// Exact and immediate, but includes expired sessions that were not collected yet.
     async fn count(&self) -> Result<Option<u64>> {
         Ok(u64::try_from(self.store.sessions()).ok())
     }
@@ -260,7 +263,7 @@ impl Immediate for MemoryProvider {
         Some(Ok(self.slide(id, idle)))
     }
 
-    /// `None` when a full store must make room first.
+    /// `None` if a full store must make room first.
     fn write_at_once(
         &self,
         id: &StorageId,
@@ -279,7 +282,7 @@ impl Indexed for MemoryProvider {
         let ids = self.store.owners.of(owner, after.map(Cursor::id).transpose()?.as_ref(), limit);
         let next = ids.get(limit.saturating_sub(1)).map(Cursor::after);
         let listed = |id: StorageId| {
-            let Place { hash, shard } = self.store.place(&id);
+            let Location { hash, shard } = self.store.locate(&id);
             let record = self.store.lock(shard).alive(hash, &id, now).cloned()?;
             (record.header.owner == Some(*owner)).then(|| Listed::new(id, record))
         };
@@ -292,7 +295,7 @@ impl Scan for MemoryProvider {
     async fn scan(&self, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         let now = self.clock.now();
         let after = after.map(Cursor::id).transpose()?;
-        let mut shard = after.as_ref().map_or(0, |id| self.store.place(id).shard);
+        let mut shard = after.as_ref().map_or(0, |id| self.store.locate(id).shard);
         let mut found = self.store.lock(shard).walk(after.as_ref(), limit);
         while found.is_empty() && shard + 1 < self.store.shards() {
             shard += 1;
@@ -304,14 +307,14 @@ impl Scan for MemoryProvider {
     }
 }
 
-/// The record with the idle deadline that the store gives it.
+/// Returns the record with the idle deadline that the store gives it.
 fn ending(record: &Record, deadline: Timestamp) -> Record {
     let mut record = record.clone();
     record.header.deadline = deadline.min(record.header.absolute);
     record
 }
 
-/// Lets a worker of the async runtime do something else between two batches.
+/// Yields to other tasks between two batches.
 async fn let_others_run() {
     let mut yielded = false;
     poll_fn(|context| {

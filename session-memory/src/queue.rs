@@ -1,4 +1,4 @@
-//! When to look at which session: the order in which a shard's sessions come due.
+//! The queues of a shard: the order in which its sessions come due.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -6,20 +6,23 @@ use std::mem;
 use session_core::clock::Timestamp;
 use session_core::record::{Record, State};
 
-/// How many bits of a session's hash are kept: enough for the table of one shard.
+/// The number of bits of a session's hash that are kept: enough for the table of one shard.
 pub(crate) const HASH_BITS: u32 = 22;
-/// The other 42 bits are milliseconds, until the year 2109. What ends later is filed there, and never comes due.
+/// The other 42 bits are milliseconds, until the year 2109. A session that ends later is filed at
+/// that time, and never comes due.
 const LATEST: u64 = (1 << (64 - HASH_BITS)) - 1;
-/// Sessions that end at one time are filed a little before it; so many milliseconds before the last one are reserved.
+/// Sessions with the same deadline are filed slightly before it; this many milliseconds before the
+/// latest time are reserved for that.
 const RESERVED: u64 = 60_000;
 
-/// Up to which filed time sessions are due: where times are not told apart any more, none is, or those that live
-/// would be looked at again and again.
+/// Returns the filed time up to which sessions are due. Sessions at the end of the range are never
+/// due, because live ones would be checked again and again.
 pub(crate) fn due_at(now: Timestamp) -> Timestamp {
     now.min(Timestamp::from_millis(LATEST - RESERVED))
 }
 
-/// A time, and the hash of the session that comes due at it, in 8 bytes: every session has one of these twice.
+/// A time, and the hash of the session that comes due at it, in 8 bytes: every session has two
+/// copies of this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due(u64);
 
@@ -32,13 +35,13 @@ impl Due {
         Timestamp::from_millis(self.0 >> HASH_BITS)
     }
 
-    #[allow(clippy::cast_possible_truncation)] // The bits of a hash are fewer than 32.
+    #[allow(clippy::cast_possible_truncation)] // A hash has fewer than 32 bits.
     pub(crate) const fn hash(self) -> u32 {
         (self.0 & ((1 << HASH_BITS) - 1)) as u32
     }
 }
 
-/// The queues that sessions are filed in.
+/// The queues in which sessions are filed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Anonymous,
@@ -58,8 +61,8 @@ impl Kind {
     }
 }
 
-/// Sorted. A new session nearly always ends after all the others, so that it goes to the end and nothing is searched;
-/// what belongs elsewhere moves at most half of a shard's queue, 8 bytes for each session.
+/// The sorted queues. A new session nearly always ends after all others, so it is appended without
+/// a search; any other insertion moves at most half of a shard's queue, 8 bytes for each session.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     by_kind: [VecDeque<Due>; 3],
@@ -67,7 +70,7 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// Files a session under a time, or a little before it where its place is taken.
+    /// Files a session under a time, or slightly before it if that position is taken.
     pub(crate) fn insert(&mut self, kind: Kind, time: Timestamp, hash: u32) -> Due {
         let queue = &mut self.by_kind[kind as usize];
         let mut due = Due::new(time, hash);
@@ -75,23 +78,23 @@ impl Queues {
             queue.push_back(due);
             return due;
         }
-        let mut place = queue.binary_search(&due);
-        while place.is_ok() && due.0 >> HASH_BITS > 0 {
+        let mut position = queue.binary_search(&due);
+        while position.is_ok() && due.0 >> HASH_BITS > 0 {
             due = Due(due.0 - (1 << HASH_BITS));
-            place = queue.binary_search(&due);
+            position = queue.binary_search(&due);
         }
-        if let Err(place) = place {
-            queue.insert(place, due);
-            self.heads_changed |= place == 0;
+        if let Err(position) = position {
+            queue.insert(position, due);
+            self.heads_changed |= position == 0;
         }
         due
     }
 
     pub(crate) fn remove(&mut self, kind: Kind, due: Due) {
         let queue = &mut self.by_kind[kind as usize];
-        if let Ok(place) = queue.binary_search(&due) {
-            queue.remove(place);
-            self.heads_changed |= place == 0;
+        if let Ok(position) = queue.binary_search(&due) {
+            queue.remove(position);
+            self.heads_changed |= position == 0;
         }
     }
 
@@ -104,12 +107,12 @@ impl Queues {
         self.by_kind[kind as usize].pop_front()
     }
 
-    /// Whether what comes first in a queue has changed since this was last asked.
+    /// Returns whether the head of a queue has changed since the last call.
     pub(crate) fn heads_changed(&mut self) -> bool {
         mem::take(&mut self.heads_changed)
     }
 
-    /// Gives back the memory of a flood that is over.
+    /// Releases memory after a flood of sessions.
     pub(crate) fn shrink(&mut self) {
         for queue in &mut self.by_kind {
             if queue.capacity() > 64 + 4 * queue.len() {
@@ -124,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sessions_of_one_time_and_one_hash_each_have_a_place() {
+    fn sessions_with_the_same_time_and_hash_have_distinct_positions() {
         let (mut queues, time) = (Queues::default(), Timestamp::from_millis(5));
         let filed = [(); 3].map(|()| queues.insert(Kind::Owned, time, 7));
         assert_eq!(filed.map(|due| (due.time().as_millis(), due.hash())), [(5, 7), (4, 7), (3, 7)]);
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_are_places_as_well() {
+    fn the_earliest_and_the_latest_time_can_be_filed() {
         let mut queues = Queues::default();
         for time in [Timestamp::from_millis(0), Timestamp::from_millis(0), Timestamp::MAX, Timestamp::MAX] {
             let due = queues.insert(Kind::Owned, time, (1 << HASH_BITS) - 1);

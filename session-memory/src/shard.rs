@@ -1,8 +1,9 @@
-//! One shard: a table of sessions and, beside it, when to look at which of them.
+//! One shard: a table of sessions, and the queues of their deadlines.
 //!
-//! The deadlines are filed lazily. A session is filed under a deadline that it does not end before, and
-//! stays there while it is used; only when that time comes it is looked at and, if it was used, filed anew. So a
-//! read touches no ordered structure, and what collecting costs depends on what has come due.
+//! The deadlines are filed lazily. A session is filed under a time that is not after its deadline,
+//! and stays there while it is used; only when that time comes is it checked and, if it was used,
+//! filed again. So a read changes no ordered structure, and the cost of a collection depends on the
+//! number of sessions that have come due.
 
 use std::mem;
 
@@ -13,12 +14,12 @@ use session_core::record::Record;
 
 use crate::queue::{Due, Kind, Queues, due_at};
 
-/// What is stored under one id.
+/// The record under one id.
 #[derive(Debug)]
 struct Entry {
     id: StorageId,
     record: Record,
-    /// Where it is filed: under a time that is never later than the record's deadlines.
+    /// Its position in the queues: a time that is never later than the record's deadlines.
     filed: Due,
 }
 
@@ -28,27 +29,27 @@ pub(crate) struct Shard {
     filed: Queues,
 }
 
-/// What a sweep over one shard did.
+/// The result of a sweep over one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Swept {
-    /// What was removed, to be dropped when the lock is not held any more.
+    /// The removed records, to be dropped after the lock is released.
     pub removed: Vec<(StorageId, Record)>,
-    /// Whether there may be more to do.
+    /// Whether there may be more to remove.
     pub more: bool,
 }
 
 impl Shard {
-    /// What is stored under an id and has not expired.
+    /// Returns the record under an id, unless it has expired.
     pub(crate) fn alive(&self, hash: u32, id: &StorageId, now: Timestamp) -> Option<&Record> {
         self.get(hash, id).filter(|record| record.is_alive_at(now))
     }
 
-    /// What is stored under an id, expired or not.
+    /// Returns the record under an id, expired or not.
     pub(crate) fn get(&self, hash: u32, id: &StorageId) -> Option<&Record> {
         self.sessions.find(spread(hash), is(id)).map(|entry| &entry.record)
     }
 
-    /// Reads what is alive, and moves the idle deadline of a session.
+    /// Reads an unexpired record, and extends the idle deadline of a session.
     pub(crate) fn slide(
         &mut self,
         hash: u32,
@@ -70,7 +71,7 @@ impl Shard {
         Some(entry.record.clone())
     }
 
-    /// Stores a record, and gives back the one that it replaces.
+    /// Stores a record, and returns the one that it replaces.
     pub(crate) fn put(&mut self, hash: u32, id: &StorageId, record: Record) -> Option<Record> {
         if let Some(entry) = self.sessions.find_mut(spread(hash), is(id)) {
             let before = mem::replace(&mut entry.record, record);
@@ -86,14 +87,14 @@ impl Shard {
         None
     }
 
-    /// Removes what is stored under an id.
+    /// Removes the record under an id.
     pub(crate) fn remove(&mut self, hash: u32, id: &StorageId) -> Option<Record> {
         let entry = self.sessions.find_entry(spread(hash), is(id)).ok()?.remove().0;
         self.filed.remove(Kind::of(&entry.record), entry.filed);
         Some(entry.record)
     }
 
-    /// Up to `limit` records, expired or not, in the order of their ids.
+    /// Returns up to `limit` records, expired or not, in the order of their ids.
     pub(crate) fn walk(&self, after: Option<&StorageId>, limit: usize) -> Vec<(StorageId, Record)> {
         let is_later = |entry: &Entry| after.is_none_or(|after| entry.id > *after);
         let mut entries: Vec<_> = self.sessions.iter().filter(|entry| is_later(entry)).collect();
@@ -101,17 +102,18 @@ impl Shard {
         entries.into_iter().take(limit).map(|entry| (entry.id.clone(), entry.record.clone())).collect()
     }
 
-    /// Whether the earliest time in a queue has changed since this was last asked.
+    /// Returns whether the earliest time in a queue has changed since the last call.
     pub(crate) fn heads_changed(&mut self) -> bool {
         self.filed.heads_changed()
     }
 
-    /// The earliest time in a queue: nothing of that kind ends before it.
+    /// Returns the earliest time in a queue: no record of that kind ends before it.
     pub(crate) fn earliest(&self, kind: Kind) -> Option<Timestamp> {
         self.filed.first(kind).map(Due::time)
     }
 
-    /// Looks at up to `steps` records that have come due: removes those that have expired, files the others anew.
+    /// Checks up to `steps` records that have come due: removes expired ones, and files the others
+    /// again.
     pub(crate) fn sweep(&mut self, now: Timestamp, steps: usize) -> Swept {
         let mut swept = Swept::default();
         let mut left = steps;
@@ -129,14 +131,15 @@ impl Shard {
         swept
     }
 
-    /// Removes the first session in a queue, unless it was used since it was filed: then it goes to a later place
-    /// (a second chance), and the answer is `None`.
+    /// Removes the first session in a queue, unless it was used since it was filed: then it is
+    /// filed later (a second chance), and the result is `None`.
     pub(crate) fn evict(&mut self, kind: Kind, second_chance: bool) -> Option<(StorageId, Record)> {
         let filed = self.earliest(kind)?;
         self.take_first(kind, |record| !second_chance || ends(record) <= filed)
     }
 
-    /// Takes the first of a queue out of it: removes the session if `ends_now` says so, else files it anew.
+    /// Pops the first session of a queue: removes it if `ends_now` returns true, otherwise files it
+    /// again.
     fn take_first(&mut self, kind: Kind, ends_now: impl Fn(&Record) -> bool) -> Option<(StorageId, Record)> {
         let due = self.filed.pop(kind)?;
         let is_it = |entry: &Entry| entry.filed == due && Kind::of(&entry.record) == kind;
@@ -150,7 +153,7 @@ impl Shard {
         None
     }
 
-    /// Gives back the memory of a flood that is over.
+    /// Releases memory after a flood of sessions.
     fn shrink(&mut self) {
         let sessions = self.sessions.len();
         if self.sessions.capacity() > 64 + 4 * sessions {
@@ -161,14 +164,14 @@ impl Shard {
 }
 
 impl Entry {
-    /// Files a record that was of kind `was` where it belongs now.
+    /// Moves a record that was of kind `was` to its current position.
     fn refile(&mut self, queues: &mut Queues, was: Kind) {
         queues.remove(was, self.filed);
         self.filed = queues.insert(Kind::of(&self.record), ends(&self.record), self.filed.hash());
     }
 }
 
-/// When a record ends if nobody uses it.
+/// Returns when a record ends if it is not used.
 fn ends(record: &Record) -> Timestamp {
     record.header.deadline.min(record.header.absolute)
 }
@@ -177,7 +180,7 @@ fn is(id: &StorageId) -> impl Fn(&Box<Entry>) -> bool {
     move |entry| entry.id == *id
 }
 
-/// The few bits of a hash that are kept, over the many that a table looks at.
+/// Spreads the kept bits of a hash over all bits that a table uses.
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -1,4 +1,4 @@
-//! The shards together: which one holds an id, how many sessions there are, and who makes room in a full store.
+//! All shards: assigns ids to them, counts sessions, and makes room in a full store.
 
 use std::cmp::Ordering;
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,34 +15,38 @@ use crate::owners::Owners;
 use crate::queue::{HASH_BITS, Kind, due_at};
 use crate::shard::Shard;
 
-/// Enough that 10 million sessions are 2,500 in a shard, whose table doubles well within a millisecond.
+/// The maximum number of shards. With 10 million sessions a shard has 2,500, and its table doubles
+/// well within a millisecond.
 const MOST_SHARDS: usize = 4096;
-/// A bounded store has fewer, so that looking for a session to evict stays cheap.
+/// The number of sessions per shard of a bounded store, which has fewer shards, so that finding a
+/// session to evict stays cheap.
 const SESSIONS_IN_A_SHARD: usize = 64;
-/// How many records are looked at under one lock: some tens of microseconds.
+/// The number of records that are checked under one lock: some tens of microseconds.
 pub(crate) const BATCH: usize = 128;
-/// How many sessions that were used lately are passed over before one is evicted all the same.
+/// The number of recently used sessions that are skipped before one is evicted anyway.
 const SECOND_CHANCES: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Store {
     shards: Box<[Mutex<Shard>]>,
-    /// The heads of each shard's queues, so that finding what is due locks nothing: with all shards it
-    /// is a look at 96 KB. They change under the shard's lock, and are a hint to everybody who does not hold it.
+    /// The heads of each shard's queues, so that finding due sessions takes no lock: it reads at
+    /// most 96 KB. They change under the shard's lock, and are only a hint without it.
     heads: Box<[Heads]>,
-    /// Keyed at random: a plain id is what a client sent, and must not be able to choose its place in a table.
+    /// Randomly keyed: a client chooses a plain id, and must not be able to choose its position in
+    /// a table.
     hasher: RandomState,
     pub owners: Owners,
-    /// Sessions in the shards, those included that have expired and were not collected. Tombstones are not.
+    /// The number of sessions in the shards, including expired ones that were not collected, but
+    /// not tombstones.
     sessions: AtomicUsize,
     max: usize,
     eviction: Eviction,
 }
 
-/// By [`Kind`], in milliseconds; `u64::MAX` for an empty queue.
+/// The heads by [`Kind`], in milliseconds; `u64::MAX` for an empty queue.
 type Heads = [AtomicU64; 3];
 
-/// A locked shard, which publishes what has changed at the heads of its queues before it is unlocked.
+/// A locked shard, which publishes changed heads of its queues before it is unlocked.
 pub(crate) struct Locked<'a> {
     shard: MutexGuard<'a, Shard>,
     heads: &'a Heads,
@@ -73,20 +77,20 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// What a step towards room has come to.
+/// The result of a step to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// There was room for a session a moment ago.
+    /// Room for a session was made.
     Made,
-    /// Records that had come due were in use: there may be others.
+    /// The records that had come due were in use; there may be others.
     Searching,
-    /// There is none.
+    /// There is no room.
     None,
 }
 
-/// Where an id belongs.
+/// The hash and the shard of an id.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub hash: u32,
     pub shard: usize,
 }
@@ -106,15 +110,17 @@ impl Store {
         }
     }
 
-    pub(crate) fn place(&self, id: &StorageId) -> Place {
+    pub(crate) fn locate(&self, id: &StorageId) -> Location {
         let hash = match id.as_bytes().first_chunk() {
-            // A hash already. A client can choose what it looks up, and not what is in the table: ids are drawn here.
+            // Already a hash. A client can choose the id of a lookup, but not of a stored record,
+            // because ids are drawn here.
             Some(first) if id.as_plain().is_none() => u64::from_le_bytes(*first),
             _ => self.hasher.hash_one(id.as_bytes()),
         };
-        // Other bits for the shard than for its table, or every table would be used in a few places only.
+        // The shard and its table use different bits, or every table would use only a few of its
+        // slots.
         let shard = usize::try_from(hash >> 32).unwrap_or_default() & (self.shards.len() - 1);
-        Place { hash: u32::try_from(hash & ((1 << HASH_BITS) - 1)).unwrap_or_default(), shard }
+        Location { hash: u32::try_from(hash & ((1 << HASH_BITS) - 1)).unwrap_or_default(), shard }
     }
 
     pub(crate) fn lock(&self, shard: usize) -> Locked<'_> {
@@ -122,8 +128,9 @@ impl Store {
         Locked { shard: self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner), heads }
     }
 
-    /// Locks the shards of two ids, always in the same order; the second is `None` when both share one.
-    pub(crate) fn lock_both(&self, a: Place, b: Place) -> (Locked<'_>, Option<Locked<'_>>) {
+    /// Locks the shards of two ids, always in the same order; the second is `None` if both share
+    /// one.
+    pub(crate) fn lock_both(&self, a: Location, b: Location) -> (Locked<'_>, Option<Locked<'_>>) {
         match a.shard.cmp(&b.shard) {
             Ordering::Equal => (self.lock(a.shard), None),
             Ordering::Less => {
@@ -145,7 +152,7 @@ impl Store {
         self.max
     }
 
-    /// Whether a session may be ended to make room for another one.
+    /// Returns whether a session may be evicted to make room for another one.
     pub(crate) fn evicts(&self) -> bool {
         self.eviction != Eviction::Refuse
     }
@@ -154,7 +161,7 @@ impl Store {
         self.sessions.load(Relaxed)
     }
 
-    /// Counts one session more, if there is room for it.
+    /// Counts one more session, if there is room for it.
     pub(crate) fn reserve(&self) -> bool {
         let one_more = |sessions| (sessions < self.max).then_some(sessions + 1);
         self.sessions.fetch_update(Relaxed, Relaxed, one_more).is_ok()
@@ -167,7 +174,8 @@ impl Store {
         }
     }
 
-    /// Removes up to a batch of expired records from one shard. Says how many, and whether there may be more.
+    /// Removes up to a batch of expired records from one shard. Returns their number, and whether
+    /// there may be more.
     pub(crate) fn sweep(&self, shard: usize, now: Timestamp, steps: usize) -> (usize, bool) {
         let mut locked = self.lock(shard);
         let swept = locked.sweep(now, steps);
@@ -179,8 +187,9 @@ impl Store {
         (swept.removed.len(), swept.more)
     }
 
-    /// One step towards room for a session in a full store: removes what has expired or, if so configured and nothing
-    /// has, one that was unused for long. Looks at a batch of records at most, so that it is over soon.
+    /// Makes one step to free room for a session in a full store: removes expired records or, if
+    /// there are none and eviction is configured, one that was not used for long. It checks at most
+    /// a batch of records, so that it is short.
     pub(crate) fn make_room(&self, now: Timestamp) -> Room {
         for chance in (0..=SECOND_CHANCES).rev() {
             let [anonymous, owned] = [Kind::Anonymous, Kind::Owned].map(|kind| self.earliest(kind));
@@ -207,12 +216,12 @@ impl Store {
         Room::Searching
     }
 
-    /// Whether there is anything in a shard that may have expired.
+    /// Returns whether a shard may have expired records.
     pub(crate) fn is_due(&self, shard: usize, now: Timestamp) -> bool {
         self.heads[shard].iter().any(|head| head.load(Relaxed) <= now.as_millis())
     }
 
-    /// Under which time the first session of a kind is filed, and in which shard.
+    /// Returns the time under which the first session of a kind is filed, and its shard.
     fn earliest(&self, kind: Kind) -> Option<(u64, usize)> {
         let heads = self.heads.iter().map(|heads| heads[kind as usize].load(Relaxed));
         heads.zip(0..).min().filter(|(time, _)| *time < u64::MAX)

@@ -1,4 +1,4 @@
-//! A bounded store: what it refuses, which sessions it ends, and what it still allows.
+//! A bounded store: the operations it refuses and allows, and the sessions it ends.
 
 mod common;
 
@@ -29,7 +29,7 @@ async fn a_full_store_refuses_new_sessions_and_serves_the_others() {
 }
 
 #[tokio::test]
-async fn what_has_expired_makes_room_before_anything_else_does() {
+async fn expired_sessions_make_room_first() {
     let (provider, clock) = store(|builder| builder.max_sessions(100).eviction(Eviction::AnonymousFirst));
     for number in 0..100 {
         let idle = if number == 50 { MINUTE } else { MINUTE * 2 };
@@ -45,7 +45,7 @@ async fn what_has_expired_makes_room_before_anything_else_does() {
 }
 
 #[tokio::test]
-async fn a_flood_of_visitors_drives_out_visitors_and_not_who_is_logged_in() {
+async fn a_flood_of_visitors_displaces_visitors_and_no_logged_in_users() {
     let (provider, clock) = store(|builder| builder.max_sessions(1_000).eviction(Eviction::AnonymousFirst));
     for number in 0..500 {
         create(&provider, &id(number), &owned(&clock, "ada"), MINUTE).await.unwrap();
@@ -57,7 +57,7 @@ async fn a_flood_of_visitors_drives_out_visitors_and_not_who_is_logged_in() {
     for number in 0..500 {
         assert!(provider.exists(&id(number)).await.unwrap(), "{number}");
     }
-    // Full of people who are logged in: a new one takes the place of the one that was unused for longest.
+    // Full of logged-in users: a new session replaces the one that was unused for longest.
     for number in 10_000..10_600 {
         clock.advance(std::time::Duration::from_millis(1));
         create(&provider, &id(number), &owned(&clock, "eve"), MINUTE).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_full_store_still_gives_a_session_a_new_id_and_only_once() {
         matches!(provider.destroy(&old, None).await.unwrap(), DestroyOutcome::Moved(target) if target == new)
     );
 
-    // Another rename from the same version lost the race: nothing of it stays.
+    // Another rename from the same version lost the race and leaves nothing.
     let third = id(2);
     let grave = tombstone(&first, &third, clock.now().after(TOMBSTONE_TTL));
     let loser = Rename::new((&old, first.stamp()), (&third, &moved, MINUTE), &grave);
@@ -103,14 +103,14 @@ async fn a_full_store_still_gives_a_session_a_new_id_and_only_once() {
     assert!(refusal.current.is_some_and(|current| !current.is_live()));
     assert!(!provider.exists(&third).await.unwrap());
 
-    // Once the session is ended, hearing of its rename again does not bring it back.
+    // Once the session has ended, a repeated rename does not restore it.
     provider.destroy(&new, None).await.unwrap();
     let WriteOutcome::Refused(refusal) = provider.rename(&rename).await.unwrap() else { panic!("stored") };
     assert!(refusal.current.is_none() && !provider.exists(&new).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn visitors_that_come_at_the_same_time_never_pass_the_bound() {
+async fn concurrent_visitors_never_exceed_the_bound() {
     let (provider, clock) = store(|builder| builder.max_sessions(8));
     let provider = Arc::new(provider);
     let tasks: Vec<_> = (0..64)
@@ -130,7 +130,7 @@ async fn visitors_that_come_at_the_same_time_never_pass_the_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn increments_through_compare_and_set_from_many_tasks_are_all_kept() {
+async fn concurrent_increments_through_compare_and_set_are_all_kept() {
     let (provider, clock) = store(|builder| builder);
     let (provider, shared) = (Arc::new(provider), id(0));
     create(&provider, &shared, &record(&clock, 0), MINUTE).await.unwrap();
@@ -155,15 +155,15 @@ async fn increments_through_compare_and_set_from_many_tasks_are_all_kept() {
     assert_eq!(value(&provider.read(&shared, MINUTE).await.unwrap().unwrap()), 4_000);
 }
 
-/// A worker of the runtime has other requests to serve.
+/// The runtime's worker must be able to serve other requests.
 #[tokio::test]
-async fn a_write_to_a_full_store_lets_others_run_while_it_looks_for_room() {
+async fn a_write_to_a_full_store_yields_while_it_searches_for_room() {
     const SESSIONS: usize = 20_000;
     let (provider, clock) = store(|builder| builder.max_sessions(SESSIONS));
     for number in 0..SESSIONS {
         create(&provider, &id(number), &record(&clock, 0), MINUTE).await.unwrap();
     }
-    // All have come due where they are filed, and all are in use.
+    // All have reached their filed deadlines, and all are in use.
     clock.advance(MINUTE / 2);
     for number in 0..SESSIONS {
         provider.read(&id(number), MINUTE).await.unwrap().unwrap();

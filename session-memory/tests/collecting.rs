@@ -1,4 +1,4 @@
-//! The collection of expired sessions by itself: when it starts, goes on and ends.
+//! The automatic collection of expired sessions: its start, continuation and end.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod requests;
@@ -91,7 +91,7 @@ async fn a_collection_goes_on_when_a_slow_engine_ends_a_batch_early() {
 }
 
 #[test]
-fn a_collection_goes_on_when_its_runtime_was_shut_down() {
+fn a_collection_continues_after_its_runtime_was_shut_down() {
     let clock = ManualClock::default();
     let provider = memory(&clock);
     let manager = Manager::builder_shared(Arc::clone(&provider))
@@ -132,7 +132,7 @@ async fn a_collection_with_full_batches_ends_with_its_manager() {
     let collecting = tokio::spawn({
         let manager = manager.clone();
         async move {
-            // The caller's own handle lives as long as its call.
+            // The caller's handle lives as long as its call.
             let call = manager.collect();
             tokio::time::timeout(Duration::from_millis(30), call).await.is_err()
         }

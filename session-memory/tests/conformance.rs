@@ -1,4 +1,4 @@
-//! What every engine must show, shown by this one.
+//! The conformance tests.
 
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
@@ -9,7 +9,7 @@ use session_core::Provider;
 use session_core::clock::ManualClock;
 use session_memory::MemoryProvider;
 
-/// A store of its own for each test, on a clock that the test turns.
+/// A separate store for each test, with a clock that the test controls.
 #[derive(Default)]
 struct Memory {
     clock: ManualClock,

@@ -1,4 +1,4 @@
-//! What is filed when, and what a collection finds: the lazy deadline queue must lose nothing and end nothing early.
+//! The lazy deadline queue: collections must not miss an expired session, nor end one early.
 
 mod common;
 
@@ -12,7 +12,7 @@ use session_core::engine::{Condition, DestroyOutcome, TOMBSTONE_TTL, WriteOutcom
 use session_memory::MemoryProvider;
 
 #[tokio::test]
-async fn a_collection_removes_what_has_expired_in_bounded_batches_and_nothing_else() {
+async fn a_collection_removes_only_expired_sessions_in_bounded_batches() {
     let (provider, clock) = store(|builder| builder);
     for number in 0..1_000 {
         let idle = if number % 2 == 0 { MINUTE } else { MINUTE * 2 };
@@ -29,7 +29,7 @@ async fn a_collection_removes_what_has_expired_in_bounded_batches_and_nothing_el
 }
 
 #[tokio::test]
-async fn a_session_in_use_is_filed_anew_as_often_as_it_comes_due_and_collected_when_it_ends() {
+async fn a_session_in_use_is_refiled_when_due_and_collected_when_it_ends() {
     let (provider, clock) = store(|builder| builder);
     create(&provider, &id(1), &record(&clock, 0), MINUTE).await.unwrap();
     for _ in 0..10 {
@@ -44,7 +44,7 @@ async fn a_session_in_use_is_filed_anew_as_often_as_it_comes_due_and_collected_w
 }
 
 #[tokio::test]
-async fn an_idle_time_that_becomes_shorter_is_collected_at_the_shorter_one() {
+async fn a_shortened_idle_time_decides_when_a_session_is_collected() {
     let (provider, clock) = store(|builder| builder);
     let first = record(&clock, 0);
     for number in 0..3 {
@@ -94,7 +94,8 @@ async fn the_count_is_exact_through_every_change_and_does_not_count_tombstones()
 
     create(&provider, &id(4), &first, MINUTE).await.unwrap();
     clock.advance(MINUTE);
-    // Over the expired session, which was still counted, and over the expired tombstone, which was not.
+    // Writes over the expired session, which was still counted, and over the expired tombstone,
+    // which was not.
     create(&provider, &id(4), &record(&clock, 1), MINUTE).await.unwrap();
     create(&provider, &id(1), &record(&clock, 1), MINUTE).await.unwrap();
     assert_eq!(count().await, 2);

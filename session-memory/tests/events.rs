@@ -1,4 +1,4 @@
-//! What the application's listener is told.
+//! The events that the application's listener receives.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod requests;
@@ -14,15 +14,15 @@ use session_core::id::Token;
 use session_core::{Manager, ManagerBuilder};
 
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Event>>>);
+struct Recorder(Arc<Mutex<Vec<Event>>>);
 
-impl Heard {
+impl Recorder {
     fn listen(&self, builder: ManagerBuilder) -> Manager {
-        let heard = Arc::clone(&self.0);
-        builder.on_event(move |event| heard.lock().unwrap().push(event.clone())).build().unwrap()
+        let events = Arc::clone(&self.0);
+        builder.on_event(move |event| events.lock().unwrap().push(event.clone())).build().unwrap()
     }
 
-    /// What was heard since the last time, once the listener has had its turn.
+    /// The events since the last call, after the listener has run.
     async fn take(&self) -> Vec<Event> {
         for _ in 0..10 {
             tokio::task::yield_now().await;
@@ -43,15 +43,15 @@ async fn sign_in(manager: &Manager, user: &str) -> Token {
 }
 
 #[tokio::test]
-async fn the_life_of_a_session_is_told_in_order() {
-    let heard = Heard::default();
-    let manager = heard.listen(builder(&ManualClock::default()));
+async fn the_events_of_a_session_arrive_in_order() {
+    let recorder = Recorder::default();
+    let manager = recorder.listen(builder(&ManualClock::default()));
     let token = begin(&manager).await;
     let session = manager.load(&token).await.unwrap().unwrap();
     session.sign_in("ada").unwrap();
     session.release().await.unwrap();
     session.destroy().await.unwrap();
-    let events = heard.take().await;
+    let events = recorder.take().await;
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::Created, EventKind::Regenerated, EventKind::Destroyed(EndedBy::Logout)]);
     assert_eq!(events[0].owner, None);
@@ -59,17 +59,17 @@ async fn the_life_of_a_session_is_told_in_order() {
     assert!(events[1].handle.is_some() && events[1].handle == events[2].handle);
     assert_eq!(events[1].id, events[2].id);
     assert!(!format!("{events:?}").contains(token.expose()));
-    // What did not happen is not told.
+    // Operations without an effect cause no event.
     assert!(!manager.destroy(&token).await.unwrap());
-    assert!(heard.kinds().await.is_empty());
+    assert!(recorder.kinds().await.is_empty());
 }
 
 #[tokio::test]
-async fn it_is_told_who_ended_a_session() {
-    let heard = Heard::default();
+async fn events_name_who_ended_a_session() {
+    let recorder = Recorder::default();
     let clock = ManualClock::default();
     let limited = builder(&clock).max_sessions_per_owner(2, Excess::EndOldest);
-    let manager = heard.listen(limited);
+    let manager = recorder.listen(limited);
     for _ in 0..3 {
         sign_in(&manager, "ada").await;
         clock.advance(SECOND);
@@ -77,37 +77,37 @@ async fn it_is_told_who_ended_a_session() {
     let ended = |kinds: Vec<EventKind>| {
         kinds.into_iter().filter(|kind| *kind != EventKind::Created).collect::<Vec<_>>()
     };
-    assert_eq!(ended(heard.kinds().await), [EventKind::Destroyed(EndedBy::Limit)]);
+    assert_eq!(ended(recorder.kinds().await), [EventKind::Destroyed(EndedBy::Limit)]);
     assert_eq!(manager.end_all("ada").await.unwrap(), 2);
-    let events = heard.take().await;
+    let events = recorder.take().await;
     let [event] = &events[..] else { panic!("{events:?}") };
     assert_eq!((event.kind, event.sessions), (EventKind::Destroyed(EndedBy::AnotherDevice), 2));
     let [a, b] = [begin(&manager).await, begin(&manager).await];
-    heard.take().await;
+    recorder.take().await;
     presenting(&manager, &[&a]).destroy().await.unwrap();
-    assert_eq!(heard.kinds().await, [EventKind::Destroyed(EndedBy::Logout)]);
+    assert_eq!(recorder.kinds().await, [EventKind::Destroyed(EndedBy::Logout)]);
     manager.destroy(&b).await.unwrap();
-    assert_eq!(heard.kinds().await, [EventKind::Destroyed(EndedBy::Logout)]);
+    assert_eq!(recorder.kinds().await, [EventKind::Destroyed(EndedBy::Logout)]);
 }
 
 #[tokio::test]
-async fn conflicts_old_ids_and_collections_are_told() {
-    let heard = Heard::default();
+async fn conflicts_old_ids_and_collections_cause_events() {
+    let recorder = Recorder::default();
     let clock = ManualClock::default();
-    let manager = heard.listen(builder(&clock).gc_interval(None));
+    let manager = recorder.listen(builder(&clock).gc_interval(None));
     let token = begin(&manager).await;
     let [a, b] = [manager.load(&token).await.unwrap().unwrap(), manager.load(&token).await.unwrap().unwrap()];
     for session in [&a, &b] {
         session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).unwrap();
         session.release().await.unwrap();
     }
-    assert_eq!(heard.kinds().await, [EventKind::Created, EventKind::Conflict]);
+    assert_eq!(recorder.kinds().await, [EventKind::Created, EventKind::Conflict]);
     manager.regenerate(&token).await.unwrap();
     assert!(manager.load(&token).await.unwrap().is_none());
-    assert_eq!(heard.kinds().await, [EventKind::Regenerated, EventKind::ReplacedIdUsed]);
+    assert_eq!(recorder.kinds().await, [EventKind::Regenerated, EventKind::ReplacedIdUsed]);
     clock.advance(MINUTE * 120);
     assert!(manager.collect().await.unwrap() > 0);
-    assert_eq!(heard.kinds().await, [EventKind::Expired]);
+    assert_eq!(recorder.kinds().await, [EventKind::Expired]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the store gives without a future is what a call gives.
+//! Immediate answers equal those of asynchronous calls.
 
 mod common;
 
@@ -8,7 +8,7 @@ use session_core::clock::Clock as _;
 use session_core::engine::{Condition, WriteOutcome};
 
 #[tokio::test]
-async fn what_is_at_hand_is_what_a_call_gives() {
+async fn immediate_answers_equal_those_of_calls() {
     let (provider, clock) = store(|builder| builder);
     let engine = provider.as_immediate().unwrap();
     let (first, second) = (record(&clock, 0), id(1));

@@ -1,4 +1,5 @@
-//! Renewals, sign-ins, ambiguous clients, values under conflict, and configurations: what a user may expect.
+//! Renewals, sign-ins, ambiguous clients, conflicting values, and configurations, from the user's
+//! point of view.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::items_after_statements, missing_docs)]
 
 mod requests;
@@ -43,7 +44,7 @@ async fn no_update_is_lost_while_ids_are_renewed() {
 }
 
 #[tokio::test]
-async fn a_sign_in_beside_a_renewal_wins_and_kills_the_older_ids() {
+async fn a_sign_in_concurrent_with_a_renewal_wins_and_invalidates_older_ids() {
     let clock = ManualClock::default();
     let manager = builder(&clock).renew_id_every(MINUTE).build().unwrap();
     let old = begin(&manager).await;
@@ -60,7 +61,7 @@ async fn a_sign_in_beside_a_renewal_wins_and_kills_the_older_ids() {
 }
 
 #[tokio::test]
-async fn an_ambiguous_client_is_clear_after_a_login_whatever_becomes_of_it() {
+async fn an_ambiguous_client_is_unambiguous_after_any_login() {
     let clock = ManualClock::default();
     let manager = builder(&clock).build().unwrap();
     let all = [begin(&manager).await, begin(&manager).await, begin(&manager).await, begin(&manager).await];
@@ -120,7 +121,7 @@ async fn functions_that_run_again_see_the_newer_value_and_may_refuse_it() {
 }
 
 #[test]
-fn contradictions_are_refused_with_what_to_change() {
+fn contradictory_settings_are_refused_with_advice() {
     let clock = ManualClock::default();
     let zero = Duration::ZERO;
     let refused: Vec<(&str, ManagerBuilder)> = vec![
@@ -176,7 +177,7 @@ async fn two_managers_whose_clocks_differ_share_sessions() {
 }
 
 #[test]
-fn no_number_of_a_configuration_is_a_panic() {
+fn no_number_in_a_configuration_panics() {
     use session_core::ManagerConfig;
     for number in
         ["0", "1", "-1", "2147483648", "9223372036854775807", "18446744073709551615", "1e308", "1.5", "null"]
@@ -218,7 +219,7 @@ async fn an_error_of_a_type_does_not_print_the_value() {
     }
 }
 
-/// A limit is lowered in a deployment: a session that is above it can be made smaller.
+/// After a deployment with a lower limit, a session above the limit can be made smaller.
 #[tokio::test]
 async fn a_session_above_a_new_limit_can_be_made_smaller() {
     let clock = ManualClock::default();

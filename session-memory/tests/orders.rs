@@ -1,4 +1,5 @@
-//! Calls in random orders: in one request, from several tasks on one handle, and in requests beside each other.
+//! Calls in random orders: in one request, from several tasks on one handle, and in concurrent
+//! requests.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::items_after_statements, missing_docs)]
 
 mod requests;
@@ -14,7 +15,7 @@ use session_core::{ErrorKind, Manager};
 
 #[tokio::test]
 #[allow(clippy::too_many_lines, reason = "one step after the other, with what each is to do")]
-async fn random_orders_of_calls_in_requests_do_what_they_say() {
+async fn random_orders_of_calls_in_requests_match_a_model() {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move |below: u64| {
         seed ^= seed << 13;
@@ -122,7 +123,7 @@ async fn random_orders_of_calls_in_requests_do_what_they_say() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_that_save_reload_release_and_destroy_one_handle_leave_it_sound() {
+async fn tasks_that_save_reload_release_and_destroy_one_handle_leave_it_consistent() {
     let clock = ManualClock::default();
     for round in 0..200_u64 {
         let manager =
@@ -170,10 +171,10 @@ async fn tasks_that_save_reload_release_and_destroy_one_handle_leave_it_sound() 
     }
 }
 
-/// Two sessions of one id, their calls interleaved at random: what is stored is what a plain list of all changes in
-/// the order of the commits says.
+/// Two handles of one session, with randomly interleaved calls: the stored values equal those of a
+/// plain list of all changes in the order of the commits.
 #[tokio::test]
-async fn interleaved_requests_do_what_their_changes_say_in_the_order_of_their_commits() {
+async fn interleaved_requests_apply_their_changes_in_the_order_of_their_commits() {
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = move |below: u64| {
         seed ^= seed << 13;
@@ -252,10 +253,10 @@ async fn interleaved_requests_do_what_their_changes_say_in_the_order_of_their_co
     }
 }
 
-/// Requests of one client at the same time: every session that is live afterwards has an id that some response told,
-/// and what was acknowledged is in it, unless something ended it.
+/// Concurrent requests of one client: every session that is live afterwards has an id that some
+/// response contained, and includes the acknowledged changes, unless something ended it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_of_one_client_at_the_same_time_leave_no_session_that_nobody_knows() {
+async fn concurrent_requests_of_one_client_leave_no_unreachable_session() {
     let clock = ManualClock::default();
     for round in 0..90_u64 {
         let manager = Manager::builder_shared(Layer::over(memory(&clock), &Arc::new(Yields)))

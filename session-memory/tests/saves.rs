@@ -1,4 +1,4 @@
-//! Saves and logouts that are under way, that fail, or that are given up, and what the request then answers.
+//! Saves and logouts that are pending, fail or are cancelled, and the resulting responses.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod requests;
@@ -28,7 +28,7 @@ async fn values(manager: &Manager, token: &Token) -> [Option<u64>; 2] {
     [session.get("n").unwrap(), session.get("beside").unwrap()]
 }
 
-/// A request that has changed its session.
+/// A handle of a request that has changed its session.
 async fn changing(manager: &Manager) -> (RequestSession, Session) {
     let token = begin(manager).await;
     let request = presenting(manager, &[&token]);
@@ -37,7 +37,7 @@ async fn changing(manager: &Manager) -> (RequestSession, Session) {
     (request, session)
 }
 
-/// Begins a save and lets it get as far as the engine.
+/// Starts a save and runs it until it reaches the engine.
 async fn saving(session: &Session) -> tokio::task::JoinHandle<session_core::Result<()>> {
     let saving = session.clone();
     let task = tokio::spawn(async move { saving.save().await });
@@ -46,7 +46,7 @@ async fn saving(session: &Session) -> tokio::task::JoinHandle<session_core::Resu
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_task_changes_during_a_save_is_stored_by_the_next() {
+async fn changes_by_another_task_during_a_save_are_stored_by_the_next() {
     let (manager, _) = manager();
     let created = manager.create();
     let loaded = manager.load(&begin(&manager).await).await.unwrap().unwrap();
@@ -68,7 +68,7 @@ async fn what_another_task_changes_during_a_save_is_stored_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_during_a_save_that_fails_is_not_lost_in_silence() {
+async fn a_change_during_a_failing_save_is_not_lost_silently() {
     let (manager, faulty) = manager();
     let (request, session) = changing(&manager).await;
     faulty.down(Fault::Refused);
@@ -80,7 +80,7 @@ async fn a_change_during_a_save_that_fails_is_not_lost_in_silence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_was_given_up_and_failed_fails_its_request() {
+async fn a_commit_that_was_cancelled_and_failed_fails_its_request() {
     for destroys in [false, true] {
         let (manager, faulty) = manager();
         let (request, session) = changing(&manager).await;
@@ -99,7 +99,7 @@ async fn a_commit_that_was_given_up_and_failed_fails_its_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_the_handler_was_told_of_is_its_own_to_answer() {
+async fn a_failure_known_to_the_handler_is_left_to_the_handler() {
     let (manager, faulty) = manager();
     let (request, session) = changing(&manager).await;
     faulty.down(Fault::Refused);
@@ -108,7 +108,7 @@ async fn a_failure_that_the_handler_was_told_of_is_its_own_to_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_takes_no_longer_than_its_timeout_however_many_sessions_it_is_about() {
+async fn an_operation_on_many_sessions_takes_no_longer_than_its_timeout() {
     let (manager, faulty) = manager();
     let mut tokens = Vec::new();
     for _ in 0..4 {
@@ -116,7 +116,8 @@ async fn an_operation_takes_no_longer_than_its_timeout_however_many_sessions_it_
     }
     let tokens: Vec<_> = tokens.iter().collect();
     let patience = TIMEOUT + Duration::from_millis(100);
-    // A logout of all, without and with a load before it, and a sign-in that ends the others.
+    // A logout of all sessions, without and with a load before it, and a sign-in that ends the
+    // others.
     for step in 0..3 {
         faulty.heal();
         let request = presenting(&manager, &tokens);
@@ -135,7 +136,7 @@ async fn an_operation_takes_no_longer_than_its_timeout_however_many_sessions_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_behind_a_commit_that_hangs_waits_no_longer_than_the_timeout() {
+async fn waiting_for_a_hanging_commit_takes_no_longer_than_the_timeout() {
     let (manager, faulty) = manager();
     let (request, session) = changing(&manager).await;
     faulty.down(Fault::Hangs);
@@ -161,7 +162,7 @@ async fn a_new_id_that_is_being_saved_reaches_the_client_of_a_handler_that_faile
     let request = presenting(&manager, &[&token]);
     let session = request.session().await.unwrap();
     session.sign_in("ada").unwrap();
-    // The handler gives the save up, and answers 500.
+    // The handler cancels the save, and answers 500.
     assert!(tokio::time::timeout(Duration::from_millis(1), session.save()).await.is_err());
     let context = manager.transport().context(Connection::default());
     let reply = request.abandon_under_way(&context).expect("a save is under way").await.unwrap();

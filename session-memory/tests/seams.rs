@@ -1,4 +1,4 @@
-//! What a user may expect where requests, renewals, classes and configurations meet.
+//! Combinations of requests, renewals, classes and configurations, from the user's point of view.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod requests;
@@ -19,7 +19,7 @@ async fn two_cookies_of_one_renewed_session_are_not_ambiguous() {
     let clock = ManualClock::default();
     let manager = builder(&clock).renew_id_every(MINUTE).build().unwrap();
     let [old, new] = renewed(&manager, &clock, MINUTE).await;
-    // The cookie's domain was changed: browsers keep the cookie that they had.
+    // The cookie's domain was changed: browsers keep the old cookie.
     let request = presenting(&manager, &[&old, &new]);
     let session = request.session().await.unwrap();
     assert_eq!(session.load_state(), LoadState::Live);
@@ -111,7 +111,7 @@ async fn the_cookies_of_an_ambiguous_client_go_when_its_sessions_have_ended() {
 }
 
 #[tokio::test]
-async fn a_getter_that_removes_what_it_cannot_read_does_not_remove_what_others_have_repaired() {
+async fn a_getter_that_removes_an_unreadable_value_keeps_one_that_others_repaired() {
     let clock = ManualClock::default();
     let manager = builder(&clock).build().unwrap();
     let session = manager.create();
@@ -181,9 +181,9 @@ async fn a_handle_whose_request_was_abandoned_during_a_save_takes_no_changes() {
     }
 }
 
-/// Where nothing tells the client its new id by itself, an id must not be renewed without being asked.
+/// If the transport does not deliver new ids by itself, an id must not be renewed automatically.
 #[tokio::test]
-async fn an_id_is_not_renewed_where_the_client_is_not_told() {
+async fn an_id_is_not_renewed_if_the_client_would_not_learn_it() {
     use session_core::transport::{CookieSettings, Transport};
     let by_url = Transport::default().with_query("sid");
     let unsent = Transport::cookie(CookieSettings::host_prefixed("session").send(false));
@@ -200,7 +200,7 @@ async fn an_id_is_not_renewed_where_the_client_is_not_told() {
             presenting(&manager, &[&token])
         };
         let session = request.session().await.unwrap();
-        // The page's links, written while the handler runs.
+        // The links of the page are written while the handler runs.
         let link = session.token().unwrap();
         assert_eq!(finish(&request).await.unwrap().headers.len(), 0);
         clock.advance(SECOND * 15);
@@ -217,7 +217,7 @@ async fn a_client_with_the_old_and_the_new_cookie_is_no_thief() {
     let session = presenting(&manager, &[&old, &new]).session().await.unwrap();
     assert_eq!(session.load_state(), LoadState::Live);
     assert_eq!(session.token(), Some(new.clone()));
-    // The old one alone is not.
+    // The old cookie alone counts as theft.
     let request = presenting(&manager, &[&old]);
     assert_eq!(request.session().await.unwrap().load_state(), LoadState::Moved);
     assert!(manager.load(&new).await.unwrap().is_none());

@@ -1,4 +1,4 @@
-//! Sessions over time, on a clock that the test turns: what takes minutes or years on a server.
+//! Sessions over minutes or years, with a clock that the test controls.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ async fn begin(manager: &Manager) -> session_core::id::Token {
     session.token().unwrap()
 }
 
-/// A handle that is older than a tombstone lives cannot follow its session: it says so.
+/// A handle older than the lifetime of a tombstone cannot follow its session, and reports that.
 #[tokio::test]
 async fn a_logout_on_an_old_handle_ends_the_session_or_says_that_it_could_not() {
     let clock = ManualClock::default();
@@ -72,7 +72,7 @@ async fn the_longest_times_do_not_overflow() {
     }
 }
 
-/// A cookie that shall last longer than browsers keep one is issued anew long before they forget it.
+/// A cookie whose lifetime exceeds the browsers' limit is reissued long before they drop it.
 #[tokio::test]
 async fn a_cookie_of_years_is_renewed_before_browsers_forget_it() {
     let clock = ManualClock::default();
@@ -96,9 +96,9 @@ async fn a_cookie_of_years_is_renewed_before_browsers_forget_it() {
     }
 }
 
-/// A visitor's eleven hours do not end the session that a user has just begun.
+/// A visitor's eleven hours do not shorten the session of a user who has just signed in.
 #[tokio::test]
-async fn the_time_of_a_visitor_does_not_count_against_a_user() {
+async fn the_lifetime_of_a_visitor_does_not_count_for_a_user() {
     let clock = ManualClock::default();
     let manager = builder(&clock).build().unwrap(); // 1 h idle, 12 h absolute
     let mut token = begin(&manager).await;
@@ -119,9 +119,9 @@ async fn the_time_of_a_visitor_does_not_count_against_a_user() {
     assert!(clock.now() > Timestamp::from_millis(0));
 }
 
-/// Nobody asks for a collection, and what has expired goes; the task ends with its manager.
+/// Expired sessions are removed without a call; the task ends with its manager.
 #[tokio::test]
-async fn expired_sessions_are_collected_without_being_asked() {
+async fn expired_sessions_are_collected_automatically() {
     let clock = ManualClock::default();
     let provider = shared(&clock);
     let manager = Manager::builder_shared(Arc::clone(&provider)).clock(clock.clone()).build().unwrap();

@@ -195,7 +195,7 @@ pub(crate) async fn check(client: &Client<MySql>, table: &TableName) -> Result<(
             None => return wrong(format!("the table {table} has no column {column}")),
             Some((_, kind)) if kind != expected => {
                 return wrong(format!(
-                    "the column {column} of the table {table} is {kind}, it has to be {expected}"
+                    "the column {column} of the table {table} is {kind}, but must be {expected}"
                 ));
             }
             Some(_) => {}

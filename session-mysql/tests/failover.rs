@@ -32,7 +32,7 @@ async fn a_server_that_becomes_read_only_is_unavailable_until_it_takes_writes() 
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn of_several_servers_the_first_that_takes_writes_is_used() {
+async fn the_first_of_several_servers_that_takes_writes_is_used() {
     let ((one, _), (two, sessions)) = (start_private(&[]).await, start_private(&[]).await);
     create(&sessions, &id("a"), &record("on two")).await;
     sql(&one.admin_url(), "SET GLOBAL read_only = 1").await;

@@ -101,7 +101,7 @@ async fn a_table_of_version_1_is_upgraded_in_place() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn ten_may_migrate_at_once() {
+async fn ten_processes_may_migrate_at_once() {
     for (place, before) in [("ten_new", "DO 0".to_owned()), ("ten_seed", seed("ten_seed"))] {
         let url = empty(place).await;
         sql(&url, &before).await;
@@ -180,10 +180,10 @@ async fn a_missing_table_names_the_migration() {
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_column_of_the_wrong_type_is_explained() {
     for (column, kind, expected) in [
-        ("session_data", "text CHARACTER SET utf8mb4", "is text, it has to be longblob"),
-        ("session_data", "varbinary(9)", "is varbinary(9), it has to be longblob"),
-        ("version", "int unsigned", "is int unsigned, it has to be bigint unsigned"),
-        ("owner", "int", "is int, it has to be binary(32)"),
+        ("session_data", "text CHARACTER SET utf8mb4", "is text, but must be longblob"),
+        ("session_data", "varbinary(9)", "is varbinary(9), but must be longblob"),
+        ("version", "int unsigned", "is int unsigned, but must be bigint unsigned"),
+        ("owner", "int", "is int, but must be binary(32)"),
     ] {
         let (url, sessions) = start("wrong_column").await;
         sql(&url, &format!("ALTER TABLE wrong_column MODIFY {column} {kind}")).await;
@@ -218,7 +218,7 @@ async fn sessions_work_while_the_table_is_altered() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn at_run_time_no_right_to_change_the_table_is_needed() {
+async fn no_right_to_change_the_table_is_needed_at_run_time() {
     let (url, sessions) = start("rights").await;
     let admin = compose::MYSQL_ADMIN.address();
     let user = "DROP USER IF EXISTS session_web@'%'; CREATE USER session_web@'%' IDENTIFIED BY 'web'; \
@@ -284,7 +284,7 @@ async fn sessions_are_read_while_a_migration_waits_for_an_idle_transaction() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn connecting_can_check_the_table_and_change_nothing() {
+async fn connecting_can_check_the_table_without_changing_it() {
     let url = empty("check_only").await;
     let checked = || async { connect_result(&format!("{url}&migrate=check")).await.map(drop) };
     let error = checked().await.unwrap_err();

@@ -18,12 +18,12 @@ use session_core::{Error, ErrorKind};
 pub struct SessionError(Arc<Error>);
 
 impl SessionError {
-    /// The kind of failure.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind()
     }
 
-    /// The first one among an error and its sources.
+    /// Returns the first one among an error and its sources.
     pub(crate) fn in_chain(error: &poem::Error) -> Option<Self> {
         let mut next = std::error::Error::source(error);
         while let Some(cause) = next {
@@ -35,7 +35,7 @@ impl SessionError {
         None
     }
 
-    /// The error of the core.
+    /// Returns the core's error.
     pub fn as_inner(&self) -> &Error {
         &self.0
     }
@@ -70,7 +70,7 @@ impl ResponseError for SessionError {
         status(&self.0)
     }
 
-    /// The status and an empty body; the middleware recognizes it by an extension.
+    /// Returns the status and an empty body; the middleware recognizes it by an extension.
     fn as_response(&self) -> Response {
         tracing::warn!(error = %self.0, "responding with a session error");
         let mut response = self.status().into_response();
@@ -80,7 +80,7 @@ impl ResponseError for SessionError {
     }
 }
 
-/// The status for an error; 500 if it has none.
+/// Returns the status for an error; 500 if it has none.
 pub fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

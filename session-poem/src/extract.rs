@@ -12,9 +12,9 @@ extractors! {
     /// [`session_core::Session`].
     ///
     /// Extracting costs one round trip, or none for a client without a well-formed token. It fails
-    /// with a
-    /// [`SessionError`]: 503 if the engine is down; 500 if the [`SessionMiddleware`](crate::SessionMiddleware) is missing.
-    /// Changes of a panicking handler are not stored.
+    /// with a [`SessionError`]: 503 if the engine is down; 500 if the
+    /// [`SessionMiddleware`](crate::SessionMiddleware) is missing. Changes of a panicking handler
+    /// are not stored.
     ///
     /// For clients without a live session use [`OptionalSession`], not `Option<Session>`: poem's
     /// own extractor is `None` if the session could not be loaded, which would make a user look
@@ -53,7 +53,7 @@ impl<'a, M: 'static> FromRequest<'a> for LazySession<M> {
     }
 }
 
-/// The session of a request in a middleware. No I/O.
+/// Returns the session of a request in a middleware. No I/O.
 ///
 /// [`Config`](session_core::ErrorKind::Config) if the request did not pass through a
 /// [`SessionMiddleware`](crate::SessionMiddleware).

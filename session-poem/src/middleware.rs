@@ -54,7 +54,7 @@ impl<M> Clone for SessionMiddleware<M> {
 }
 
 impl SessionMiddleware {
-    /// A middleware for the sessions of this manager.
+    /// Creates a middleware for the sessions of this manager.
     ///
     /// If a session cannot be stored, the response has an empty body and
     /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status);
@@ -84,8 +84,8 @@ impl<M> SessionMiddleware<M> {
     }
 
     /// Decides by the response's status whether the handler's changes are stored. The default is
-    /// [`stores_changes`](session_core::adapter::stores_changes): after a server error (5xx) or a
-    /// timeout (408) it is not.
+    /// [`stores_changes`](session_core::adapter::stores_changes): not after a server error (5xx) or
+    /// a timeout (408).
     pub fn store_when(self, decide: fn(StatusCode) -> bool) -> Self {
         Self { stores: decide, ..self }
     }
@@ -98,7 +98,7 @@ impl<M> SessionMiddleware<M> {
         SessionMiddleware { setup, on_error, stores, scope: PhantomData }
     }
 
-    /// The manager.
+    /// Returns the manager.
     pub fn manager(&self) -> &Manager {
         self.setup.manager()
     }
@@ -166,11 +166,11 @@ impl<E: Endpoint, M: 'static> Endpoint for SessionEndpoint<E, M> {
             End::Decided(done) => done,
             End::Untouched => Ok(Reply::default()),
         };
-        let own = Own { middleware: &self.middleware, ending, head };
+        let current = Current { middleware: &self.middleware, ending, head };
         Ok(match (done, failed.filter(|_| replaces)) {
-            (Err(error), _) => own.instead(&error, response),
-            (Ok(_), Some(error)) => own.instead(error.as_inner(), response),
-            (Ok(reply), None) => own.reply(reply, response),
+            (Err(error), _) => current.instead(&error, response),
+            (Ok(_), Some(error)) => current.instead(error.as_inner(), response),
+            (Ok(reply), None) => current.reply(reply, response),
         })
     }
 }
@@ -182,14 +182,14 @@ impl<E, M> SessionEndpoint<E, M> {
 }
 
 /// The state of one request.
-struct Own<'a, M> {
+struct Current<'a, M> {
     middleware: &'a SessionMiddleware<M>,
     ending: Ending<M>,
     head: Option<RequestHead>,
 }
 
-impl<M> Own<'_, M> {
-    /// The handler's response, with the session's headers.
+impl<M> Current<'_, M> {
+    /// Returns the handler's response, with the session's headers.
     fn reply(&self, reply: Reply, mut response: Response) -> Response {
         match self.ending.apply(reply, &mut Headers(response.headers_mut())) {
             Ok(()) => response,

@@ -1,4 +1,4 @@
-//! The behaviours of adapters, on poem.
+//! The conformance tests for adapters, on poem.
 #![allow(clippy::unwrap_used)]
 
 use std::convert::Infallible;

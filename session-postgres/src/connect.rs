@@ -1,5 +1,5 @@
-//! Opens connections: the hosts in turn, the login of the moment, and session settings that do not
-//! depend on how the server is set up.
+//! Opens connections: tries the hosts in order, gets the current login, and sets session settings
+//! independently of the server's configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,30 +15,31 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, Row};
 use crate::PostgresConfig;
 use crate::failure::code;
 
-/// A setting that only a connection of our own has: a pooler drops or refuses it.
+/// A setting that survives only on a direct connection: a pooler drops or refuses it.
 const MARK: &str = "session_kit.direct";
 
-/// What a new connection is asked: whether the mark arrived, and whether the server is a standby.
+/// The query on a new connection: whether the mark has arrived, and whether the server is a
+/// standby.
 const QUESTION: &str =
     "SELECT coalesce(current_setting('session_kit.direct', true), ''), pg_is_in_recovery()::text";
 
-/// How to open connections to one place, or to the first of several that takes writes.
+/// Opens connections to one address, or to the first of several that accepts writes.
 pub(crate) struct Connector {
     options: PgConnectOptions,
-    places: Vec<Place>,
-    /// What the user asks of the server, by name and value.
+    addresses: Vec<Place>,
+    /// The server settings of the user, by name and value.
     asked: Vec<(String, String)>,
-    /// What we ask of it, less what the user has decided.
+    /// Our own settings, except those that the user has set.
     ours: Vec<(&'static str, String)>,
     credentials: Option<Arc<dyn Credentials>>,
-    /// A pooler is between us and the server, which may run each statement on another connection.
-    /// From then on nothing is prepared and no setting is changed.
+    /// A pooler is in front of the server, and may run each statement on another connection. Once
+    /// this is known, statements are not prepared and no setting is changed.
     pooled: AtomicBool,
 }
 
 impl Connector {
     pub(crate) fn new(config: PostgresConfig) -> Self {
-        let PostgresConfig { options, places, server_options, unprepared, credentials, settings, .. } =
+        let PostgresConfig { options, addresses, server_options, unprepared, credentials, settings, .. } =
             config;
         let given = options.get_options().unwrap_or_default().to_owned();
         let decided = |name: &str| {
@@ -47,7 +48,7 @@ impl Connector {
         let ours = settings_of(&settings).into_iter().filter(|(name, _)| !decided(name)).collect();
         Self {
             options: options.extra_float_digits(None).disable_statement_logging(),
-            places,
+            addresses,
             asked: server_options,
             ours,
             credentials,
@@ -55,33 +56,33 @@ impl Connector {
         }
     }
 
-    /// For an application's pool: its settings are its own.
+    /// Creates the connector of an application's pool, which keeps its own settings.
     pub(crate) fn of_a_pool(pool: &PgPool) -> Self {
         let mut connector = Self::new(PostgresConfig::new(pool.connect_options().as_ref().clone()));
         connector.ours.clear();
         connector
     }
 
-    /// Whether a pooler is in between.
+    /// Returns whether a pooler is in front of the server.
     pub(crate) fn is_pooled(&self) -> bool {
         self.pooled.load(Ordering::Relaxed)
     }
 
-    /// How to open a connection to the server that takes writes now.
+    /// Returns the options for connecting to the server that currently accepts writes.
     pub(crate) async fn options(&self) -> Result<PgConnectOptions, Error> {
-        let (place, connection) = self.open_first().await?;
+        let (address, connection) = self.open_first().await?;
         let _ = connection.close().await;
-        self.options_at(place).await
+        self.options_at(address).await
     }
 
-    /// Opens a connection to the first place that takes writes.
+    /// Opens a connection to the first address that accepts writes.
     async fn open_first(&self) -> Result<(Option<&Place>, PgConnection), Error> {
         let mut failed = None;
-        for place in &self.places {
-            match self.open_at(Some(place)).await {
-                Ok(connection) => return Ok((Some(place), connection)),
+        for address in &self.addresses {
+            match self.open_at(Some(address)).await {
+                Ok(connection) => return Ok((Some(address), connection)),
                 Err(error) => {
-                    tracing::debug!("no connection to one of several servers: {error}");
+                    tracing::debug!("connecting to one of several servers failed: {error}");
                     failed = Some(error);
                 }
             }
@@ -92,9 +93,9 @@ impl Connector {
         }
     }
 
-    async fn options_at(&self, place: Option<&Place>) -> Result<PgConnectOptions, Error> {
+    async fn options_at(&self, address: Option<&Place>) -> Result<PgConnectOptions, Error> {
         let mut options = self.options.clone();
-        match place {
+        match address {
             Some(Place::Host(host, port)) => {
                 options = options.host(host);
                 if let Some(port) = port {
@@ -106,7 +107,7 @@ impl Connector {
         }
         if let Some(credentials) = &self.credentials {
             let login = credentials.credentials().await.map_err(|error| {
-                unfit(ErrorKind::Unavailable, format!("the hook for user and password failed: {error}"))
+                unfit(ErrorKind::Unavailable, format!("the source of user and password failed: {error}"))
             })?;
             if let Some(user) = &login.user {
                 options = options.username(user);
@@ -116,33 +117,33 @@ impl Connector {
         Ok(options)
     }
 
-    async fn open_at(&self, place: Option<&Place>) -> Result<PgConnection, Error> {
-        let options = self.options_at(place).await?;
+    async fn open_at(&self, address: Option<&Place>) -> Result<PgConnection, Error> {
+        let options = self.options_at(address).await?;
         if !self.is_pooled() {
             let mark = format!("{:016x}", rand::random::<u64>());
             let ours = self.ours.iter().map(|(name, value)| (*name, value.as_str()));
             let asked = self.asked.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let settings = ours.chain(asked).chain([(MARK, mark.as_str())]);
             match options.clone().options(settings).connect().await {
-                Ok(connection) => return self.examined(connection, &mark).await,
-                // A pooler does not let settings pass.
+                Ok(connection) => return self.checked(connection, &mark).await,
+                // A pooler does not pass settings on.
                 Err(error) if matches!(code(&error), Some("08P01" | "0A000")) => {
-                    tracing::debug!("settings are refused as by a pooler: {error}");
+                    tracing::debug!("settings were refused, probably by a pooler: {error}");
                 }
                 Err(error) => return Err(error),
             }
         }
         let connection = options.connect().await?;
-        self.examined(connection, "-").await
+        self.checked(connection, "-").await
     }
 
-    /// Looks where a new connection leads to.
-    async fn examined(&self, mut connection: PgConnection, mark: &str) -> Result<PgConnection, Error> {
+    /// Checks the server of a new connection.
+    async fn checked(&self, mut connection: PgConnection, mark: &str) -> Result<PgConnection, Error> {
         let row = sqlx::raw_sql(QUESTION).fetch_one(&mut connection).await?;
         let (found, standby): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         if standby == "true" {
             let _ = connection.close().await;
-            return Err(unfit(ErrorKind::Unavailable, "the server is a standby and takes no writes"));
+            return Err(unfit(ErrorKind::Unavailable, "the server is a standby and accepts no writes"));
         }
         if found != mark && !self.pooled.swap(true, Ordering::Relaxed) {
             tracing::info!("a pooler is in front of the server: statements are sent without preparing them");
@@ -173,7 +174,7 @@ impl Connect<Postgres> for Connector {
     }
 
     async fn examine(&self, _: &PgPool) -> Result<(), Error> {
-        // The pool's own connections do not tell whether a pooler is in between.
+        // The pool's own connections do not show whether a pooler is in front of the server.
         let connection = self.open().await?;
         let _ = connection.close().await;
         Ok(())
@@ -185,7 +186,8 @@ impl Connect<Postgres> for Connector {
     }
 }
 
-/// Isolation: every statement is a transaction of its own and needs no more than this one.
+/// Returns our session settings. The lowest isolation level is enough, because every statement is a
+/// separate transaction.
 fn settings_of(settings: &Settings) -> [(&'static str, String); 4] {
     [
         ("default_transaction_isolation", "read committed".to_owned()),
@@ -195,7 +197,7 @@ fn settings_of(settings: &Settings) -> [(&'static str, String); 4] {
     ]
 }
 
-/// Zero would mean no limit, and the server counts with 31 bits.
+/// Formats a timeout. Zero would mean no limit, and the server uses 31 bits.
 fn milliseconds(time: Duration) -> String {
     let most = i32::MAX.cast_unsigned();
     u32::try_from(time.as_millis()).unwrap_or(most).clamp(1, most).to_string()

@@ -1,4 +1,4 @@
-//! What PostgreSQL's error codes mean for a session.
+//! The meaning of PostgreSQL's error codes for a session.
 //!
 //! Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 
@@ -28,10 +28,10 @@ fn classify(error: &Error) -> Failure {
         }
         Error::PoolClosed => Failure::Refused(ErrorKind::Unavailable, "the pool is closed".into()),
         Error::Configuration(_) => {
-            Failure::Refused(ErrorKind::Config, "the connection cannot be set up".into())
+            Failure::Refused(ErrorKind::Config, "the connection options are invalid".into())
         }
         Error::Tls(_) => {
-            Failure::Refused(ErrorKind::Config, "no TLS as sslmode and sslrootcert ask for".into())
+            Failure::Refused(ErrorKind::Config, "TLS failed with this sslmode and sslrootcert".into())
         }
         Error::ColumnDecode { .. }
         | Error::ColumnNotFound(_)
@@ -46,7 +46,7 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
     let unavailable = |message: &'static str| Failure::Refused(ErrorKind::Unavailable, message.into());
     let config = |message: &'static str| Failure::Refused(ErrorKind::Config, message.into());
     match code {
-        // Also when the connection is refused for good, as these are.
+        // These come before the check for fatal errors, because they are fatal too.
         "28000" | "28P01" => config("the server does not accept this user and password"),
         "3D000" => config("there is no such database"),
         "53300" => unavailable("the server has no connection left"),
@@ -55,14 +55,14 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
 
         "23505" => Failure::Duplicate,
         "40001" | "40P01" => Failure::Again,
-        // "cached plan must not change result type": the table was altered since the statement was
+        // "cached plan must not change result type": the table was altered after the statement was
         // prepared.
         "0A000" => Failure::Renew,
         "25006" => {
             Failure::Moved("the server is read-only: a standby, or a primary that has become one".into())
         }
         "26000" | "42P05" => config(
-            "prepared statements do not survive on the way to the server, and no pooler was recognized: set \
+            "prepared statements get lost on the way to the server, but no pooler was recognized: set \
              prepared_statements=false",
         ),
         "42501" => {
@@ -71,19 +71,21 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
         "42P01" | "42703" | "42804" | "42846" | "42883" | "42P10" | "3F000" | "22001" | "22P03" | "23502" => {
             Failure::Schema
         }
-        "55P03" => Failure::Locked("another transaction holds the row: lock_timeout".into()),
-        "57014" => unavailable("the server gave up: statement_timeout, or cancelled"),
-        // Connection exceptions: a pooler tells in this way that its server has gone.
+        "55P03" => Failure::Locked("another transaction locks the row: lock_timeout".into()),
+        "57014" => unavailable("the server cancelled the statement: statement_timeout, or a cancel request"),
+        // Connection exceptions: a pooler reports a lost server like this.
         _ if class(code) == "08" => Failure::Lost,
         _ if class(code) == "54" => {
             Failure::Refused(ErrorKind::TooLarge, "the server cannot store it".into())
         }
-        _ if class(code) == "53" => unavailable("the server has not enough memory, disk or connections"),
+        _ if class(code) == "53" => {
+            unavailable("the server does not have enough memory, disk space or connections")
+        }
         _ => unavailable("the server refused the statement"),
     }
 }
 
-/// The server's five letters for what went wrong.
+/// Returns the five-character SQLSTATE of an error.
 pub(crate) fn code(error: &Error) -> Option<&str> {
     match error {
         Error::Database(answer) => answer.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code),

@@ -1,5 +1,5 @@
 //! Sessions in PostgreSQL: one row each, in a table that [`PostgresProvider::migrate`] or
-//! `migrations/postgres/*.sql` makes.
+//! `migrations/postgres/*.sql` creates.
 //!
 //! ```no_run
 //! use session_postgres::{PostgresConfig, PostgresProvider};
@@ -12,7 +12,8 @@
 //! # }
 //! ```
 //!
-//! By name, as `postgresql` or `postgres`, it is there wherever the crate is linked:
+//! Wherever the crate is linked, the engine is also available by name, as `postgresql` or
+//! `postgres`:
 //!
 //! ```no_run
 //! use session_postgres as _;
@@ -27,12 +28,12 @@
 //! # Performance
 //!
 //! Read, write, create, touch, rename and destroy are one statement and one round trip each, on
-//! connections that are kept ready and not pinged between uses; the statements are prepared once
-//! per connection. A write that is refused needs a second trip, which reads what is stored instead.
-//! A page of the sessions of an owner is one round trip, and so is ending some of them.
-//! With [`notices`](PostgresConfig::notices), changes are told to the caches of other processes in the same statements.
-//! A touch writes the deadline only. `count` reads the index on the deadline; `gc` removes 10 to 200 rows
-//! per statement, with a pause of 5 ms in between.
+//! connections that are kept open and not pinged between uses; the statements are prepared once per
+//! connection. A refused write needs a second round trip, which reads the stored record. A page of
+//! the sessions of an owner is one round trip, and so is ending some of them. With
+//! [`notices`](PostgresConfig::notices), the same statements notify the caches of other processes.
+//! A touch writes only the deadline. `count` reads the index on the deadline; `gc` removes 10 to
+//! 200 rows per statement, with a pause of 5 ms in between.
 
 mod config;
 mod connect;

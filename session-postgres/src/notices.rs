@@ -1,9 +1,9 @@
 //! Notices of changes for the caches of other processes: `NOTIFY` in the statements that write, and
 //! `LISTEN` on a separate connection.
 //!
-//! All tables of a database share one channel. A notice is the key of a session, which is a hash. Any
-//! user of the database can listen, so a raw id (of a `plain` manager) is never sent: that notice says
-//! that anything may have changed.
+//! All tables of a database share one channel. A notice is the key of a session, which is a hash.
+//! Any user of the database can listen, so a raw id (of a `plain` manager) is never sent: its
+//! notice means that any session may have changed.
 
 use std::time::Duration;
 
@@ -18,35 +18,36 @@ use crate::PostgresProvider;
 use crate::failure::ENGINE;
 use crate::request::{Arg, Request, Statement};
 
-/// Where notices are sent.
+/// The channel of notices.
 pub(crate) const CHANNEL: &str = "session_kit";
-/// How long opening the connection of a listener may take.
+/// The timeout for opening a listener's connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The notice that any session may have changed.
 pub(crate) const EVERYTHING: &str = "*";
 
-/// The notice about a session, with its key.
+/// Returns the notice for a session with this key.
 pub(crate) fn payload<'a>(id: &StorageId, key: &'a str) -> Arg<'a> {
     Arg::Text(if id.as_plain().is_some() { EVERYTHING } else { key })
 }
 
 impl PostgresProvider {
-    /// As [`request`](Self::request); the last argument is what others are told, if they are.
-    pub(crate) fn telling(&self, statement: &Statement, arguments: &[Arg<'_>]) -> Request {
-        let untold = &arguments[..arguments.len() - 1];
-        self.request(statement, if self.notices { arguments } else { untold })
+    /// Like [`request`](Self::request). The last argument is the notice, which is dropped if
+    /// notices are off.
+    pub(crate) fn notifying_request(&self, statement: &Statement, arguments: &[Arg<'_>]) -> Request {
+        let without_notice = &arguments[..arguments.len() - 1];
+        self.request(statement, if self.notices { arguments } else { without_notice })
     }
 }
 
 #[async_trait]
 impl Notify for PostgresProvider {
-    /// Two connections, one after the other: the first finds the server that takes writes.
+    /// Opens two connections in sequence: the first finds the server that accepts writes.
     async fn listen(&self) -> Result<Box<dyn Listener>> {
         let failed = |error| self.client.not_connected("listen", error);
         let options = self.connector.options().await.map_err(failed)?;
         if self.connector.is_pooled() {
             let message =
-                "notices do not pass a pooler: connect to the server itself, or leave `notices` out";
+                "notices do not work through a pooler: connect to the server directly, or turn `notices` off";
             return Err(Error::config(message).in_engine(ENGINE).during("listen"));
         }
         Ok(Box::new(Listening(open(options).await.map_err(failed)?)))
@@ -54,7 +55,7 @@ impl Notify for PostgresProvider {
 }
 
 async fn open(options: PgConnectOptions) -> sqlx::Result<PgListener> {
-    // The driver takes the connection of a listener from a pool only, which keeps trying while a server refuses.
+    // The driver creates a listener only from a pool, which would retry while a server refuses.
     let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).acquire_timeout(PATIENCE);
     let pool = pool.idle_timeout(None).max_lifetime(None).connect_with(options).await?;
     let mut listener = PgListener::connect_with(&pool).await?;
@@ -85,7 +86,7 @@ impl Listener for Listening {
 }
 
 fn lost(error: Option<sqlx::Error>) -> Error {
-    let lost = Error::new(ErrorKind::Unavailable, "the connection on which notices arrive is lost");
+    let lost = Error::new(ErrorKind::Unavailable, "the connection for notices was lost");
     let lost = lost.in_engine(ENGINE).during("listen");
     match error {
         Some(error) => lost.with_source(error.to_string()),

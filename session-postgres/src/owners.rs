@@ -1,4 +1,4 @@
-//! The sessions of an owner, by the index on owner and key, and the walk over all records, by the
+//! The sessions of an owner, by the index on owner and key, and the scan over all records, by the
 //! key.
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ impl Indexed for PostgresProvider {
         self.page("list", &self.statements.list, &arguments, limit).await
     }
 
-    /// One round trip, one more when all that it saw got other ids or owners meanwhile.
+    /// One round trip; one more if all sessions that it saw got other ids or owners meanwhile.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
         let owner = owner.0;
         for _ in 0..MOVES {

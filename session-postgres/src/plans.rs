@@ -1,4 +1,5 @@
-//! The server's plans: every statement finds its rows by an index, however many others there are.
+//! Tests the server's query plans: every statement finds its rows by an index, whatever the size of
+//! the table.
 
 use session_servers::compose;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -9,7 +10,8 @@ use crate::request::Statement;
 use crate::schema::MIGRATIONS;
 use crate::statements::Statements;
 
-/// A table of 20,000 live and 500 expired sessions, of which some are tombstones. A quarter has one owner.
+/// A table of 20,000 live and 500 expired sessions, of which some are tombstones. A quarter has one
+/// owner.
 const TABLE: &str = "
     DROP SCHEMA IF EXISTS plans CASCADE;
     CREATE SCHEMA plans;
@@ -23,7 +25,7 @@ const ROWS: &str = "
     UPDATE session SET owner = sha256(CASE WHEN version % 4 = 0 THEN 'many' ELSE session_data END)
     WHERE version % 2 = 0;";
 
-/// A page is found by owner and key, so that it costs the same wherever it begins.
+/// A page is found by owner and key, so its cost does not depend on its position.
 const BY_USER: &str = "Index Cond: ((owner = $1) AND (session_key > ($2)::bpchar))";
 
 async fn plan(connection: &mut PgConnection, statement: &Statement, types: &str, arguments: &str) -> String {

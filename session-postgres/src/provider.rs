@@ -1,4 +1,4 @@
-//! The provider: what each operation sends, and what the answer means.
+//! The provider: sends the statements of each operation, and interprets the answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +36,8 @@ pub struct PostgresProvider {
 }
 
 impl PostgresProvider {
-    /// Connects, so that a wrong address or password is known at once; with `migrate` set, also
-    /// makes the table.
+    /// Connects, so that a wrong address or password is reported immediately; with `migrate` set,
+    /// also creates the table.
     ///
     /// [`Config`](session_core::ErrorKind::Config) when the server refuses user, password, database
     /// or TLS, [`Unavailable`](session_core::ErrorKind::Unavailable) when it cannot be reached
@@ -58,8 +58,7 @@ impl PostgresProvider {
         Ok(provider)
     }
 
-    /// Connects when the first session is asked for, so that the service starts also while the
-    /// server is down.
+    /// Connects at the first request, so that the service starts even while the server is down.
     pub fn connect_lazy(config: PostgresConfig) -> Self {
         let (table, settings, notices) = (config.settings.table.clone(), &config.settings, config.notices);
         let (most, timeout) = (settings.max_connections, settings.connect_timeout);
@@ -68,13 +67,13 @@ impl PostgresProvider {
         Self::on(pool, connector, table, notices)
     }
 
-    /// Uses the application's own pool. `sqlx` pings the server when a connection comes back and,
+    /// Uses the application's own pool. `sqlx` pings the server when a connection is returned and,
     /// unless `test_before_acquire(false)` is set, when it is taken: up to three round trips
     /// instead of one.
     ///
-    /// Session settings are the application's: set `lock_timeout` and `statement_timeout` on its
-    /// connections. Before the first statement one connection beside the pool's is opened and
-    /// closed, to see whether a pooler is in front of the server.
+    /// The application controls the session settings: set `lock_timeout` and `statement_timeout` on
+    /// its connections. Before the first statement an additional connection is opened and closed,
+    /// to detect a pooler in front of the server.
     pub fn with_pool(pool: PgPool, table: &str) -> Result<Self> {
         let connector = Arc::new(Connector::of_a_pool(&pool));
         let table = table.parse()?;
@@ -87,46 +86,48 @@ impl PostgresProvider {
         Self { client, connector, collector, statements, notices, table, clock: Arc::new(SystemClock) }
     }
 
-    /// How many connections there are in use and idle, how many statements wait for one, and how
-    /// many were opened.
+    /// Returns the number of connections in use and idle, of statements that wait for one, and of
+    /// connections that were opened.
     pub fn pool_status(&self) -> PoolStatus {
         self.client.pool().status()
     }
 
-    /// Closes the connections in good order, those in use when their statement has ended. Sessions
-    /// are [`Unavailable`](session_core::ErrorKind::Unavailable) from then on. An application's own
+    /// Closes the connections gracefully, those in use after their statement. From then on every
+    /// call fails with [`Unavailable`](session_core::ErrorKind::Unavailable). An application's own
     /// pool stays open.
     pub async fn close(&self) {
         self.client.pool().close().await;
     }
 
-    /// By which clock times are told to the caller; the server's own decides what has expired.
+    /// Sets the clock for times that are returned to the caller; the server's clock decides which
+    /// sessions have expired.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes the table, or brings one up to date with its rows in place; does nothing when it is.
-    /// Safe when many processes do it at once. Needs a user that may create the table or owns it.
+    /// Creates the table, or brings an existing one up to date and keeps its rows; does nothing if
+    /// it is up to date. Safe when many processes run it concurrently. It needs a user that may
+    /// create the table or owns it.
     ///
     /// An expiry without a time zone, as in Beego's table, is read as UTC.
     pub async fn migrate(&self) -> Result<()> {
         self.migrate_from("UTC").await
     }
 
-    /// The same for a table whose `timestamp` without a time zone holds the local time of this
-    /// zone, as in `Europe/Berlin`.
+    /// The same for a table with a `timestamp` without a time zone, in the local time of this zone,
+    /// for example `Europe/Berlin`.
     pub async fn migrate_from(&self, time_zone: &str) -> Result<()> {
         schema::migrate(&self.client, &self.table, time_zone).await
     }
 
-    /// Compares the table with what is expected, and says what is different; one round trip.
+    /// Compares the table with the expected one, and reports the first difference; one round trip.
     pub async fn check(&self) -> Result<()> {
         schema::check(&self.client, &self.table, self.connector.is_pooled()).await
     }
 
-    /// What is stored under an id now, tombstones included.
+    /// Reads the record or tombstone under an id.
     async fn current(&self, operation: &'static str, id: &StorageId) -> Result<Option<Record>> {
         let key = key(id);
         let statement = || {
@@ -142,7 +143,7 @@ impl PostgresProvider {
         Ok(WriteOutcome::refused(self.current(operation, id).await?))
     }
 
-    /// The record of a row that begins with the data and the time that is left.
+    /// Decodes the record of a row that begins with the data and the remaining time.
     pub(crate) fn record(&self, operation: &'static str, row: &PgRow) -> Result<Record> {
         let left: i64 = self.column(operation, row, 1)?;
         let data = self.data(operation, row)?;
@@ -177,7 +178,7 @@ impl PostgresProvider {
     }
 }
 
-/// A record with everything that is stored of it: eight arguments, in the order of the statements.
+/// A record with all stored columns: eight arguments, in the order of the statements.
 struct Stored {
     key: String,
     data: Vec<u8>,
@@ -247,7 +248,7 @@ impl Provider for PostgresProvider {
             Condition::Over(stamp) => {
                 let [a, b, c, d, e, f, g, h] = stored.arguments();
                 let over = Arg::Number(version(stamp));
-                self.telling(
+                self.notifying_request(
                     &self.statements.replace,
                     &[a, b, c, d, e, f, g, h, over, notices::payload(id, &stored.key)],
                 )
@@ -273,18 +274,17 @@ impl Provider for PostgresProvider {
         let moved = Stored::new(new, record, *ttl, &*self.clock)?;
         let statement = || {
             let (old, new) = (tombstone.arguments(), moved.arguments());
-            let told = notices::payload(rename.old, &tombstone.key);
-            let arguments = [&old[..], &[Arg::Number(version(*over))], &new, &[told]].concat();
-            self.telling(&self.statements.rename, &arguments)
+            let notice = notices::payload(rename.old, &tombstone.key);
+            let arguments = [&old[..], &[Arg::Number(version(*over))], &new, &[notice]].concat();
+            self.notifying_request(&self.statements.rename, &arguments)
         };
         if matches!(self.client.execute("rename", statement).await?, Executed::Rows(1..)) {
             return Ok(WriteOutcome::stored());
         }
         match self.current("rename", new).await? {
-            // An earlier call with these arguments did it, and only its answer was lost.
+            // An earlier call with these arguments was applied, and only its answer was lost.
             Some(there) if there.header.has_version(record.header.version()) => Ok(WriteOutcome::stored()),
-            // Somebody else's record under an id of 256 random bits: leave it alone, and draw
-            // another id.
+            // Another session's record under an id of 256 random bits: leave it alone.
             Some(_) => Ok(WriteOutcome::refused(None)),
             None => self.refused("rename", old).await,
         }
@@ -292,14 +292,14 @@ impl Provider for PostgresProvider {
 
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let key = key(id);
-        let told = notices::payload(id, &key);
-        // Again when what is there was stored after the removal had found nothing.
+        let notice = notices::payload(id, &key);
+        // Repeats if a record was stored after the removal had found none.
         for _ in 0..3 {
             let statement = || match expected {
-                None => self.telling(&self.statements.destroy, &[Arg::Text(&key), told]),
+                None => self.notifying_request(&self.statements.destroy, &[Arg::Text(&key), notice]),
                 Some(stamp) => {
-                    let arguments = [Arg::Text(&key), Arg::Number(version(stamp)), told];
-                    self.telling(&self.statements.destroy_version, &arguments)
+                    let arguments = [Arg::Text(&key), Arg::Number(version(stamp)), notice];
+                    self.notifying_request(&self.statements.destroy_version, &arguments)
                 }
             };
             if self.client.execute("destroy", statement).await? != Executed::Rows(0) {
@@ -313,7 +313,7 @@ impl Provider for PostgresProvider {
                 return Ok(DestroyOutcome::Refused(Box::new(current)));
             }
         }
-        let message = "others end and begin this session all the time";
+        let message = "this session is ended and recreated by other requests";
         Err(Error::new(ErrorKind::Conflict, message).in_engine(ENGINE).during("destroy"))
     }
 
@@ -340,7 +340,7 @@ impl Provider for PostgresProvider {
         let find = |from: Option<i64>, limit: usize| async move {
             let limit = Arg::Number(i64::try_from(limit).unwrap_or(i64::MAX));
             let statement = || match from {
-                // Rows of a version that did not know the column have `-infinity` in it, and the mark zero.
+                // Rows of a version without the column have `-infinity` in it, and the mark zero.
                 None | Some(0) => self.request(&self.statements.ended, &[limit]),
                 Some(microseconds) => {
                     let from = PgInterval { months: 0, days: 0, microseconds };
@@ -378,7 +378,7 @@ fn version(stamp: Stamp) -> i64 {
     stamp.version.0.cast_signed()
 }
 
-/// A hundred years are unlimited in practice, and the server can still add them to a date.
+/// A hundred years: unlimited in practice, and the server can still add it to a date.
 const LONGEST: i64 = 100 * 365 * 86_400 * 1_000_000;
 
 fn interval(time: Duration) -> PgInterval {
@@ -390,9 +390,9 @@ fn interval(time: Duration) -> PgInterval {
 mod tests {
     use super::*;
 
-    /// Its future is copied before it is polled, at every level.
+    /// The future is copied at every level before it is polled, so it must be small.
     #[test]
-    fn a_statement_carries_no_room_for_what_is_rare() {
+    fn the_future_of_a_statement_is_small() {
         let config = "postgres://session@localhost/session".parse().unwrap();
         let provider = PostgresProvider::connect_lazy(config);
         let id = StorageId::from_hash([0; 32]);

@@ -1,9 +1,9 @@
-//! A statement with its arguments, prepared or as one piece of text.
+//! A statement with its arguments, prepared or as text.
 //!
-//! Prepared statements have names, and the driver numbers them per connection. Behind a pooler that
-//! gives out another connection for each transaction, the same name may be another statement of
-//! somebody else. There every statement is sent as text, with its arguments in it, which is right
-//! whatever the pooler does.
+//! Prepared statements have names, which the driver numbers per connection. Behind a pooler that
+//! uses another connection for each transaction, the same name may be another client's statement.
+//! There every statement is sent as text with its arguments, which is correct whatever the pooler
+//! does.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -29,14 +29,15 @@ pub(crate) enum Arg<'a> {
     Time(PgInterval),
 }
 
-/// A statement that is ready to be sent.
+/// A statement ready to be sent.
 pub(crate) enum Request {
     Prepared(Query<'static, Postgres, PgArguments>),
     Text(String),
 }
 
 impl Statement {
-    /// The statement with these arguments. Its text holds nothing but a checked table name.
+    /// Combines the statement with these arguments. Only a validated table name was inserted into
+    /// its text.
     pub(crate) fn with(&self, arguments: &[Arg<'_>], as_text: bool) -> Request {
         if as_text {
             return Request::Text(self.text(arguments));
@@ -56,7 +57,7 @@ impl Statement {
         Request::Prepared(query)
     }
 
-    /// The statement with its arguments in it.
+    /// Inserts the arguments into the statement.
     pub(crate) fn text(&self, arguments: &[Arg<'_>]) -> String {
         let mut text = String::with_capacity(self.0.len() + 64 * arguments.len());
         let mut parts = self.0.split('$');
@@ -76,7 +77,7 @@ impl Statement {
 }
 
 impl Arg<'_> {
-    /// As a literal, which is read in the same way whatever the server's settings are.
+    /// Writes a literal that the server reads in the same way whatever its settings are.
     fn write(&self, text: &mut String) {
         // Writing to a string does not fail.
         let _ = match *self {
@@ -109,7 +110,7 @@ impl Arg<'_> {
     }
 }
 
-/// In the form in which backslashes always are escapes.
+/// Quotes in the form in which backslashes are always escapes.
 fn quote(value: &str, text: &mut String) {
     text.push_str("E'");
     for letter in value.chars().filter(|letter| *letter != '\0') {

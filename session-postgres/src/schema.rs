@@ -1,5 +1,5 @@
-//! The table: made and brought up to date by `migrations/postgres/*.sql`, and looked at when
-//! something is wrong.
+//! The table: `migrations/postgres/*.sql` create it and bring it up to date, and a check finds
+//! differences.
 
 use std::time::Duration;
 
@@ -12,28 +12,29 @@ use tokio::time::{Instant, sleep};
 use crate::failure::{ENGINE, code};
 use crate::request::{Arg, Statement};
 
-/// Each brings the table from the version before to its own: the first one to version 1.
+/// Each migration brings the table from the previous version to its own: the first one to version
+/// 1.
 pub(crate) const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_session.sql"),
     include_str!("../migrations/0002_collect_after.sql"),
     include_str!("../migrations/0003_by_user.sql"),
 ];
 
-/// What the table's comment says before the version.
+/// The prefix of the version in the table's comment.
 const MARK: &str = "session-kit schema ";
 
-/// The longest table name after which indexes can be named, in at most 63 characters.
+/// The longest table name with which the names of its indexes fit into 63 characters.
 const LONGEST: usize = 63 - "_by_expiry".len();
 
-/// One process migrates, the others wait: the key of an advisory lock.
+/// The key of the advisory lock, by which one process migrates while the others wait.
 const LOCK: i64 = 7_094_703_411_062_235_961;
 
-/// How long a step is tried again while other transactions hold the table.
+/// How long a step is retried while other transactions lock the table.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// What is said when a statement finds the table missing or different.
+/// The advice when a statement finds the table missing or different.
 pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or PostgresProvider::migrate(); PostgresProvider::check() \
-                                 compares the table with what is expected";
+                                 reports the differences from the expected table";
 
 const COLUMNS: [(&str, &str); 8] = [
     ("session_key", "character(64)"),
@@ -46,20 +47,21 @@ const COLUMNS: [(&str, &str); 8] = [
     ("owner", "bytea"),
 ];
 
-/// What is said of an index by which the sessions of a user are found. It may have any name.
+/// The description of the index on owners. It may have any name.
 const INDEX: &str = "index on (owner, session_key)";
 
-/// Runs the migrations that the table has not seen.
+/// Runs the migrations that the table lacks.
 pub(crate) async fn migrate(client: &Client<Postgres>, table: &TableName, time_zone: &str) -> Result<()> {
     if table.table().len() > LONGEST {
-        let message = format!("indexes are named after the table: its name may have {LONGEST} characters");
+        let message =
+            format!("indexes are named after the table, so its name may have at most {LONGEST} characters");
         return Err(Error::config(message).in_engine(ENGINE).during("migrate"));
     }
     let not_connected = |error| client.not_connected("migrate", error);
     let mut lease = client.pool().lease().await.map_err(not_connected)?;
     let connection = lease.connection().map_err(not_connected)?;
     let done = run(connection, table, time_zone).await;
-    // Its settings have changed, and it may hold the lock.
+    // The connection's settings have changed, and it may hold the lock.
     lease.close();
     done.map_err(|error| client.failed("migrate", Effect::Write, error))
 }
@@ -69,8 +71,7 @@ async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) 
     if version(connection, &name).await? >= MIGRATIONS.len() {
         return Ok(());
     }
-    // Steps are limited by themselves where they make others wait, and otherwise take the time that
-    // they need.
+    // A step that blocks other transactions limits itself; the others take the time that they need.
     let settings = Statement(
         "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false), \
                               set_config('TimeZone', $1, false)"
@@ -82,7 +83,7 @@ async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) 
     loop {
         match migrate_once(connection, table, &name).await {
             Err(error) if code(&error).is_some_and(may_pass) && begun.elapsed() < PATIENCE => {
-                tracing::debug!("a migration waits for others: {error}");
+                tracing::debug!("a migration waits for other transactions: {error}");
                 sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
                 pause = (pause * 3 / 2).min(Duration::from_secs(2));
             }
@@ -91,12 +92,13 @@ async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) 
     }
 }
 
-/// Every step can be repeated: after an error it begins again with the first that is not done.
+/// Every step can be repeated: after an error the next attempt starts with the first step that is
+/// not done.
 async fn migrate_once(connection: &mut PgConnection, table: &TableName, name: &str) -> sqlx::Result<()> {
     one_at_a_time(connection).await?;
     let done = version(connection, name).await?;
     for migration in MIGRATIONS.iter().skip(done) {
-        // Nothing but the checked name is put into the file.
+        // Only the validated name is inserted into the file.
         let sql =
             migration.replace("\"session\"", name).replace("session_by_", &format!("{}_by_", table.table()));
         for statement in statements_of(&sql) {
@@ -106,9 +108,9 @@ async fn migrate_once(connection: &mut PgConnection, table: &TableName, name: &s
     Ok(())
 }
 
-/// Waits without a statement under way, since an index that is built waits for all of them. Servers
-/// that know no such lock, and poolers, do without: the steps of several processes then meet in
-/// errors that may pass.
+/// Takes the lock by polling, without a pending statement, because a concurrent index build waits
+/// for all statements. Servers without such locks, and poolers, go without it: concurrent steps of
+/// several processes then cause errors that are retried.
 async fn one_at_a_time(connection: &mut PgConnection) -> sqlx::Result<()> {
     let lock = format!("SELECT pg_try_advisory_lock({LOCK})::text");
     let begun = Instant::now();
@@ -133,13 +135,13 @@ async fn version(connection: &mut PgConnection, name: &str) -> sqlx::Result<usiz
     Ok(comment.and_then(|comment| comment.strip_prefix(MARK)?.parse().ok()).unwrap_or(0))
 }
 
-/// A lock that was not to be had in time, a deadlock, or another process that did the same at the
-/// same time.
+/// Returns whether an error may be transient: a lock timeout, a deadlock, or another process that
+/// did the same concurrently.
 fn may_pass(code: &str) -> bool {
     matches!(code, "55P03" | "40P01" | "40001" | "23505" | "42P07" | "42701" | "42710" | "42P06" | "XX000")
 }
 
-/// Compares the table with what the statements expect.
+/// Compares the table with the one that the statements expect.
 pub(crate) async fn check(client: &Client<Postgres>, table: &TableName, as_text: bool) -> Result<()> {
     let name = table.quoted('"');
     let columns = Statement(
@@ -168,7 +170,7 @@ pub(crate) async fn check(client: &Client<Postgres>, table: &TableName, as_text:
             None => return wrong(format!("the table {name} has no column {column}")),
             Some((_, kind)) if kind != expected => {
                 return wrong(format!(
-                    "the column {column} of the table {name} is {kind}, it has to be {expected}"
+                    "the column {column} of the table {name} is {kind}, but must be {expected}"
                 ));
             }
             Some(_) => {}

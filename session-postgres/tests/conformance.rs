@@ -1,4 +1,4 @@
-//! What every engine must show, shown by this one on a real server.
+//! The conformance tests on a real server.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -11,7 +11,7 @@ use session_core::id::StorageId;
 use sqlx::{Connection, PgConnection};
 use support::{connect, empty};
 
-/// A schema of its own for each test, on the shared server.
+/// A separate schema for each test, on the shared server.
 struct OwnSchema {
     name: String,
 }
@@ -25,7 +25,7 @@ impl OwnSchema {
     }
 
     fn url(&self) -> String {
-        support::place(&self.name)
+        support::schema_url(&self.name)
     }
 }
 
@@ -45,7 +45,7 @@ impl Harness for OwnSchema {
     async fn neighbour(&self) -> Option<Arc<dyn Provider>> {
         let name = format!("{}_n", self.name);
         empty(&name).await;
-        let sessions = connect(&support::place(&name)).await;
+        let sessions = connect(&support::schema_url(&name)).await;
         sessions.migrate().await.unwrap();
         Some(Arc::new(sessions))
     }

@@ -1,5 +1,4 @@
-//! What every engine must show, through `PgBouncer`: sessions pooled whole, and transaction by
-//! transaction.
+//! The conformance tests through `PgBouncer`, in session and transaction mode.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -11,9 +10,9 @@ use session_core::Provider;
 use session_core::id::StorageId;
 use session_servers::compose::{self, Service};
 use sqlx::{Connection, PgConnection};
-use support::{connect, empty, place};
+use support::{connect, empty, schema_url};
 
-/// A schema of its own for each test, on the shared server, and a pooler in front of it.
+/// A separate schema for each test, on the shared server, behind a pooler.
 struct Pooled {
     name: String,
     pooler: Service,
@@ -51,7 +50,7 @@ impl Harness for Pooled {
                    VALUES ($1, $2, now() + interval '1 hour') \
                    ON CONFLICT (session_key) DO UPDATE SET session_data = excluded.session_data, \
                    session_expiry = excluded.session_expiry";
-        let mut connection = PgConnection::connect(&place(&self.name)).await.unwrap();
+        let mut connection = PgConnection::connect(&schema_url(&self.name)).await.unwrap();
         sqlx::query(put).bind(id.to_text()).bind(bytes).execute(&mut connection).await.unwrap();
         true
     }

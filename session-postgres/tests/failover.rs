@@ -1,4 +1,4 @@
-//! Servers that cannot take writes are left: standbys, and primaries that have become one.
+//! Connections to read-only servers are replaced: standbys, and primaries that became standbys.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection};
 use support::*;
 use tokio::time::sleep;
 
-/// Restarts the server as a standby, which it is until it is promoted.
+/// Restarts the server as a standby, until it is promoted.
 fn demote(server: &Server) {
     server.process().stop().unwrap();
     fs::write(server.process().place().dir().join("data/standby.signal"), "").unwrap();
@@ -46,20 +46,20 @@ async fn a_standby_is_unavailable_until_it_is_promoted() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn of_several_servers_the_first_that_takes_writes_is_used() {
+async fn the_first_of_several_servers_that_takes_writes_is_used() {
     let ((one, _), (two, sessions)) = (start_private(&[]).await, start_private(&[]).await);
     create(&sessions, &id("a"), &record("on two")).await;
     demote(&one);
     let (first, second) = (one.process().port(), two.process().port());
-    let places = format!("127.0.0.1:1,127.0.0.1:{first},127.0.0.1:{second}");
+    let addresses = format!("127.0.0.1:1,127.0.0.1:{first},127.0.0.1:{second}");
     for attrs in ["read-write", "primary", "any"] {
-        let url = format!("postgres://session:session@{places}/session?target_session_attrs={attrs}");
+        let url = format!("postgres://session:session@{addresses}/session?target_session_attrs={attrs}");
         let sessions = connect(&url).await;
         assert_eq!(value(&sessions.read(&id("a"), MINUTE).await.unwrap().unwrap()), "on two");
     }
 }
 
-/// As a server behind one address that decides by statement where it goes.
+/// Behaves like an address whose proxy routes each statement to a different server.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn connections_that_turn_read_only_are_replaced() {

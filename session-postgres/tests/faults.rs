@@ -1,5 +1,5 @@
-//! A server that dies, hangs, restarts or loses answers: honest errors, nothing half done, recovery
-//! by itself.
+//! A server that dies, hangs, restarts or loses answers: accurate errors, no partial changes,
+//! automatic recovery.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -17,7 +17,7 @@ use sqlx::{Connection, PgConnection};
 use support::*;
 use tokio::time::{sleep, timeout};
 
-/// Makes that many connections and leaves them idle.
+/// Opens `count` connections and leaves them idle.
 async fn warm_up(sessions: &Arc<PostgresProvider>, connections: usize) {
     let reads = (0..connections).map(|_| {
         let sessions = Arc::clone(sessions);
@@ -33,7 +33,7 @@ const KILL_ALL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn connections_that_are_killed_while_idle_cost_one_error_all_together() {
+async fn connections_killed_while_idle_cost_one_error_in_total() {
     let (url, _) = start("killed_idle").await;
     let sessions = Arc::new(connect(&format!("{url}&application_name=victim")).await);
     create(&*sessions, &id("a"), &record("a")).await;
@@ -56,7 +56,7 @@ async fn connections_that_are_killed_while_idle_cost_one_error_all_together() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_write_on_a_killed_connection_is_unknown_and_is_told_apart_when_it_is_sent_again() {
+async fn a_write_on_a_killed_connection_is_unknown_and_can_be_retried() {
     let (url, _) = start("killed_write").await;
     let sessions = connect(&format!("{url}&application_name=victim")).await;
     let first = record("a");
@@ -108,11 +108,10 @@ async fn a_lost_answer_to_a_write_is_unknown_and_the_second_try_finds_its_own_ve
     assert_eq!(error.kind(), ErrorKind::Unavailable, "a lost read changed nothing");
 }
 
-/// A call that was given up at any moment never leaves its answer to the next
-/// caller.
+/// A call that is cancelled at any point never leaves its answer to the next caller.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_cancelled_call_never_gives_its_answer_to_the_next_one() {
+async fn a_cancelled_call_never_leaves_its_answer_to_the_next() {
     let (url, _) = start("cancelled").await;
     let (proxy, url) = behind_proxy(&url);
     let sessions = connect(&format!("{url}&sslmode=disable&max_connections=1")).await;
@@ -132,7 +131,7 @@ async fn a_cancelled_call_never_gives_its_answer_to_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wakes() {
+async fn calls_to_a_hanging_server_time_out_and_later_ones_succeed() {
     let (server, _) = start_private(&[]).await;
     let config: PostgresConfig = format!("{}?connect_timeout=3s", server.url()).parse().unwrap();
     let sessions = Arc::new(PostgresProvider::connect(config).await.unwrap());
@@ -141,8 +140,7 @@ async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wak
     server.process().pause().unwrap();
     let patience = Duration::from_millis(300);
     assert!(timeout(patience, sessions.read(&id("a"), MINUTE)).await.is_err(), "the caller decides how long");
-    // The kept ones are asked whether they are alive, once; then all are closed, and a new one does
-    // not open.
+    // The idle connections are tested once; then all are closed, and opening a new one fails.
     let begun = Instant::now();
     let error = sessions.read(&id("a"), MINUTE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -157,21 +155,21 @@ async fn a_server_that_hangs_is_given_up_by_the_caller_and_serves_on_when_it_wak
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_is_slow_to_connect_to_is_reached_by_callers_who_do_not_wait_so_long() {
+async fn a_slow_connection_is_completed_across_callers_with_short_timeouts() {
     let (url, _) = start("slow_connect").await;
     let (proxy, url) = behind_proxy(&url);
     let sessions = PostgresProvider::connect_lazy(format!("{url}&sslmode=disable").parse().unwrap());
-    // A handshake takes three answers and more, a first statement two: too long for one call, but
+    // A handshake takes at least three answers, a first statement two: too long for one call, but
     // not for two.
     proxy.delay_answers(Duration::from_millis(200));
     let begun = Instant::now();
     while timeout(Duration::from_millis(550), sessions.exists(&id("a"))).await.is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(15), "nobody ever gets a connection");
+        assert!(begun.elapsed() < Duration::from_secs(15), "no caller ever gets a connection");
     }
     assert!(begun.elapsed() > Duration::from_millis(550), "one call was not enough");
 }
 
-/// Counts up in one session through a manager, for as long as it is told to.
+/// Increments one session's counter through a manager until the test stops it.
 async fn count_up(
     manager: Manager,
     token: Token,
@@ -223,7 +221,7 @@ async fn a_server_that_restarts_under_load_loses_no_acknowledged_write_and_doubl
         }
         server.process().restart().unwrap();
     }
-    // It recovers by itself, with nobody's help.
+    // It recovers without intervention.
     let before = stored.load(Ordering::Relaxed);
     let begun = Instant::now();
     while stored.load(Ordering::Relaxed) < before + 20 {
@@ -250,7 +248,7 @@ async fn when_all_connections_are_in_use_callers_wait_and_end_at_their_deadline(
     session.set("n", &0).unwrap();
     session.release().await.unwrap();
     let token = session.token().unwrap();
-    // Two writers wait for a row that somebody has locked, and hold both connections.
+    // Two writers wait for a locked row, and hold both connections.
     let mut lock = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN; SELECT FROM session FOR UPDATE").execute(&mut lock).await.unwrap();
     let begun = Instant::now();
@@ -273,7 +271,7 @@ async fn when_all_connections_are_in_use_callers_wait_and_end_at_their_deadline(
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_statement_timeout_is_unavailable_and_the_connection_serves_on() {
+async fn a_statement_timeout_is_unavailable_and_the_connection_stays_usable() {
     let (url, _) = start("statement_timeout").await;
     let sessions = connect(&format!(
         "{url}%20-c%20statement_timeout%3D200ms%20-c%20lock_timeout%3D0&application_name=timed"
@@ -293,7 +291,7 @@ async fn a_statement_timeout_is_unavailable_and_the_connection_serves_on() {
     assert_eq!(ask(&url, connections).await, ["1"]);
 }
 
-/// Until a statement of somebody waits for a lock.
+/// Waits until a statement waits for a lock.
 async fn until_somebody_waits(url: &str) {
     let waiting = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
     while ask(url, waiting).await == ["0"] {
@@ -303,13 +301,13 @@ async fn until_somebody_waits(url: &str) {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_deadlock_is_tried_again_inside() {
+async fn a_deadlock_is_retried_internally() {
     let (server, sessions) = start_private(&["deadlock_timeout=1s"]).await;
     let url = server.url();
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
-    // The other makes a row `b` and then locks a; our rename of `a` to `b` locks a, waits for what
-    // becomes of b, and finds the deadlock first.
+    // The other transaction inserts a row `b` and then locks `a`; the provider's rename of `a` to
+    // `b` locks `a`, waits for the other's `b`, and detects the deadlock first.
     let mut other = PgConnection::connect(&url).await.unwrap();
     let make_b = "SET deadlock_timeout = '1min'; BEGIN; \
                   INSERT INTO session (session_key, session_expiry) VALUES ('b', now())";

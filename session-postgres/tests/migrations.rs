@@ -1,5 +1,5 @@
-//! The table: made, upgraded with its rows in place, by many at once, by hand; and what a wrong one
-//! is told.
+//! Creating and upgrading the table, in place, concurrently and by hand; the errors for a wrong
+//! table.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -16,14 +16,14 @@ use session_servers::packages::find;
 use sqlx::{Connection, PgConnection};
 use support::*;
 
-/// What a person pipes into `psql`, in this order.
+/// The files that an administrator pipes into `psql`, in this order.
 const FILES: [&str; 3] = [
     include_str!("../migrations/0001_session.sql"),
     include_str!("../migrations/0002_collect_after.sql"),
     include_str!("../migrations/0003_by_user.sql"),
 ];
 
-/// A Beego-compatible table, with two sessions in it.
+/// A Beego-compatible table with two sessions.
 const SEED: &str = "
     CREATE TABLE session (
         session_key char(64) NOT NULL,
@@ -35,7 +35,7 @@ const SEED: &str = "
         ('xsnkjklkjjkh27hjh78908', '\\x0dff8104', '2030-07-01 12:00:00'),
         ('empty', '', '2020-01-01 00:00:00');";
 
-/// The table as version 1 made it.
+/// The table of version 1.
 const FIRST: &str = "
     CREATE TABLE session (
         session_key char(64) COLLATE \"C\" PRIMARY KEY,
@@ -55,11 +55,11 @@ const ROWS: &str = "SELECT session_key::text || ' ' || coalesce(encode(session_d
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
-    for (place, zone, noon) in
+async fn a_table_of_beego_is_upgraded_with_its_rows_in_place() {
+    for (schema, zone, noon) in
         [("seed_utc", "UTC", "12:00:00+00"), ("seed_berlin", "Europe/Berlin", "10:00:00+00")]
     {
-        let url = empty(place).await;
+        let url = empty(schema).await;
         sql(&url, SEED).await;
         let sessions = connect(&url).await;
         let write = sessions.write(&id("a"), &record("a"), Condition::Absent, MINUTE).await;
@@ -79,7 +79,7 @@ async fn a_table_of_the_seeds_is_upgraded_with_its_rows_in_place() {
 
         sessions.migrate_from("Asia/Tokyo").await.unwrap();
         assert_eq!(ask(&url, ROWS).await, rows, "the second time nothing is read in another zone");
-        // What another library stored is not ours to read; it is told apart from a missing session.
+        // A record of another library cannot be read; it is distinguished from a missing session.
         let error = sessions.read(&id("xsnkjklkjjkh27hjh78908"), MINUTE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(is_stored(&create(&sessions, &id("empty"), &record("new")).await), "it has expired");
@@ -105,7 +105,7 @@ async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
     assert_eq!(ask(&url, rounded).await, ["live", "old"]);
     assert_eq!(sessions.count().await.unwrap(), Some(1));
     assert_eq!(sessions.gc(10).await.unwrap(), 1);
-    // The first file again, and all that follow it.
+    // The first file again, and all later ones.
     pipe(&url, FILES[0]);
     sessions.migrate().await.unwrap();
     assert_eq!(ask(&url, rounded).await, ["live"]);
@@ -113,7 +113,7 @@ async fn a_table_of_version_1_is_upgraded_with_its_rows_in_place() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_table_of_version_2_gets_the_index_of_users_and_says_that_it_lacks_it() {
+async fn a_table_of_version_2_lacks_the_index_on_owners_and_gets_it() {
     let url = empty("second_version").await;
     sql(&url, FIRST).await;
     pipe(&url, FILES[1]);
@@ -135,9 +135,9 @@ async fn a_table_of_version_2_gets_the_index_of_users_and_says_that_it_lacks_it(
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn ten_may_migrate_at_once() {
-    for (place, before) in [("ten_new", ""), ("ten_seed", SEED)] {
-        let url = empty(place).await;
+async fn ten_processes_may_migrate_at_once() {
+    for (schema, before) in [("ten_new", ""), ("ten_seed", SEED)] {
+        let url = empty(schema).await;
         sql(&url, before).await;
         let tasks = (0..10).map(|_| {
             let url = url.clone();
@@ -154,7 +154,7 @@ async fn ten_may_migrate_at_once() {
     }
 }
 
-/// As a person does.
+/// As an administrator does.
 fn pipe(url: &str, file: &str) {
     let psql = find("psql").unwrap();
     let mut psql = Command::new(psql)
@@ -219,9 +219,9 @@ async fn a_missing_table_names_the_migration() {
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_column_of_the_wrong_type_is_explained() {
     for (column, change, expected) in [
-        ("session_data", "TYPE text USING ''", "is text, it has to be bytea"),
-        ("owner", "TYPE text USING ''", "is text, it has to be bytea"),
-        ("version", "TYPE text", "is text, it has to be bigint"),
+        ("session_data", "TYPE text USING ''", "is text, but must be bytea"),
+        ("owner", "TYPE text USING ''", "is text, but must be bytea"),
+        ("version", "TYPE text", "is text, but must be bigint"),
     ] {
         let (url, sessions) = start("wrong_column").await;
         let first = record("a");
@@ -230,7 +230,7 @@ async fn a_column_of_the_wrong_type_is_explained() {
         let error = sessions.check().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(expected), "{error}");
-        // PostgreSQL writes anything into a column of text, so that not every operation fails.
+        // PostgreSQL converts any value to text, so not every operation fails.
         let over = Condition::Over(first.stamp());
         let error = match column {
             "session_data" => sessions.read(&id("a"), MINUTE).await.unwrap_err(),
@@ -249,7 +249,7 @@ async fn a_column_of_the_wrong_type_is_explained() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn sessions_go_on_while_the_table_is_altered() {
+async fn sessions_work_while_the_table_is_altered() {
     let (url, sessions) = start("altered").await;
     let first = record("a");
     create(&sessions, &id("a"), &first).await;
@@ -265,7 +265,7 @@ async fn sessions_go_on_while_the_table_is_altered() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn at_run_time_no_right_to_change_the_table_is_needed() {
+async fn no_right_to_change_the_table_is_needed_at_run_time() {
     let (url, sessions) = start("rights").await;
     sql(
         &url,
@@ -325,10 +325,10 @@ async fn sessions_are_read_while_a_migration_waits_for_an_idle_transaction() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn an_index_that_was_not_built_to_its_end_is_built_anew() {
+async fn an_incomplete_index_is_rebuilt() {
     let url = empty("half_an_index").await;
     sql(&url, FIRST).await;
-    // As a build that was cancelled leaves it.
+    // The state after a cancelled build.
     let half = "ALTER TABLE session ADD COLUMN collect_after timestamptz NOT NULL DEFAULT '-infinity';
                 CREATE INDEX session_by_ending ON session (collect_after, moved);
                 CREATE INDEX session_by_user ON session (owner, session_key) WHERE owner IS NOT NULL;
@@ -342,7 +342,7 @@ async fn an_index_that_was_not_built_to_its_end_is_built_anew() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn connecting_can_check_the_table_and_change_nothing() {
+async fn connecting_can_check_the_table_without_changing_it() {
     let url = empty("check_only").await;
     let checked = || async { connect_result(&format!("{url}&migrate=check")).await.map(drop) };
     let error = checked().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The sessions of an owner: beside requests that change them, and many of them.
+//! The sessions of an owner: with concurrent changes, and in large numbers.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -15,10 +15,10 @@ use session_servers::compose;
 use sqlx::{Connection, PgConnection};
 use support::*;
 
-/// A session got another id, and that is not committed when its owner's sessions are to be ended.
+/// The rename of a session is not committed yet when its owner's sessions are ended.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_session_that_gets_a_new_id_while_it_is_to_be_ended_is_ended() {
+async fn a_session_that_is_renamed_while_it_is_ended_is_ended() {
     let (url, sessions) = start("end_and_rename").await;
     let sessions = Arc::new(sessions);
     let ada = Owner::of("ada");
@@ -54,7 +54,7 @@ async fn a_session_that_gets_a_new_id_while_it_is_to_be_ended_is_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
+async fn no_session_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
     let (_, sessions) = start("end_and_rename_many").await;
     let sessions = Arc::new(sessions);
     for round in 0..30_u64 {
@@ -68,7 +68,7 @@ async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
             tokio::spawn(async move {
                 let over = sessions.read(&hashed(first + number), MINUTE).await.unwrap();
                 let Some(over) = over.filter(session_core::record::Record::is_live) else { return };
-                // Keys that come before and after those that are looked at.
+                // Keys before and after the current position.
                 let new =
                     hashed(if number % 2 == 0 { 1_000_000 + first + number } else { first + 50 - number });
                 let moved = Move::new(&hashed(first + number), &new, &over);
@@ -94,7 +94,7 @@ async fn nothing_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_is_no_record_is_left_out_of_a_list_and_ended() {
+async fn an_invalid_record_is_omitted_from_a_list_and_ended() {
     let (url, sessions) = start("owner_corrupt").await;
     let ada = Owner::of("ada");
     create(&sessions, &hashed(1), &owned("a", ada)).await;
@@ -116,7 +116,7 @@ async fn what_is_no_record_is_left_out_of_a_list_and_ended() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_walk_has_tombstones_and_nothing_that_has_expired() {
+async fn a_scan_returns_tombstones_and_no_expired_sessions() {
     let (url, sessions) = start("walk").await;
     let ada = Owner::of("ada");
     let first = owned("a", ada);
@@ -140,7 +140,7 @@ async fn a_walk_has_tombstones_and_nothing_that_has_expired() {
     assert_eq!(listed.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&hashed(2)]);
 }
 
-/// As behind a pooler.
+/// The same statements as behind a pooler.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn sessions_are_listed_and_ended_without_prepared_statements() {
@@ -156,7 +156,7 @@ async fn sessions_are_listed_and_ended_without_prepared_statements() {
     assert_eq!(sessions.end_owner(&ada, 10).await.unwrap(), 1);
 }
 
-/// More sessions than anybody should have.
+/// More sessions than any real owner has.
 const MANY: usize = 100_000;
 
 #[tokio::test]
@@ -202,10 +202,10 @@ async fn end_all(sessions: &PostgresProvider, owner: &Owner) -> usize {
     }
 }
 
-/// A logout and the end of all of an owner's sessions count each session once.
+/// A concurrent logout and end of all the owner's sessions count each session once.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn logouts_sign_ins_and_two_who_end_all_do_not_stop_each_other() {
+async fn logouts_sign_ins_and_two_ends_of_all_sessions_do_not_block_each_other() {
     let (_, sessions) = start("end_twice").await;
     let sessions = Arc::new(sessions);
     for round in 0..20_u64 {

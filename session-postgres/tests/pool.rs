@@ -16,8 +16,8 @@ use sqlx::{Connection, PgConnection};
 use support::*;
 use tokio::time::{sleep, timeout};
 
-/// Twenty users whose calls are given up after a moment, while one row is locked. The most
-/// connections that the server had meanwhile.
+/// Twenty users whose calls are cancelled after a short time, while one row is locked. Returns the
+/// server's maximum number of connections meanwhile.
 async fn most_connections(url: &str, name: &str, sessions: Arc<PostgresProvider>) -> usize {
     let first = record("a");
     create(&*sessions, &id("a"), &first).await;
@@ -57,7 +57,7 @@ async fn most_connections(url: &str, name: &str, sessions: Arc<PostgresProvider>
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn calls_that_are_given_up_never_make_more_connections_than_the_limit() {
+async fn cancelled_calls_never_open_more_connections_than_the_limit() {
     let (url, _) = start("pool_limit").await;
     let sessions = connect(&format!("{url}&max_connections=4&application_name=limited")).await;
     let sessions = Arc::new(sessions);
@@ -81,14 +81,14 @@ async fn an_applications_pool_keeps_its_limit_too() {
     let pool = PgPoolOptions::new().max_connections(4).connect(&options).await.unwrap();
     let sessions = Arc::new(PostgresProvider::with_pool(pool, "session").unwrap());
     let most = most_connections(&url, "given", Arc::clone(&sessions)).await;
-    // One more for a moment, before the first statement.
+    // One more for a short time, before the first statement.
     assert!((2..=5).contains(&most), "{most} connections");
     assert_eq!(sessions.pool_status().max, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_is_full_is_asked_seldom() {
+async fn a_full_server_is_rarely_retried() {
     let (server, _) = start_private(&["max_connections=4", "superuser_reserved_connections=0"]).await;
     let mut taken = Vec::new();
     while let Ok(connection) = PgConnection::connect(&server.url()).await {
@@ -120,7 +120,7 @@ async fn a_server_that_is_full_is_asked_seldom() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn closing_ends_every_connection_and_refuses_what_comes_after() {
+async fn closing_ends_every_connection_and_refuses_later_calls() {
     let (url, _) = start("closing").await;
     let sessions = connect(&format!("{url}&application_name=closing")).await;
     create(&sessions, &id("a"), &record("a")).await;
@@ -165,7 +165,7 @@ async fn every_new_connection_asks_for_user_and_password() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn limits_beyond_what_the_server_counts_are_the_longest_that_it_knows() {
+async fn limits_beyond_the_servers_maximum_are_clamped() {
     let (url, _) = start("longest").await;
     for (life, time) in (1..).zip([Duration::MAX, Duration::ZERO, Duration::from_secs(u64::from(u32::MAX))]) {
         let config: PostgresConfig = url.parse().unwrap();

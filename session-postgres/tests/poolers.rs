@@ -1,4 +1,4 @@
-//! Behind `PgBouncer`, in each of its modes and set up as Debian does it.
+//! `PgBouncer` in each of its modes, with Debian's default configuration.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -16,7 +16,7 @@ use support::*;
 
 const MODES: [&str; 3] = ["pool_mode=session", "pool_mode=transaction", "pool_mode=statement"];
 
-/// A server with the table made, and a pooler with two connections to it for each user.
+/// A server with a table, and a pooler with two connections to it for each user.
 async fn behind(mode: &str) -> (Server, PgBouncer) {
     let (server, _) = start_private(&[]).await;
     let size = if mode == MODES[0] { "default_pool_size=20" } else { "default_pool_size=2" };
@@ -47,7 +47,7 @@ async fn sessions_work_in_every_mode_of_the_pooler() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn the_stock_set_up_of_the_pooler_is_enough() {
+async fn the_default_configuration_of_the_pooler_is_sufficient() {
     let (server, _) = start_private(&[]).await;
     let pooler = PgBouncer::start(server.process().port(), &[]).unwrap();
     a_life(&connect(&pooler.url()).await, 1).await;
@@ -59,7 +59,7 @@ async fn an_applications_pool_works_behind_a_pooler() {
     let (_server, pooler) = behind(MODES[1]).await;
     let pool = PgPoolOptions::new().connect(&format!("{}?sslmode=disable", pooler.url())).await;
     let message = pool.unwrap_err().to_string();
-    assert!(message.contains("extra_float_digits"), "so sqlx is told to leave it out: {message}");
+    assert!(message.contains("extra_float_digits"), "sqlx can be configured to omit it: {message}");
     let options = pooler.url().parse::<sqlx::postgres::PgConnectOptions>().unwrap().extra_float_digits(None);
     let pool = PgPool::connect_with(options).await.unwrap();
     let sessions = PostgresProvider::with_pool(pool, "session").unwrap();
@@ -68,7 +68,7 @@ async fn an_applications_pool_works_behind_a_pooler() {
     }
 }
 
-/// In transaction mode the pooler gives the same connection to another program, whose driver
+/// In transaction mode, the pooler assigns the same connection to another program, whose driver
 /// numbers its statements in the same way.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
@@ -84,7 +84,7 @@ async fn a_logout_never_runs_the_statement_of_another_program() {
     let ours: Vec<String> = ours.iter().map(|row| row.get(0)).collect();
     assert_eq!(ours, [""; 0], "nothing that another program could run by mistake");
 
-    // Names and argument types that ours would have: a read, a destroy.
+    // The names and argument types of the provider's own statements: a read, a destroy.
     let names = (1..20).map(|n| format!("PREPARE sqlx_s_{n} (text) AS DELETE FROM other WHERE n <> $1;"));
     sqlx::raw_sql(sqlx::AssertSqlSafe(names.collect::<String>())).execute(&mut other).await.unwrap();
     for _ in 0..3 {
@@ -97,7 +97,7 @@ async fn a_logout_never_runs_the_statement_of_another_program() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn settings_that_a_pooler_cannot_keep_are_refused_with_what_to_do() {
+async fn settings_that_a_pooler_cannot_keep_are_refused_with_advice() {
     let (server, pooler) = behind(MODES[1]).await;
     for setting in ["options=-c%20search_path%3Dweb", "search_path=web"] {
         let error = connect_result(&format!("{}?{setting}", pooler.url())).await.unwrap_err();

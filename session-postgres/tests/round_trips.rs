@@ -1,4 +1,4 @@
-//! Every operation is one round trip, counted on the wire, so that pings are seen too.
+//! Every operation is one round trip, counted on the wire to include pings.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -10,7 +10,7 @@ use session_postgres::{PgPool, PostgresProvider};
 use session_servers::proxy::Proxy;
 use support::*;
 
-/// What an operation costs once its statement is prepared.
+/// The cost of an operation whose statement is prepared.
 macro_rules! trips {
     ($proxy:expr, $operation:expr) => {{
         let before = $proxy.counts().round_trips;
@@ -94,7 +94,8 @@ async fn the_sessions_of_an_owner_are_listed_and_ended_in_one_round_trip() {
     }
 }
 
-/// The reason for a pool of our own; when this fails because `sqlx` pings no more, it can go.
+/// The reason for a separate pool; if this fails because `sqlx` stops pinging, that pool can be
+/// removed.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn the_drivers_own_pool_works_and_costs_pings() {

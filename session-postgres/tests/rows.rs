@@ -1,4 +1,4 @@
-//! Only this engine: the row that moves, and the contents of its columns.
+//! Specific to this engine: the row left by a rename, and the contents of the columns.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -58,7 +58,7 @@ async fn a_logout_and_a_rename_at_once_leave_nothing_behind() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn expiry_is_the_servers_and_is_told_by_the_callers_clock() {
+async fn expiry_follows_the_servers_clock_and_is_reported_in_the_callers() {
     let (url, _) = start("clocks").await;
     // An application whose clock is a year behind the server's.
     let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
@@ -143,7 +143,7 @@ async fn raw_ids_are_the_key_and_longer_ones_are_hashed() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_is_no_record_is_corrupt_and_can_be_destroyed() {
+async fn an_invalid_record_is_corrupt_and_can_be_destroyed() {
     let (url, sessions) = start("corrupt").await;
     for (name, data) in [("gob", r"'\x0dff81040102'"), ("empty", "''"), ("null", "NULL")] {
         sql(
@@ -165,7 +165,7 @@ async fn what_is_no_record_is_corrupt_and_can_be_destroyed() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn gc_removes_what_has_expired_in_small_statements() {
+async fn gc_removes_expired_rows_in_small_statements() {
     let (url, sessions) = start("gc_batches").await;
     create(&sessions, &id("live"), &record("a")).await;
     sql(
@@ -185,7 +185,7 @@ async fn gc_removes_what_has_expired_in_small_statements() {
     assert!(sessions.exists(&id("live")).await.unwrap());
 }
 
-/// The index by which expired rows are found is on `collect_after`.
+/// Expired rows are found by the index on `collect_after`.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn most_writes_leave_the_indexes_alone() {
@@ -209,17 +209,17 @@ async fn most_writes_leave_the_indexes_alone() {
     let marks: HashSet<_> = seen.iter().map(|row| row.split('+').nth(1)).collect();
     assert_eq!(expiries.len(), 21, "every write moves the deadline: {seen:?}");
     assert!(marks.len() <= 2 && seen.iter().all(|row| row.ends_with(" t")), "{seen:?}");
-    // A connection tells what it did when it is used again, once a second.
+    // A connection reports its statistics on its next use, at most once a second.
     let hot = async || {
         sessions.read(&hashed(1), MINUTE).await.unwrap();
         let updates = "SELECT (n_tup_upd = 20 AND n_tup_hot_upd >= 18)::text FROM pg_stat_user_tables \
                        WHERE schemaname = current_schema() AND relname = 'session'";
         ask(&url, updates).await == ["true"]
     };
-    session_conformance::eventually("updates are told to be HOT", hot).await;
+    session_conformance::eventually("the statistics show HOT updates", hot).await;
 }
 
-/// As a version of the application before the column does, or a person.
+/// As written by a version without the column, or by hand.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_row_whose_end_was_not_rounded_is_counted_and_collected_when_it_has_ended() {
@@ -255,7 +255,7 @@ async fn two_collectors_at_once_do_not_wait_for_each_other_nor_count_a_row_twice
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn serialization_failures_are_tried_again_inside() {
+async fn serialization_failures_are_retried_internally() {
     let (url, _) = start("serializable").await;
     let strict =
         Arc::new(connect(&format!("{url}%20-c%20default_transaction_isolation%3Dserializable")).await);

@@ -1,5 +1,5 @@
-//! How the server is set up does not decide whether sessions are kept: what matters is set on every
-//! connection, and the rest is harmless.
+//! The server's settings do not affect sessions: the relevant ones are set on every connection, and
+//! the rest are harmless.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -11,7 +11,7 @@ use session_servers::postgres::Postgres as Server;
 use sqlx::PgPool;
 use support::*;
 
-/// Settings of the role, each of which has broken somebody's application.
+/// Settings of the role, each of which is known to have broken an application.
 const SETTINGS: [&str; 14] = [
     "default_transaction_read_only = on",
     "default_transaction_isolation = 'serializable'",
@@ -40,7 +40,7 @@ async fn with(server: &Server, setting: &str) -> String {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn no_setting_of_the_server_changes_what_sessions_do() {
+async fn no_server_setting_changes_how_sessions_behave() {
     let (server, _) = start_private(&[]).await;
     for (number, setting) in (0..).zip(SETTINGS) {
         let url = with(&server, setting).await;
@@ -50,7 +50,7 @@ async fn no_setting_of_the_server_changes_what_sessions_do() {
     }
 }
 
-/// Where the connections are the application's, or a pooler's, nothing is set.
+/// No settings are changed on an application's or a pooler's connections.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn settings_that_cannot_be_changed_are_harmless_or_an_error_that_names_them() {

@@ -1,4 +1,4 @@
-//! TLS against a real server: who is trusted, who is not, and what is said about it.
+//! TLS with a real server: trusted and untrusted certificates, and the error messages.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -12,7 +12,7 @@ use session_postgres::{PostgresConfig, PostgresProvider};
 use session_servers::postgres::Postgres as Server;
 use support::{ask, connect, id, sql, start_private};
 
-/// Gives the server a certificate for `localhost`, and writes down its authority and another one.
+/// Installs a certificate for `localhost`, and writes its authority and another one to files.
 async fn with_certificate() -> Server {
     let (server, _) = start_private(&[]).await;
     let dir = server.process().place().dir().to_owned();

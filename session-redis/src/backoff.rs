@@ -1,10 +1,10 @@
-//! How soon a server is connected to again.
+//! The pauses between attempts to connect to a server.
 //!
-//! A server that cannot be connected to is asked less and less often, up to [`LONGEST`], and calls
-//! in between fail with what the last attempt brought: an outage must not become a storm of
-//! attempts, and callers must not queue up behind it. Where connecting works and the connection
-//! ends at once (a replica, a proxy without a server), calls wait for their turn instead. The
-//! pauses are jittered, so that many processes do not come back at the same moment.
+//! The pauses between failed attempts grow up to [`LONGEST`], and calls in between fail with the
+//! error of the last attempt: an outage must not cause a storm of attempts, and callers must not
+//! queue up behind it. If connecting succeeds and the connection ends immediately (a replica, a
+//! proxy without a server), calls wait for their turn instead. The pauses are jittered, so that
+//! many processes do not reconnect at the same moment.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use tokio::time::Instant;
 
 use crate::error::Fault;
 
-/// The first pause, which each further attempt doubles.
+/// The first pause; each further attempt doubles it.
 const SHORTEST: Duration = Duration::from_millis(10);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_millis(250);
-/// A connection that lasted as long as this was a good one.
+/// A connection that lasted this long was a good one.
 const LASTING: Duration = Duration::from_secs(1);
 
-/// What came of the attempts to connect to one server.
+/// The history of attempts to connect to one server.
 #[derive(Default)]
 pub(crate) struct Attempts {
-    /// Attempts since the last good connection.
+    /// The number of attempts since the last good connection.
     streak: u32,
     last: Option<Last>,
 }
@@ -35,19 +35,19 @@ struct Last {
 }
 
 impl Attempts {
-    /// What a caller that has waited since `asked` is told: the attempt that failed meanwhile was
-    /// also its own.
+    /// Returns the error for a caller that has waited since `asked`: that of an attempt that failed
+    /// meanwhile.
     pub fn since(&self, asked: Instant) -> Option<Fault> {
         self.last.as_ref().filter(|last| last.ended > asked)?.fault.clone()
     }
 
-    /// What a caller is told when the last attempt failed and the next one is not due yet.
+    /// Returns the error of the last attempt, if it failed and it is too early for the next one.
     pub fn too_early(&self) -> Option<Fault> {
         self.last.as_ref().filter(|last| last.ended.elapsed() < last.pause)?.fault.clone()
     }
 
-    /// How long to wait before connecting, because the last connection ended soon after it was
-    /// made, and before it was of use (`served`).
+    /// Returns how long to wait before connecting, if the last connection ended soon after it was
+    /// made and did not serve a command (`served`).
     pub fn pause(&mut self, served: bool) -> Option<Duration> {
         let last = self.last.as_ref()?;
         let age = last.ended.elapsed();
@@ -58,7 +58,7 @@ impl Attempts {
         last.pause.checked_sub(age).filter(|left| !left.is_zero())
     }
 
-    /// Whether the last attempt failed.
+    /// Returns whether the last attempt failed.
     pub fn have_failed(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.fault.is_some())
     }
@@ -78,7 +78,7 @@ impl Attempts {
     }
 }
 
-/// Between half and all of it.
+/// Returns a random duration between half of `longest` and all of it.
 fn jittered(longest: Duration) -> Duration {
     let half = longest / 2;
     let part = u32::try_from(Version::random().0 >> 48).unwrap_or(0);
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_their_bound_and_begin_anew_after_a_lasting_connection() {
+    fn pauses_grow_to_their_bound_and_start_over_after_a_lasting_connection() {
         let mut attempts = Attempts::default();
         let pause = |attempts: &Attempts| attempts.last.as_ref().map(|last| last.pause).unwrap();
         for expected in [10, 20, 40, 80, 160, 250, 250, 250] {
@@ -104,8 +104,11 @@ mod tests {
         assert!(attempts.too_early().is_some() && attempts.have_failed());
         attempts.succeeded();
         assert!(attempts.too_early().is_none() && !attempts.have_failed());
-        assert!(attempts.pause(false).is_some(), "a connection that ends at once is no reason to hurry");
-        assert!(attempts.pause(true).is_none(), "one that was of use is");
+        assert!(
+            attempts.pause(false).is_some(),
+            "a connection that ended immediately does not reset the pause"
+        );
+        assert!(attempts.pause(true).is_none(), "one that served a command does");
         attempts.succeeded();
         attempts.last.as_mut().unwrap().ended -= 2 * LASTING;
         assert!(attempts.pause(false).is_none());

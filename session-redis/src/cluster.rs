@@ -1,9 +1,9 @@
-//! A cluster: which node has a key, and what to do when another one has it by now.
+//! A cluster: finds the node that has a key, and follows redirections.
 //!
-//! The driver has a cluster client, and it is not used: it sends a command whose answer was lost again by itself
-//! (so that nobody can say how often it was applied), keeps asking a master that hangs long after its replica
-//! was promoted, and meanwhile stalls the commands for the other masters (docs/redis.md has the measurement).
-//! Here a command is sent again only when a node has said that it did nothing.
+//! The driver's cluster client is not used: it resends a command whose answer was lost (so the
+//! number of applications is unknown), keeps calling a hanging master long after its replica was
+//! promoted, and meanwhile stalls the commands for the other masters (docs/redis.md has the
+//! measurement). This module resends a command only when a node has answered that it did nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,15 +20,15 @@ use crate::dialer::Dialer;
 use crate::error::{Failure, Fault};
 use crate::link::{Direct, Link};
 
-/// How often a command follows "ask that node".
+/// The number of redirections that a command follows.
 const REDIRECTIONS: usize = 6;
-/// A node that has not said within this time who has which slots is not waited for: the next one is asked too.
+/// When a node has not answered within this time with its map of slots, the next node is asked too.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// How many nodes without slots are remembered.
+/// The number of nodes without slots that are remembered.
 const MOST_OTHERS: usize = 32;
 
-/// The way to a cluster. Clones are the same.
+/// The connections to a cluster. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Cluster(Arc<Shared>);
 
@@ -36,21 +36,21 @@ struct Shared {
     dialer: Dialer,
     seeds: Vec<Arc<Node>>,
     map: RwLock<Arc<Map>>,
-    /// Nodes that others have named and that have no slots yet: they take over their first ones.
+    /// Nodes without slots that other nodes have named: they are taking over their first slots.
     others: Mutex<HashMap<Address, Arc<Node>>>,
-    /// Held by the one who reads the map; when that was done last, and what came of it.
+    /// Held while the map is read. Contains the time and the result of the last read.
     reading: tokio::sync::Mutex<Option<(Instant, Result<(), Fault>)>>,
-    /// So that not always the same node is asked first.
+    /// Rotates the node that is asked first.
     turn: AtomicUsize,
 }
 
-/// A node and the way to it.
+/// A node and its connections.
 struct Node {
     address: Address,
     link: Link,
 }
 
-/// Which master has which slots.
+/// The assignment of slots to masters.
 #[derive(Default)]
 struct Map {
     /// Sorted by the last slot.
@@ -59,7 +59,7 @@ struct Map {
 }
 
 impl Cluster {
-    /// A cluster of which nothing is known yet but some nodes.
+    /// Creates a cluster of which only some nodes are known yet.
     pub fn new(config: &RedisConfig) -> Result<Self> {
         let dialer = Dialer::new(config)?;
         let seeds = config.addresses.iter().map(|address| Node::new(&dialer, address)).collect();
@@ -91,7 +91,7 @@ impl Cluster {
                     }
                     node = self.node(to, begun).await;
                 }
-                // It did nothing, and may not be the one to ask any more.
+                // The node did nothing, and may no longer be the right one.
                 (Failure::NotSent(_), _)
                 | (_, Some("READONLY" | "CLUSTERDOWN" | "MASTERDOWN" | "LOADING")) => {
                     let _ = self.read_map(begun).await;
@@ -109,11 +109,11 @@ impl Cluster {
             }
         }
         Err(Failure::NotSent(Fault::unavailable(
-            "the cluster is changing: its nodes name each other in a circle",
+            "the cluster is changing: its nodes redirect to each other in a circle",
         )))
     }
 
-    /// The ways to all masters.
+    /// Returns the connections to all masters.
     pub async fn masters(&self) -> Result<Vec<Link>, Failure> {
         self.read_map(Instant::now()).await.map_err(Failure::NotSent)?;
         Ok(self.map().masters.values().map(|node| node.link.clone()).collect())
@@ -128,11 +128,11 @@ impl Cluster {
             return Ok(node);
         }
         self.read_map(Instant::now()).await.map_err(Failure::NotSent)?;
-        let nobody = || Failure::NotSent(Fault::unavailable("no node of the cluster has the key's slot"));
-        self.map().owner(slot).ok_or_else(nobody)
+        let unassigned = || Failure::NotSent(Fault::unavailable("no node of the cluster has the key's slot"));
+        self.map().owner(slot).ok_or_else(unassigned)
     }
 
-    /// The node at an address that another node named.
+    /// Returns the node at an address that another node named.
     async fn node(&self, address: Address, begun: Instant) -> Arc<Node> {
         if let Some(node) = self.map().masters.get(&address) {
             return Arc::clone(node);
@@ -152,12 +152,12 @@ impl Cluster {
         self.0.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the nodes who has which slots, unless somebody has done so since `asked`.
+    /// Reads the map of slots, unless it was read since `asked`.
     async fn read_map(&self, asked: Instant) -> Result<(), Fault> {
         Fault::of_task(self.reading(asked).await)
     }
 
-    /// The same on a task of its own: callers that give up, or do not wait, must not make it begin again.
+    /// The same on a separate task: callers that give up, or do not wait, must not restart it.
     fn reading(&self, asked: Instant) -> JoinHandle<Result<(), Fault>> {
         let cluster = self.clone();
         tokio::spawn(async move {
@@ -168,7 +168,7 @@ impl Cluster {
                 return result.clone();
             }
             let result = cluster.ask_in_turn().await.map(|map| {
-                tracing::debug!(masters = map.masters.len(), "who has which slots of the cluster was read");
+                tracing::debug!(masters = map.masters.len(), "the cluster's map of slots was read");
                 *cluster.0.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
             });
             *last = Some((Instant::now(), result.clone()));
@@ -176,7 +176,7 @@ impl Cluster {
         })
     }
 
-    /// Asks one node after the other, without waiting long for any, and takes the first answer.
+    /// Asks one node after another, without waiting long for any, and uses the first answer.
     async fn ask_in_turn(&self) -> Result<Map, Fault> {
         let old = self.map();
         let mut nodes: Vec<Arc<Node>> = old.masters.values().cloned().collect();
@@ -197,14 +197,14 @@ impl Cluster {
                 Err(new) => fault = Some(new),
             }
         }
-        Err(fault.unwrap_or_else(|| Fault::unavailable("there is no node to ask")))
+        Err(fault.unwrap_or_else(|| Fault::unavailable("the cluster has no known node")))
     }
 
     fn map_of(&self, slots: Vec<(u16, u16, Address)>, old: &Map) -> Map {
         let mut map = Map::default();
         let mut others = self.others();
         for (first, last, address) in slots {
-            // Connections that there are already are kept.
+            // Existing connections are kept.
             let known = map.masters.get(&address).or_else(|| old.masters.get(&address)).cloned();
             let node = known
                 .or_else(|| others.remove(&address))
@@ -212,7 +212,7 @@ impl Cluster {
             map.masters.insert(address, Arc::clone(&node));
             map.ranges.push((first, last, node));
         }
-        // A node that nobody names any more is not kept for ever.
+        // A node that is no longer named is not kept for ever.
         if others.len() > MOST_OTHERS {
             others.clear();
         }
@@ -235,20 +235,17 @@ impl Node {
     }
 }
 
-/// Who has which slots, as one node sees it.
+/// Asks one node for its map of slots.
 async fn ask(node: &Node) -> Result<Vec<(u16, u16, Address)>, Fault> {
     let mut question = cmd("CLUSTER");
     question.arg("SLOTS");
     let answer = node.link.send(&question).await.map_err(Failure::into_fault)?;
     let slots = read_slots(answer, &node.address);
-    if slots.is_empty() {
-        Err(Fault::unavailable("a node of the cluster knows of no slots"))
-    } else {
-        Ok(slots)
-    }
+    if slots.is_empty() { Err(Fault::unavailable("a node of the cluster knows no slots")) } else { Ok(slots) }
 }
 
-/// `[[first, last, [host, port, …], replica…]…]`. A node that does not say its host is where the answer came from.
+/// `[[first, last, [host, port, …], replica…]…]`. A node without a host has the host that the
+/// answer came from.
 fn read_slots(answer: Value, asked: &Address) -> Vec<(u16, u16, Address)> {
     let Value::Array(ranges) = answer else { return Vec::new() };
     let range = |range: Value| {
@@ -284,7 +281,8 @@ fn located(host: &str, port: u16, asked: &Address) -> Address {
     }
 }
 
-/// A key's slot: the CRC-16 (XMODEM) of the text between its first braces, or of the whole key.
+/// Returns a key's slot: the CRC-16 (XMODEM) of the text between its first braces, or of the whole
+/// key.
 fn slot(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
@@ -320,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_a_host_is_where_the_answer_came_from() {
+    fn a_node_without_a_host_has_the_host_of_the_answer() {
         let asked = Address::Tcp("10.0.0.1".into(), 7_000);
         let at = |host: &str, port| Some(Address::Tcp(host.into(), port));
         assert_eq!(redirection("3999 127.0.0.1:6381", &asked), at("127.0.0.1", 6_381));

@@ -1,4 +1,4 @@
-//! One open connection: sending commands on it, and noticing when it is of no use any more.
+//! One open connection: sends commands on it, and detects when it has become useless.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use redis::{Cmd, Pipeline, RedisError, Value, cmd};
 use crate::error::{Failure, Fault};
 use crate::server::Server;
 
-/// A connection that is open, as far as we know. Clones share it: commands are sent one after the other without
+/// A connection that is open, as far as is known. Clones share it: commands are pipelined, without
 /// waiting for each other's answers.
 #[derive(Clone)]
 pub(crate) struct Connection {
@@ -17,24 +17,24 @@ pub(crate) struct Connection {
     state: Arc<State>,
 }
 
-/// What is known of a connection.
+/// The state of a connection.
 pub(crate) struct State {
-    /// Where it leads; none when it is from an application's pool.
+    /// The server; `None` for a connection from an application's pool.
     server: Option<Server>,
-    /// The pool's object, which is given back with the last handle.
+    /// The pool's object, which is returned with the last handle.
     #[cfg(feature = "deadpool")]
     lease: std::sync::Mutex<Option<crate::pool::Lease>>,
     closed: AtomicBool,
-    /// A command was given up without an answer, and somebody is finding out what that means.
+    /// A command was given up without an answer, and a probe is in progress.
     doubted: AtomicBool,
-    /// A command was done.
+    /// A command has succeeded.
     served: AtomicBool,
-    /// How many commands have no answer yet.
+    /// The number of commands without an answer.
     waiting: AtomicUsize,
 }
 
 impl State {
-    /// Of a connection to that server that is being opened.
+    /// The state of a connection to this server that is being opened.
     pub fn new(server: Option<Server>) -> Self {
         Self {
             server,
@@ -47,13 +47,13 @@ impl State {
         }
     }
 
-    /// Of a connection that an application's pool has lent.
+    /// The state of a connection from an application's pool.
     #[cfg(feature = "deadpool")]
     pub fn leased(lease: crate::pool::Lease) -> Self {
         Self { lease: std::sync::Mutex::new(Some(lease)), ..Self::new(None) }
     }
 
-    /// Nothing more is sent on it; what is under way may still be answered.
+    /// Sends no more commands; commands in flight may still be answered.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         #[cfg(feature = "deadpool")]
@@ -64,70 +64,70 @@ impl State {
 }
 
 impl Connection {
-    /// Over the driver's connection. The one that sees it end closes the state.
+    /// Wraps the driver's connection. Whoever sees it end closes the state.
     pub const fn new(driver: MultiplexedConnection, state: Arc<State>) -> Self {
         Self { driver, state }
     }
 
-    /// Whether commands should still be sent on it.
+    /// Returns whether commands should still be sent on it.
     pub fn is_open(&self) -> bool {
         !self.state.closed.load(Ordering::Acquire)
     }
 
-    /// Whether a command was done on it.
+    /// Returns whether a command has succeeded on it.
     pub fn has_served(&self) -> bool {
         self.state.served.load(Ordering::Relaxed)
     }
 
-    /// How many commands wait for their answer.
+    /// Returns how many commands wait for their answer.
     pub fn waiting(&self) -> usize {
         self.state.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether both are handles to the same.
+    /// Returns whether both are handles to the same connection.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.state, &other.state)
     }
 
-    /// The server that it leads to, unless that is a pool's business.
+    /// Returns the server, unless the connection is from a pool.
     pub fn server(&self) -> Option<&Server> {
         self.state.server.as_ref()
     }
 
-    /// Sends nothing more on it when a failure says that it is of no use: a server that is a
-    /// replica by now, or has other users. Another connection may find another server.
+    /// Closes the connection after a failure that makes it useless: the server has become a
+    /// replica, or has other users. Another connection may reach another server.
     pub fn note(&self, failure: &Failure) {
         if matches!(failure, Failure::Lost(_)) || matches!(failure.code(), Some("READONLY" | "NOAUTH")) {
             self.state.close();
         }
     }
 
-    /// Sends nothing more on it.
+    /// Sends no more commands on it.
     #[cfg(feature = "sentinel")]
     pub fn close(&self) {
         self.state.close();
     }
 
-    /// Has the server tell what is published on a channel, where it speaks RESP3.
+    /// Subscribes to a channel. RESP3 only.
     #[cfg(feature = "sentinel")]
     pub async fn subscribe(&self, channel: &str) -> Result<(), Fault> {
         self.driver.clone().subscribe(channel).await.map_err(|error| Fault::lost(&error))
     }
 
-    /// Has the server tell what is published on the channels of a pattern. RESP3 only.
+    /// Subscribes to the channels of a pattern. RESP3 only.
     pub async fn psubscribe(&self, pattern: &str) -> Result<(), Failure> {
         self.driver.clone().psubscribe(pattern).await.map_err(failure)
     }
 
-    /// Sends a command and waits for its answer. When the future is dropped, the answer is read and thrown away
-    /// in its turn: answers are never mixed up.
+    /// Sends a command and waits for its answer. When the future is dropped, the driver still reads
+    /// the answer in its turn and discards it, so answers are never mixed up.
     pub async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut driver = self.driver.clone();
         let waiting = Waiting::on(self);
         waiting.end(answer(driver.send_packed_command(command).await))
     }
 
-    /// Sends several commands in one go. The server's refusals are among the answers.
+    /// Sends several commands in one batch. The server's refusals are among the answers.
     pub async fn send_all(&self, commands: impl Iterator<Item = Cmd>) -> Result<Vec<Value>, Failure> {
         let mut all = Pipeline::new();
         for command in commands {
@@ -136,7 +136,7 @@ impl Connection {
         self.send_pipeline(&all, 0).await
     }
 
-    /// As [`send`](Self::send), to a cluster's node that is taking over the key's slot.
+    /// Like [`send`](Self::send), to a cluster node that is taking over the key's slot.
     #[cfg(feature = "cluster")]
     pub async fn send_asking(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut both = Pipeline::with_capacity(2);
@@ -157,13 +157,13 @@ impl Connection {
         waiting.end(driver.send_packed_commands(commands, skip, count).await.map_err(failure))
     }
 
-    /// Finds out whether a server that owes an answer answers at all; if not, the connection is closed.
-    /// Returns at once when somebody is asking already.
+    /// Checks whether a server that owes an answer still answers; if not, closes the connection.
+    /// Returns immediately if another probe is in progress.
     async fn probe(&self) {
         if self.state.doubted.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Not `send`: that this one is given up must not make another.
+        // Not `send`: giving up this command must not start another probe.
         let mut driver = self.driver.clone();
         match driver.send_packed_command(&cmd("PING")).await {
             Ok(_) => self.state.doubted.store(false, Ordering::Release),
@@ -172,8 +172,8 @@ impl Connection {
     }
 }
 
-/// A command that has no answer yet. Dropped like that, it puts its connection in doubt: a server that hangs
-/// is found out however short the callers' deadlines are.
+/// A command without an answer. If it is dropped in this state, the connection is probed: a hanging
+/// server is detected however short the callers' deadlines are.
 struct Waiting<'a> {
     connection: &'a Connection,
     answered: bool,
@@ -189,7 +189,7 @@ impl<'a> Waiting<'a> {
         self.answered = true;
         let state = &self.connection.state;
         match &answer {
-            // A look before the write: requests on other cores need not fetch this anew.
+            // A read before the write keeps the cache line shared between cores.
             Ok(_) if !state.served.load(Ordering::Relaxed) => state.served.store(true, Ordering::Relaxed),
             Ok(_) => {}
             Err(failure) => self.connection.note(failure),
@@ -210,7 +210,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// What the driver brings, as ours.
+/// Converts the driver's result.
 pub(crate) fn answer(result: Result<Value, RedisError>) -> Result<Value, Failure> {
     match result {
         Ok(Value::ServerError(error)) => Err(Failure::Refused(error)),

@@ -1,4 +1,4 @@
-//! How many sessions there are.
+//! Counts sessions.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::config::Count;
 use crate::error::{Failure, Fault};
 use crate::link::Link;
 
-/// How many keys are looked at in one step: the server does nothing else for about a millisecond.
+/// The number of keys in one step: the server does nothing else for about a millisecond.
 const STEP: usize = 1_000;
-/// With more keys than this on one server an exact count takes about a minute, and nobody waits for
-/// that.
+/// With more keys than this on one server an exact count takes about a minute, which is longer than
+/// any caller waits.
 const TOO_MANY: u64 = 15_000_000;
 
-/// Counts on all masters at the same time. A key that moves from one to another meanwhile may count
+/// Counts on all masters in parallel. A key that moves from one to another meanwhile may count
 /// twice.
 pub(crate) async fn count(masters: Vec<Link>, how: Count, prefix: &str) -> Result<Option<u64>> {
     if how == Count::Off || masters.is_empty() {
@@ -40,13 +40,13 @@ pub(crate) async fn count(masters: Vec<Link>, how: Count, prefix: &str) -> Resul
 async fn on_one(master: &Link, how: Count, pattern: &str) -> Result<Option<u64>> {
     match (size(master).await, how) {
         (Ok(size), Count::Exact) if size > TOO_MANY => Ok(None),
-        // Also where the user may not ask for the size.
+        // This also applies if the user may not call DBSIZE.
         (_, Count::Exact) => walk(master, pattern).await.map(Some),
         (size, _) => size.map(Some).map_err(Failure::of_read),
     }
 }
 
-/// The number of keys of one server.
+/// Returns the number of keys of one server.
 async fn size(master: &Link) -> Result<u64, Failure> {
     match master.send(&cmd("DBSIZE")).await? {
         Value::Int(size) => Ok(u64::try_from(size).unwrap_or(0)),
@@ -54,9 +54,9 @@ async fn size(master: &Link) -> Result<u64, Failure> {
     }
 }
 
-/// The number of sessions of one server. Each step looks at the keys that the one before has found.
+/// Counts the sessions of one server. Each step reads the keys that the previous one has found.
 async fn walk(master: &Link, pattern: &str) -> Result<u64> {
-    let unreadable = || Error::new(ErrorKind::Unavailable, "the answer to SCAN cannot be read");
+    let unreadable = || Error::new(ErrorKind::Unavailable, "unexpected reply to SCAN");
     let (mut total, mut cursor, mut keys) = (0, String::from("0"), Vec::<Vec<u8>>::new());
     loop {
         let mut scan = cmd("SCAN");
@@ -76,19 +76,19 @@ async fn walk(master: &Link, pattern: &str) -> Result<u64> {
     }
 }
 
-/// Asks for the bytes of a record that say what it is.
+/// Builds the command that reads the magic, the format and the state of a record.
 pub(crate) fn start_of(key: impl ToRedisArgs) -> Cmd {
     let mut command = cmd("GETRANGE");
     command.arg(key).arg(0).arg(4);
     command
 }
 
-/// Whether they are those of a session: magic, some format, and the state.
+/// Returns whether these bytes are those of a session: the magic, any format, and the state "live".
 pub(crate) fn is_live(start: &Value) -> bool {
     matches!(start, Value::BulkString(start) if matches!(&start[..], [b'S', b'S', b'N', _, 0]))
 }
 
-/// The text as a pattern that matches nothing else.
+/// Escapes a text as a pattern that matches only itself.
 pub(crate) fn escaped(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     for c in text.chars() {

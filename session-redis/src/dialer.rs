@@ -1,4 +1,4 @@
-//! How servers are connected to, whichever they are: login, TLS, protocol and times.
+//! The settings for connecting to any server: login, TLS, protocol and timeouts.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,7 +16,7 @@ use crate::config::{
 use crate::error::Fault;
 use crate::server::Server;
 
-/// What all servers of one configuration have in common.
+/// The settings that all servers of one configuration share.
 #[derive(Clone)]
 pub(crate) struct Dialer(Arc<Settings>);
 
@@ -31,13 +31,14 @@ pub(crate) struct Settings {
 }
 
 impl Dialer {
-    /// For the servers that hold the sessions. Certificates that cannot be read are told now.
+    /// Creates the dialer for the servers that store the sessions. Fails if a certificate cannot be
+    /// read.
     pub fn new(config: &RedisConfig) -> Result<Self> {
         let map = config.addresses_of_nodes.clone();
         Self::checked(config, &config.login, config.db, config.credentials.clone(), config.tls.clone(), map)
     }
 
-    /// For the sentinels.
+    /// Creates the dialer for the sentinels.
     #[cfg(feature = "sentinel")]
     pub fn for_sentinels(config: &RedisConfig) -> Result<Self> {
         use crate::config::SentinelTls;
@@ -62,7 +63,7 @@ impl Dialer {
             crate::tls::template(tls)?;
             if tls.any_certificate {
                 tracing::warn!(
-                    "any certificate is accepted: a server that takes over the address gets the password"
+                    "any certificate is accepted: a server that takes over the address receives the password"
                 );
             }
         }
@@ -77,15 +78,19 @@ impl Dialer {
         })))
     }
 
-    /// The server that is reached at that address, or at the one that the map has for it.
+    /// Returns the server at this address, after the address map was applied.
     pub fn at(&self, address: &Address) -> Server {
         let resp2 = Arc::new(AtomicBool::new(self.0.resp2));
-        Server { place: Place::Address(self.0.map.reach(address)), settings: Arc::clone(&self.0), resp2 }
+        Server {
+            location: Location::Address(self.0.map.reach(address)),
+            settings: Arc::clone(&self.0),
+            resp2,
+        }
     }
 }
 
 impl Settings {
-    /// User, password, database and protocol of the next connection.
+    /// Returns the user, password, database and protocol of the next connection.
     pub async fn login(&self, resp2: bool) -> Result<RedisConnectionInfo> {
         let protocol = if resp2 { ProtocolVersion::RESP2 } else { ProtocolVersion::RESP3 };
         let settings = match &self.credentials {
@@ -95,12 +100,12 @@ impl Settings {
         Ok(settings.set_protocol(protocol).set_skip_set_lib_name())
     }
 
-    /// The database of the connections.
+    /// Returns the database of the connections.
     pub fn db(&self) -> i64 {
         self.redis.db()
     }
 
-    /// The settings of a client that the application has configured itself.
+    /// Returns the settings of a client that the application has configured.
     pub fn of_client(client: &Client) -> Self {
         Self {
             redis: client.get_connection_info().redis_settings().clone(),
@@ -118,28 +123,28 @@ fn with_login(settings: RedisConnectionInfo, login: &Login) -> RedisConnectionIn
     match (login.user.as_str(), login.password.expose()) {
         ("", "") => settings,
         ("", password) => settings.set_password(password),
-        // Also an empty password: without one the driver would not log in at all.
+        // Even an empty password: without one the driver would not log in at all.
         (user, password) => settings.set_username(user).set_password(password),
     }
 }
 
-/// Where a server is.
+/// The location of a server.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     Address(Address),
-    /// As an application's own client has it.
+    /// The address of an application's client.
     Given(ConnectionAddr),
 }
 
-/// An address as the driver takes it, and the host to look up when that is not the name in the
+/// An address for the driver, and the host to look up if it differs from the name in the
 /// certificate.
 pub(crate) struct Dialed {
     pub info: ConnectionInfo,
     pub look_up: Option<String>,
 }
 
-impl Place {
-    /// Reads the certificates, if there are any, which is why this may block.
+impl Location {
+    /// Reads the certificates, if there are any, so it may block.
     pub fn dialed(&self, tls: Option<&Tls>) -> Result<Dialed, Fault> {
         let mut look_up = None;
         let addr = match (self, tls) {
@@ -153,8 +158,8 @@ impl Place {
             }
         };
         let info = addr.into_connection_info().map_err(|error| Fault::connecting(&error))?;
-        // Without keep-alive a peer that vanished behind a firewall is noticed by the next request
-        // only.
+        // Without keep-alive, only the next request would notice that a peer behind a firewall is
+        // gone.
         let keep_alive =
             TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10));
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keep_alive);

@@ -1,4 +1,4 @@
-//! What the server or the driver said, as an error of ours: its kind, and what to do about it.
+//! Converts errors of the server and the driver: to a kind, and a message that says what to do.
 
 use std::borrow::Cow;
 use std::error::Error as _;
@@ -10,23 +10,24 @@ use redis::{ErrorKind as Driver, RedisError, ServerError};
 use session_core::{Error, ErrorKind};
 use tokio::task::JoinError;
 
-/// What connecting says when its time is over.
+/// The message after a timeout while connecting.
 pub(crate) const NO_ANSWER: &str =
     "the server did not answer in time while connecting: is it up, and do both sides speak TLS, or neither?";
 
-/// Why a command brought no value. Which of the three it is decides whether a write may have been applied.
+/// The reason why a command returned no value. The variant decides whether a write may have been
+/// applied.
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
     /// There was no connection to send it on.
     NotSent(Fault),
-    /// The server answered that it will not. It has changed nothing.
+    /// The server refused the command. It has changed nothing.
     Refused(ServerError),
-    /// It was sent, as far as we know, and its answer is lost.
+    /// The command was sent, as far as is known, and its answer is lost.
     Lost(Fault),
 }
 
 impl Failure {
-    /// What went wrong, whatever was sent.
+    /// Returns the fault, regardless of the command.
     pub fn into_fault(self) -> Fault {
         match self {
             Self::NotSent(fault) | Self::Lost(fault) => fault,
@@ -34,13 +35,13 @@ impl Failure {
         }
     }
 
-    /// As an error of something that changes nothing.
+    /// Converts it to the error of a command that changes nothing.
     pub fn of_read(self) -> Error {
         self.into_fault().into_error()
     }
 
-    /// As an error of something that may have changed what is stored. A refusal that no server is
-    /// known to give, as proxies have them, leaves open what the server has done.
+    /// Converts it to the error of a command that may have changed a record. After an unknown
+    /// refusal, for example from a proxy, it is open what the server has done.
     pub fn of_write(self) -> Error {
         let is_known =
             |error: &ServerError| meaning(error.code(), error.details().unwrap_or_default()).is_some();
@@ -51,7 +52,7 @@ impl Failure {
         }
     }
 
-    /// The code of the server's refusal.
+    /// Returns the code of the server's refusal.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused(error) => Some(error.code()),
@@ -60,19 +61,19 @@ impl Failure {
     }
 }
 
-/// An error that can be given to everybody who waited for the same thing.
+/// An error that can be cloned for all callers that waited for the same attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub kind: ErrorKind,
     message: Cow<'static, str>,
-    /// What the driver or the server said, without what we had sent.
-    said: Option<String>,
+    /// The message of the driver or the server, without the data that was sent.
+    detail: Option<String>,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.said {
-            Some(said) => write!(f, "{} ({said})", self.message),
+        match &self.detail {
+            Some(detail) => write!(f, "{} ({detail})", self.message),
             None => f.write_str(&self.message),
         }
     }
@@ -80,28 +81,27 @@ impl fmt::Display for Fault {
 
 impl Fault {
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), said: None }
+        Self { kind, message: message.into(), detail: None }
     }
 
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
     }
 
-    /// An error that is one of ours already. Its source stays out: nothing is known of what it
-    /// says.
+    /// Converts one of our own errors. Its source is dropped, because its text is unknown.
     pub fn of_error(error: Error) -> Self {
         Self::new(error.kind(), error.message().to_owned())
     }
 
-    /// What came of a task of ours, which a runtime that shuts down ends early.
+    /// Returns the result of a task; a runtime that shuts down ends it early.
     pub fn of_task<T>(joined: Result<Result<T, Self>, JoinError>) -> Result<T, Self> {
         joined.unwrap_or_else(|_| Err(Self::unavailable("the runtime is shutting down")))
     }
 
     pub fn into_error(self) -> Error {
         let error = Error::new(self.kind, self.message);
-        match self.said {
-            Some(said) => error.with_source(said),
+        match self.detail {
+            Some(detail) => error.with_source(detail),
             None => error,
         }
     }
@@ -110,15 +110,15 @@ impl Fault {
         Self { kind: ErrorKind::OutcomeUnknown, ..self }.into_error()
     }
 
-    /// A refusal of the server.
+    /// Converts a refusal of the server.
     pub fn answered(error: &ServerError) -> Self {
         let (code, details) = (error.code(), error.details().unwrap_or_default());
         let (kind, message) = meaning(code, details).unwrap_or(UNKNOWN);
-        let said = format!("{code} {}", harmless(details)).trim_end().to_owned();
-        Self { kind, message: message.into(), said: Some(said) }
+        let detail = format!("{code} {}", harmless(details)).trim_end().to_owned();
+        Self { kind, message: message.into(), detail: Some(detail) }
     }
 
-    /// A connection that was not made.
+    /// Converts the error of a failed connection attempt.
     pub fn connecting(error: &RedisError) -> Self {
         if let Ok(error) = ServerError::try_from(error.clone()) {
             return Self::answered(&error);
@@ -129,10 +129,9 @@ impl Fault {
                     .unwrap_or(UNKNOWN)
             }
             Driver::AuthenticationFailed => WRONG_LOGIN,
-            Driver::Parse | Driver::UnexpectedReturnType => (
-                ErrorKind::Config,
-                "what answers there does not speak Redis' protocol: is it the right port?",
-            ),
+            Driver::Parse | Driver::UnexpectedReturnType => {
+                (ErrorKind::Config, "the peer does not speak the Redis protocol: is it the right port?")
+            }
             Driver::RESP3NotSupported => TOO_OLD,
             Driver::InvalidClientConfig => (ErrorKind::Config, "the driver cannot use this configuration"),
             Driver::Io if error.is_timeout() => (ErrorKind::Unavailable, NO_ANSWER),
@@ -144,31 +143,31 @@ impl Fault {
                 _ => (ErrorKind::Unavailable, "the server cannot be reached"),
             },
         };
-        let said = (error.kind() != Driver::Parse).then(|| harmless(&error.to_string()));
-        Self { kind, message: message.into(), said }
+        let detail = (error.kind() != Driver::Parse).then(|| harmless(&error.to_string()));
+        Self { kind, message: message.into(), detail }
     }
 
-    /// A connection that broke, or a server that did not answer, after a command was sent.
+    /// Converts the error of a connection that broke, or of a server that did not answer, after a
+    /// command was sent.
     pub fn lost(error: &RedisError) -> Self {
         let message = match error.kind() {
             Driver::Io if error.is_timeout() => "the server did not answer in time",
-            Driver::Parse => "the answer was not Redis' protocol",
+            Driver::Parse => "the answer is not in the Redis protocol",
             _ => "the connection broke before the answer",
         };
-        // A parser's message may quote what it stumbled over.
-        let said = (error.kind() != Driver::Parse).then(|| error.to_string());
-        Self { said, ..Self::unavailable(message) }
+        // A parser's message may quote its input.
+        let detail = (error.kind() != Driver::Parse).then(|| error.to_string());
+        Self { detail, ..Self::unavailable(message) }
     }
 }
 
-/// The kind of the input/output error behind an error of the driver, which keeps it in an `Arc`.
+/// Returns the kind of the I/O error behind an error of the driver, which keeps it in an `Arc`.
 fn io_kind(error: &RedisError) -> Option<io::ErrorKind> {
     let shared = error.source()?.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
     shared.downcast_ref::<io::Error>().map(io::Error::kind)
 }
 
-/// What a server said, without the keys and arguments that it repeats: of what it quotes only names
-/// of commands stay.
+/// Removes keys and arguments from a server's message: of quoted texts only names of commands stay.
 fn harmless(details: &str) -> String {
     // "unknown command" repeats the arguments, and those are ids and records.
     let details = details.split(", with args").next().unwrap_or_default();
@@ -183,13 +182,13 @@ fn harmless(details: &str) -> String {
 }
 
 const UNKNOWN: (ErrorKind, &str) = (ErrorKind::Unavailable, "the server refused");
-const WRONG_LOGIN: (ErrorKind, &str) = (ErrorKind::Config, "the server wants another user or password");
+const WRONG_LOGIN: (ErrorKind, &str) = (ErrorKind::Config, "the server rejected the user or password");
 const MISSING_RIGHT: (ErrorKind, &str) =
-    (ErrorKind::Config, "the user may not do that: docs/redis.md lists the rights that are needed");
+    (ErrorKind::Config, "the user lacks a permission: docs/redis.md lists the required ones");
 const TOO_OLD: (ErrorKind, &str) =
-    (ErrorKind::Config, "the server is too old, or no Redis: 6.2 is needed, or any Valkey");
+    (ErrorKind::Config, "the server is too old, or not Redis: Redis 6.2 or later, or any Valkey, is needed");
 
-/// What a server means by a code. Each of these means that it has changed nothing.
+/// Returns the meaning of a known error code. After each of these the server has changed nothing.
 fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
     let says = |text: &str| details.contains(text);
     let of_script = || details.to_ascii_lowercase().contains("'eval");
@@ -200,7 +199,8 @@ fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
         ),
         "OOM" => (
             ErrorKind::Full,
-            "the server is at its `maxmemory` and evicts nothing: docs/redis.md says which policy to choose",
+            "the server has reached its `maxmemory` and evicts nothing: docs/redis.md says which \
+             policy to choose",
         ),
         "WRONGPASS" | "NOAUTH" => WRONG_LOGIN,
         "NOPERM" if of_script() => (
@@ -212,18 +212,18 @@ fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
         "MOVED" | "ASK" => {
             (ErrorKind::Config, "the server is a node of a cluster: use `redis_cluster` or redis+cluster://")
         }
-        "READONLY" => (ErrorKind::Unavailable, "the server is a replica, which takes no writes"),
+        "READONLY" => (ErrorKind::Unavailable, "the server is a replica, which accepts no writes"),
         "LOADING" => (ErrorKind::Unavailable, "the server is still loading its data"),
         "BUSY" => (ErrorKind::Unavailable, "the server is busy with a script that does not end"),
         "NOREPLICAS" => {
-            (ErrorKind::Unavailable, "the server has fewer replicas than it must have to take writes")
+            (ErrorKind::Unavailable, "the server has fewer replicas than it needs to accept writes")
         }
-        "MISCONF" => (ErrorKind::Unavailable, "the server cannot save its data and takes no writes"),
+        "MISCONF" => (ErrorKind::Unavailable, "the server cannot save its data and accepts no writes"),
         "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" => {
             (ErrorKind::Unavailable, "the cluster cannot answer for this key at the moment")
         }
         "ERR" if says("DB index") || says("SELECT is not allowed") => {
-            (ErrorKind::Config, "the server has no database of that number: change `db`")
+            (ErrorKind::Config, "the server has no database with this number: change `db`")
         }
         "ERR" if says("unknown command") && of_script() => (
             ErrorKind::Config,
@@ -234,13 +234,13 @@ fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
             (ErrorKind::Config, "the server is not a node of a cluster: use `redis` or redis://")
         }
         "ERR" if says("invalid bulk length") || says("exceeds maximum allowed size") => {
-            (ErrorKind::TooLarge, "the record is larger than the server takes (`proto-max-bulk-len`)")
+            (ErrorKind::TooLarge, "the record is larger than the server accepts (`proto-max-bulk-len`)")
         }
         "ERR" if says("no such key") => {
-            (ErrorKind::Unavailable, "the record was evicted before it was in its place")
+            (ErrorKind::Unavailable, "the record was evicted before it was renamed")
         }
         "ERR" if says("max number of clients") => {
-            (ErrorKind::Unavailable, "the server has as many clients as it may")
+            (ErrorKind::Unavailable, "the server has reached its maximum number of clients")
         }
         _ => return None,
     })
@@ -250,7 +250,7 @@ fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
 mod tests {
     use super::*;
 
-    /// As a server sends it.
+    /// Parses a refusal as a server sends it.
     fn refused(line: &str) -> Failure {
         let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
         let redis::Value::ServerError(error) = value else { panic!("{value:?} is no error") };
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_is_not_known_leaves_a_write_open() {
+    fn an_unknown_refusal_leaves_the_outcome_of_a_write_unknown() {
         for line in ["SOMETHING new", "ERR Connection timed out", "upstream failure"] {
             assert_eq!(refused(line).of_write().kind(), ErrorKind::OutcomeUnknown, "{line}");
             assert_eq!(refused(line).of_read().kind(), ErrorKind::Unavailable, "{line}");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_repeats_nothing_that_was_sent() {
+    fn an_error_contains_no_data_that_was_sent() {
         let line = "ERR unknown command 'GETEX', with args beginning with: 'session:c0ffee' 'PX' '60000' ";
         let error = refused(line).of_read();
         assert!(!format!("{error:?} {error}").contains("c0ffee"), "{error:?}");
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_write_whose_answer_is_lost_is_of_unknown_outcome() {
+    fn only_a_write_whose_answer_is_lost_has_an_unknown_outcome() {
         let fault = || Fault::lost(&RedisError::from(io::Error::from(io::ErrorKind::ConnectionReset)));
         assert_eq!(Failure::Lost(fault()).of_write().kind(), ErrorKind::OutcomeUnknown);
         assert_eq!(Failure::Lost(fault()).of_read().kind(), ErrorKind::Unavailable);

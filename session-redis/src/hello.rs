@@ -1,21 +1,21 @@
-//! What a server says of itself when it is connected to.
+//! The mode, role and version that a server reports when it is connected.
 
 use redis::Value;
 use session_core::ErrorKind;
 
 use crate::error::Fault;
 
-/// What a server says of itself. Empty where the user may not ask.
+/// The mode and role of a server. Empty if the user may not ask.
 #[derive(Debug, Default)]
 pub(crate) struct Hello {
     /// `standalone`, `cluster` or `sentinel`.
     pub mode: String,
-    /// `master`, or else.
+    /// `master` or another role.
     pub role: String,
 }
 
 impl Hello {
-    /// From the answer to `HELLO`, or to `INFO` where `HELLO` is refused.
+    /// Parses the answer to `HELLO`, or to `INFO` if `HELLO` is refused.
     pub fn read(answer: Value) -> Result<Self, Fault> {
         let mut hello = Self::default();
         match answer {
@@ -31,7 +31,7 @@ impl Hello {
                     hello.note(key, value.to_owned())?;
                 }
             }
-            // The user may not ask; whatever is wrong will show.
+            // The user may not ask; any problem will show later.
             _ => {}
         }
         Ok(hello)
@@ -44,7 +44,7 @@ impl Hello {
             "version" | "redis_version" if too_old(&value) => {
                 return Err(Fault::new(
                     ErrorKind::Config,
-                    format!("the server has version {value}: 6.2 is needed"),
+                    format!("the server has version {value}: 6.2 or later is needed"),
                 ));
             }
             _ => {}
@@ -52,13 +52,13 @@ impl Hello {
         Ok(())
     }
 
-    /// Refuses a node of another kind than `expected`.
+    /// Fails if the server has another mode than `expected`.
     pub fn expect_mode(&self, expected: &str) -> Result<(), Fault> {
         let use_instead = match self.mode.as_str() {
             mode if mode.is_empty() || mode == expected => return Ok(()),
             "cluster" => "it is a node of a cluster: use `redis_cluster` or redis+cluster://",
             "sentinel" => "it is a sentinel: use `redis_sentinel` or redis+sentinel://",
-            "standalone" => "it is a server of its own: use `redis` or redis://",
+            "standalone" => "it is a standalone server: use `redis` or redis://",
             _ => return Ok(()),
         };
         Err(Fault::new(ErrorKind::Config, use_instead))
@@ -73,7 +73,7 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// `GETEX` came with 6.2.
+/// Returns whether the version is before 6.2, which added `GETEX`.
 fn too_old(version: &str) -> bool {
     let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
     numbers.next().is_some_and(|major| (major, numbers.next().unwrap_or(0)) < (6, 2))
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn info_says_the_same_as_hello() {
+    fn info_is_equivalent_to_hello() {
         let info =
             "# Server\r\nredis_version:6.2.14\r\nredis_mode:cluster\r\n\r\n# Replication\r\nrole:slave\r\n";
         let hello = Hello::read(Value::BulkString(info.into())).unwrap();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_another_kind_is_told_which_engine_to_use() {
+    fn the_error_for_a_server_of_another_mode_names_the_right_engine() {
         for (mode, expected, says) in [
             ("cluster", "standalone", "redis_cluster"),
             ("sentinel", "standalone", "redis_sentinel"),

@@ -1,10 +1,10 @@
-//! Writing a large record over another one.
+//! Replaces a record with a large one.
 //!
 //! A script's arguments become strings of Lua, and are copied again when the script stores them:
-//! for 64 KB that is six times the work of a plain `SET`. A large record is therefore stored under
-//! a key of its own first, and the script that compares the versions renames that key, which moves
-//! no bytes. Both commands leave in one packet, one round trip. If only the first arrives, the
-//! extra key expires after a minute.
+//! for 64 KB that is six times the work of a plain `SET`. So a large record is first stored under a
+//! temporary key, and the script that compares the versions renames that key, which moves no bytes.
+//! Both commands are sent in one packet, one round trip. If only the first arrives, the temporary
+//! key expires after a minute.
 
 use redis::{Value, cmd};
 
@@ -13,26 +13,27 @@ use crate::link::Link;
 use crate::owners::Entry;
 use crate::script::MOVE;
 
-/// From this size on it is less work for the server: docs/redis.md has the measurement.
+/// The size from which this is less work for the server: docs/redis.md has the measurement.
 pub(crate) const LARGE: usize = 2_048;
-/// The time to live of the record under its own key, in milliseconds.
+/// The time to live of the temporary key, in milliseconds.
 const ASIDE: i64 = 60_000;
 
-/// What is to be written, and over what.
+/// The record to write, and the version that it replaces.
 pub(crate) struct Replacement<'a> {
     pub key: &'a str,
     /// The version that must be stored.
     pub over: &'a [u8],
-    /// The version of the record, which names its own key.
+    /// The version of the record, which is part of the temporary key.
     pub version: u64,
     pub value: &'a [u8],
     pub ttl: i64,
-    /// What is to be in the index of its owner, where there is an owner.
+    /// The entry in the index of the owner, if there is one.
     pub entry: Option<&'a Entry>,
 }
 
 impl<'a> Replacement<'a> {
-    /// The arguments of both scripts; `index` says whether they are given the key of the index.
+    /// Returns the arguments of both scripts; `index` means that the key of the index is passed
+    /// too.
     pub fn arguments(&self, ttl: &'a str, value: &'a [u8], index: bool) -> Vec<&'a [u8]> {
         let mut arguments = vec![self.over, ttl.as_bytes(), value];
         if let Some(entry) = self.entry {
@@ -45,7 +46,7 @@ impl<'a> Replacement<'a> {
     }
 }
 
-/// Compares and replaces. Answers as the script for small records does.
+/// Compares and replaces. The answer is that of the script for small records.
 pub(crate) async fn replace(link: &Link, replacement: &Replacement<'_>) -> Result<Value, Failure> {
     let &Replacement { key, version, value, ttl, entry, .. } = replacement;
     let aside = format!("{key}~{version:016x}");

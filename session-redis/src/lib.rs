@@ -1,10 +1,10 @@
-//! Sessions in Redis 6.2 or later, or Valkey: one server, a cluster, or a master that sentinels
-//! watch.
+//! Sessions in Redis 6.2 or later, or Valkey: one server, a cluster, or a master with sentinels.
 //!
-//! A read slides the idle deadline in the same round trip (`GETEX`); a create, a conditional write and a destroy
-//! take one each. Writes are compared and set on the server. Each server is talked to over one connection that all
-//! requests share, and over up to four while several wait; they are replaced when one breaks, and when the server
-//! hangs. What a failover may undo, which eviction policy to choose and which rights are needed is in `docs/redis.md`.
+//! A read slides the idle deadline in the same round trip (`GETEX`); a create, a conditional write
+//! and a destroy take one each. The server compares and sets. All requests share one connection to
+//! each server, and up to four while several requests wait; they are replaced when one breaks, and
+//! when the server hangs. `docs/redis.md` explains what a failover may undo, which eviction policy
+//! to choose, and which permissions are needed.
 //!
 //! ```no_run
 //! use session_redis::RedisConfig;
@@ -13,7 +13,7 @@
 //! let config = RedisConfig::standalone("127.0.0.1:6379")?.password("secret").prefix("shop:");
 //! let provider = config.connect().await?;
 //!
-//! // The same; a cluster and sentinels need the feature of their name.
+//! // The same as a URL; a cluster and sentinels need the feature of that name.
 //! let config: RedisConfig = "redis://:secret@127.0.0.1:6379?prefix=shop:".parse()?;
 //! let config: RedisConfig = "redis+cluster://:secret@10.0.0.1,10.0.0.2".parse()?;
 //! let config: RedisConfig = "redis+sentinel://:secret@10.0.0.1,10.0.0.2/mymaster".parse()?;
@@ -21,7 +21,8 @@
 //! # }
 //! ```
 //!
-//! By name, with a Beego-compatible string or a URL, as `redis`, `redis_cluster` and `redis_sentinel`:
+//! By name, with a Beego-compatible string or a URL, as `redis`, `redis_cluster` and
+//! `redis_sentinel`:
 //!
 //! ```no_run
 //! use session_core::ConnectOptions;
@@ -33,8 +34,8 @@
 //! # }
 //! ```
 //!
-//! Over a client or a connection that the application has: [`RedisProvider::from_client`] and
-//! [`RedisProvider::from_connection`]; over a `deadpool-redis` pool, with the feature `deadpool`,
+//! With a client or a connection of the application: [`RedisProvider::from_client`] and
+//! [`RedisProvider::from_connection`]; with a `deadpool-redis` pool and the feature `deadpool`:
 //! `RedisProvider::from_pool`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,9 +1,11 @@
-//! The way to one server: a few connections that all requests share, replaced when one of them breaks or hangs.
+//! The connections to one server: all requests share a few, which are replaced when one breaks or
+//! hangs.
 //!
-//! Requests on a shared connection do not wait for each other's answers, so there is no pool whose connections could
-//! run out or go stale. One is enough as long as nobody else waits on it. Under load there are up to [`MOST`], so that
-//! the server works on one batch while we work on another (docs/redis.md has the measurement). What the driver's own
-//! reconnecting connection does not do is leave a server that hangs.
+//! Requests on a shared connection do not wait for each other's answers, so there is no pool whose
+//! connections could run out or become stale. One connection is enough unless another request waits
+//! on it. Under load there are up to [`MOST`], so that the server works on one batch while this
+//! process works on another (docs/redis.md has the measurement). The driver's own reconnecting
+//! connection is not used, because it does not leave a hanging server.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,19 +21,19 @@ use crate::connection::Connection;
 use crate::error::{Failure, Fault};
 use crate::server::Server;
 
-/// How many connections there are to one server.
+/// The maximum number of connections to one server.
 const MOST: usize = 4;
-/// A server that refuses another one is not asked again before this time.
+/// The pause after a server has refused another connection.
 const REST: Duration = Duration::from_secs(1);
 
-/// How a connection to the right server is made. Displayed, it says which server that is.
+/// Opens connections to the right server. `Display` names that server.
 #[async_trait]
 pub(crate) trait Connect: fmt::Display + Send + Sync + 'static {
     async fn connect(&self) -> Result<Connection, Fault>;
 
-    /// A further connection to the server that `beside` leads to.
-    async fn another(&self, beside: &Connection) -> Result<Connection, Fault> {
-        match beside.server() {
+    /// Opens another connection to the server of an existing one.
+    async fn another(&self, existing: &Connection) -> Result<Connection, Fault> {
+        match existing.server() {
             Some(server) => server.connect().await.map(|(another, _)| another),
             None => self.connect().await,
         }
@@ -41,7 +43,7 @@ pub(crate) trait Connect: fmt::Display + Send + Sync + 'static {
 /// A server by its address.
 pub(crate) struct Direct {
     pub server: Server,
-    /// What it must be: `standalone` or `cluster`.
+    /// The mode that it must have: `standalone` or `cluster`.
     pub mode: &'static str,
 }
 
@@ -60,27 +62,27 @@ impl fmt::Display for Direct {
     }
 }
 
-/// The way to a server. Clones are the same.
+/// The connections to one server. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Link(Arc<Shared>);
 
 struct Shared {
-    way: Box<dyn Connect>,
-    /// To the same server, all of them: after a failover two would lead to different ones.
+    connector: Box<dyn Connect>,
+    /// All lead to the same server: after a failover, a mix could lead to different ones.
     connections: Mutex<Vec<Connection>>,
-    /// The last ones were of use before they ended.
+    /// Whether the last connections had served a command before they ended.
     served: AtomicBool,
-    /// Held by the one who opens another one beside them.
+    /// Held while another connection is being opened.
     growing: Arc<tokio::sync::Mutex<()>>,
-    /// Held by the one who connects; keeps what came of the last attempts.
+    /// Held while connecting; contains the history of attempts.
     connecting: tokio::sync::Mutex<Attempts>,
 }
 
 impl Link {
-    /// A way that is not connected yet.
-    pub fn new(way: impl Connect) -> Self {
+    /// Creates a link that is not connected yet.
+    pub fn new(connector: impl Connect) -> Self {
         Self(Arc::new(Shared {
-            way: Box::new(way),
+            connector: Box::new(connector),
             connections: Mutex::default(),
             served: AtomicBool::default(),
             growing: Arc::default(),
@@ -88,9 +90,9 @@ impl Link {
         }))
     }
 
-    /// Which server it leads to, as text.
+    /// Returns the name of the server.
     pub fn name(&self) -> String {
-        self.0.way.to_string()
+        self.0.connector.to_string()
     }
 
     /// Sends a command, once.
@@ -98,29 +100,29 @@ impl Link {
         self.connection().await?.send(command).await
     }
 
-    /// Sends several commands in one go. The server's refusals are among the answers.
+    /// Sends several commands in one batch. The server's refusals are among the answers.
     pub async fn send_all(&self, commands: impl Iterator<Item = Cmd>) -> Result<Vec<Value>, Failure> {
         self.connection().await?.send_all(commands).await
     }
 
-    /// As [`send`](Self::send), to a cluster's node that is taking over the key's slot.
+    /// Like [`send`](Self::send), to a cluster node that is taking over the key's slot.
     #[cfg(feature = "cluster")]
     pub async fn send_asking(&self, command: &Cmd) -> Result<Value, Failure> {
         self.connection().await?.send_asking(command).await
     }
 
-    /// Connects, unless there is a connection.
+    /// Returns a connection, and connects if there is none.
     pub async fn connection(&self) -> Result<Connection, Failure> {
         if let Some(connection) = self.current() {
             return Ok(connection);
         }
-        // While a server is down, most calls end here.
+        // While a server is down, most calls return here.
         if let Ok(attempts) = self.0.connecting.try_lock()
             && let Some(fault) = attempts.too_early()
         {
             return Err(Failure::NotSent(fault));
         }
-        // On a task of its own: callers that give up must not make an attempt that takes long begin again.
+        // On a separate task: callers that give up must not restart a long attempt.
         let (link, asked) = (self.clone(), Instant::now());
         let attempt = tokio::spawn(async move { link.connect(asked).await });
         Fault::of_task(attempt.await).map_err(Failure::NotSent)
@@ -137,9 +139,9 @@ impl Link {
         if let Some(pause) = attempts.pause(self.0.served.load(Ordering::Relaxed)) {
             sleep(pause).await;
         }
-        match self.0.way.connect().await {
+        match self.0.connector.connect().await {
             Ok(connection) => {
-                tracing::debug!(server = %self.0.way, "connected");
+                tracing::debug!(server = %self.0.connector, "connected");
                 attempts.succeeded();
                 self.connections().push(connection.clone());
                 Ok(connection)
@@ -147,7 +149,8 @@ impl Link {
             Err(fault) => {
                 // Logged once per outage, not once per request.
                 if !attempts.have_failed() {
-                    tracing::warn!(server = %self.0.way, error = %fault, "not connected, trying again when asked");
+                    tracing::warn!(server = %self.0.connector, error = %fault, "connecting failed; \
+                        the next request will retry");
                 }
                 attempts.failed(&fault);
                 Err(fault)
@@ -155,10 +158,11 @@ impl Link {
         }
     }
 
-    /// The one on which the fewest wait.
+    /// Returns the connection with the fewest waiting commands.
     fn current(&self) -> Option<Connection> {
         let mut connections = self.connections();
-        // One that has ended is enough to know: the server is gone, or another one by now.
+        // If one has ended, all are dropped: the server is gone, or the address leads to another
+        // one.
         if !connections.iter().all(Connection::is_open) {
             self.0.served.store(connections.iter().any(Connection::has_served), Ordering::Relaxed);
             connections.clear();
@@ -167,25 +171,27 @@ impl Link {
         let more = connections.len() < MOST;
         drop(connections);
         if more && best.waiting() > 0 {
-            self.grow(&best);
+            self.open_another(&best);
         }
         Some(best)
     }
 
-    /// Opens another connection to that server without anybody waiting for it, unless somebody does so already.
-    fn grow(&self, beside: &Connection) {
+    /// Opens another connection to that server in the background, unless this is already in
+    /// progress.
+    fn open_another(&self, existing: &Connection) {
         let Ok(growing) = Arc::clone(&self.0.growing).try_lock_owned() else { return };
-        let (link, beside) = (self.clone(), beside.clone());
+        let (link, existing) = (self.clone(), existing.clone());
         tokio::spawn(async move {
-            match link.0.way.another(&beside).await {
+            match link.0.connector.another(&existing).await {
                 Ok(another) => {
                     let mut connections = link.connections();
-                    if connections.iter().any(|connection| connection.is(&beside)) {
+                    if connections.iter().any(|connection| connection.is(&existing)) {
                         connections.push(another);
                     }
                 }
                 Err(fault) => {
-                    tracing::debug!(server = %link.0.way, error = %fault, "no further connection");
+                    tracing::debug!(server = %link.0.connector, error = %fault, "opening another \
+                        connection failed");
                     sleep(REST).await;
                 }
             }

@@ -1,15 +1,16 @@
-//! The sessions of an owner: a sorted set for each owner, beside the records.
+//! The sessions of an owner: a sorted set for each owner, next to the records.
 //!
-//! A score is the absolute deadline of the session in milliseconds, so that using the session need not change it. Its
-//! fraction says when the entry was made, in turns of 16 seconds, modulo 1024. A member is the session's id. Every new
-//! entry removes what ended more than an hour ago, and has the index live as long as its longest session: its own expiry
-//! is moved forward, never back.
+//! A score is the absolute deadline of the session in milliseconds, so that using the session does
+//! not change it. Its fraction is the time when the entry was created, in units of 16 seconds,
+//! modulo 1024. A member is the session's id. Every new entry removes the entries of sessions that
+//! ended more than an hour ago, and makes the index live as long as its longest session: its own
+//! expiry is only moved forward.
 //!
-//! The entry is never written later than the record: by the same script on one server, by a call before it in a
-//! cluster, where the two keys have different slots. So what can be left over is an entry without a record, or with
-//! one of another owner. The next reader of the index removes it, and at every 128th entry the process that makes it
-//! reads the index. An entry is left alone for a little more than a minute, since its record may be about to be
-//! written; the server's own clock measures that.
+//! The entry is never written after the record: on one server the same script writes both; in a
+//! cluster, where the two keys have different slots, an earlier call does. So a stale entry has no
+//! record, or one of another owner. The next reader of the index removes it, and the process that
+//! creates every 128th entry reads the index. An entry is kept for a little more than a minute,
+//! because its record may be about to be written; the server's clock measures that.
 
 use std::time::Duration;
 
@@ -25,16 +26,18 @@ use crate::error::Failure;
 use crate::provider::{RedisProvider, millis, record};
 use crate::script::{ENTER, LEAVE, PAGE, REMOVE};
 
-/// How many entries are looked at in one call.
+/// The maximum number of entries that one call reads.
 const MOST: usize = 256;
-/// An index of a multiple of so many entries is tidied.
+/// Whenever the number of entries is a multiple of this, the index is tidied.
 const TIDY: i64 = 128;
-/// Entries are removed unseen when the session ended so long ago, whatever the clocks of the processes are.
+/// Entries are removed without a check when the session ended this long ago, which tolerates
+/// differences between the clocks of processes.
 const PAST: Duration = Duration::from_secs(3_600);
-/// The latest deadline, in the year 2248: up to there a score has bits for the fraction.
+/// The latest deadline, in the year 2248: up to this value a score has enough bits for the
+/// fraction.
 const LATEST: u64 = (1 << 43) - 1;
 
-/// An entry of an index, as the scripts take it.
+/// An entry of an index, as the arguments of the scripts.
 pub(crate) struct Entry {
     /// The key of the index.
     pub key: String,
@@ -50,18 +53,18 @@ impl Entry {
     }
 }
 
-/// What the scripts answer that change a record.
+/// The answer of a script that changes a record.
 pub(crate) enum Changed {
-    /// It is done.
+    /// The change was made.
     Done {
-        /// How many entries the index has; zero when it was not changed.
+        /// The number of entries in the index; zero if it was not changed.
         entries: i64,
-        /// The owner of what was there.
+        /// The owner of the previous record.
         before: Option<Owner>,
     },
-    /// Nothing was done: the entry must be made first.
+    /// Nothing was changed: the entry must be created first.
     EnterFirst,
-    /// Nothing was done: that is there.
+    /// Nothing was changed: this is the stored record.
     Other(Value),
 }
 
@@ -82,17 +85,17 @@ impl Changed {
     }
 }
 
-/// What a page of an index leads to.
+/// The sessions of a page of an index.
 #[derive(Default)]
 struct Found {
     live: Vec<Listed>,
-    /// The session has another id by now.
+    /// Tombstones of sessions that have another id now.
     moved: Vec<Listed>,
     next: Option<Cursor>,
 }
 
 impl RedisProvider {
-    /// The entry of a session; `None` for one without an owner, and for a tombstone.
+    /// Returns the entry of a session; `None` for one without an owner, and for a tombstone.
     pub(crate) fn entry(&self, id: &StorageId, record: &Record) -> Option<Entry> {
         let owner = record.header.owner.filter(|_| record.is_live())?;
         let (now, absolute) = (self.clock.now(), record.header.absolute);
@@ -111,7 +114,7 @@ impl RedisProvider {
         })
     }
 
-    /// Makes an entry before its record is written. When this fails, nothing was changed that anybody sees.
+    /// Creates an entry before its record is written. If this fails, no visible state was changed.
     pub(crate) async fn enter(&self, entry: &Entry) -> Result<()> {
         let answer = self.run(&ENTER, &[&entry.key], &entry.arguments()).await.map_err(Failure::of_read)?;
         match answer {
@@ -123,8 +126,8 @@ impl RedisProvider {
         }
     }
 
-    /// Removes the entry of a session that is gone or has another owner, without anybody waiting: if it does not
-    /// arrive, the next reader of the index does it.
+    /// Removes the entry of a session that is gone or has another owner, in the background: if this
+    /// fails, the next reader of the index does it.
     pub(crate) fn leave(&self, owner: Owner, id: &StorageId) {
         let (provider, member) = (self.clone(), member(id));
         tokio::spawn(async move {
@@ -132,7 +135,7 @@ impl RedisProvider {
         });
     }
 
-    /// Walks through an index that has grown, which removes what is left over in it; nobody waits.
+    /// Reads an index that has grown in the background, which removes its stale entries.
     pub(crate) fn tidy(&self, owner: Owner, entries: i64) {
         if entries <= 0 || entries % TIDY != 0 {
             return;
@@ -149,19 +152,20 @@ impl RedisProvider {
         });
     }
 
-    /// The key of an owner's index.
+    /// Returns the key of an owner's index.
     pub(crate) fn index(&self, owner: &Owner) -> String {
-        // No id has a `~`.
+        // No id contains a `~`.
         format!("{}owner~{}", self.prefix, StorageId::from_hash(owner.0).to_text())
     }
 
-    /// A page of the index and the records of its sessions: two round trips, and one more where entries are left over.
+    /// Reads a page of the index and the records of its sessions: two round trips, and one more if
+    /// there are stale entries.
     async fn look_up(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Found> {
         let index = self.index(owner);
         let limit = limit.clamp(1, MOST);
-        let (place, size) = (after.map(place).transpose()?, limit.to_string());
+        let (position, size) = (after.map(position).transpose()?, limit.to_string());
         let mut arguments = vec![size.as_bytes()];
-        if let Some((score, member)) = &place {
+        if let Some((score, member)) = &position {
             arguments.extend([score.as_bytes(), member]);
         }
         let answer = self.run(&PAGE, &[&index], &arguments).await.map_err(Failure::of_read)?;
@@ -188,7 +192,7 @@ impl RedisProvider {
                     let moved = record.filter(|record| !record.is_live());
                     found.moved.extend(moved.map(|record| Listed::new(id, record)));
                 }
-                // A record that cannot be read is neither shown nor gone.
+                // An unreadable record is not listed, but keeps its entry.
                 Err(_) => {}
             }
         }
@@ -198,7 +202,8 @@ impl RedisProvider {
         Ok(found)
     }
 
-    /// The records under these ids and their idle deadlines; an error where one cannot be read. One round trip.
+    /// Reads the records under these ids with their idle deadlines; an error for each unreadable
+    /// one. One round trip.
     pub(crate) async fn records(
         &self,
         ids: impl Iterator<Item = &StorageId>,
@@ -221,7 +226,7 @@ impl RedisProvider {
                 found => found,
             };
             let mut found = record(found.map_err(Failure::of_read)?, ErrorKind::Unavailable);
-            // A record that came in between has the deadline in its header.
+            // A record that was written between the two commands has its deadline in the header.
             if let (Ok(Some(record)), Ok(Value::Int(life @ 0..))) = (&mut found, life) {
                 record.header.deadline = now.after(Duration::from_millis(life.unsigned_abs()));
             }
@@ -230,7 +235,8 @@ impl RedisProvider {
         Ok(records)
     }
 
-    /// Ends sessions that were found, in one round trip where they are as they were, and says how many.
+    /// Ends sessions that were found, in one round trip if they have not changed, and returns their
+    /// number.
     async fn end_found(&self, owner: &Owner, found: &Found) -> Result<usize> {
         let remove = |listed: &Listed| {
             let key = self.key(&listed.id);
@@ -254,7 +260,8 @@ impl RedisProvider {
                 gone.push(member(&listed.id));
             }
         }
-        // Nobody gives a new session the id of one that was destroyed, so these are removed however young they are.
+        // No new session gets the id of a destroyed one, so these entries are removed however young
+        // they are.
         if !gone.is_empty() {
             let index = self.index(owner);
             let mut leave = cmd("ZREM");
@@ -270,14 +277,15 @@ impl RedisProvider {
 
 #[async_trait]
 impl Indexed for RedisProvider {
-    /// Two round trips, and one more where entries are left over; no more than 256 sessions. Ordered by the absolute
-    /// deadline, then by id.
+    /// Two round trips, and one more if there are stale entries; at most 256 sessions. Ordered by
+    /// the absolute deadline, then by id.
     async fn list(&self, owner: &Owner, after: Option<&Cursor>, limit: usize) -> Result<Page> {
         let found = self.look_up(owner, after, limit).await?;
         Ok(Page { sessions: found.live, next: found.next })
     }
 
-    /// Four round trips for up to 256 sessions, and one or two more for each that changes meanwhile.
+    /// Four round trips for up to 256 sessions, and one or two more for each that changes
+    /// meanwhile.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
         let mut after = None;
         loop {
@@ -291,7 +299,7 @@ impl Indexed for RedisProvider {
     }
 }
 
-/// A session as the member of an index. A cursor has the same form, and is read back.
+/// Encodes a session as the member of an index. A cursor has the same form, and can be decoded.
 fn member(id: &StorageId) -> Vec<u8> {
     Cursor::after(id).0.into_vec()
 }
@@ -300,14 +308,14 @@ fn cursor(score: f64, member: &[u8]) -> Cursor {
     Cursor(score.to_be_bytes().into_iter().chain(member.iter().copied()).collect())
 }
 
-/// The score and the member that a cursor was made of.
-fn place(cursor: &Cursor) -> Result<(String, &[u8])> {
+/// Returns the score and the member of a cursor.
+fn position(cursor: &Cursor) -> Result<(String, &[u8])> {
     match cursor.0.split_first_chunk() {
         Some((score, member)) if !member.is_empty() => Ok((f64::from_be_bytes(*score).to_string(), member)),
-        _ => Err(Error::config("the cursor belongs to another list: start without one")),
+        _ => Err(Error::config("the cursor belongs to another list: start again without a cursor")),
     }
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Unavailable, "unexpected type of reply")
+    Error::new(ErrorKind::Unavailable, "unexpected reply type")
 }

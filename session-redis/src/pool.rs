@@ -1,9 +1,9 @@
-//! Connections out of an application's `deadpool-redis` pool.
+//! Connections from an application's `deadpool-redis` pool.
 //!
-//! An object is taken for each of the few shared connections, not for each call: taking one has the
-//! pool ping the server. Its multiplexed connection is cloned for each call, and the object goes
-//! back when the provider is dropped. One whose connection broke, hung, or led to a replica is
-//! taken out of the pool, which makes a new one.
+//! An object is taken for each of the few shared connections, not for each call, because the pool
+//! pings the server each time. Its multiplexed connection is cloned for each call, and the object
+//! is returned when the provider is dropped. An object whose connection broke, hung, or led to a
+//! replica is removed from the pool, which makes a new one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::connection::{Connection, State};
 use crate::error::Fault;
 use crate::link::Connect;
 
-/// A pool's object, lent for as long as its connection is used.
+/// A pool's object, held as long as its connection is used.
 pub(crate) struct Lease(Object);
 
 impl Lease {
-    /// Takes the connection out of the pool.
+    /// Removes the connection from the pool.
     pub fn discard(self) {
         drop(Object::take(self.0));
     }
 }
 
-/// The way to the server of a pool.
+/// Connects to the server of a pool.
 pub(crate) struct Pooled {
     pool: Pool,
 }
@@ -44,13 +44,14 @@ impl Connect for Pooled {
     async fn connect(&self) -> Result<Connection, Fault> {
         let object = self.pool.get().await.map_err(fault)?;
         let mut driver: MultiplexedConnection = object.as_ref().clone();
-        // A server that hangs is found out by this, whatever the pool's own connections do.
+        // This detects a hanging server, whatever the settings of the pool's connections.
         driver.set_response_timeout(RESPONSE_TIMEOUT);
         Ok(Connection::new(driver, Arc::new(State::leased(Lease(object)))))
     }
 
-    /// Takes no object that others wait for: without a free one there is no further connection.
-    async fn another(&self, _beside: &Connection) -> Result<Connection, Fault> {
+    /// Takes no object that other callers wait for: without a free one it opens no further
+    /// connection.
+    async fn another(&self, _existing: &Connection) -> Result<Connection, Fault> {
         let status = self.pool.status();
         if status.waiting > 0 || (status.available == 0 && status.size >= status.max_size) {
             return Err(Fault::unavailable("the pool has no object to spare"));
@@ -69,12 +70,12 @@ fn fault(error: PoolError) -> Fault {
     match error {
         PoolError::Backend(error) => Fault::connecting(&error),
         PoolError::Timeout(_) => Fault::unavailable(
-            "the pool had no connection in time: sessions hold up to four objects, so give it more than that",
+            "the pool had no free connection in time: sessions use up to four, so increase its size",
         ),
         PoolError::NoRuntimeSpecified => Fault::new(
             ErrorKind::Config,
-            "the pool has timeouts and no runtime: build it with `Runtime::Tokio1`",
+            "the pool has timeouts but no runtime: build it with `Runtime::Tokio1`",
         ),
-        _ => Fault::unavailable("the pool gives no connection"),
+        _ => Fault::unavailable("the pool returned no connection"),
     }
 }

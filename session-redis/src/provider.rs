@@ -1,4 +1,4 @@
-//! The engine: each call is one command about one key.
+//! The engine: each call is one command on one key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,29 +32,31 @@ pub struct RedisProvider {
     pub(crate) prefix: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
     count: Count,
-    /// Changes are listened to, so that reads must not be any.
+    /// Notices are enabled, so reads must not change a record.
     notices: bool,
-    /// The server does not take `NX` and `GET` in one `SET`.
+    /// The server does not accept `NX` and `GET` in one `SET`.
     before_7: Arc<AtomicBool>,
-    /// The user may not use `RENAME`, which large records are written with.
+    /// The user may not call `RENAME`, which writes of large records need.
     no_rename: Arc<AtomicBool>,
 }
 
 impl RedisConfig {
-    /// The engine, not connected: that happens at the first request, and again whenever it must.
+    /// Builds the engine without connecting: the first request connects, and later ones reconnect
+    /// if necessary.
     ///
-    /// [`Config`](ErrorKind::Config) when the settings contradict each other, need a feature of this crate that is
-    /// not enabled, or name a certificate file that cannot be read.
+    /// [`Config`](ErrorKind::Config) when the settings contradict each other, need a feature of
+    /// this crate that is not enabled, or name a certificate file that cannot be read.
     pub fn provider(self) -> Result<RedisProvider> {
         self.check()?;
         let provider = RedisProvider::over(Route::new(&self)?, &self.prefix);
         Ok(RedisProvider { count: self.count, notices: self.notices, ..provider })
     }
 
-    /// The engine, after a connection was made: wrong passwords, wrong databases, refused scripts,
-    /// and what is no Redis are told here.
+    /// Builds the engine and connects: a wrong password, a wrong database, refused scripts, and a
+    /// server that is not Redis are reported here.
     ///
-    /// [`Config`](ErrorKind::Config) as said, [`Unavailable`](ErrorKind::Unavailable) when nobody answers.
+    /// [`Config`](ErrorKind::Config) in these cases, [`Unavailable`](ErrorKind::Unavailable) when
+    /// no server answers.
     pub async fn connect(self) -> Result<RedisProvider> {
         let provider = self.provider()?;
         provider.route.connect().await.map_err(Failure::of_read)?;
@@ -67,42 +69,43 @@ impl RedisConfig {
 }
 
 impl RedisProvider {
-    /// Over the server of a client that is configured already. The connection is our own, and replaced when it
-    /// breaks. Prefix and times are those of [`RedisConfig`].
+    /// Uses the server of a configured client. The engine opens its own connections, and replaces
+    /// them when they break. Prefix and timeouts are the defaults of [`RedisConfig`].
     pub fn from_client(client: &Client) -> Self {
         Self::over(Route::of_client(client), PREFIX)
     }
 
-    /// Over a connection that the application has: a `MultiplexedConnection`, a `ConnectionManager`, a
-    /// `ClusterConnection`. Reconnecting is the connection's business, and because it may send a command twice, a
-    /// refused write says so. Does not count sessions, since nobody knows where the others are.
+    /// Uses a connection of the application: a `MultiplexedConnection`, a `ConnectionManager`, a
+    /// `ClusterConnection`. The connection itself reconnects, and because it may resend a command,
+    /// refused writes are marked as resent. It does not count sessions, because a connection does
+    /// not know all servers.
     pub fn from_connection<C>(connection: C) -> Self
     where
         C: ConnectionLike + Clone + Send + Sync + 'static,
     {
-        Self::over(Route::own(connection), PREFIX)
+        Self::over(Route::of_connection(connection), PREFIX)
     }
 
-    /// Over a pool that the application has, which governs address, login, TLS and the number of
+    /// Uses a pool of the application, which determines address, login, TLS and the number of
     /// connections.
     ///
     /// A call is one round trip: up to four of the pool's objects are kept, shared by all calls and
     /// returned when the provider is dropped, so give the pool that many more than the application
-    /// uses itself. A connection that breaks, hangs or leads to a replica is taken out of the pool.
+    /// itself uses. A connection that breaks, hangs or leads to a replica is removed from the pool.
     /// docs/redis.md has an example.
     #[cfg(feature = "deadpool")]
     pub fn from_pool(pool: deadpool_redis::Pool) -> Self {
         Self::over(Route::of_pool(pool), PREFIX)
     }
 
-    /// The same with another prefix than `session:`.
+    /// Sets another prefix than `session:`.
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Another way of counting than [`Count::Exact`].
+    /// Sets another way of counting than [`Count::Exact`].
     #[must_use]
     pub const fn with_count(mut self, count: Count) -> Self {
         self.count = count;
@@ -124,7 +127,7 @@ impl RedisProvider {
         id.to_key(&self.prefix, usize::MAX)
     }
 
-    /// Runs a script; several keys are on one server only.
+    /// Runs a script; several keys only if there is a single server.
     pub(crate) async fn run(
         &self,
         script: &Script,
@@ -133,7 +136,8 @@ impl RedisProvider {
     ) -> Result<Value, Failure> {
         let key = keys.first().copied().unwrap_or_default();
         match self.route.send(key, &script.by_hash(keys, arguments)).await {
-            // A server that was restarted or told to forget, or a new master. This brings it along.
+            // The server was restarted, is a new master, or its scripts were flushed: send the
+            // code.
             Err(failure) if failure.code() == Some("NOSCRIPT") => {
                 self.route.send(key, &script.by_code(keys, arguments)).await
             }
@@ -141,7 +145,7 @@ impl RedisProvider {
         }
     }
 
-    /// One `SET … NX GET`, or one script where the server does not take `NX` and `GET` together.
+    /// One `SET … NX GET`, or one script if the server does not accept `NX` and `GET` together.
     async fn create(&self, key: &str, value: &[u8], ttl: i64) -> Result<Value, Failure> {
         if !self.before_7.load(Ordering::Relaxed) {
             let mut command = Cmd::with_capacity(7, value.len() + key.len() + 40);
@@ -159,7 +163,7 @@ impl RedisProvider {
         self.run(&CREATE, &[key], &[value, ttl.to_string().as_bytes()]).await
     }
 
-    /// One script, which makes the entry as well. In a cluster the entry is made by a call before.
+    /// One script, which creates the entry as well. In a cluster an earlier call creates the entry.
     async fn create_owned(&self, key: &str, value: &[u8], ttl: i64, entry: &Entry) -> Result<Value> {
         if self.route.single().is_none() {
             self.enter(entry).await?;
@@ -171,7 +175,7 @@ impl RedisProvider {
         self.run(&CREATE_OWNED, &[key, &entry.key], &arguments).await.map_err(Failure::of_write)
     }
 
-    /// One script; for a large record and a single server a `SET` and a script in one packet.
+    /// One script; for a large record on a single server, a `SET` and a script in one packet.
     async fn replace(&self, replacement: &Replacement<'_>) -> Result<Value, Failure> {
         let &Replacement { key, value, ttl, entry, .. } = replacement;
         if value.len() >= LARGE
@@ -195,8 +199,8 @@ impl RedisProvider {
         }
     }
 
-    /// The same, of a session whose owner or absolute deadline may be another one: in a cluster the entry is then made
-    /// first, which takes two round trips more.
+    /// The same for a session whose owner or absolute deadline may have changed: in a cluster the
+    /// entry is then created first, which takes two more round trips.
     async fn replace_entered(&self, replacement: Replacement<'_>) -> Result<Changed> {
         match Changed::of(self.replace(&replacement).await.map_err(Failure::of_write)?) {
             Changed::EnterFirst => {
@@ -211,10 +215,10 @@ impl RedisProvider {
     }
 
     /// Runs scripts on keys that do not exist, so that a user or a server without scripts is
-    /// reported when connecting. Anything else that is wrong may be over at the first request.
+    /// reported when connecting. Other failures may be over by the first request.
     async fn try_scripts(&self) -> Result<()> {
         let (key, index) = (self.key(&StorageId::from_hash([0; 32])), self.index(&Owner([0; 32])));
-        // The second makes an index that has expired: the server removes it at once.
+        // The second creates an index that has already expired: the server removes it immediately.
         let entry: [&[u8]; 4] = [b"", b"0", b"0", b"0"];
         let tried = [self.run(&REMOVE, &[&key], &[&[0; 8]]).await, self.run(&ENTER, &[&index], &entry).await];
         for refused in tried.into_iter().filter_map(Result::err) {
@@ -303,11 +307,11 @@ impl Provider for RedisProvider {
                 Ok(WriteOutcome::stored())
             }
             Changed::Other(current) => Ok(self.refused(self::record(current, ErrorKind::OutcomeUnknown)?)),
-            Changed::EnterFirst => Err(Error::new(ErrorKind::OutcomeUnknown, "unexpected type of reply")),
+            Changed::EnterFirst => Err(Error::new(ErrorKind::OutcomeUnknown, "unexpected reply type")),
         }
     }
 
-    /// One script; one more for a tombstone that cannot be read.
+    /// One script; one more for an unreadable tombstone.
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome> {
         let key = self.key(id);
         let version = expected.map(|stamp| stamp.version.0.to_be_bytes());
@@ -346,8 +350,8 @@ impl Provider for RedisProvider {
         Ok(is_live(&start))
     }
 
-    /// As [`Count`] says; over an own connection `None`, since nobody knows where the other keys
-    /// are.
+    /// Counts as configured by [`Count`]; `None` with an application's connection, which does not
+    /// know all servers.
     async fn count(&self) -> Result<Option<u64>> {
         if self.count == Count::Off {
             return Ok(None);
@@ -356,7 +360,7 @@ impl Provider for RedisProvider {
         crate::count::count(masters, self.count, &self.prefix).await
     }
 
-    /// Nothing to do: Redis removes what has expired.
+    /// Does nothing: Redis removes expired records.
     async fn gc(&self, _limit: usize) -> Result<usize> {
         Ok(0)
     }
@@ -383,22 +387,23 @@ impl fmt::Debug for RedisProvider {
     }
 }
 
-/// Whether a user may not do something, said by the server or by its scripts.
+/// Returns whether the user lacks a permission, as reported by the server or by its scripts.
 fn is_forbidden(error: &ServerError) -> bool {
     let says = |text: &str| error.details().is_some_and(|details| details.contains(text));
     error.code() == "NOPERM" || says("NOPERM") || says("no permissions") || says("can't run this command")
 }
 
-/// The record in an answer; an answer that Redis does not give is an error of the kind `odd`.
-pub(crate) fn record(answer: Value, odd: ErrorKind) -> Result<Option<Record>> {
+/// Returns the record in an answer; an unexpected type is an error of the kind `unexpected`.
+pub(crate) fn record(answer: Value, unexpected: ErrorKind) -> Result<Option<Record>> {
     match answer {
         Value::BulkString(bytes) => Record::decode(bytes).map(Some),
         Value::Nil => Ok(None),
-        _ => Err(Error::new(odd, "unexpected type of reply")),
+        _ => Err(Error::new(unexpected, "unexpected reply type")),
     }
 }
 
-/// Whole milliseconds, rounded up; never zero, and not so many that the server's clock would overflow.
+/// Returns whole milliseconds, rounded up; never zero, and not so many that the server's clock
+/// would overflow.
 pub(crate) fn millis(time: Duration) -> i64 {
     const MOST: u128 = 1 << 52;
     i64::try_from(time.as_nanos().div_ceil(1_000_000).clamp(1, MOST)).unwrap_or(1)

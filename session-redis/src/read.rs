@@ -1,4 +1,4 @@
-//! The two ways to read a record: with the idle deadline moved, and without.
+//! Reads a record, with or without extending its idle deadline.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::provider::{millis, record};
 use crate::script::READ;
 
 impl RedisProvider {
-    /// A read that moves the idle deadline: one `GETEX`.
+    /// Reads a record and extends its idle deadline: one `GETEX`.
     pub(crate) async fn read_sliding(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
         let key = self.key(id);
         let mut command = Cmd::with_capacity(4, key.len() + 40);
@@ -29,8 +29,9 @@ impl RedisProvider {
         Ok(Some(record))
     }
 
-    /// A tombstone that was read has slid like a session. This gives it back its short life, without anybody
-    /// waiting: if it does not arrive, the tombstone stays for one idle time and does no harm.
+    /// A read extends the life of a tombstone like that of a session. This restores its short life
+    /// in the background: if it fails, the tombstone stays for one idle timeout, which does no
+    /// harm.
     fn unslide(&self, key: String, life: Duration) {
         let route = self.route.clone();
         tokio::spawn(async move {
@@ -40,18 +41,18 @@ impl RedisProvider {
         });
     }
 
-    /// A read that leaves the time to live alone: one script.
+    /// Reads a record without changing its time to live: one script.
     pub(crate) async fn read_still(&self, id: &StorageId) -> Result<Option<Record>> {
         let key = self.key(id);
-        let odd = || Error::new(ErrorKind::Unavailable, "unexpected type of reply");
+        let unexpected = || Error::new(ErrorKind::Unavailable, "unexpected reply type");
         let asked = self.clock.now();
         let (value, left) = match self.run(&READ, &[&key], &[]).await.map_err(Failure::of_read)? {
             Value::Nil => return Ok(None),
             Value::Array(both) => match <[Value; 2]>::try_from(both) {
                 Ok([value, Value::Int(left)]) => (value, left),
-                _ => return Err(odd()),
+                _ => return Err(unexpected()),
             },
-            _ => return Err(odd()),
+            _ => return Err(unexpected()),
         };
         let Some(mut record) = record(value, ErrorKind::Unavailable)? else { return Ok(None) };
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));

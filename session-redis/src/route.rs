@@ -1,4 +1,4 @@
-//! Which server a command goes to.
+//! The routing of commands to servers.
 
 use std::fmt;
 use std::future::Future;
@@ -21,15 +21,15 @@ use crate::link::{Direct, Link};
 use crate::sentinel::Sentinels;
 use crate::server::Server;
 
-/// The way to the servers. Clones are the same.
+/// The connections to all servers. Clones share them.
 #[derive(Clone)]
 pub(crate) enum Route {
-    /// One server: always the same, or the one that the sentinels name.
+    /// One server: always the same, or the master that the sentinels name.
     One(Link),
     #[cfg(feature = "cluster")]
     Cluster(Cluster),
     /// A connection of the application.
-    Own(Arc<dyn Own>),
+    AppConnection(Arc<dyn AppConnection>),
 }
 
 impl Route {
@@ -46,7 +46,8 @@ impl Route {
             Topology::Sentinel => Ok(Self::One(Link::new(Sentinels::new(config)?))),
             #[cfg(not(all(feature = "cluster", feature = "sentinel")))]
             _ => Err(Error::config(
-                "this is not compiled in: enable the feature `cluster` or `sentinel` of session-redis",
+                "this topology is not compiled in: enable the feature `cluster` or `sentinel` of \
+                 session-redis",
             )),
         }
     }
@@ -61,32 +62,33 @@ impl Route {
         Self::One(Link::new(crate::pool::Pooled::new(pool)))
     }
 
-    pub fn own(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
-        Self::Own(Arc::new(connection))
+    pub fn of_connection(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
+        Self::AppConnection(Arc::new(connection))
     }
 
-    /// Connects, to say early what is wrong.
+    /// Connects, so that problems are reported early.
     pub async fn connect(&self) -> Result<(), Failure> {
         match self {
             Self::One(link) => link.connection().await.map(drop),
             #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.masters().await.map(drop),
-            Self::Own(_) => Ok(()),
+            Self::AppConnection(_) => Ok(()),
         }
     }
 
-    /// Sends a command about one key.
+    /// Sends a command on one key.
     pub async fn send(&self, key: &str, command: &Cmd) -> Result<Value, Failure> {
         let _ = key;
         match self {
             Self::One(link) => link.send(command).await,
             #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.send(key.as_bytes(), command).await,
-            Self::Own(own) => answer(own.send(command).await),
+            Self::AppConnection(connection) => answer(connection.send(command).await),
         }
     }
 
-    /// Sends commands, each about one key, and waits for all answers: in one go to one server, else side by side.
+    /// Sends commands, each on one key, and waits for all answers: as one batch to a single server,
+    /// otherwise concurrently.
     pub async fn send_each(
         &self,
         commands: Vec<(String, Cmd)>,
@@ -105,35 +107,35 @@ impl Route {
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
-    /// The way to the one server that has every key, where there is one.
+    /// Returns the link to the single server that has every key, if there is one.
     pub fn single(&self) -> Option<&Link> {
         match self {
             Self::One(link) => Some(link),
             #[cfg(feature = "cluster")]
             Self::Cluster(_) => None,
-            Self::Own(_) => None,
+            Self::AppConnection(_) => None,
         }
     }
 
-    /// The ways to all servers that have keys of their own.
-    #[cfg_attr(not(feature = "cluster"), allow(clippy::unused_async, reason = "a cluster is asked for them"))]
+    /// Returns the links to all servers that have keys of their own.
+    #[cfg_attr(not(feature = "cluster"), allow(clippy::unused_async, reason = "a cluster must be asked"))]
     pub async fn masters(&self) -> Result<Vec<Link>, Failure> {
         match self {
             Self::One(link) => Ok(vec![link.clone()]),
             #[cfg(feature = "cluster")]
             Self::Cluster(cluster) => cluster.masters().await,
-            Self::Own(_) => Ok(Vec::new()),
+            Self::AppConnection(_) => Ok(Vec::new()),
         }
     }
 
-    /// Whether the keys can be counted.
+    /// Returns whether the keys can be counted.
     pub fn enumerates(&self) -> bool {
-        !matches!(self, Self::Own(_))
+        !matches!(self, Self::AppConnection(_))
     }
 
-    /// Whether a command may have been sent more than once.
+    /// Returns whether a command may have been sent more than once.
     pub fn resends(&self) -> bool {
-        matches!(self, Self::Own(_))
+        matches!(self, Self::AppConnection(_))
     }
 }
 
@@ -143,19 +145,19 @@ impl fmt::Debug for Route {
             Self::One(_) => "one server",
             #[cfg(feature = "cluster")]
             Self::Cluster(_) => "cluster",
-            Self::Own(_) => "own connection",
+            Self::AppConnection(_) => "application connection",
         })
     }
 }
 
 type Sending<'a> = Pin<Box<dyn Future<Output = redis::RedisResult<Value>> + Send + 'a>>;
 
-/// A connection of any type.
-pub(crate) trait Own: Send + Sync {
+/// An application's connection of any type.
+pub(crate) trait AppConnection: Send + Sync {
     fn send<'a>(&self, command: &'a Cmd) -> Sending<'a>;
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Own for C {
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> AppConnection for C {
     fn send<'a>(&self, command: &'a Cmd) -> Sending<'a> {
         let mut connection = self.clone();
         Box::pin(async move { connection.req_packed_command(command).await })

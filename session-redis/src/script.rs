@@ -1,10 +1,10 @@
-//! What the server does in one step: scripts of one key each, so that they run on any node of a
-//! cluster; of more keys only on a single server.
+//! The scripts that the server runs atomically. Most have one key, so they run on any node of a
+//! cluster; scripts with more keys run only on a single server.
 //!
-//! They look at the record's header only (docs/record.md; Lua's `sub` counts from one, `GETRANGE` from zero): magic
-//! and format, the state, whether there is an owner (byte 5), the version (8 to 15), the absolute deadline (24 to 31)
-//! and the owner (40 to 71). Creating strings is what Lua takes its time for, so the common case makes no longer
-//! ones than it must.
+//! They read only the record's header (docs/record.md; Lua's `sub` counts from one, `GETRANGE` from
+//! zero): magic and format, the state, whether there is an owner (byte 5), the version (8 to 15),
+//! the absolute deadline (24 to 31) and the owner (40 to 71). Lua spends its time on creating
+//! strings, so the common case keeps them as short as possible.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use redis::Cmd;
 use sha1::{Digest, Sha1};
 
-/// A script and the name under which a server keeps it.
+/// A script and the hash by which a server caches it.
 pub(crate) struct Script {
     pub code: &'static str,
     pub sha: String,
@@ -27,12 +27,12 @@ impl Script {
         Self { code, sha }
     }
 
-    /// Runs it by the name that a server keeps it under.
+    /// Builds the command that runs the cached script.
     pub fn by_hash(&self, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
         Self::command("EVALSHA", &self.sha, keys, arguments)
     }
 
-    /// Runs it, and has the server keep it.
+    /// Builds the command that runs the script and makes the server cache it.
     pub fn by_code(&self, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
         Self::command("EVAL", self.code, keys, arguments)
     }
@@ -47,8 +47,8 @@ impl Script {
     }
 }
 
-/// Create, for servers before 7.0, which do not take `NX` and `GET` together. `ARGV`: the record,
-/// its time to live. Answers 1 when the record is stored, else what is there.
+/// Create, for servers before 7.0, which do not accept `NX` and `GET` together. `ARGV`: the record,
+/// its time to live. Returns 1 when the record is stored, otherwise the stored record.
 pub(crate) static CREATE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
@@ -56,7 +56,8 @@ return redis.call('GET', KEYS[1])",
     )
 });
 
-/// Read without moving the deadline. Answers the record and how many milliseconds are left; nil when there is none.
+/// Read without extending the deadline. Returns the record and the remaining milliseconds; nil when
+/// there is none.
 pub(crate) static READ: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local record = redis.call('GET', KEYS[1])
@@ -64,9 +65,9 @@ return record and {record, redis.call('PTTL', KEYS[1])}",
     )
 });
 
-/// Puts an entry into the index of an owner, as described in `owners.rs`. Its four arguments begin at `at`: the
-/// session, its absolute deadline, up to which deadline entries are removed, and how long the index must live.
-/// Gives the number of entries.
+/// Adds an entry to the index of an owner, as described in `owners.rs`. Its four arguments begin at
+/// `at`: the session, its absolute deadline, the deadline up to which entries are removed, and the
+/// time that the index must live. Returns the number of entries.
 macro_rules! enter {
     () => {
         "local function enter(key, at)
@@ -80,12 +81,13 @@ end
     };
 }
 
-/// The index by itself, for a cluster. `ARGV`: the four of the entry.
+/// Adds only the entry, for a cluster. `ARGV`: the four arguments of the entry.
 pub(crate) static ENTER: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(enter!(), "return enter(KEYS[1], 1)")));
 
-/// Create with an entry in the index of the second key. `ARGV`: the record, its time to live, the four of the entry.
-/// Answers the number of entries when the record is stored, else what is there.
+/// Create with an entry in the index of the second key. `ARGV`: the record, its time to live, the
+/// four arguments of the entry. Returns the number of entries when the record is stored, otherwise
+/// the stored record.
 pub(crate) static CREATE_OWNED: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         enter!(),
@@ -97,9 +99,9 @@ return entries"
     ))
 });
 
-/// What [`REPLACE`] and [`MOVE`] begin with. `ARGV`: the version that must be stored, the time to live in milliseconds,
-/// the record; for a session with an owner also the owner, the absolute deadline as in the header, and, when the last
-/// key is the index, the four of the entry.
+/// The common start of [`REPLACE`] and [`MOVE`]. `ARGV`: the version that must be stored, the time
+/// to live in milliseconds, the record; for a session with an owner also the owner, the absolute
+/// deadline as in the header, and, if the last key is the index, the four arguments of the entry.
 macro_rules! compare {
     () => {
         concat!(
@@ -123,11 +125,12 @@ if header:sub(4, 11) == ARGV[1] then
     };
 }
 
-/// Compare and set. Answers the number of entries in the index when the record is stored, zero where it was not
-/// changed, and with it the owner of the record before, if there was one; -1 when nothing was done because the
-/// owner or the absolute deadline is another one and there is no key of an index. Answers nil when there is nothing,
-/// else what is stored: its last eight versions tell the caller whether this write was applied before, and only its
-/// answer lost.
+/// Compare and set. When the record is stored, returns the number of entries in the index, zero if
+/// the index was not changed, together with the owner of the previous record, if it had one.
+/// Returns -1 when nothing was done because the owner or the absolute deadline has changed and the
+/// key of the index was not passed. Returns nil when there is no record, otherwise the stored one:
+/// from its last eight versions the caller learns whether this write was applied earlier and only
+/// its answer was lost.
 pub(crate) static REPLACE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         compare!(),
@@ -138,8 +141,8 @@ return redis.call('GET', KEYS[1])"
     ))
 });
 
-/// Compare and replace by the value of the second key; the record among the arguments is left empty. Answers as
-/// [`REPLACE`].
+/// Compare and replace by the value of the second key; the record among the arguments is empty.
+/// Returns the same as [`REPLACE`].
 pub(crate) static MOVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         compare!(),
@@ -154,9 +157,9 @@ return redis.call('GET', KEYS[1])"
     ))
 });
 
-/// Remove. `ARGV`: the version that must be stored, or empty for any.
-/// Answers 1 when the record was removed, and with it its owner, if it had one; nil when there was nothing, else what
-/// is stored and stays: another version, or a tombstone.
+/// Remove. `ARGV`: the version that must be stored, or empty for any. Returns 1 when the record was
+/// removed, together with its owner, if it had one; nil when there was no record, otherwise the
+/// record that stays: another version, or a tombstone.
 pub(crate) static REMOVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local header = redis.call('GETRANGE', KEYS[1], 0, 15)
@@ -171,9 +174,10 @@ return redis.call('GET', KEYS[1])",
     )
 });
 
-/// A page of an index. `ARGV`: how many entries, and after which score and session. A mark just behind that session
-/// finds the place, however many entries have the same score, and whether or not the session still has one.
-/// Answers sessions and scores in turn.
+/// A page of an index. `ARGV`: the number of entries, and the score and session after which the
+/// page begins. A temporary mark just after that session finds the position, however many entries
+/// have the same score, and whether or not the session still has an entry. Returns sessions and
+/// scores alternately.
 pub(crate) static PAGE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local from = 0
@@ -187,8 +191,8 @@ return redis.call('ZRANGE', KEYS[1], from, from + ARGV[1] - 1, 'WITHSCORES')",
     )
 });
 
-/// Removes entries of sessions (`ARGV`) that were found to be gone, but for those younger than about a minute, whose
-/// records may not have been written yet.
+/// Removes entries of sessions (`ARGV`) that were found to be gone, except those younger than about
+/// a minute, whose records may not have been written yet.
 pub(crate) static LEAVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local turn = math.floor(redis.call('TIME')[1] / 16)

@@ -1,4 +1,4 @@
-//! One server: connecting to it, logged in, and asking what it is.
+//! One server: connects, logs in, and asks for its mode and role.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,32 +10,32 @@ use redis::io::AsyncDNSResolver;
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisFuture, Value, cmd};
 
 use crate::connection::{Connection, State};
-use crate::dialer::{Place, Settings};
+use crate::dialer::{Location, Settings};
 use crate::error::{Fault, NO_ANSWER};
 use crate::hello::Hello;
 
-/// A server, not connected to.
+/// A server, without a connection.
 #[derive(Clone)]
 pub(crate) struct Server {
-    pub place: Place,
+    pub location: Location,
     pub settings: Arc<Settings>,
-    /// It refuses `HELLO`, and so RESP3.
+    /// Whether the server refuses `HELLO`, and so RESP3.
     pub resp2: Arc<AtomicBool>,
 }
 
 impl Server {
-    /// The server of a client that the application has configured itself.
+    /// Returns the server of a client that the application has configured.
     pub fn of_client(client: &Client) -> Self {
-        let place = Place::Given(client.get_connection_info().addr().clone());
-        Self { place, settings: Arc::new(Settings::of_client(client)), resp2: Arc::default() }
+        let location = Location::Given(client.get_connection_info().addr().clone());
+        Self { location, settings: Arc::new(Settings::of_client(client)), resp2: Arc::default() }
     }
 
-    /// Opens a connection and asks the server what it is.
+    /// Opens a connection and asks the server for its mode and role.
     pub async fn connect(&self) -> Result<(Connection, Hello), Fault> {
         self.connect_noticing(|_| ()).await
     }
 
-    /// The same, and tells of what the server says unasked, in RESP3.
+    /// The same, and passes the server's push messages, in RESP3, to `notice`.
     pub async fn connect_noticing(
         &self,
         notice: impl Fn(&PushInfo) + Clone + Send + Sync + 'static,
@@ -66,13 +66,13 @@ impl Server {
         notice: impl Fn(&PushInfo) + Send + Sync + 'static,
     ) -> Result<(Connection, Hello), Failed> {
         let login = self.settings.login(resp2).await.map_err(Fault::of_error)?;
-        let (place, tls) = (self.place.clone(), self.settings.tls.clone());
+        let (location, tls) = (self.location.clone(), self.settings.tls.clone());
         let dialed = if tls.is_some() {
-            // Reads files.
-            let dialing = tokio::task::spawn_blocking(move || place.dialed(tls.as_ref()));
+            // This reads files.
+            let dialing = tokio::task::spawn_blocking(move || location.dialed(tls.as_ref()));
             Fault::of_task(dialing.await)?
         } else {
-            place.dialed(None)?
+            location.dialed(None)?
         };
         let state = Arc::new(State::new(Some(self.clone())));
         let mut config = AsyncConnectionConfig::new()
@@ -103,7 +103,7 @@ impl Server {
     }
 }
 
-/// Why a connection was not opened.
+/// The reason why a connection was not opened.
 enum Failed {
     Driver(RedisError),
     Here(Fault),
@@ -121,8 +121,8 @@ impl From<Fault> for Failed {
     }
 }
 
-/// Whether a server, or a proxy before it, does not know `HELLO` or RESP3. A refused password is
-/// something else.
+/// Returns whether a server, or a proxy in front of it, does not support `HELLO` or RESP3. A
+/// refused password does not count.
 fn refuses_hello(error: &RedisError) -> bool {
     let details = error.detail().unwrap_or_default().to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| details.contains(word));
@@ -133,7 +133,7 @@ fn refuses_hello(error: &RedisError) -> bool {
     }
 }
 
-/// Looks up another host than the one that the certificate names.
+/// Looks up another host than the one in the certificate.
 struct LookUp(String);
 
 impl AsyncDNSResolver for LookUp {
@@ -151,9 +151,9 @@ impl AsyncDNSResolver for LookUp {
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Address(address) => address.fmt(f),
-            Place::Given(addr) => addr.fmt(f),
+        match &self.location {
+            Location::Address(address) => address.fmt(f),
+            Location::Given(addr) => addr.fmt(f),
         }
     }
 }

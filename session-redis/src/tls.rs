@@ -1,17 +1,16 @@
-//! TLS, where it is compiled in.
+//! TLS, if it is compiled in.
 
 use redis::ConnectionAddr;
 use session_core::{Error, Result};
 
 use crate::config::Tls;
 
-/// An address with what the certificate files hold, for [`at`] to fill in where it leads. Reads the
-/// files.
+/// Reads the certificate files into an address template, which [`at`] completes.
 #[cfg(feature = "tls")]
 pub(crate) fn template(tls: &Tls) -> Result<ConnectionAddr> {
     use redis::{Client, ClientTlsConfig, TlsCertificates};
 
-    // The driver takes the process' provider of cryptography, and panics when there is none.
+    // The driver uses the process's crypto provider, and panics without one.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
@@ -32,7 +31,7 @@ pub(crate) fn template(tls: &Tls) -> Result<ConnectionAddr> {
     let nowhere = ConnectionAddr::TcpTls { host: String::new(), port: 0, insecure, tls_params: None };
     let client =
         Client::build_with_tls(nowhere, TlsCertificates { client_tls, root_cert }).map_err(|error| {
-            Error::config("a certificate or key file is no PEM").with_source(error.to_string())
+            Error::config("a certificate or key file is not PEM").with_source(error.to_string())
         })?;
     Ok(client.get_connection_info().addr().clone())
 }
@@ -42,7 +41,7 @@ pub(crate) fn template(_tls: &Tls) -> Result<ConnectionAddr> {
     Err(Error::config("TLS is not compiled in: enable the feature `tls` of session-redis"))
 }
 
-/// The template with its address filled in; the host is the name that the certificate must have.
+/// Completes the template with an address; the host is the name that the certificate must have.
 pub(crate) fn at(mut template: ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
     if let ConnectionAddr::TcpTls { host: to, port: to_port, .. } = &mut template {
         host.clone_into(to);

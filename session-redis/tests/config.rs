@@ -1,4 +1,4 @@
-//! What can be wrong in a configuration, and that no message shows the password.
+//! Faults of a configuration are explained, and no message shows the password.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 use proptest::prelude::*;
@@ -7,14 +7,14 @@ use session_redis::{RedisConfig, Tls, Topology};
 
 use Topology::{Cluster, Sentinel, Standalone};
 
-/// The error of a configuration, of parsing it or of the settings as a whole.
+/// The error of parsing a configuration, or of building a provider from it.
 fn error(topology: Topology, text: &str) -> Error {
     let result = RedisConfig::parse(topology, text).and_then(RedisConfig::provider);
     result.err().unwrap_or_else(|| panic!("accepted: {text}"))
 }
 
 #[test]
-fn a_wrong_string_says_what_is_wrong_and_what_was_expected_and_never_shows_the_password() {
+fn errors_explain_a_wrong_string_and_never_show_the_password() {
     for (topology, text, says) in [
         // Beego-compatible strings.
         (Standalone, "", "names no server"),
@@ -42,7 +42,7 @@ fn a_wrong_string_says_what_is_wrong_and_what_was_expected_and_never_shows_the_p
         (Sentinel, "127.0.0.1:26379,100,hunter2,0,my master", "master name (field 5)"),
         (Sentinel, ";,100,hunter2", "no address"),
         // JSON.
-        (Standalone, r#"{"save_path":"127.0.0.1:6379","password":"hunter2""#, "no JSON"),
+        (Standalone, r#"{"save_path":"127.0.0.1:6379","password":"hunter2""#, "not JSON"),
         (Standalone, r#"{"save_path":"127.0.0.1:6379","pasword":"hunter2"}"#, "unknown or ill-typed"),
         (Standalone, r#"{"save_path":"127.0.0.1:6379","password":["hunter2"]}"#, "unknown or ill-typed"),
         (Standalone, r#"{"db_num":"one","password":"hunter2"}"#, "`db_num`"),
@@ -54,10 +54,10 @@ fn a_wrong_string_says_what_is_wrong_and_what_was_expected_and_never_shows_the_p
         (Standalone, "redis://:hunter2@", "names no host"),
         (Standalone, "redis://:hunter2@127.0.0.1:many", "from 1 to 65535"),
         (Standalone, "redis://:hunter2@127.0.0.1/first", "database"),
-        (Standalone, "redis://:hunter2@127.0.0.1?pool=3", "not known"),
+        (Standalone, "redis://:hunter2@127.0.0.1?pool=3", "unknown option"),
         (Standalone, "redis://:hunter2@127.0.0.1?prefix", "without a `=`"),
         (Standalone, "redis://:hunter2@127.0.0.1?connect_timeout=soon", "time"),
-        (Standalone, "redis://:hunter2@127.0.0.1?response_timeout=0", "longer than nothing"),
+        (Standalone, "redis://:hunter2@127.0.0.1?response_timeout=0", "longer than zero"),
         (Standalone, "redis://:hunter2@127.0.0.1?ca=/ca.pem", "without TLS"),
         (Standalone, "redis://:hunter2@127.0.0.1?cert=/a.pem&key=/b.pem", "without TLS"),
         (Standalone, "rediss://:hunter2@127.0.0.1?cert=/a.pem", "without the other"),
@@ -120,7 +120,7 @@ fn every_form_means_the_same() {
             .unwrap()
             .tls(Tls::new().ca("/ca.pem").client("/c.pem", "/k.pem"))
     );
-    // The scheme says more than the name `redis`, and the name more than `redis://`.
+    // A specific scheme overrides the name `redis`, and a specific name overrides `redis://`.
     let cluster: RedisConfig = "redis+cluster://a".parse().unwrap();
     assert_eq!(cluster, RedisConfig::parse(Cluster, "redis://a").unwrap());
 }
@@ -135,7 +135,7 @@ fn a_configuration_does_not_show_its_passwords() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn a_file_that_is_missing_is_named() {
+fn a_missing_file_is_named() {
     let error = error(Standalone, "rediss://:hunter2@127.0.0.1?ca=/nowhere/ca.pem");
     assert!(error.kind() == ErrorKind::Config && error.message().contains("/nowhere/ca.pem"), "{error}");
 }

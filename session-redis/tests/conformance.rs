@@ -1,5 +1,5 @@
-//! What every engine must show, shown by this one on one server (Redis, its oldest version,
-//! Valkey), over a pool, on a cluster, and on a master that sentinels watch.
+//! The conformance tests on a single server (Redis, its oldest supported version, Valkey), over a
+//! pool, on a cluster, and on a master with sentinels.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 use std::net::ToSocketAddrs as _;
@@ -16,7 +16,7 @@ use session_redis::RedisConfig;
 use session_servers::compose::{self, Service};
 use session_servers::proxy::Proxy;
 
-/// A prefix of its own for each test, on a shared set-up.
+/// A separate prefix for each test, on a shared set-up.
 struct OwnPrefix {
     url: String,
     prefix: String,
@@ -32,7 +32,7 @@ impl OwnPrefix {
         Arc::new(config.prefix(&self.prefix).connect().await.unwrap())
     }
 
-    /// The URLs of the single nodes, as the driver takes them.
+    /// The URLs of the individual nodes, in the driver's format.
     fn nodes(&self) -> Vec<String> {
         let (_, rest) = self.url.split_once("://").unwrap();
         let (login, hosts) = rest.split_once('@').unwrap();
@@ -56,11 +56,11 @@ impl Harness for OwnPrefix {
         Some(Arc::new(config.prefix(format!("neighbour-{}", self.prefix)).connect().await.unwrap()))
     }
 
-    /// Through a proxy in front of the server, where there is one server.
+    /// Connects through a proxy in front of the server, if there is a single server.
     async fn cut_off(&self) -> Option<CutOff> {
-        let (_, place) = self.url.strip_prefix("redis://")?.split_once('@')?;
-        let proxy = Proxy::start(place.to_socket_addrs().unwrap().next().unwrap()).unwrap();
-        let url = self.url.replace(place, &proxy.address().to_string());
+        let (_, host) = self.url.strip_prefix("redis://")?.split_once('@')?;
+        let proxy = Proxy::start(host.to_socket_addrs().unwrap().next().unwrap()).unwrap();
+        let url = self.url.replace(host, &proxy.address().to_string());
         let config: RedisConfig = url.parse().unwrap();
         let provider = config.prefix(&self.prefix).connect().await.unwrap();
         Some(CutOff::new(Arc::new(provider), move || proxy.lose_answers(1, b"")))
@@ -80,7 +80,7 @@ impl Harness for OwnPrefix {
                 set.exec_async(&mut client.get_async_connection().await.unwrap()).await.unwrap();
             }
             _ => {
-                // The sentinels have no password; their URL has the server's.
+                // The sentinels have no password; the URL contains the server's.
                 let hosts = self
                     .nodes()
                     .iter()
@@ -151,7 +151,7 @@ mod deadpool {
 
     use super::*;
 
-    /// The same over a pool of the application.
+    /// The same over the application's pool.
     struct Pooled(OwnPrefix);
 
     impl Pooled {

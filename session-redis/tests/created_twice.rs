@@ -1,4 +1,5 @@
-//! A create whose answer was lost and that the driver's cluster client sent again: it is stored, once, and said so.
+//! A create whose answer was lost and that the driver's cluster client sent again: it is stored
+//! once and reported as stored.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -13,7 +14,7 @@ use support::proxied;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_create_that_the_cluster_client_sent_again_is_stored_and_said_so() {
+async fn a_create_that_the_cluster_client_resent_is_reported_as_stored() {
     let cluster = Cluster::start_behind_proxies().unwrap();
     let nodes = cluster.proxies().iter().map(proxied);
     let client = ClusterClient::builder(nodes).min_retry_wait(1).max_retry_wait(20).build().unwrap();

@@ -1,4 +1,4 @@
-//! User and password that change while the application runs.
+//! A user name and password that change while the application runs.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -35,7 +35,7 @@ async fn each_new_connection_asks_for_its_login() {
     stored(&provider).await;
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 
-    // Rotated: the old login ends, and its connections with it.
+    // The rotation invalidates the old login and closes its connections.
     *current.lock().unwrap() = ("app-2", "second");
     allow("app-2", ">second");
     server.cli(&["ACL", "DELUSER", "app-1"]).unwrap();
@@ -54,7 +54,7 @@ async fn each_new_connection_asks_for_its_login() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn an_error_of_the_hook_is_that_of_connecting() {
+async fn connecting_returns_the_error_of_the_hook() {
     let server = Redis::start().unwrap();
     let config = RedisConfig::standalone(&server.process().address().to_string()).unwrap();
     let broken = || async { Err(Error::new(ErrorKind::Unavailable, "the vault is sealed")) };
@@ -65,7 +65,7 @@ async fn an_error_of_the_hook_is_that_of_connecting() {
     let error = config.clone().credentials(wrong).connect().await.unwrap_err();
     assert!(error.kind() == ErrorKind::Config && !format!("{error:?}").contains("hunter2"), "{error:?}");
 
-    // One that hangs ends with the time for connecting.
+    // A hook that hangs is limited by the connect timeout.
     let hangs = || std::future::pending();
     let second = Duration::from_secs(1);
     let error = config.connect_timeout(second).credentials(hangs).connect().await.unwrap_err();

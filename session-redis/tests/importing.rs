@@ -1,4 +1,4 @@
-//! A node of a cluster that takes over its first slot is named by another before it is in anybody's
+//! A node that takes over its first slot is named in a redirect before it is in any client's slot
 //! map.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
@@ -51,7 +51,7 @@ async fn a_master_without_slots_keeps_its_connection() {
     for _ in 0..30 {
         assert!(provider.read(&absent, IDLE).await.unwrap().is_none());
     }
-    // The look at the statistics is a connection too.
+    // The query for the statistics uses a connection, too.
     let connections = received() - before - 1;
     assert!((1..=2).contains(&connections), "{connections} connections for 30 reads");
     assert!(new.calls("asking").unwrap() >= 30, "the reads were not sent on");

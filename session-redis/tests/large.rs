@@ -1,4 +1,4 @@
-//! Large records, which are written under a key of their own and then moved.
+//! Large records, which are written under a separate key and then renamed.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -11,7 +11,7 @@ use session_servers::proxy::Proxy;
 use session_servers::redis::{Cluster, Redis};
 use support::{IDLE, config, connect, next, proxied, stored};
 
-/// The next record of a session, with that much in it.
+/// The next record of a session, with a value of the given size.
 fn large(record: &Record, size: usize) -> Record {
     let mut body = Body::default();
     body.insert("text", Value::encode(&"x".repeat(size)).unwrap());
@@ -24,7 +24,7 @@ fn size(record: &Record) -> usize {
 
 const SIZES: [usize; 4] = [1_000, 4_096, 65_536, 1_000_000];
 
-/// Writes records of all sizes over each other, and over versions that are not there any more.
+/// Writes records of all sizes over each other, and over versions that no longer exist.
 async fn writes_all_sizes(provider: &RedisProvider) {
     let (id, mut current) = stored(provider).await;
     for bytes in SIZES {
@@ -59,13 +59,13 @@ async fn a_large_record_is_written_in_one_round_trip_and_leaves_nothing_behind()
     provider.write(&id, &second, Condition::Over(first.stamp()), IDLE).await.unwrap();
     assert_eq!((proxy.counts() - trips).round_trips, 1);
     assert_eq!(server.calls("rename").unwrap() - renames, 1);
-    // It has its time to live, and is the only key.
+    // It has the right time to live, and is the only key.
     let key = format!("session:{}", id.to_text());
     let ttl: i64 = server.cli(&["PTTL", &key]).unwrap().trim().parse().unwrap();
     assert!((1_700_000..=1_800_000).contains(&ttl), "{ttl}");
     assert_eq!(server.cli(&["DBSIZE"]).unwrap().trim(), "1");
 
-    // A server that was told to forget its scripts.
+    // The server has lost its scripts.
     server.cli(&["SCRIPT", "FLUSH"]).unwrap();
     let third = large(&second, 65_536);
     let outcome = provider.write(&id, &third, Condition::Over(second.stamp()), IDLE).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_user_without_rename_writes_large_records_through_the_script() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_replica_is_left_by_a_large_write_too() {
+async fn a_large_write_also_leaves_a_replica() {
     let master = Redis::start().unwrap();
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
@@ -128,7 +128,7 @@ async fn a_large_record_that_does_not_fit_changes_nothing() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_large_write_whose_answer_was_lost_is_of_unknown_outcome_and_recognised() {
+async fn a_large_write_whose_answer_was_lost_is_of_unknown_outcome_and_recognized() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let provider = config(&proxied(&proxy)).connect().await.unwrap();

@@ -1,5 +1,6 @@
-//! The promise: an acknowledged write is applied exactly once, one of unknown outcome at most once. Tested with
-//! answers that get lost on the way, while another process writes to the same session.
+//! An acknowledged write is applied exactly once, and a write of unknown outcome at most once.
+//! Tested with answers that are lost on the network while another process writes to the same
+//! session.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -17,14 +18,14 @@ use session_servers::proxy::Proxy;
 use session_servers::redis::{Cluster, Redis};
 use support::{IDLE, connect, count, counter, increment, manager, next, proxied, stored};
 
-/// How increments ended.
+/// The outcomes of increments.
 #[derive(Debug, Default, Clone, Copy)]
 struct Tally {
     acknowledged: u64,
     unknown: u64,
 }
 
-/// Increments until told to stop.
+/// Increments until the test stops it.
 async fn keep_incrementing(manager: Manager, token: Token, stop: Arc<AtomicBool>) -> Tally {
     let mut tally = Tally::default();
     while !stop.load(Ordering::Relaxed) {
@@ -42,7 +43,7 @@ async fn keep_incrementing(manager: Manager, token: Token, stop: Arc<AtomicBool>
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Lets four tasks in two "processes" increment one counter while answers to the scripts get lost.
+/// Four tasks in two "processes" increment one counter while answers to the scripts are lost.
 async fn lose_answers_while_others_write(managers: [Manager; 2], proxies: &[Proxy]) {
     let token = counter(&managers[0]).await;
     increment(&managers[0], &token).await.unwrap();
@@ -95,7 +96,7 @@ async fn no_write_counts_twice_when_a_clusters_answers_are_lost() {
     lose_answers_while_others_write(managers, cluster.proxies()).await;
 }
 
-/// The driver's own cluster client sends again whatever was not answered, up to 16 times.
+/// The driver's own cluster client resends every unanswered command, up to 16 times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
 async fn no_write_counts_twice_when_the_driver_sends_it_again() {
@@ -111,7 +112,7 @@ async fn no_write_counts_twice_when_the_driver_sends_it_again() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_write_whose_answer_was_lost_is_recognised_after_up_to_seven_others() {
+async fn a_write_whose_answer_was_lost_is_recognized_after_up_to_seven_others() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let ours = connect(&proxied(&proxy)).await;
@@ -157,8 +158,7 @@ async fn a_create_and_a_destroy_whose_answers_are_lost_are_of_unknown_outcome() 
     assert!(!provider.exists(&id).await.unwrap());
 }
 
-/// However much of an answer arrives: what is not all of it is never a refusal, nor "nothing
-/// there".
+/// An incomplete answer of any length is never taken for a refusal, nor for "not found".
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn an_answer_that_was_cut_off_is_of_unknown_outcome() {
@@ -167,7 +167,7 @@ async fn an_answer_that_was_cut_off_is_of_unknown_outcome() {
     let provider = connect(&proxied(&proxy)).await;
     let (id, record) = stored(&provider).await;
     let (stale, second) = (support::session(9), next(&record, 2));
-    // The script is known to the server from here on.
+    // From here on, the server knows the script.
     provider.write(&id, &second, Condition::Over(stale.stamp()), IDLE).await.unwrap();
     for keep in [0, 1, 2, 3, 4, 5, 6, 50, 100] {
         proxy.cut_answers_short(1, b"SET", keep);

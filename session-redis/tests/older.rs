@@ -12,7 +12,7 @@ use session_redis::{RedisConfig, RedisProvider};
 use session_servers::redis::Redis;
 use support::{IDLE, config, count, counter, id, increment, manager, next, number, session, stored};
 
-/// Everything that a provider does.
+/// Calls every operation of a provider.
 async fn does_everything(provider: &RedisProvider) {
     let (old, first) = stored(provider).await;
     let again = provider.write(&old, &session(9), Condition::Absent, IDLE).await.unwrap();
@@ -44,7 +44,7 @@ async fn redis_6_2_does_everything() {
     let server = Redis::start_6_2(&[]).unwrap();
     let provider = config(&server.url()).connect().await.unwrap();
     does_everything(&provider).await;
-    // From the second create on it is one command.
+    // From the second create on, it is one command.
     let before = server.calls("evalsha").unwrap() + server.calls("eval").unwrap();
     stored(&provider).await;
     assert_eq!(server.calls("evalsha").unwrap() + server.calls("eval").unwrap() - before, 1);
@@ -72,7 +72,7 @@ async fn a_tombstone_keeps_its_short_life_on_redis_6_2() {
     assert!((1..=60_000).contains(&ttl()), "{}", ttl());
 }
 
-/// The protocols of a server's clients, the test's own not among them.
+/// The protocols of a server's clients, without the test's own.
 fn protocols(server: &Redis) -> Vec<String> {
     let clients = server.cli(&["CLIENT", "LIST"]).unwrap();
     let ours = clients.lines().filter(|client| !client.contains("cmd=client"));
@@ -81,12 +81,12 @@ fn protocols(server: &Redis) -> Vec<String> {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_refuses_hello_is_spoken_to_in_resp2() {
+async fn a_server_that_refuses_hello_is_used_with_resp2() {
     let server = Redis::start_with(&["--rename-command", "HELLO", ""]).unwrap();
     let provider = config(&server.url()).connect().await.unwrap();
     does_everything(&provider).await;
     assert!(protocols(&server).iter().all(|protocol| protocol == "2"));
-    // What is wrong is told as with RESP3, and without the password.
+    // Errors are explained as with RESP3, and without the password.
     let address = server.process().address();
     for (url, says) in [
         (format!("redis://:secret@{address}"), "password"),
@@ -113,7 +113,7 @@ async fn resp2_can_be_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_restart_is_noticed_by_no_user_in_resp2() {
+async fn a_restart_affects_no_user_with_resp2() {
     let server = Redis::start_with(&["--rename-command", "HELLO", ""]).unwrap();
     let manager = manager(&server.url(), Duration::from_secs(5)).await;
     let token = counter(&manager).await;

@@ -1,4 +1,5 @@
-//! One server that is killed, restarted, hangs or forgets: what callers see, and how soon it is over.
+//! A single server is killed, restarted, hangs or loses its data: the errors that callers see, and
+//! how fast they recover.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -33,13 +34,13 @@ async fn scripts_survive_a_script_flush_and_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_restart_while_nobody_asks_is_noticed_by_nobody() {
+async fn a_restart_between_requests_affects_no_request() {
     let server = Redis::start().unwrap();
     let provider = connect(&server.url()).await;
     for _ in 0..3 {
         let (id, _) = stored(&provider).await;
         server.process().restart().unwrap();
-        // The close is seen when it comes, not by the next request.
+        // The close is noticed when it happens, not by the next request.
         let found = provider.read(&id, IDLE).await.unwrap();
         assert!(found.is_none(), "nothing was kept on disk");
         stored(&provider).await;
@@ -67,13 +68,13 @@ async fn a_server_that_is_down_is_unavailable_at_once_and_back_at_once() {
     assert!(unknown <= 1, "{unknown} writes of unknown outcome, where no connection was");
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     server.process().restart().unwrap();
-    // It is connected to again after a pause of a quarter of a second at most.
+    // The client reconnects after a pause of a quarter of a second at most.
     sleep(Duration::from_millis(250)).await;
     assert!(provider.read(&id, IDLE).await.unwrap().is_none());
     stored(&provider).await;
 }
 
-/// Keeps eight tasks reading for so long; how many connections that makes.
+/// Eight tasks read for `time`; returns the number of connections that they open.
 async fn attempts(proxy: &Proxy, time: Duration) -> u64 {
     let provider = config(&proxied(proxy)).provider().unwrap();
     let before = proxy.counts().connections;
@@ -98,7 +99,7 @@ async fn attempts(proxy: &Proxy, time: Duration) -> u64 {
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_server_that_refuses_connections_is_not_stormed() {
-    // The client of the test itself takes the one place that there is.
+    // The test's own client occupies the only connection that the server accepts.
     let server = Redis::start_with(&["--maxclients", "1"]).unwrap();
     let _taken = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
@@ -108,7 +109,7 @@ async fn a_server_that_refuses_connections_is_not_stormed() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_whose_connections_are_of_no_use_is_not_stormed() {
+async fn a_server_with_useless_connections_is_not_stormed() {
     let master = Redis::start().unwrap();
     let port = master.process().port().to_string();
     let replica = Redis::start_with(&["--replicaof", "127.0.0.1", &port]).unwrap();
@@ -119,7 +120,7 @@ async fn a_server_whose_connections_are_of_no_use_is_not_stormed() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn requests_under_way_when_the_server_dies_end_and_those_after_it_do_not_suffer() {
+async fn pending_requests_end_when_the_server_dies_and_later_ones_succeed() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let provider = connect(&proxied(&proxy)).await;
@@ -142,13 +143,14 @@ async fn requests_under_way_when_the_server_dies_end_and_those_after_it_do_not_s
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_hangs_is_left_however_short_the_deadlines_are() {
+async fn a_hanging_server_is_left_even_with_short_deadlines() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let second = Duration::from_secs(1);
     let provider = config(&proxied(&proxy)).response_timeout(second).connect().await.unwrap();
     let (id, _) = stored(&provider).await;
-    // One answer is held up for long, and all after it on this connection; a new one would be answered.
+    // One answer is delayed, and with it all later ones on this connection; a new connection would
+    // be answered.
     proxy.delay_answers(30 * second);
     let short = Duration::from_millis(100);
     let started = Instant::now();
@@ -170,7 +172,7 @@ async fn a_hanging_server_ends_calls_by_itself_and_new_ones_when_it_is_back() {
         config(&server.url()).response_timeout(second).connect_timeout(second / 2).connect().await.unwrap();
     let (id, first) = stored(&provider).await;
     let record = next(&first, 1);
-    // The server knows the script from here on.
+    // From here on, the server knows the script.
     provider.write(&id, &record, Condition::Over(first.stamp()), IDLE).await.unwrap();
     server.process().pause().unwrap();
     let second_record = next(&record, 2);
@@ -180,7 +182,7 @@ async fn a_hanging_server_ends_calls_by_itself_and_new_ones_when_it_is_back() {
     );
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(write.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
-    // From now on it cannot be connected to, so nothing is sent.
+    // From now on, connections fail, so nothing is sent.
     let started = Instant::now();
     let calls: Vec<_> = (0..100)
         .map(|_| {
@@ -194,7 +196,8 @@ async fn a_hanging_server_ends_calls_by_itself_and_new_ones_when_it_is_back() {
     assert!(started.elapsed() < 3 * second, "one after the other: {:?}", started.elapsed());
     server.process().resume().unwrap();
     sleep(second / 4).await;
-    // It now does what it was told while it hung: the write was of unknown outcome indeed.
+    // The server now executes what it received while it hung: the outcome of the write was unknown
+    // indeed.
     let read = provider.read(&id, IDLE).await.unwrap().unwrap();
     assert_eq!(number(&read), 2);
     let again = provider.write(&id, &second_record, Condition::Over(record.stamp()), IDLE).await.unwrap();
@@ -240,6 +243,6 @@ async fn dropped_futures_never_mix_up_answers() {
         answered += client.await.unwrap();
     }
     assert!(answered > 0 && answered < 3_200, "{answered} of 3,200: nothing was dropped, or everything");
-    // Giving up is no reason to connect anew: there are as many as so much load has, and no more.
+    // Dropped requests do not cause new connections: their number is the one for this load.
     assert_eq!(proxy.counts().connections, 4);
 }

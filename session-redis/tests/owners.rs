@@ -1,4 +1,4 @@
-//! The index of owners: what it costs, what is left over by a crash, and how it stays small.
+//! The owner index: its cost, its state after a crash, and its clean-up.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -61,7 +61,7 @@ async fn entries(connection: &mut MultiplexedConnection, owner: &Owner) -> usize
     cmd("ZCARD").arg(index(owner)).query_async(connection).await.unwrap()
 }
 
-/// Makes an entry as if it had been made so long ago, for a session that ends at `deadline`.
+/// Adds an entry with the given age, for a session that ends at `deadline`.
 async fn plant(
     connection: &mut MultiplexedConnection,
     owner: &Owner,
@@ -75,7 +75,7 @@ async fn plant(
     cmd("ZADD").arg(index(owner)).arg(score).arg(&member[..]).exec_async(connection).await.unwrap();
 }
 
-/// Waits until an index has so many entries.
+/// Waits until an index has `expected` entries.
 async fn wait_for_entries(connection: &mut MultiplexedConnection, owner: &Owner, expected: usize) {
     for _ in 0..6_000 {
         if entries(connection, owner).await == expected {
@@ -86,8 +86,8 @@ async fn wait_for_entries(connection: &mut MultiplexedConnection, owner: &Owner,
     panic!("{} entries and not {expected}", entries(connection, owner).await);
 }
 
-/// The round trips of each call, counted in front of the server: an entry costs none on one server, and one more in a
-/// cluster, whose way an own connection takes.
+/// The round trips of each call, counted in front of the server: an entry costs none on one server,
+/// and one more in a cluster; an application's connection is treated like a cluster.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn an_entry_costs_no_round_trip_on_one_server_and_one_in_a_cluster() {
@@ -97,7 +97,7 @@ async fn an_entry_costs_no_round_trip_on_one_server_and_one_in_a_cluster() {
     let apart = RedisProvider::from_connection(own);
     let one = connect(&proxied(&proxy)).await;
     for (provider, created, kept, moved) in [(one, 1, 1, 1), (apart, 2, 1, 3)] {
-        // The scripts are known to the server from here on.
+        // From here on, the server knows the scripts.
         for (first, last) in [(Some(ADA), Some(BOB)), (None, Some(ADA))] {
             let mut record = session(1);
             record.header.owner = first;
@@ -110,7 +110,7 @@ async fn an_entry_costs_no_round_trip_on_one_server_and_one_in_a_cluster() {
         }
         let trips =
             async |what: &str, expected: u64, work: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>| {
-                // What nobody waits for is done before.
+                // Background commands are done before.
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 let before = proxy.counts();
                 work.await;
@@ -136,7 +136,7 @@ async fn an_entry_costs_no_round_trip_on_one_server_and_one_in_a_cluster() {
         let before = proxy.counts();
         provider.write(&id, &third, Condition::Over(second.stamp()), IDLE).await.unwrap();
         let counted = (proxy.counts() - before).round_trips;
-        // That the old owner's entry leaves may begin already.
+        // The removal of the old owner's entry may have started.
         assert!((moved..=moved + 1).contains(&counted), "another owner: {counted}");
         assert_eq!(ids(&provider, &BOB).await, BTreeSet::from([id.clone()]));
         assert!(ids(&provider, &ADA).await.is_empty());
@@ -156,11 +156,12 @@ async fn an_entry_costs_no_round_trip_on_one_server_and_one_in_a_cluster() {
     assert_eq!((proxy.counts() - before).round_trips, 4, "the end of a hundred");
 }
 
-/// A crash between the index and the record leaves an entry of nothing. It is not listed, and removed when it is old
-/// enough to be sure; so is one of a session that has another owner.
+/// A crash between the index and the record leaves an entry without a record. It is not listed, and
+/// is removed once it is too old to belong to a pending write; so is the entry of a session that
+/// has another owner.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
+async fn leftovers_of_a_crash_are_removed_and_never_listed() {
     for server in [Redis::start().unwrap(), Redis::start_valkey(&[]).unwrap(), Redis::start_6_2(&[]).unwrap()]
     {
         let (provider, mut connection) = (connect(&server.url()).await, raw(&server).await);
@@ -179,7 +180,7 @@ async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
             }
             assert_eq!(ids(reader, &ADA).await, BTreeSet::from([kept.clone()]), "{age:?}");
             if left == 4 {
-                // Their records may be about to be written.
+                // Their records may still be written.
                 assert_eq!(entries(&mut connection, &ADA).await, left);
                 cmd("ZREMRANGEBYRANK")
                     .arg(index(&ADA))
@@ -194,16 +195,16 @@ async fn what_a_crash_leaves_over_is_not_listed_and_removed() {
             }
         }
         assert_eq!(ids(&provider, &BOB).await, BTreeSet::from([foreign]));
-        // What nobody can have written is removed as well.
+        // Entries that no client can have written are removed, too.
         cmd("ZADD").arg(index(&ADA)).arg("1.5").arg("?").exec_async(&mut connection).await.unwrap();
         assert_eq!(ids(&provider, &ADA).await.len(), 1);
     }
 }
 
-/// The index lives as long as the longest session in it, and loses what has ended.
+/// The index lives as long as its longest session, and drops entries of sessions that have ended.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn an_index_expires_with_its_longest_session_and_drops_what_has_passed() {
+async fn an_index_expires_with_its_longest_session_and_drops_expired_entries() {
     let server = Redis::start().unwrap();
     let (provider, mut connection) = (connect(&server.url()).await, raw(&server).await);
     let now = SystemClock.now();
@@ -222,7 +223,7 @@ async fn an_index_expires_with_its_longest_session_and_drops_what_has_passed() {
     }
     assert_eq!(entries(&mut connection, &ADA).await, 4, "three, and one that ended half an hour ago");
 
-    // A later deadline under the same id moves the entry.
+    // A later deadline of the same id moves the entry.
     let record = owned(BOB);
     let id = create(&provider, &record).await;
     let mut renewed = next(&record, 2);
@@ -258,14 +259,14 @@ async fn an_index_does_not_grow_without_bound() {
         wait_for_entries(&mut connection, &ADA, 1).await;
         assert_eq!(ids(&provider, &ADA).await, BTreeSet::from([kept.clone()]));
 
-        // So does the end of a session, unless it has only just begun.
+        // So does the end of a session, unless the session is new.
         plant(&mut connection, &ADA, &kept, deadline, Duration::from_secs(600)).await;
         provider.destroy(&kept, None).await.unwrap();
         wait_for_entries(&mut connection, &ADA, 0).await;
     }
 }
 
-/// When the index cannot be written, neither is the record.
+/// If the index cannot be written, the record is not written either.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn without_its_entry_no_record_is_written() {
@@ -289,10 +290,11 @@ async fn without_its_entry_no_record_is_written() {
     }
 }
 
-/// An index that was evicted, or that an older version did not keep, comes back with the next write of each session.
+/// An index that was evicted, or that an older version did not keep, is restored by the next write
+/// of each session.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_session_that_is_written_puts_itself_back() {
+async fn a_written_session_restores_its_entry() {
     let server = Redis::start().unwrap();
     let (provider, mut connection) = (connect(&server.url()).await, raw(&server).await);
     let record = owned(ADA);
@@ -303,7 +305,7 @@ async fn a_session_that_is_written_puts_itself_back() {
     assert_eq!(ids(&provider, &ADA).await, BTreeSet::from([id]));
 }
 
-/// The rights in docs/redis.md are enough for all of it, and connecting says when one is missing.
+/// The rights in docs/redis.md are sufficient, and connecting reports a missing one.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn the_documented_rights_are_enough() {
@@ -350,16 +352,17 @@ async fn a_large_record_moves_to_its_owner_as_well() {
             let outcome = provider.write(&id, &moved, Condition::Over(record.stamp()), IDLE).await.unwrap();
             assert!(matches!(outcome, WriteOutcome::Stored(_)), "{outcome:?}");
             record = moved;
-            for somebody in [ADA, BOB] {
-                let expected = usize::from(owner == Some(somebody));
-                assert_eq!(ids(&provider, &somebody).await.len(), expected, "{owner:?}");
+            for candidate in [ADA, BOB] {
+                let expected = usize::from(owner == Some(candidate));
+                assert_eq!(ids(&provider, &candidate).await.len(), expected, "{owner:?}");
             }
         }
         assert_eq!(provider.end_owner(&ADA, 10).await.unwrap(), 1);
     }
 }
 
-/// Ten thousand sessions of one owner, all with the same deadline, in pages; entries leave and come between pages.
+/// Ten thousand sessions of one owner, all with the same deadline, in pages; entries leave and come
+/// between pages.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn ten_thousand_sessions_of_an_owner_are_listed_and_ended() {
@@ -384,7 +387,7 @@ async fn ten_thousand_sessions_of_an_owner_are_listed_and_ended() {
         for listed in &page.sessions {
             assert!(found.insert(listed.id.clone()), "listed twice");
         }
-        // The last one of the page ends, and the next page begins behind where it was.
+        // The last session of the page ends; the next page begins after its position.
         if pages % 10 == 0 {
             let last = page.sessions.last().unwrap();
             assert!(matches!(provider.destroy(&last.id, None).await.unwrap(), DestroyOutcome::Destroyed));

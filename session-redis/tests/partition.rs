@@ -1,6 +1,5 @@
-//! A network that is divided: the old master is on the clients' side and goes on calling itself
-//! one, while sentinels and replica are on the other, where a new master is chosen. The client
-//! reaches both sides.
+//! A partitioned network: the old master, on the clients' side, continues to act as master, while
+//! the sentinels and the replica on the other side choose a new one. The client reaches both sides.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -15,12 +14,12 @@ use session_servers::redis::{Redis, Sentinels};
 use support::{IDLE, config, id, session, stored};
 use tokio::time::sleep;
 
-/// Whether a server has the session.
+/// Returns whether a server has the session.
 fn is_on(server: &Redis, id: &StorageId) -> bool {
     server.cli(&["EXISTS", &format!("session:{}", id.to_text())]).unwrap().trim() == "1"
 }
 
-/// A configuration that reaches the first master without the proxy.
+/// A configuration that connects to the first master without the proxy.
 fn direct(set_up: &Sentinels) -> RedisConfig {
     let announced = set_up.announced_master().unwrap().to_string();
     let master = set_up.servers()[0].process().address().to_string();
@@ -51,7 +50,7 @@ async fn a_master_that_was_cut_off_is_left_although_its_connection_lives() {
     a_cut_off_master_is_left(|config| config).await;
 }
 
-/// In RESP2 a sentinel cannot push: it is asked every second.
+/// With RESP2, a sentinel cannot push: it is polled every second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_master_that_was_cut_off_is_left_in_resp2() {
@@ -71,10 +70,10 @@ async fn a_cut_off_master_is_left(set: fn(RedisConfig) -> RedisConfig) {
     assert!(old.cli(&["ROLE"]).unwrap().starts_with("master"), "the old master has not noticed");
     until_written_to(new, &provider).await;
 
-    // A logout is acknowledged by the master that lasts.
+    // A logout is acknowledged by the new master.
     provider.destroy(&before, None).await.unwrap();
     assert!(!is_on(new, &before));
-    assert!(is_on(old, &before), "nobody told the old master");
+    assert!(is_on(old, &before), "the old master was not notified");
     for _ in 0..20 {
         let (id, _) = stored(&provider).await;
         assert!(is_on(new, &id));
@@ -87,7 +86,7 @@ async fn the_highest_epoch_decides_when_a_sentinel_was_cut_off_as_well() {
     let set_up = Sentinels::start_with_a_divisible_network().unwrap();
     let [_, new] = set_up.servers() else { panic!("not two servers") };
     let cut_off = &set_up.sentinels()[0];
-    // It learns nothing of the failover, and is back with what it knew.
+    // It misses the failover, and returns with its old state.
     cut_off.pause().unwrap();
     set_up.cut_off_master();
     for sentinel in &set_up.sentinels()[1..] {
@@ -95,14 +94,14 @@ async fn the_highest_epoch_decides_when_a_sentinel_was_cut_off_as_well() {
     }
     set_up.sentinels()[2].pause().unwrap();
     cut_off.resume().unwrap();
-    // Two are asked: one names the old master, the other the new one.
+    // Two sentinels are asked: one names the old master, the other the new one.
     let provider = direct(&set_up).connect().await.unwrap();
     let (id, _) = stored(&provider).await;
     assert!(is_on(new, &id));
     set_up.sentinels()[2].resume().unwrap();
 }
 
-/// Waits until a sentinel knows of that many failovers.
+/// Waits until the config epoch of a sentinel is at least `epoch`.
 fn wait_for_epoch(port: u16, epoch: u64) {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);

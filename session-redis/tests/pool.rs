@@ -1,5 +1,5 @@
-//! Over an application's `deadpool-redis` pool: what calls cost, what the pool keeps, and what
-//! failures do to it.
+//! An application's `deadpool-redis` pool: the cost of calls, the number of objects held, and the
+//! handling of failures.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -19,7 +19,7 @@ fn pool(url: &str, size: usize) -> Pool {
     pool.wait_timeout(Some(Duration::from_millis(500))).build().unwrap()
 }
 
-/// How often the server ran each command meanwhile.
+/// Counts the commands that the server executes meanwhile.
 async fn commands<F: Future>(server: &Redis, names: &[&str], work: F) -> (Vec<u64>, F::Output) {
     let calls = || names.iter().map(|name| server.calls(name).unwrap()).collect::<Vec<_>>();
     let before = calls();
@@ -32,7 +32,7 @@ async fn commands<F: Future>(server: &Redis, names: &[&str], work: F) -> (Vec<u6
 async fn each_call_is_one_command_and_none_is_a_ping() {
     let server = Redis::start().unwrap();
     let provider = RedisProvider::from_pool(pool(&server.url(), 8));
-    // Two sessions have come and gone, so the server knows the scripts.
+    // Two sessions were created and destroyed, so the server knows the scripts.
     for _ in 0..2 {
         let (id, record) = stored(&provider).await;
         let over = Condition::Over(record.stamp());
@@ -51,7 +51,7 @@ async fn each_call_is_one_command_and_none_is_a_ping() {
         assert!(matches!(provider.destroy(&id, None).await.unwrap(), DestroyOutcome::Destroyed));
     };
     let (counted, ()) = commands(&server, &names, work).await;
-    // One of the two `SET` is the script's.
+    // One of the two `SET` commands is the script's.
     assert_eq!(counted, [0, 0, 2, 10, 2, 0]);
 }
 
@@ -104,7 +104,7 @@ async fn up_to_four_objects_are_held_and_given_back() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_pool_without_an_object_to_give_says_so() {
+async fn an_exhausted_pool_is_reported() {
     let server = Redis::start().unwrap();
     let pool = pool(&server.url(), 1);
     let taken = pool.get().await.unwrap();
@@ -118,7 +118,7 @@ async fn a_pool_without_an_object_to_give_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_restarted_server_and_a_broken_connection_are_noticed_by_no_user() {
+async fn a_restarted_server_and_a_broken_connection_affect_no_user() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let provider = RedisProvider::from_pool(pool(&proxied(&proxy), 8));

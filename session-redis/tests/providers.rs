@@ -1,5 +1,5 @@
-//! Connection strings as providers print them: what they mean, and what is said of those that are
-//! not supported.
+//! Connection strings in the formats of hosting providers: their meaning, and the errors for
+//! unsupported ones.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 use std::time::Duration;
@@ -102,7 +102,7 @@ fn connection_strings_mean_what_their_providers_mean() {
 }
 
 #[test]
-fn what_is_not_supported_is_named_with_what_to_do() {
+fn errors_for_unsupported_options_say_what_to_do() {
     for (text, says) in [
         ("redis://:hunter2@h?family=0", "`family` of another client: leave it out"),
         ("rediss://:hunter2@h?ssl_cert_reqs=none", "#insecure"),

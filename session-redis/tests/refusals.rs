@@ -1,4 +1,5 @@
-//! What the server refuses, and what it holds that is no session: each has its kind of error, and nothing is lost.
+//! Refusals by the server, and keys that are not sessions: each causes the right kind of error, and
+//! no data is lost.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -39,14 +40,14 @@ fn key(id: &StorageId) -> String {
     format!("session:{}", id.to_text())
 }
 
-/// The next record of a session, with 4 KB in it.
+/// The next record of a session, with a value of 4 KB.
 fn large(record: &Record) -> Record {
     let mut body = Body::default();
     body.insert("text", Value::encode(&"x".repeat(4_096)).unwrap());
     Record::new(record.header.next(), body)
 }
 
-/// The error of each call about this id: read, create, replace, destroy, exists.
+/// The error of each operation on this id: read, create, replace, destroy, exists.
 async fn errors(provider: &RedisProvider, id: &StorageId) -> [Option<Error>; 5] {
     let (old, new) = (session(1), session(2));
     [
@@ -62,7 +63,7 @@ fn kinds(errors: &[Option<Error>]) -> Vec<Option<ErrorKind>> {
     errors.iter().map(|error| error.as_ref().map(Error::kind)).collect()
 }
 
-/// Says something to a server, and waits for its second answer.
+/// Sends commands to a server, and waits for its second answer.
 fn raw(port: u16, text: &str) {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.write_all(text.as_bytes()).unwrap();
@@ -75,7 +76,7 @@ fn raw(port: u16, text: &str) {
     }
 }
 
-/// The error of connecting, which must not have the password in it.
+/// The error of connecting, which must not contain the password.
 async fn connecting(url: &str) -> Error {
     let started = Instant::now();
     let error = config(url).connect().await.expect_err(url);
@@ -85,7 +86,7 @@ async fn connecting(url: &str) -> Error {
 }
 
 #[tokio::test]
-async fn what_is_no_redis_is_told_when_connecting() {
+async fn connecting_reports_a_server_that_is_not_redis() {
     for (greeting, kind) in [
         ("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", ErrorKind::Config),
         ("ERROR\r\n", ErrorKind::Config),
@@ -99,7 +100,7 @@ async fn what_is_no_redis_is_told_when_connecting() {
             let mut buffer = [0; 1024];
             let _ = stream.read(&mut buffer);
             if greeting.is_empty() {
-                // Says nothing at all, and keeps the connection.
+                // Sends nothing, and keeps the connection open.
                 std::thread::sleep(Duration::from_secs(2));
             }
             let _ = stream.write_all(greeting.as_bytes());
@@ -112,7 +113,7 @@ async fn what_is_no_redis_is_told_when_connecting() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn engines_are_found_by_name_and_take_the_seeds_strings() {
+async fn engines_are_found_by_name_and_accept_beegos_strings() {
     let server = Redis::start().unwrap();
     let address = server.process().address();
     for text in [
@@ -136,7 +137,7 @@ async fn engines_are_found_by_name_and_take_the_seeds_strings() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn an_own_client_and_an_own_connection_can_be_handed_in() {
+async fn a_client_or_connection_of_the_application_can_be_used() {
     let server = Redis::start().unwrap();
     let client = redis::Client::open(server.url()).unwrap();
     let ours = RedisProvider::from_client(&client).with_prefix("own:");
@@ -149,7 +150,8 @@ async fn an_own_client_and_an_own_connection_can_be_handed_in() {
     let second = next(&record, 2);
     let over = Condition::Over(record.stamp());
     assert!(matches!(theirs.write(&id, &second, over, IDLE).await.unwrap(), WriteOutcome::Stored(_)));
-    // Nobody knows what the connection does after a lost answer, so a refusal leaves that open.
+    // The application's connection may resend after a lost answer, so a refusal leaves the outcome
+    // unknown.
     let refused = theirs.write(&id, &next(&record, 3), over, IDLE).await.unwrap();
     assert!(matches!(refused, WriteOutcome::Refused(ref refusal) if refusal.resent), "{refused:?}");
     assert_eq!(theirs.count().await.unwrap(), None);

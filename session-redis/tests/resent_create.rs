@@ -1,4 +1,4 @@
-//! A create whose answer was lost, and that the driver's cluster client sent again by itself.
+//! A create whose answer was lost and that the driver's cluster client resent.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;

@@ -1,4 +1,4 @@
-//! What each call costs, as the server counts it.
+//! The cost of each call, as counted by the server.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 mod support;
@@ -14,14 +14,14 @@ use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
 use support::{IDLE, config, connect, id, manager, next, number, proxied, session, stored};
 
-/// The commands that the server ran meanwhile, the connection's own greeting not among them.
+/// The commands that the server executes meanwhile, without the handshake of the connection.
 async fn commands<F: Future>(server: &Redis, work: F) -> (Vec<(String, u64)>, F::Output) {
     server.cli(&["CONFIG", "RESETSTAT"]).unwrap();
     let output = work.await;
     let stats = server.cli(&["INFO", "commandstats"]).unwrap();
     let parse = |line: &str| {
         let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-        // The client of the test itself: it logs in, and asks for this.
+        // The test's own client logs in, and sends this query.
         let ours = !matches!(name, "auth" | "info" | "config|resetstat" | "command|docs" | "command");
         ours.then(|| Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))).flatten()
     };
@@ -50,7 +50,7 @@ async fn every_call_is_one_command() {
     let read = read.unwrap().unwrap();
     assert_eq!((counted, number(&read)), (calls(&[("getex", 1)]), 7));
 
-    // The first time the server does not know the script, and is given it.
+    // The first time, the server does not know the script, and receives it.
     let second = next(&read, 8);
     let write = provider.write(&new, &second, Condition::Over(read.stamp()), IDLE);
     let (counted, outcome) = commands(&server, write).await;
@@ -74,7 +74,7 @@ async fn every_call_is_one_command() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_request_costs_the_round_trips_that_are_promised() {
+async fn a_request_costs_the_promised_round_trips() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let manager = manager(&proxied(&proxy), Duration::from_secs(5)).await;
@@ -84,7 +84,7 @@ async fn a_request_costs_the_round_trips_that_are_promised() {
             work().await;
             assert_eq!((proxy.counts() - before).round_trips, expected, "{what}");
         };
-    // The scripts are known to the server from here on.
+    // From here on, the server knows the scripts.
     let token = support::counter(&manager).await;
     support::increment(&manager, &token).await.unwrap();
     manager.destroy(&token).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_read_slides_and_a_tombstone_does_not() {
     let read = provider.read(&old, hour).await.unwrap().unwrap();
     assert_eq!(read.header.state, State::Moved(new.clone()));
     assert!(!provider.exists(&old).await.unwrap());
-    // The short life comes back by a command that nobody waits for.
+    // A background command restores the short lifetime.
     for _ in 0..200 {
         if ttl(&old) <= 60_000 {
             break;
@@ -180,7 +180,7 @@ async fn every_write_carries_its_time_to_live_in_whole_milliseconds_and_never_ze
     tokio::time::sleep(Duration::from_millis(20)).await;
     let late = provider.write(&id, &next(&second, 3), Condition::Over(second.stamp()), IDLE).await.unwrap();
     assert!(matches!(late, WriteOutcome::Refused(ref refusal) if refusal.current.is_none()), "{late:?}");
-    // As long as can be, and beyond 2038 and the year 9999.
+    // The maximum, and times after 2038 and after the year 9999.
     let year = Duration::from_secs(366 * 86_400);
     for long in [20 * year, 10_000 * year, Duration::MAX] {
         let (id, first) = stored(&provider).await;
@@ -199,7 +199,7 @@ async fn every_write_carries_its_time_to_live_in_whole_milliseconds_and_never_ze
 #[ignore = "needs a server: cargo xtask test"]
 async fn counting_walks_through_its_own_keys_and_never_asks_for_all() {
     let server = Redis::start().unwrap();
-    // A prefix in which every character means something in a pattern.
+    // A prefix in which every character is special in a pattern.
     let provider = config(&server.url()).prefix("a*[b]?\\:").connect().await.unwrap();
     let other = config(&server.url()).prefix("axb:").connect().await.unwrap();
     for _ in 0..2_500 {
@@ -212,7 +212,7 @@ async fn counting_walks_through_its_own_keys_and_never_asks_for_all() {
     assert!(counted.iter().all(|(name, _)| walks(name)), "{counted:?}");
     assert_eq!(other.count().await.unwrap(), Some(1));
 
-    // One command, for a database that is ours alone, and none.
+    // One command for a database without other keys, and none.
     let (counted, count) = commands(&server, provider.clone().with_count(Count::Approximate).count()).await;
     assert_eq!((count.unwrap(), counted), (Some(2_501), calls(&[("dbsize", 1)])));
     let off = provider.clone().with_count(Count::Off);
@@ -221,7 +221,7 @@ async fn counting_walks_through_its_own_keys_and_never_asks_for_all() {
     assert_eq!((count.unwrap(), counted), (None, calls(&[])));
 }
 
-/// So many reads at the same time, each of a session that is not there.
+/// Sends `count` concurrent reads, each of a session that does not exist.
 async fn read_at_once(provider: &RedisProvider, count: usize) {
     let reads = (0..count).map(|_| {
         let provider = provider.clone();
@@ -252,7 +252,7 @@ async fn requests_share_one_connection_and_four_when_many_wait() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_server_that_takes_no_further_connection_is_used_over_the_one_there_is() {
+async fn a_server_at_its_connection_limit_is_used_over_the_existing_connection() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let provider = connect(&proxied(&proxy)).await;

@@ -1,4 +1,4 @@
-//! TLS against a real server: who is trusted, who is not, and what is said about it.
+//! TLS with a real server: trusted and untrusted certificates, and the error messages.
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
@@ -16,7 +16,7 @@ use session_servers::redis::Sentinels;
 use support::{config, stored};
 use tempfile::TempDir;
 
-/// An authority, and a certificate of it for a name.
+/// An authority, and a certificate that it issued for a name.
 struct Certificates {
     dir: TempDir,
 }
@@ -76,22 +76,22 @@ async fn a_server_is_trusted_by_its_authority_and_name() {
 
     let other = Certificates::new("127.0.0.1");
     for (url, says) in [
-        // Nobody vouches for it, or somebody else.
+        // An untrusted certificate, without and with another authority.
         (format!("rediss://:session@127.0.0.1:{tls}"), "TLS"),
         (format!("rediss://:session@127.0.0.1:{tls}?ca={}", other.path("ca")), "TLS"),
-        // Another name than the certificate's.
+        // A name that is not the certificate's.
         (format!("rediss://:session@localhost:{tls}?ca={ca}"), "TLS"),
-        // A key where a certificate should be.
+        // A certificate in place of a key.
         (format!("rediss://:session@127.0.0.1:{tls}?ca={ca}&cert={ca}&key={ca}"), "PEM"),
     ] {
         let error = config(&url).connect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{url}: {error:?}");
         assert!(error.message().contains(says), "{url}: {error:?}");
     }
-    // TLS where there is none: the server waits for the end of what it takes for a command.
+    // TLS to a port without TLS: the server waits for the end of what it parses as a command.
     let error = config(&format!("rediss://:session@127.0.0.1:{plain}?ca={ca}")).connect().await.unwrap_err();
     assert!(error.kind() == ErrorKind::Unavailable && error.message().contains("TLS"), "{error:?}");
-    // None where there is TLS: the server hangs up on what it cannot read.
+    // No TLS to a TLS port: the server closes the connection.
     let error = config(&format!("redis://:session@127.0.0.1:{tls}")).connect().await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Config | ErrorKind::Unavailable), "{error:?}");
 }
@@ -120,7 +120,7 @@ async fn a_certificate_with_a_name_is_right_for_a_server_at_an_ip_address() {
         let connected = config(&format!("{url}&tls_server_name={name}")).connect().await;
         assert_eq!(connected.is_ok(), name == "sessions.example", "{name}");
     }
-    // The same by an address that a node might announce.
+    // The same for an address that a node might announce.
     let mapped = format!(
         "{url}&address_map=10.9.8.7:7000=localhost:{}&tls_server_name=sessions.example",
         port.number()
@@ -144,7 +144,7 @@ async fn any_certificate_is_accepted_only_when_that_is_asked_for() {
 async fn a_renewed_client_certificate_is_used_by_the_next_connection() {
     let certificates = Certificates::new("127.0.0.1");
     let (_server, port) = certificates.server("yes");
-    // One of an authority that the server does not trust.
+    // A certificate of an authority that the server does not trust.
     let files = Certificates::new("127.0.0.1");
     let url = format!(
         "rediss://:session@127.0.0.1:{}?ca={}&cert={}&key={}",
@@ -160,14 +160,14 @@ async fn a_renewed_client_certificate_is_used_by_the_next_connection() {
     }
     tokio::time::sleep(Duration::from_millis(250)).await;
     stored(&provider).await;
-    // Files that vanish are an error that names them, and no panic.
+    // Missing files cause an error that names them, not a panic.
     fs::remove_file(files.path("key")).unwrap();
     let error = config(&url).provider().unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.message().contains(&files.path("key")), "{error:?}");
 }
 
-/// As managed clusters do: one name to begin with, nodes that announce IP addresses, certificates
-/// with the name.
+/// Like managed clusters: one name for the first connection, nodes that announce IP addresses, and
+/// certificates for the name.
 #[cfg(feature = "cluster")]
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]

@@ -15,7 +15,7 @@ pub fn begin(engine: &'static str, operation: &'static str, cursor: Option<&Curs
     let key = std::str::from_utf8(key).ok().filter(|key| {
         (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     });
-    let message = "the cursor belongs to another list: start without one";
+    let message = "the cursor belongs to another list: start again without a cursor";
     let wrong = || Error::config(message).in_engine(engine).during(operation);
     key.map(str::to_owned).ok_or_else(wrong)
 }

@@ -1,4 +1,5 @@
-//! What a record was loaded from, carried along in its data, so that a save knows what its request changed.
+//! The base of a record: the stored record that it was loaded from. The record's data carries it,
+//! so that a save can find the request's changes.
 
 use std::collections::HashMap;
 
@@ -7,16 +8,18 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 use session_core::record::{Body, Record};
 
-/// Under which key a record carries it.
+/// The key of the base in a record's data.
 pub(crate) const KEY: &str = "~session-kit.base";
 
-/// The stored record as a value. `None` where it cannot be encoded: the save then does without.
+/// Encodes the stored record as a value. `None` if it cannot be encoded: the save then works
+/// without a base.
 pub(crate) fn carry(stored: &Record) -> Option<Value> {
     let bytes = stored.encode().ok()?;
     Some(json!({ "record": STANDARD_NO_PAD.encode(bytes), "cas": stored.cas }))
 }
 
-/// The record that the data came from, if it is still there: `Session::clear` drops it with everything else.
+/// Decodes the base from the data, if it is still there: `Session::clear` drops it with everything
+/// else.
 pub(crate) fn of(data: &HashMap<String, Value>) -> Option<Record> {
     let carried = data.get(KEY)?;
     let bytes = STANDARD_NO_PAD.decode(carried.get("record")?.as_str()?).ok()?;
@@ -25,8 +28,8 @@ pub(crate) fn of(data: &HashMap<String, Value>) -> Option<Record> {
     Some(record)
 }
 
-/// What a request made of `base` (`wanted`), done to what others have made of it (`newer`): key by key, and of two
-/// that changed one key the one that is stored last wins.
+/// Applies the changes from `base` to `wanted` to a `newer` body, key by key. If two requests
+/// changed one key, the last one to be stored wins.
 pub(crate) fn merged(base: &Body, wanted: &Body, newer: &Body) -> Body {
     let mut body = newer.clone();
     for (key, value) in wanted.iter().filter(|(key, value)| base.get(key) != Some(value)) {

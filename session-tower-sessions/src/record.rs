@@ -1,4 +1,4 @@
-//! Records of both sides, made of each other.
+//! Converts between the records of `tower-sessions` and of `session-core`.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use tower_sessions_core::session_store::{Error, Result};
 
 use crate::base;
 
-/// The values of a session, without what this crate adds to them.
+/// Returns the values of a session, without the base that this crate adds.
 pub(crate) fn body(data: &HashMap<String, serde_json::Value>) -> Result<Body> {
     let mut body = Body::default();
     for (key, value) in data.iter().filter(|(key, _)| *key != base::KEY) {
@@ -20,7 +20,7 @@ pub(crate) fn body(data: &HashMap<String, serde_json::Value>) -> Result<Body> {
     Ok(body)
 }
 
-/// The record that a session reads.
+/// Builds the record that a session reads.
 pub(crate) fn loaded(id: Id, stored: &session_core::record::Record) -> Result<Record> {
     let decoded = stored.body.iter().map(|(key, value)| {
         let value = value.decode().map_err(|error| Error::Decode(format!("key `{key}`: {error}")))?;
@@ -29,13 +29,15 @@ pub(crate) fn loaded(id: Id, stored: &session_core::record::Record) -> Result<Re
     Ok(Record { id, data: decoded.collect::<Result<_>>()?, expiry_date: date(stored.header.absolute) })
 }
 
-/// A date in whole milliseconds, rounded up; one before 1970 is over in any case.
+/// Converts a date to whole milliseconds, rounded up; one before 1970 becomes 1970, which has
+/// passed too.
 pub(crate) fn timestamp(date: OffsetDateTime) -> Timestamp {
     let nanos = u128::try_from(date.unix_timestamp_nanos()).unwrap_or(0);
     Timestamp::from_millis(u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
-/// A time after the year 9999 becomes its last second, which is the last that `time` can print.
+/// Converts a time. One after the year 9999 becomes the last second of that year, which is the last
+/// that `time` can print.
 fn date(time: Timestamp) -> OffsetDateTime {
     let last = time::macros::datetime!(9999-12-31 23:59:59 UTC);
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.as_millis()) * 1_000_000).unwrap_or(last)
@@ -46,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_kept_to_the_millisecond_and_held_at_the_ends() {
+    fn dates_are_kept_to_the_millisecond_and_clamped() {
         let date_of = |nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("a date");
         let now = date_of(1_700_000_000_123_000_000);
         assert_eq!(date(timestamp(now)), now);

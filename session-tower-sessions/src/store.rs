@@ -17,12 +17,12 @@ use tower_sessions_core::session_store::{Error, ExpiredDeletion, Result};
 
 use crate::{base, record};
 
-/// How many ids a create draws, and how often a record is written over newer ones.
+/// The maximum number of ids that a create draws, and of attempts to write over newer records.
 const ATTEMPTS: usize = 64;
 
-/// A session store of `tower-sessions` over an engine of `session-kit`. Clones are the same store.
+/// A session store of `tower-sessions` over an engine of `session-kit`. Clones share the store.
 ///
-/// What it does and does not promise is in the documentation of the crate.
+/// The documentation of the crate lists its guarantees and limits.
 #[derive(Clone)]
 pub struct EngineStore {
     manager: Manager,
@@ -31,41 +31,42 @@ pub struct EngineStore {
     collecting: Arc<OnceLock<GcTask>>,
 }
 
-/// What a call is to come to.
+/// The result of a save.
 enum Saved {
     /// Stored.
     Done,
-    /// There is no such session (any more).
+    /// The session does not exist (any more).
     Gone,
 }
 
 impl EngineStore {
-    /// A store over the engine of this manager, which also gives the limit for the time of an operation.
+    /// Creates a store over the engine of this manager, with its operation timeout.
     ///
-    /// [`Config`](ErrorKind::Config) for an engine that leaves the record with the client.
+    /// [`Config`](ErrorKind::Config) for an engine whose records the client holds.
     pub fn new(manager: Manager) -> session_core::Result<Self> {
         if manager.provider().capabilities().client_side {
             return Err(session_core::Error::config(
-                "tower-sessions gives the client nothing but an id: use an engine that keeps records on the server",
+                "tower-sessions sends the client only an id: use an engine that keeps records on the server",
             ));
         }
         let longest = Duration::from_secs(14 * 24 * 3_600);
         Ok(Self { manager, longest, merging: true, collecting: Arc::default() })
     }
 
-    /// The longest lifetime of a session, two weeks unless said otherwise, as in `tower-sessions`. Set it to that of
-    /// your `Expiry`.
+    /// Sets the longest lifetime of a session, two weeks by default, as in `tower-sessions`. Set it
+    /// to that of your `Expiry`.
     ///
-    /// Used on engines that move the deadline with every read (Redis, memcached): a read gives a record this time in
-    /// the storage, whatever its `expiry_date` says, which this store checks itself. A session that lives longer
-    /// costs one round trip more with each load.
+    /// It is used on engines that extend the deadline with every read (Redis, memcached): a read
+    /// gives a record this time to live in the storage, regardless of its `expiry_date`, which this
+    /// store checks itself. A session that lives longer costs one more round trip with each load.
     #[must_use]
     pub const fn longest(mut self, longest: Duration) -> Self {
         self.longest = longest;
         self
     }
 
-    /// Whether a save stores only what its request changed, which is the default, or the whole record.
+    /// Sets whether a save stores only the request's changes, which is the default, or the whole
+    /// record.
     #[must_use]
     pub const fn merging(mut self, merging: bool) -> Self {
         self.merging = merging;
@@ -87,15 +88,15 @@ impl EngineStore {
     /// Reads a live record. One round trip.
     pub(crate) async fn read(&self, id: &Id) -> Result<Option<Stored>> {
         self.collecting.get_or_init(|| self.manager.spawn_gc());
-        let (place, deadline) = (place(id)?, self.deadline());
+        let (key, deadline) = (storage_id(id)?, self.deadline());
         let capabilities = self.provider().capabilities();
-        let read = within(deadline, self.provider().read(&place, self.longest)).await;
+        let read = within(deadline, self.provider().read(&key, self.longest)).await;
         let stored = match read {
             Ok(stored) => stored.filter(Stored::is_live),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 // Reported once: with the record gone, the next request finds nothing and is quiet.
-                tracing::error!(session = ?place, %error, "unreadable session record, removed");
-                let _ = within(deadline, self.provider().destroy(&place, None)).await;
+                tracing::error!(session = ?key, %error, "unreadable session record, removed");
+                let _ = within(deadline, self.provider().destroy(&key, None)).await;
                 None
             }
             Err(error) => return Err(backend(&error)),
@@ -104,28 +105,29 @@ impl EngineStore {
         let left = stored.header.absolute.since(Self::now());
         if left.is_zero() {
             if capabilities.slides_on_read {
-                // The read has just given it more time.
-                let _ = within(deadline, self.provider().destroy(&place, Some(stored.stamp()))).await;
+                // The read has just extended its time to live.
+                let _ = within(deadline, self.provider().destroy(&key, Some(stored.stamp()))).await;
             }
             return Ok(None);
         }
         if capabilities.slides_on_read && left > self.longest {
-            within(deadline, self.provider().touch(&place, &stored, left)).await.map_err(|e| backend(&e))?;
+            within(deadline, self.provider().touch(&key, &stored, left)).await.map_err(|e| backend(&e))?;
         }
         Ok(Some(stored))
     }
 
-    /// Stores a record under its id, if there is nothing yet, and says whether it is there now. One round trip.
+    /// Stores a record under its id, if there is none yet, and returns whether this record is
+    /// stored now. One round trip.
     pub(crate) async fn insert(&self, record: &Record) -> Result<bool> {
         let now = Self::now();
         let expiry = record::timestamp(record.expiry_date);
         let ttl = expiry.since(now);
         if ttl.is_zero() {
-            // Over before it began: no engine has a place for it.
+            // Already expired, so there is nothing to store.
             return Ok(true);
         }
         let stored = Stored::new(Header::new(now, expiry, expiry), record::body(&record.data)?);
-        match self.write(&place(&record.id)?, &stored, Condition::Absent, ttl).await? {
+        match self.write(&storage_id(&record.id)?, &stored, Condition::Absent, ttl).await? {
             WriteOutcome::Stored(_) => Ok(true),
             WriteOutcome::Refused(refusal) => {
                 Ok(refusal.current.is_some_and(|current| is_ours(&current, &stored)))
@@ -133,27 +135,28 @@ impl EngineStore {
         }
     }
 
-    /// Writes, and once more when the answer is lost: the version of the record tells whether it was applied.
+    /// Writes, and once more when the answer is lost: the version of the record shows whether the
+    /// write was applied.
     async fn write(
         &self,
-        place: &StorageId,
+        key: &StorageId,
         stored: &Stored,
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
         let deadline = self.deadline();
-        match within(deadline, self.provider().write(place, stored, condition, ttl)).await {
+        match within(deadline, self.provider().write(key, stored, condition, ttl)).await {
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
-                within(deadline, self.provider().write(place, stored, condition, ttl)).await
+                within(deadline, self.provider().write(key, stored, condition, ttl)).await
             }
             outcome => outcome,
         }
         .map_err(|error| backend(&error))
     }
 
-    /// Stores what a request changed over what is stored now, and never what is not there.
+    /// Stores a request's changes over the current record; never creates one.
     async fn replace(&self, record: &Record) -> Result<Saved> {
-        let place = place(&record.id)?;
+        let key = storage_id(&record.id)?;
         let wanted = record::body(&record.data)?;
         let base = base::of(&record.data).filter(|_| self.merging);
         let mut newest = base.clone();
@@ -177,7 +180,7 @@ impl EngineStore {
             let mut header = over.header.next();
             (header.absolute, header.deadline) = (expiry, expiry);
             let next = Stored::new(header, body);
-            match self.write(&place, &next, Condition::Over(over.stamp()), ttl).await? {
+            match self.write(&key, &next, Condition::Over(over.stamp()), ttl).await? {
                 WriteOutcome::Stored(_) => return Ok(Saved::Done),
                 WriteOutcome::Refused(refusal) => match refusal.current {
                     Some(current) if is_ours(&current, &next) => return Ok(Saved::Done),
@@ -189,13 +192,13 @@ impl EngineStore {
         Err(Error::Backend("too many concurrent changes to this session; retry the request".into()))
     }
 
-    /// Ends a session, also one that a manager has moved to another id.
+    /// Ends a session, even one that a manager has moved to another id.
     async fn end(&self, id: &Id) -> Result<()> {
         let deadline = self.deadline();
-        let mut place = place(id)?;
+        let mut key = storage_id(id)?;
         for _ in 0..8 {
-            match within(deadline, self.provider().destroy(&place, None)).await {
-                Ok(DestroyOutcome::Moved(to)) => place = to,
+            match within(deadline, self.provider().destroy(&key, None)).await {
+                Ok(DestroyOutcome::Moved(to)) => key = to,
                 Ok(DestroyOutcome::Refused(_)) => {}
                 Ok(DestroyOutcome::Destroyed | DestroyOutcome::Absent) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::OutcomeUnknown && Instant::now() < deadline => {}
@@ -208,7 +211,7 @@ impl EngineStore {
 
 #[async_trait]
 impl SessionStore for EngineStore {
-    /// Stores a new session; under another id when the one that was drawn is taken.
+    /// Stores a new session; under another id if the drawn one is already in use.
     async fn create(&self, record: &mut Record) -> Result<()> {
         record.data.remove(base::KEY);
         for _ in 0..ATTEMPTS {
@@ -217,15 +220,15 @@ impl SessionStore for EngineStore {
             }
             record.id = Id::default();
         }
-        Err(Error::Backend("every id that was drawn is in use".into()))
+        Err(Error::Backend("every generated id is already in use".into()))
     }
 
-    /// Stores what changed, in a session that is there. An error when it has been deleted or has expired meanwhile
-    /// and something changed: nothing is brought back.
+    /// Stores the changes of an existing session. Fails if the session was deleted or has expired
+    /// meanwhile and there are changes: it is never restored.
     async fn save(&self, record: &Record) -> Result<()> {
         match self.replace(record).await? {
             Saved::Done => Ok(()),
-            // A request that only moved the deadline, or emptied the session, has lost nothing.
+            // A request that only extended the deadline, or emptied the session, has lost nothing.
             Saved::Gone if changes_nothing(record)? => Ok(()),
             Saved::Gone => Err(Error::Backend("the session has ended; its changes are not stored".into())),
         }
@@ -247,7 +250,8 @@ impl SessionStore for EngineStore {
 
 #[async_trait]
 impl ExpiredDeletion for EngineStore {
-    /// Collects now. There is no need to call it: the first request starts a collection that goes on by itself.
+    /// Collects expired sessions now. There is no need to call it: the first request starts a
+    /// periodic collection.
     async fn delete_expired(&self) -> Result<()> {
         self.manager.collect().await.map(|_| ()).map_err(|error| backend(&error))
     }
@@ -258,18 +262,19 @@ fn changes_nothing(record: &Record) -> Result<bool> {
     Ok(wanted.is_empty() || base::of(&record.data).is_some_and(|base| base.body == wanted))
 }
 
-/// Whether what is stored is what was written, or was written over it.
+/// Returns whether the stored record is the written one, or a later one.
 fn is_ours(current: &Stored, written: &Stored) -> bool {
     current.header.has_version(written.header.version())
 }
 
-/// Under which name a session is stored: a hash of the text of its id, as a manager makes one of its tokens.
-fn place(id: &Id) -> Result<StorageId> {
+/// Returns the name under which a session is stored: a hash of its id's text, as a manager does
+/// with its tokens.
+fn storage_id(id: &Id) -> Result<StorageId> {
     let token = Token::new(&id.to_string());
     token.map(|token| StorageId::of(&token)).ok_or_else(|| Error::Encode("an id has no text".into()))
 }
 
-/// The answer of the engine, or that there is none within the time for an operation.
+/// Returns the answer of the engine, or an error after the operation timeout.
 async fn within<T>(
     deadline: Instant,
     call: impl Future<Output = session_core::Result<T>>,

@@ -1,4 +1,5 @@
-//! What `tower-sessions` asks of a store, and what this one promises besides, over three engines.
+//! The contract of `tower-sessions` for stores, and the additional guarantees of this one, over
+//! three engines.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ fn store(provider: Arc<dyn Provider>) -> EngineStore {
     EngineStore::new(builder.build().unwrap()).unwrap()
 }
 
-/// A record that lives for half an hour, to the millisecond.
+/// A record with a lifetime of half an hour, in whole milliseconds.
 fn record(entries: &[(&str, u64)]) -> Record {
     let expiry_date =
         (OffsetDateTime::now_utc() + Duration::minutes(30)).replace_nanosecond(5_000_000).unwrap();
@@ -71,7 +72,7 @@ async fn contract(provider: Arc<dyn Provider>) {
     assert_eq!(store.load(&second.id).await.unwrap(), Some(second), "others are left alone");
 }
 
-/// A session is gone at its date, whatever a read did to the deadline in the storage.
+/// A session ends at its expiry date, even if a read has extended the deadline in the storage.
 async fn dates(provider: Arc<dyn Provider>) {
     let store = store(provider);
     let mut over = record(&[("n", 1)]);
@@ -98,7 +99,7 @@ async fn dates(provider: Arc<dyn Provider>) {
     assert_eq!(values(&store, long.id).await, Some(numbers(&[("n", 1)])));
 }
 
-/// Requests that change different keys at the same time both keep their changes.
+/// Concurrent requests that change different keys keep both changes.
 async fn merging(provider: Arc<dyn Provider>) {
     let store = store(provider);
     let id = stored(&store, &[("a", 1), ("b", 1), ("c", 1)]).await.id;
@@ -131,7 +132,7 @@ async fn merging(provider: Arc<dyn Provider>) {
     assert_eq!(values(&store, second.id).await, None);
 }
 
-/// A request that was under way at the logout changes nothing, and hears of it.
+/// A request that was pending at the logout changes nothing, and gets an error.
 async fn logout(provider: Arc<dyn Provider>) {
     let store = store(provider);
     for merging in [true, false] {

@@ -1,4 +1,4 @@
-//! `axum-login` and `axum-messages` as they are, over this store: what their examples do.
+//! `axum-login` and `axum-messages`, unmodified, over this store: the steps of their examples.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -180,7 +180,7 @@ async fn example<Store: SessionStore + Clone>(store: Store) {
     assert!(!browser.is_logged_in(&app).await);
     assert!(!copy.clone().is_logged_in(&app).await, "and ends the session");
 
-    // A changed password ends the sessions of before.
+    // A changed password ends earlier sessions.
     assert_eq!(browser.log_in(&app, "hunter42").await, "/");
     assert!(browser.is_logged_in(&app).await);
     users.set_password("other");
@@ -194,18 +194,18 @@ async fn axum_login_and_axum_messages_run_over_an_engine() {
 }
 
 #[tokio::test]
-async fn they_run_over_both_stores_while_sessions_move() {
+async fn axum_login_and_axum_messages_run_over_both_stores_while_sessions_move() {
     example(Moving::new(engine(), MemoryStore::default())).await;
 }
 
-/// The reference: what these steps give over the store of `tower-sessions`.
+/// The reference: the results of these steps over the store of `tower-sessions`.
 #[tokio::test]
-async fn they_run_over_the_store_that_they_were_made_for() {
+async fn axum_login_and_axum_messages_run_over_the_original_store() {
     example(MemoryStore::default()).await;
 }
 
 #[tokio::test]
-async fn who_was_logged_in_before_the_move_is_logged_in_after_it() {
+async fn users_stay_logged_in_during_the_move() {
     let (users, old) = (Users::new(), MemoryStore::default());
     let mut browser = Browser::default();
     let before = app(old.clone(), &users);

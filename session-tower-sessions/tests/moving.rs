@@ -29,7 +29,7 @@ fn record() -> Record {
     Record { id: Id::default(), data, expiry_date }
 }
 
-/// A session of the old store is found by its id, once and for all in the new one.
+/// A session of the old store is found by its id, and afterwards only in the new store.
 async fn moves<Old: SessionStore + Clone>(old: Old) {
     let mut before = record();
     old.create(&mut before).await.unwrap();
@@ -97,7 +97,7 @@ async fn from_redis() {
     connection.await.unwrap().unwrap();
 }
 
-/// An old store in which a load waits after it has read, until the test lets it go on.
+/// An old store whose loads, after reading, wait until the test lets them continue.
 #[derive(Debug, Clone)]
 struct Waiting(MemoryStore, Arc<Barrier>);
 
@@ -134,7 +134,7 @@ async fn a_logout_while_a_session_moves_is_final() {
     barrier.wait().await;
     moving.delete(&id).await.unwrap();
     barrier.wait().await;
-    // It looks again.
+    // It reads again.
     barrier.wait().await;
     barrier.wait().await;
     assert_eq!(loading.await.unwrap(), None);
@@ -145,7 +145,7 @@ async fn a_logout_while_a_session_moves_is_final() {
 }
 
 #[tokio::test]
-async fn of_requests_that_move_a_session_at_the_same_time_all_find_it() {
+async fn concurrent_requests_that_move_a_session_all_find_it() {
     let old = MemoryStore::default();
     for _ in 0..50 {
         let mut before = record();

@@ -1,17 +1,17 @@
-//! How a service answers when a session could not be loaded or stored.
+//! The response when a session could not be loaded or stored.
 
 use http::{HeaderMap, Method, Request, Response, Uri};
 use session_core::Error;
 
 use crate::error::status;
 
-/// What an [`OnError`] hook may know of the request.
+/// The head of a request, for an [`OnError`] hook.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RequestHead {
     /// The method.
     pub method: Method,
-    /// The address.
+    /// The URI, as sent by the client.
     pub uri: Uri,
     /// The headers, with the cookies.
     pub headers: HeaderMap,
@@ -27,7 +27,7 @@ impl RequestHead {
     }
 }
 
-/// Prints no cookie and no query, which may hold a token.
+/// Omits cookies and the query, which may contain a token.
 impl std::fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RequestHead")
@@ -38,36 +38,38 @@ impl std::fmt::Debug for RequestHead {
     }
 }
 
-/// How a service answers when a session could not be loaded or stored: [`EmptyAnswer`], or a hook that was given to
-/// [`SessionLayer::on_error`](crate::SessionLayer::on_error) or
+/// Builds the response when a session could not be loaded or stored: [`EmptyAnswer`], or a hook
+/// that was passed to [`SessionLayer::on_error`](crate::SessionLayer::on_error) or
 /// [`SessionLayer::on_error_with`](crate::SessionLayer::on_error_with).
 pub trait OnError<B> {
     /// The body of the service's responses.
     type Body;
 
-    /// Whether [`answer`](Self::answer) looks at the request, whose head is then copied for every request.
+    /// Returns whether [`answer`](Self::answer) uses the request; the head of every request is then
+    /// copied.
     fn needs_request(&self) -> bool {
         false
     }
 
-    /// Whether it also replaces what a [`SessionError`](crate::SessionError) answered.
+    /// Returns whether it also replaces the response of a [`SessionError`](crate::SessionError).
     fn replaces_rejections(&self) -> bool {
         true
     }
 
-    /// The answer.
+    /// Builds the response to an error.
     fn answer(&self, error: &Error, request: Option<&RequestHead>) -> Response<Self::Body>;
 
-    /// A response of the inner service, as it is.
+    /// Passes on a response of the inner service.
     fn pass(&self, response: Response<B>) -> Response<Self::Body>;
 }
 
-/// The status and an empty body. With the feature `axum`, the responses of the service then have axum's body,
-/// whatever the inner one has, so that layers can be put in any order.
+/// Responds with the status and an empty body. With the feature `axum`, the service's responses
+/// have axum's body, whatever the inner body, so that layers can be added in any order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EmptyAnswer;
 
-/// As [`EmptyAnswer`], for services without axum: the responses keep the inner body, which has a default.
+/// Like [`EmptyAnswer`], for services without axum: the responses keep the inner body type, which
+/// has a default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DefaultBody;
 
@@ -89,7 +91,7 @@ impl<B: Default> OnError<B> for DefaultBody {
     }
 }
 
-/// A function of the error that gives a response of the inner body.
+/// A function from the error to a response with the inner body.
 #[derive(Debug, Clone, Copy)]
 pub struct Hook<F>(pub(crate) F);
 
@@ -133,7 +135,7 @@ mod axum {
     use super::{EmptyAnswer, OnError, RequestHead};
     use crate::error::status;
 
-    /// A function of the error and the request that gives anything axum can answer.
+    /// A function from the error and the request to anything that axum can turn into a response.
     #[derive(Debug, Clone, Copy)]
     pub struct HookWithRequest<F>(pub(crate) F);
 
@@ -173,7 +175,7 @@ mod axum {
         fn answer(&self, error: &Error, request: Option<&RequestHead>) -> Response<Body> {
             match request {
                 Some(request) => self.0(error, request).into_response(),
-                // Not reached: the head is kept for a hook that needs it.
+                // Unreachable: the head is kept for a hook that needs it.
                 None => status(error).into_response(),
             }
         }

@@ -1,12 +1,13 @@
-//! How a request reached this server, on which the attributes of the cookie depend.
+//! The connection of a request, which the attributes of the cookie depend on.
 
 use std::net::IpAddr;
 
-/// What a server knows of the connection that a request came by, for
-/// [`SecureMode::Auto`](session_core::transport::SecureMode::Auto). Put it into the extensions of the request; with any other mode nobody looks.
+/// The connection of a request, for
+/// [`SecureMode::Auto`](session_core::transport::SecureMode::Auto). Put it into the extensions of
+/// the request; other modes ignore it.
 ///
-/// axum's `ConnectInfo<SocketAddr>` gives the peer as well, so that under axum only a server that ends TLS itself
-/// needs this.
+/// axum's `ConnectInfo<SocketAddr>` also contains the peer, so with axum only a server that
+/// terminates TLS itself needs this.
 ///
 /// ```
 /// # use session_tower::ConnectionInfo;
@@ -15,8 +16,8 @@ use std::net::IpAddr;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConnectionInfo {
-    /// Whether this server itself ended TLS.
+    /// Whether this server itself terminated TLS.
     pub tls: bool,
-    /// Who is at the other end: the client, or the last proxy.
+    /// The peer of the connection: the client, or the last proxy.
     pub peer: Option<IpAddr>,
 }

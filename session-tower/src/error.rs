@@ -8,8 +8,9 @@ use session_core::{Error, ErrorKind};
 
 /// A session's error as the error of a handler: `?` turns every [`session_core::Error`] into one.
 ///
-/// It answers with [`ErrorKind::http_status`] (409, 413, 503 or 500) and an empty body, so that nothing of the
-/// inside gets out; an [`on_error`](crate::SessionLayer::on_error) hook writes the body of your choice.
+/// The response has [`ErrorKind::http_status`] (409, 413, 503 or 500) and an empty body, which
+/// reveals no internals; an [`on_error`](crate::SessionLayer::on_error) hook writes the body of
+/// your choice.
 ///
 /// ```
 /// use session_tower::{Session, SessionError};
@@ -24,17 +25,17 @@ use session_core::{Error, ErrorKind};
 pub struct SessionError(Error);
 
 impl SessionError {
-    /// What kind of failure it is.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind()
     }
 
-    /// The error of the core.
+    /// Returns the core's error.
     pub fn into_inner(self) -> Error {
         self.0
     }
 
-    /// The answer, with an empty body. `into_response` for services without axum.
+    /// Builds the response, with an empty body: `into_response` for services without axum.
     pub fn into_answer<B: Default>(self) -> Response<B> {
         tracing::warn!(error = %self.0, "responding with a session error");
         let mut response = Response::new(B::default());
@@ -69,11 +70,12 @@ impl axum_core::response::IntoResponse for SessionError {
     }
 }
 
-/// In the extensions of a response that was made of a [`SessionError`], for the layer's hook.
+/// Marks a response that was built from a [`SessionError`], in its extensions, for the layer's
+/// hook.
 #[derive(Clone)]
 pub(crate) struct Failed(pub Arc<Error>);
 
-/// The status for an error; 500 for what has none.
+/// Returns the status for an error; 500 if it has none.
 pub fn status(error: &Error) -> StatusCode {
     StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -1,4 +1,4 @@
-//! How a handler gets at the session.
+//! The extractors.
 
 use http::Request;
 use session_core::adapter::{Slot, extractors};
@@ -9,23 +9,28 @@ use crate::head::Head;
 extractors! {
     /// The session of a request, loaded: an extractor for axum handlers.
     ///
-    /// It dereferences to [`session_core::Session`], whose methods (`get`, `set`, `update`, `delete`, `regenerate`, `destroy`, …) are what
-    /// a handler uses; a function that takes `&session_core::Session` takes `&session` too. All extractors of a request
-    /// share one load, and one release at the end. Clones are handles to the same session.
+    /// It dereferences to [`session_core::Session`], whose methods (`get`, `set`, `update`,
+    /// `delete`, `regenerate`, `destroy`, …) a handler calls; a function that takes
+    /// `&session_core::Session` accepts `&session` too. All extractors of a request share one load,
+    /// and one release at the end. Clones are handles to the same session.
     ///
-    /// Extracting costs one round trip, none for a client without a well-formed token. It fails with a
-    /// [`SessionError`](crate::SessionError): 503 when the engine is down, so that nobody looks logged out because of that; 500 when the
-    /// [`SessionLayer`](crate::SessionLayer) is missing.
+    /// Extracting costs one round trip, none for a client without a well-formed token. It fails
+    /// with a [`SessionError`](crate::SessionError): 503 when the engine is down, so that a user
+    /// does not appear logged out; 500 when the [`SessionLayer`](crate::SessionLayer) is missing.
     ///
-    /// What a handler that panics did to the session is not stored, also when a layer inside of this one catches the panic.
+    /// Changes of a panicking handler are not stored, even if a layer inside this one catches the
+    /// panic.
     ///
-    /// `Option<Session>` is `None` for a client without a live session, and costs the same. `Session<Admins>` is the
-    /// session of the layer with that [`scope`](crate::SessionLayer::scope).
+    /// `Option<Session>` is `None` for a client without a live session, and costs the same.
+    /// `Session<Admins>` is the session of the layer with that
+    /// [`scope`](crate::SessionLayer::scope).
     pub struct Session;
 
-    /// The session of a request, not loaded yet: an extractor for handlers that may not need it, and for a logout.
+    /// The session of a request, not loaded yet: an extractor for handlers that may not need it,
+    /// and for a logout.
     ///
-    /// Extracting it costs no I/O. It fails (500) only when the [`SessionLayer`](crate::SessionLayer) is missing.
+    /// Extracting it costs no I/O. It fails (500) only when the
+    /// [`SessionLayer`](crate::SessionLayer) is missing.
     ///
     /// ```
     /// use session_tower::{LazySession, SessionError};
@@ -49,7 +54,7 @@ impl<M: 'static> LazySession<M> {
     }
 }
 
-/// The session of a request in a plain tower service. No I/O.
+/// Returns the session of a request in a plain tower service. No I/O.
 ///
 /// [`Config`](session_core::ErrorKind::Config) when the request did not pass through a
 /// [`SessionLayer`](crate::SessionLayer).
@@ -57,7 +62,7 @@ pub fn request_session<B>(request: &Request<B>) -> Result<LazySession> {
     request_session_in(request)
 }
 
-/// As [`request_session`], of the layer with this [`scope`](crate::SessionLayer::scope).
+/// Like [`request_session`], for the layer with this [`scope`](crate::SessionLayer::scope).
 pub fn request_session_in<M: 'static, B>(request: &Request<B>) -> Result<LazySession<M>> {
     LazySession::of(Head { headers: request.headers(), uri: request.uri(), extensions: request.extensions() })
 }

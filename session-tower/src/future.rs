@@ -1,4 +1,4 @@
-//! The response side: what happens between the handler's answer and the moment its head leaves.
+//! The response side: from the handler's response until its head is sent.
 
 use std::fmt;
 use std::future::Future;
@@ -17,41 +17,42 @@ use crate::headers::Headers;
 pin_project! {
     /// The response of a [`SessionService`](crate::SessionService).
     ///
-    /// When the inner service panics or fails, or this future is dropped before it has answered, nothing is stored;
-    /// nor is it when the answer is a server error or a timeout, see
-    /// [`SessionLayer::store_when`](crate::SessionLayer::store_when). A release that has begun is finished also when
-    /// this is dropped.
+    /// If the inner service panics or fails, or this future is dropped before the response, nothing
+    /// is stored. The same is true if the response is a server error or a timeout; see
+    /// [`SessionLayer::store_when`](crate::SessionLayer::store_when). A release that has begun is
+    /// finished even if this is dropped.
     pub struct ResponseFuture<F, B, H, M = Main> {
         #[pin]
         inner: F,
         on_error: H,
-        // None when an outer layer of the same manager does the work.
-        own: Option<Own<M>>,
-        // Apart, because most releases end at once, and this is moved about before it is polled.
+        // `None` if an outer layer of the same manager does the work.
+        current: Option<Current<M>>,
+        // Boxed, because most releases finish immediately, and this future is moved before it is
+        // polled.
         releasing: Option<Box<Releasing<B>>>,
     }
 }
 
-pub(crate) struct Own<M> {
+pub(crate) struct Current<M> {
     pub ending: Ending<M>,
     pub head: Option<Box<RequestHead>>,
-    /// Whether a response of this status is one whose changes count.
+    /// Decides whether changes are stored with a response of this status.
     pub stores: fn(StatusCode) -> bool,
 }
 
 struct Releasing<B> {
-    // Taken when the release is done.
+    // Taken when the release has finished.
     response: Option<Response<B>>,
     release: Finish,
 }
 
 impl<F, B, H, M> ResponseFuture<F, B, H, M> {
     pub(crate) const fn passing_through(inner: F, on_error: H) -> Self {
-        Self { inner, on_error, own: None, releasing: None }
+        Self { inner, on_error, current: None, releasing: None }
     }
 
-    pub(crate) const fn new(inner: F, own: Own<M>, on_error: H) -> Self {
-        Self { inner, on_error, own: Some(own), releasing: None }
+    pub(crate) const fn new(inner: F, current: Current<M>, on_error: H) -> Self {
+        Self { inner, on_error, current: Some(current), releasing: None }
     }
 }
 
@@ -65,28 +66,28 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let hook = &*this.on_error;
-        let Some(own) = this.own else {
+        let Some(current) = this.current else {
             return this.inner.poll(context).map_ok(|response| hook.pass(response));
         };
         if let Some(releasing) = this.releasing {
             let released = ready!(Pin::new(&mut releasing.release).poll(context));
-            let response = releasing.response.take().map(|response| own.answer(hook, released, response));
-            // A future is not polled again after it has answered; one that is stays silent.
+            let response = releasing.response.take().map(|response| current.answer(hook, released, response));
+            // A completed future must not be polled again; if it is, it stays pending.
             return response.map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
         }
         let mut response = ready!(this.inner.poll(context))?;
-        // An answer made of a session's error is one of a handler that did not come to its end.
+        // A response that was built from a session's error means that the handler did not finish.
         let failed = response.extensions().get::<Failed>().is_some();
         let refused = response.extensions().get::<Refused>().is_some();
-        let counts = !failed && !refused && (own.stores)(response.status());
-        match own.ending.answered(response.status().as_u16(), counts) {
+        let counts = !failed && !refused && (current.stores)(response.status());
+        match current.ending.answered(response.status().as_u16(), counts) {
             End::Untouched => {
-                own.ending.guard(&mut Headers(response.headers_mut()));
+                current.ending.guard(&mut Headers(response.headers_mut()));
                 Poll::Ready(Ok(hook.pass(response)))
             }
-            End::Decided(owed) => Poll::Ready(Ok(own.answer(hook, owed, response))),
+            End::Decided(owed) => Poll::Ready(Ok(current.answer(hook, owed, response))),
             End::Release(mut release) => match Pin::new(&mut release).poll(context) {
-                Poll::Ready(released) => Poll::Ready(Ok(own.answer(hook, released, response))),
+                Poll::Ready(released) => Poll::Ready(Ok(current.answer(hook, released, response))),
                 Poll::Pending => {
                     *this.releasing = Some(Box::new(Releasing { response: Some(response), release }));
                     Poll::Pending
@@ -96,9 +97,9 @@ where
     }
 }
 
-impl<M> Own<M> {
-    /// The answer when the release is done: the handler's response, or what the hook makes of an error in its place,
-    /// and what it owes to the session.
+impl<M> Current<M> {
+    /// Returns the response after the release: the handler's, or the hook's response to an error,
+    /// with the session's headers.
     fn answer<B, H: OnError<B>>(
         &self,
         hook: &H,
@@ -122,7 +123,7 @@ impl<M> Own<M> {
         }
     }
 
-    /// The hook's answer in place of the handler's response.
+    /// Returns the hook's response instead of the handler's.
     fn fail<B, H: OnError<B>>(
         &self,
         hook: &H,

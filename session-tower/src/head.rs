@@ -1,4 +1,4 @@
-//! The head of a request, as the core's part of an adapter reads it.
+//! Adapts the head of a request to `session_core::adapter`.
 
 use std::net::IpAddr;
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_http_2_request_names_its_scheme_and_its_host_in_the_address() {
+    fn an_http_2_request_has_its_scheme_and_its_host_in_the_uri() {
         let old = Request::builder().uri("/").header("host", "a.example.com:80").body(()).unwrap();
         let head_of_old = head(&old);
         assert_eq!((head_of_old.scheme(), head_of_old.authority()), (None, None));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_knows_of_the_connection_is_passed_on() {
+    fn the_connection_info_is_passed_on() {
         let mut request = Request::builder().uri("/").body(()).unwrap();
         assert_eq!((head(&request).is_tls(), head(&request).peer()), (false, None));
         let peer = Some(IpAddr::from([192, 0, 2, 1]));

@@ -1,4 +1,4 @@
-//! The headers of a response, as the core's part of an adapter writes them.
+//! Adapts the headers of a response to `session_core::adapter`.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ fn name(name: HeaderName<'_>) -> Result<Name> {
     })
 }
 
-/// The header's value; the usual ones are checked when this is compiled.
+/// Returns the header's value; the usual ones are validated at compile time.
 fn constant(value: &'static str) -> HeaderValue {
     const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
     const PRIVATE: HeaderValue = HeaderValue::from_static("private");
@@ -76,8 +76,8 @@ impl ResponseHeaders for Headers<'_> {
     }
 
     fn insert_first(&mut self, of: HeaderName<'_>, value: HeaderValue) -> Result<bool> {
-        let Entry::Vacant(place) = self.0.entry(name(of)?) else { return Ok(false) };
-        place.insert(value);
+        let Entry::Vacant(entry) = self.0.entry(name(of)?) else { return Ok(false) };
+        entry.insert(value);
         Ok(true)
     }
 

@@ -1,4 +1,4 @@
-//! The layer, and what is computed once for all requests.
+//! The layer and its configuration.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,14 +12,15 @@ use tower_layer::Layer;
 use crate::SessionService;
 use crate::answer::{EmptyAnswer, Hook};
 
-/// Gives every request a session, and stores it before the response head leaves.
+/// Provides a session to every request, and stores it before the response head is sent.
 ///
-/// It works around a whole router and as a route layer. Where two layers of one manager meet, the inner one passes
-/// requests through. Cloning is cheap.
+/// It wraps a whole router, or single routes as a route layer. If two layers of the same manager
+/// are nested, the inner one passes requests through. Cloning is cheap.
 ///
-/// An untouched request costs no look at its headers and, under axum, six allocations, three of which axum makes for
-/// any layer; one that reads its session from memory nine, one that changes it fifteen; with `metrics` one more per call of the
-/// engine (counted in a test).
+/// With axum, a request that does not use its session costs six allocations, three of which axum
+/// makes for any layer, and its headers are not read. One that reads its session from memory costs
+/// nine, and one that changes it fifteen. With `metrics` there is one more per call of the engine.
+/// A test counts them.
 #[must_use = "a layer does nothing before it is added to a service"]
 pub struct SessionLayer<H = EmptyAnswer, M = Main> {
     pub(crate) setup: Arc<Setup>,
@@ -40,10 +41,11 @@ impl<H: Clone, M> Clone for SessionLayer<H, M> {
 }
 
 impl SessionLayer {
-    /// A layer for the sessions of this manager.
+    /// Creates a layer for the sessions of this manager.
     ///
-    /// A request whose session cannot be stored is answered with an empty body and
-    /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status); [`on_error`](Self::on_error) changes that.
+    /// If a session cannot be stored, the response has an empty body and
+    /// [`ErrorKind::http_status`](session_core::ErrorKind::http_status);
+    /// [`on_error`](Self::on_error) changes that.
     pub fn new(manager: Manager) -> Self {
         Self {
             setup: Arc::new(Setup::new(manager)),
@@ -55,11 +57,12 @@ impl SessionLayer {
 }
 
 impl<H, M> SessionLayer<H, M> {
-    /// Answers requests whose session could not be loaded or stored in the application's own way.
+    /// Sets the response for sessions that could not be loaded or stored.
     ///
-    /// The hook is asked when changes could not be stored (then it replaces the handler's response, which must not
-    /// claim success), and when a handler answered with a [`SessionError`](crate::SessionError), as the extractors
-    /// do when the engine is down. The error holds no id and no secret, but may name hosts: it is for logs.
+    /// The hook is called if changes could not be stored (its response then replaces the handler's,
+    /// which must not report success), and if a handler returned a
+    /// [`SessionError`](crate::SessionError), as the extractors do when the engine is down. The
+    /// error contains no id and no secret, but may name hosts: it is meant for logs.
     ///
     /// ```
     /// # use http::Response;
@@ -81,8 +84,9 @@ impl<H, M> SessionLayer<H, M> {
         self.with(Hook(hook))
     }
 
-    /// As [`on_error`](Self::on_error), with a hook that sees the request, to answer a browser with a page and a
-    /// script with JSON, and that may answer anything axum can. The request's head is copied for every request.
+    /// Like [`on_error`](Self::on_error), with a hook that gets the request's head, so it can
+    /// respond with a page to a browser and with JSON to a script. It may return anything that axum
+    /// can turn into a response. The head of every request is copied.
     ///
     /// ```
     /// # use session_core::{Error, Manager};
@@ -103,22 +107,23 @@ impl<H, M> SessionLayer<H, M> {
         self.with(crate::HookWithRequest(hook))
     }
 
-    /// As [`EmptyAnswer`], with responses that keep the inner body: for services without axum, of which only the body
-    /// has a default.
+    /// Like [`EmptyAnswer`], with responses that keep the inner body: for services without axum
+    /// whose body has a default.
     pub fn keep_body(self) -> SessionLayer<crate::DefaultBody, M> {
         self.with(crate::DefaultBody)
     }
 
-    /// Decides by the response's status whether what the handler changed is stored. The default is
-    /// [`stores_changes`](session_core::adapter::stores_changes): after a server error (5xx) or a timeout (408) it is not.
+    /// Decides by the response's status whether the handler's changes are stored. The default is
+    /// [`stores_changes`](session_core::adapter::stores_changes): not after a server error (5xx) or
+    /// a timeout (408).
     pub fn store_when(self, decide: fn(StatusCode) -> bool) -> Self {
         Self { stores: decide, ..self }
     }
 
-    /// Names the scope of the layer, for an application with several managers: extractors then say whose session
-    /// they want. Each manager needs a cookie name of its own
-    /// ([`CookieSettings::host_prefixed`](session_core::transport::CookieSettings::host_prefixed)), or an
-    /// extractor fails (500).
+    /// Names the scope of the layer, for an application with several managers: extractors then name
+    /// it (`Session<Admins>`). Each manager needs its own cookie name
+    /// ([`CookieSettings::host_prefixed`](session_core::transport::CookieSettings::host_prefixed)),
+    /// or an extractor fails (500).
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -142,7 +147,7 @@ impl<H, M> SessionLayer<H, M> {
         SessionLayer { setup: self.setup, on_error: self.on_error, stores: self.stores, scope: PhantomData }
     }
 
-    /// The manager.
+    /// Returns the manager.
     pub fn manager(&self) -> &Manager {
         self.setup.manager()
     }

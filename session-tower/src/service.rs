@@ -1,4 +1,4 @@
-//! The service: puts the session's place into the request, and nothing more.
+//! The service: puts the session's slot into the request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use tower_service::Service;
 
 use crate::SessionLayer;
 use crate::answer::{EmptyAnswer, OnError, RequestHead};
-use crate::future::{Own, ResponseFuture};
+use crate::future::{Current, ResponseFuture};
 
-/// What [`SessionLayer`](crate::SessionLayer) makes of a service.
+/// A service wrapped in [`SessionLayer`](crate::SessionLayer).
 pub struct SessionService<S, H = EmptyAnswer, M = Main> {
     pub(crate) inner: S,
     pub(crate) layer: SessionLayer<H, M>,
@@ -60,8 +60,8 @@ where
             extensions.insert(scopes);
         }
         extensions.insert(slot);
-        let own = Own { ending, head, stores: *stores };
-        ResponseFuture::new(self.inner.call(request), own, on_error.clone())
+        let current = Current { ending, head, stores: *stores };
+        ResponseFuture::new(self.inner.call(request), current, on_error.clone())
     }
 }
 

@@ -1,5 +1,5 @@
-//! How often a request asks the allocator for memory because of its session. Counted, not timed: a regression shows
-//! on every machine, however busy.
+//! The number of allocations that a session adds to a request. Counts, unlike times, show a
+//! regression even on a busy machine.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 use allocation_counter::measure;
@@ -54,15 +54,16 @@ impl App {
         self.runtime.block_on(self.router.call(request)).unwrap()
     }
 
-    /// The allocations of one request, when everything is warm.
+    /// The allocations of one request after a warm-up.
     fn allocations(&mut self) -> u64 {
         (0..10).for_each(|_| drop(self.call("/")));
         measure(|| assert!(self.call("/").status().is_success())).count_total
     }
 }
 
-/// How many allocations a handler takes more than one that answers alone, without a layer. With this crate's own features
-/// it is one or two less than with those of the whole workspace, for which the limits are.
+/// The number of allocations in addition to those of a plain handler without a layer. The limits
+/// apply to the features of the whole workspace; with this crate's own features, the number is one
+/// or two lower.
 fn added(handler: MethodRouter) -> u64 {
     let mut floor = App::new(Router::new().route("/", get(async || ())));
     floor.cookie = Some(HeaderValue::from_static("__Host-id=x"));
@@ -89,8 +90,9 @@ fn a_request_that_changes_its_session_takes_at_most_eighteen_allocations_more() 
     at_most(18, get(change));
 }
 
-/// axum boxes a handler's future, which holds this one and the request twice. More than 1,032 bytes together cost several times
-/// as much: glibc keeps smaller pieces at hand for each thread.
+/// axum boxes a handler's future, which contains this future and two copies of the request. A box
+/// of more than 1,032 bytes costs several times as much, because glibc's per-thread cache holds
+/// only smaller blocks.
 #[test]
 fn the_future_of_an_extractor_is_small() {
     let (mut parts, ()) = Request::new(()).into_parts();

@@ -1,4 +1,4 @@
-//! What only axum has: route layers, `ConnectInfo`, other layers, tasks of handlers, HTTP/2.
+//! What is specific to axum: route layers, `ConnectInfo`, other layers, tasks of handlers, HTTP/2.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -41,7 +41,7 @@ fn routes() -> Router {
 }
 
 #[tokio::test]
-async fn a_route_layer_works_and_a_layer_inside_of_one_of_the_same_manager_passes_through() {
+async fn a_route_layer_works_and_an_inner_layer_of_the_same_manager_passes_through() {
     let shelf = Shelf::default();
     let manager = shelf.manager();
     let route = Router::new()
@@ -60,7 +60,7 @@ async fn a_route_layer_works_and_a_layer_inside_of_one_of_the_same_manager_passe
     assert_eq!(shelf.calls(), 1, "stored once");
 }
 
-/// A route that answers with an error of its own extracts the session of a router around it.
+/// A route with its own error type extracts the session of an outer router.
 #[tokio::test]
 async fn nested_routers_options_and_rejections() {
     async fn known(session: Option<Session>) -> String {
@@ -91,7 +91,7 @@ async fn nested_routers_options_and_rejections() {
 }
 
 #[tokio::test]
-async fn without_a_layer_the_extractor_says_so_in_the_log_and_nothing_to_the_client() {
+async fn without_a_layer_the_extractor_logs_the_reason_and_tells_the_client_nothing() {
     assert_refused(send(&routes(), get("/read", "")).await, StatusCode::INTERNAL_SERVER_ERROR).await;
     let error = session_tower::request_session(&get("/", "")).unwrap_err();
     assert!(error.message().contains("SessionLayer"), "{error}");
@@ -105,7 +105,7 @@ async fn logs_of_headers_do_not_print_the_token() {
 }
 
 #[tokio::test]
-async fn what_the_server_knows_of_the_connection_decides_about_secure() {
+async fn connection_info_of_the_server_decides_about_secure() {
     let auto = SecureMode::Auto(TrustedProxies::parse(["10.0.0.0/8"]).unwrap());
     let manager = Shelf::default().manager_with(CookieSettings::named("session").secure(auto));
     let app = routes().layer(SessionLayer::new(manager));
@@ -184,7 +184,7 @@ async fn the_head_that_a_hook_sees_does_not_print_the_token() {
     assert!(!printed.contains(token), "the head prints the cookie");
 }
 
-/// Counts the warnings that say that changes were dropped.
+/// Counts the warnings about dropped changes.
 #[derive(Clone, Default)]
 struct Warnings(Arc<AtomicUsize>);
 
@@ -204,7 +204,7 @@ impl tracing::Subscriber for Warnings {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// A websocket that reloads, sets, and forgets to save.
+/// A websocket that reloads and changes its session, but does not save it.
 #[tokio::test]
 async fn changes_that_a_long_lived_handle_does_not_save_are_a_warning() {
     let shelf = Shelf::default();
@@ -224,7 +224,7 @@ async fn changes_that_a_long_lived_handle_does_not_save_are_a_warning() {
     assert_eq!(warnings.0.load(Ordering::SeqCst), 1, "its request has ended, and nobody stored the change");
 }
 
-/// Layers in any order, and errors that a script of another origin can read.
+/// Layers in any order, and errors that scripts of other origins can read.
 #[tokio::test]
 async fn any_layer_may_be_inside_and_an_error_keeps_its_cors_headers() {
     let shelf = Shelf::default();
@@ -247,7 +247,7 @@ async fn any_layer_may_be_inside_and_an_error_keeps_its_cors_headers() {
 }
 
 #[tokio::test]
-async fn http_2_clients_may_send_every_cookie_in_a_header_of_its_own() {
+async fn http_2_clients_may_send_each_cookie_in_a_separate_header() {
     let shelf = Shelf::default();
     let app = routes().layer(SessionLayer::new(shelf.manager()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! The behaviours of adapters, on axum.
+//! The conformance tests for adapters, on axum.
 #![allow(clippy::unwrap_used)]
 
 use std::convert::Infallible;
@@ -97,7 +97,7 @@ fn core(session: &Session) -> session_core::Session {
 fn method(handler: Handler) -> MethodRouter {
     match handler {
         Handler::Plain(answer) => get(async move || outcome(answer()).await),
-        // The extractors are held until the handler has ended, as those of any other one.
+        // The extractors are kept until the handler has ended, as in any handler.
         Handler::Session(answer) => get(async move |session: Session| outcome(answer(core(&session))).await),
         Handler::Lazy(answer) => {
             get(async move |lazy: LazySession| outcome(answer(std::sync::Arc::new(OfRequest(lazy)))).await)

@@ -16,7 +16,7 @@ use session_tower::{Flashes, LazySession, RequestHead, Session, SessionError, Se
 use support::{cookie_of, get, send};
 use tower::{Layer, Service};
 
-/// The token of the session, in each of the places where a client may send it.
+/// The token of the session, in every part of a request that may contain it.
 fn everywhere(path: &str, cookie: &str) -> Request<Body> {
     let token = cookie.split_once('=').unwrap().1;
     let mut request = get(&format!("{path}?session={token}"), cookie);

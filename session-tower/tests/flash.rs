@@ -69,7 +69,7 @@ async fn a_message_is_shown_by_the_page_at_the_end_of_the_redirects_and_not_agai
 }
 
 #[tokio::test]
-async fn of_pages_that_are_loaded_at_once_one_shows_the_message_and_none_is_failed() {
+async fn one_of_several_concurrently_loaded_pages_shows_the_message_and_none_fails() {
     let shelf = Shelf::default();
     let app = app(&shelf);
     let cookie = post_to(&app, "/save", "").await;
@@ -102,7 +102,7 @@ async fn a_page_without_messages_only_reads() {
 }
 
 #[tokio::test]
-async fn a_logout_leaves_a_message_in_a_session_of_its_own() {
+async fn a_logout_leaves_a_message_in_a_new_session() {
     let shelf = Shelf::default();
     let app = app(&shelf);
     let cookie = post_to(&app, "/save", "").await;
@@ -123,7 +123,7 @@ async fn messages_wait_while_they_cannot_be_taken() {
 }
 
 #[tokio::test]
-async fn a_page_that_fails_has_used_its_messages_up() {
+async fn a_failing_page_consumes_its_messages() {
     let shelf = Shelf::default();
     let app = app(&shelf);
     let cookie = post_to(&app, "/save", "").await;

@@ -1,4 +1,4 @@
-//! Services that are no axum routers, and bodies that are not axum's.
+//! Services other than axum routers, and bodies other than axum's.
 
 use std::sync::{Arc, Mutex};
 

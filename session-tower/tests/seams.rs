@@ -1,4 +1,4 @@
-//! Promises at the seams between requests, managers, deployments and layers: what a user may expect.
+//! Combinations of requests, managers, deployments and layers, from the user's point of view.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod support;
@@ -36,9 +36,10 @@ async fn a_reply_does_not_print_the_token() {
     assert!(!format!("{reply:?}").contains(token.expose()), "{reply:?}");
 }
 
-/// A user who signs in late in the life of a visitor's session is not logged out when that life is over.
+/// A user who signs in late in the lifetime of a visitor's session is not logged out when that
+/// lifetime ends.
 #[tokio::test]
-async fn a_sign_in_begins_a_new_absolute_time() {
+async fn a_sign_in_starts_a_new_absolute_lifetime() {
     let clock = ManualClock::default();
     let provider = MemoryProvider::builder().clock(Arc::new(clock.clone())).build().unwrap();
     let manager = Manager::builder(provider).clock(clock.clone()).build().unwrap(); // 1 h idle, 12 h absolute
@@ -60,9 +61,9 @@ async fn a_sign_in_begins_a_new_absolute_time() {
     assert!(manager.load(&token).await.unwrap().is_some(), "six minutes after the sign-in");
 }
 
-/// A logout and a fresh start in one request: the new session takes values.
+/// After a logout and a new session in one request, the new session takes values.
 #[tokio::test]
-async fn a_session_can_be_ended_and_begun_anew_in_one_request() {
+async fn a_session_can_be_ended_and_replaced_in_one_request() {
     let manager = Manager::builder(MemoryProvider::new()).build().unwrap();
     let request = manager.request(Incoming::default());
     let session = request.session().await.unwrap();
@@ -110,7 +111,7 @@ async fn the_last_set_to_be_released_wins() {
 
 /// A deployment adds an `anonymous_idle_timeout`: two requests that only read both succeed.
 #[tokio::test]
-async fn a_request_that_only_reads_is_not_failed_by_a_change_of_class() {
+async fn a_read_only_request_does_not_fail_because_of_a_change_of_class() {
     let toy = Toy::new(false);
     let build = |anonymous: bool| {
         let builder = Manager::builder(toy.clone()).clock(toy.0.clock.clone());
@@ -127,9 +128,9 @@ async fn a_request_that_only_reads_is_not_failed_by_a_change_of_class() {
     a.and(b).unwrap();
 }
 
-/// Some drivers send a command again after a lost answer.
+/// Some drivers resend a command after a lost answer.
 #[tokio::test]
-async fn a_create_that_the_driver_sent_twice_is_stored_once_and_said_so() {
+async fn a_create_that_the_driver_sent_twice_is_stored_once_and_reported_as_stored() {
     let toy = Toy::new(true);
     let manager = Manager::builder(toy.clone()).build().unwrap();
     toy.0.resends.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -199,7 +200,7 @@ async fn remember_me_outlives_the_browser_and_an_ordinary_session_does_not() {
 
 /// `operation_timeout`: "how long one load … may take before it is an error. Default 5 seconds."
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_answers_within_the_timeout_is_heard() {
+async fn the_answer_of_an_engine_within_the_timeout_is_used() {
     let toy = Toy::new(true);
     let manager = Manager::builder(toy.clone()).build().unwrap(); // 5 s
     let session = manager.create();

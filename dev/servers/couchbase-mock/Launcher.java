@@ -1,17 +1,18 @@
-// Starts CouchbaseMock, Couchbase's own test server, so that the official Rust SDK can use it, and lets a test count and
-// provoke what it answers. It lies in the mock's package because that is where the mock's insides can be reached.
+// Starts CouchbaseMock, Couchbase's own test server, with the changes that the official Rust SDK requires, and lets
+// tests count commands and inject failures. It is in the mock's package to access the package's internals.
 //
 //   java -cp DIRECTORY:CouchbaseMock.jar com.couchbase.mock.memcached.Launcher HTTP_PORT KEY_VALUE_PORT CONTROL_PORT [NODES]
 //
-// With several nodes each holds replicas of the others, and the key-value port is 0: each node takes a free one.
-// Bucket "session", as any user with any password. On the control port, a line is answered with a line:
-//   counts               how many commands were executed so far, as in "ADD 1 GET 2"
+// With several nodes, each holds replicas of the others' data, and the key-value port is 0: each node takes a free port.
+// The bucket is "session"; any user name and password are accepted. Each line sent to the control port is a command, and
+// is answered by one line:
+//   counts               the number of executed commands by type, such as "ADD 1 GET 2"
 //   ports                the nodes' key-value ports, in order
-//   advertise REAL PORT  the cluster's map names this port, that of a proxy, in place of a node's real one
-//   failover NODE        fails the node over: it is shut down, and replicas take its place
-//   respawn NODE         brings it back, empty
-//   fail CODE COUNT      so many of the next data commands are not executed, but answered with this code (ETMPFAIL, LOCKED, ...)
-//   deny on | deny off   nobody is let in
+//   advertise REAL PORT  the cluster map contains PORT, which belongs to a proxy, instead of a node's REAL port
+//   failover NODE        fails the node over: it is shut down, and replicas replace it
+//   respawn NODE         restarts the node, without data
+//   fail CODE COUNT      the next COUNT data commands are not executed, but answered with CODE (ETMPFAIL, LOCKED, ...)
+//   deny on | deny off   rejects every login, or accepts logins again
 package com.couchbase.mock.memcached;
 
 import com.couchbase.mock.Bucket;
@@ -67,7 +68,7 @@ public class Launcher {
         bucket.numNodes = nodes;
         bucket.numReplicas = nodes - 1;
         bucket.numVBuckets = 64;
-        // The SDK asks for the cluster's map over the key-value port, which the mock answers in this mode only.
+        // The SDK requests the cluster map over the key-value port, which the mock supports only in this mode.
         Field bootstrap = CouchbaseMock.class.getDeclaredField("cccpBootstrap");
         bootstrap.setAccessible(true);
         bootstrap.setBoolean(null, true);
@@ -85,7 +86,7 @@ public class Launcher {
     }
 
     private void adapt(CommandExecutor[] executors) {
-        // The mock's own list ends in a space, which the SDK reads as one more mechanism.
+        // The mock's own list ends in a space, which the SDK parses as another mechanism.
         executors[CommandCode.SASL_LIST_MECHS.cc()] = (cmd, server, connection) -> new BinarySaslResponse(cmd, MECHANISMS);
         wrap(executors, CommandCode.SASL_AUTH, (cmd, original) ->
                 denied() ? new BinaryResponse(cmd, ErrorCode.AUTH_ERROR) : original.call());
@@ -135,8 +136,8 @@ public class Launcher {
         for (Map.Entry<Integer, Integer> port : advertised.entrySet()) {
             map = map.replaceAll("\\b" + port.getKey() + "\\b", String.valueOf(port.getValue()));
         }
-        // The SDK tells nodes apart by their host and the port of the console, which the mock has only one of. A port for
-        // TLS it has none of: a proxy that speaks TLS is advertised by the same number.
+        // The SDK identifies nodes by host and console port, but all nodes of the mock share one console. The mock has no
+        // TLS ports; the key-value port is advertised as the TLS port, too, for tests with a TLS proxy.
         return map.replaceAll("\"mgmt\":\\d+([^{}]*\"kv\":(\\d+))", "\"mgmt\":$2$1,\"kvSSL\":$2,\"mgmtSSL\":$2");
     }
 
@@ -163,7 +164,7 @@ public class Launcher {
                         out.write((obey(line.split(" ")) + "\n").getBytes(StandardCharsets.UTF_8));
                     }
                 } catch (java.io.IOException gone) {
-                    // The test went away; the next one may come.
+                    // The test disconnected; wait for the next one.
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! Notices that a test sends itself, and a read that waits until the test lets it go on: for the orders of events that no
-//! server can be made to show.
+//! Notices sent by the test, and a read that the test can pause: for orders of events that no
+//! server can be made to produce.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use session_core::engine::{Listener, Notice};
 use session_core::{Error, ErrorKind, Provider, Result};
 use tokio::sync::{Notify, mpsc};
 
-/// The bus of a test. Clones are the same.
+/// The bus of a test. Clones share its state.
 #[derive(Debug, Clone, Default)]
 pub struct Hand(Arc<State>);
 
@@ -20,7 +20,7 @@ struct State {
     is_silent: AtomicBool,
     sender: Mutex<Option<mpsc::UnboundedSender<Notice>>>,
     sent: AtomicUsize,
-    /// Those before which the listener asked for another one.
+    /// The number of notices that the listener has handled: it has asked for the next one.
     done: AtomicUsize,
     listeners: AtomicUsize,
 }
@@ -31,13 +31,13 @@ impl Hand {
         self.0.is_up.store(true, Ordering::SeqCst);
     }
 
-    /// The connection breaks, and another one is refused.
+    /// Breaks the connection, and refuses a new one.
     pub fn down(&self) {
         self.0.is_up.store(false, Ordering::SeqCst);
         self.0.sender.lock().unwrap().take();
     }
 
-    /// The server does not answer any more.
+    /// The server stops answering.
     pub fn silence(&self) {
         self.0.is_silent.store(true, Ordering::SeqCst);
     }
@@ -46,7 +46,7 @@ impl Hand {
         self.0.listeners.load(Ordering::SeqCst)
     }
 
-    /// Sends a notice, and waits until the listener has done what it asks for.
+    /// Sends a notice, and waits until the listener has handled it.
     pub async fn send(&self, notice: Notice) {
         let sent = self.0.sent.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.sender.lock().unwrap().as_ref().unwrap().send(notice).unwrap();
@@ -97,7 +97,7 @@ impl Drop for Listening {
     }
 }
 
-/// Keeps the answer to one read.
+/// Holds back the answer to one read.
 #[derive(Debug, Default)]
 pub struct Holding {
     next: AtomicBool,
@@ -111,17 +111,17 @@ impl Holding {
         (Layer::over(inner, &holding), holding)
     }
 
-    /// The next read is held.
+    /// Holds back the answer to the next read.
     pub fn hold_next(&self) {
         self.next.store(true, Ordering::SeqCst);
     }
 
-    /// Until the engine has answered the read that is held.
+    /// Waits until the engine has answered the held read.
     pub async fn answered(&self) {
         self.answered.notified().await;
     }
 
-    /// Passes the answer on.
+    /// Releases the answer.
     pub fn release(&self) {
         self.go_on.notify_one();
     }

@@ -1,4 +1,5 @@
-//! What the tests of the bus share: engines on real servers that tell of changes, and a bus that can be cut by itself.
+//! Shared by the tests of the bus: engines with notices on real servers, and a bus that can be cut
+//! separately.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)] // each test binary uses a part of it
 
 pub mod hand;
@@ -29,30 +30,30 @@ pub use self::hand::Hand;
 /// How long a test waits for something to happen.
 pub const PATIENCE: Duration = Duration::from_secs(45);
 
-/// An engine that tells of changes.
+/// An engine with notices.
 #[derive(Debug, Clone, Copy)]
 pub enum Engine {
     Postgres,
     Redis(Service),
 }
 
-/// A place on a server for one test.
+/// A table or prefix on a server for one test.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Location {
     address: String,
     name: String,
 }
 
 impl Engine {
-    pub fn place(self) -> Place {
-        Place::at(match self {
+    pub fn location(self) -> Location {
+        Location::at(match self {
             Self::Postgres => compose::POSTGRES.address(),
             Self::Redis(service) => service.address(),
         })
     }
 }
 
-impl Place {
+impl Location {
     /// On the server of that URL.
     pub fn at(address: String) -> Self {
         Self { address, name: format!("bus_{:x}", Version::random().0) }
@@ -67,7 +68,7 @@ impl Place {
         &self.name
     }
 
-    /// A handle with connections of its own, as another process has.
+    /// A provider with its own connections, like another process's.
     pub async fn connect(&self) -> Arc<dyn Provider> {
         self.connect_to(&self.address).await
     }
@@ -80,21 +81,21 @@ impl Place {
         Arc::new(redis(&format!("{url}?prefix={}:&notices=on", self.name)).await.unwrap())
     }
 
-    /// A handle whose notices come through a proxy, and nothing else.
+    /// A provider that receives its notices, and only these, through a proxy.
     pub async fn connect_apart(&self) -> (Arc<Apart>, Proxy) {
         let url = &self.address;
-        let (_, place) = url.split_once('@').unwrap();
-        let place = place.split('/').next().unwrap();
-        let proxy = Proxy::start(place.to_socket_addrs().unwrap().next().unwrap()).unwrap();
-        let bus = self.connect_to(&url.replace(place, &proxy.address().to_string())).await;
+        let (_, host) = url.split_once('@').unwrap();
+        let host = host.split('/').next().unwrap();
+        let proxy = Proxy::start(host.to_socket_addrs().unwrap().next().unwrap()).unwrap();
+        let bus = self.connect_to(&url.replace(host, &proxy.address().to_string())).await;
         (Arc::new(Apart::new(self.connect().await, Source::Engine(bus))), proxy)
     }
 }
 
 pub const IDLE: Duration = Duration::from_secs(1_800);
-/// Longer than a test waits for a change: what is seen earlier was seen because of the bus.
+/// Longer than a test waits for a change: a change that is seen earlier was announced by the bus.
 pub const MAX_STALE: Duration = Duration::from_secs(60);
-/// Longer than a notice that is still under way normally takes.
+/// Longer than the usual delay of a notice.
 pub const A_WHILE: Duration = Duration::from_millis(200);
 
 pub fn id() -> StorageId {
@@ -105,7 +106,7 @@ pub fn id() -> StorageId {
     StorageId::from_hash(bytes)
 }
 
-/// A session of somebody that is stored.
+/// Stores a session with an owner.
 pub async fn stored(engine: &dyn Provider) -> (StorageId, Record) {
     let now = SystemClock.now();
     let mut body = Body::default();
@@ -145,7 +146,7 @@ pub async fn keep(here: &Cached, engine: &Apart, id: &StorageId) {
     .await;
 }
 
-/// Until this process sees another version than that of a record, or none.
+/// Waits until this process sees another version than that of a record, or none.
 pub async fn seen(what: &str, here: &Cached, id: &StorageId, old: &Record) {
     until(what, async || {
         let read = here.read(id, IDLE).await.unwrap();
@@ -178,16 +179,16 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// Where notices come from.
+/// The source of notices.
 #[derive(Debug)]
 pub enum Source {
-    /// From an engine, which may be reached in another way than the one that is read.
+    /// An engine, possibly over other connections than those of the reads.
     Engine(Arc<dyn Provider>),
-    /// From the test.
+    /// The test.
     Hand(Hand),
 }
 
-/// An engine that counts its reads, and whose notices take a way of their own.
+/// An engine that counts its reads and has a separate source of notices.
 #[derive(Debug)]
 pub struct Apart {
     engine: Arc<dyn Provider>,

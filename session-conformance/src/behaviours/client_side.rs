@@ -73,7 +73,8 @@ pub async fn a_release_gives_the_client_the_new_record(context: Context) {
     assert_eq!(number(&other, &second, "key").await, Some(2));
 }
 
-/// The client's record is the newest that there is: a handle that is made fresh shows it, with its own changes on top.
+/// The client's record is the newest one: a refreshed handle shows it, together with the handle's
+/// own changes.
 pub async fn fresh_keeps_changes(context: Context) {
     let manager = bound(&context);
     let token = begin(&manager, "key", 1).await;

@@ -97,7 +97,8 @@ pub async fn a_handle_that_outlives_its_request_reloads_and_saves(context: Conte
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
-/// A handle that is made fresh shows what others have stored, with its own changes on top, and hears of a logout.
+/// A refreshed handle shows the stored changes of others, together with its own, and notices a
+/// logout.
 pub async fn fresh_shows_what_is_stored_and_keeps_changes(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "n", 1).await;
@@ -131,7 +132,7 @@ pub async fn fresh_shows_what_is_stored_and_keeps_changes(context: Context) {
     manager.create().fresh().await.expect("nothing is stored, so nothing is read");
 }
 
-/// A release that begins while changes are applied anew waits for them, and stores them.
+/// A release that begins while changes are reapplied waits for them, and stores them.
 pub async fn a_release_beside_fresh_stores_everything(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "n", 1).await;
@@ -158,7 +159,7 @@ pub async fn a_release_beside_fresh_stores_everything(context: Context) {
     assert_eq!(number(&manager, &token, "mine").await, Some(2));
 }
 
-/// A finished request loads nothing any more.
+/// A finished request loads nothing.
 pub async fn after_its_end_a_request_loads_nothing(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "key", 1).await;

@@ -154,8 +154,7 @@ pub async fn a_logout_with_a_replaced_id_ends_the_session(context: Context) {
     assert!(manager.load(&new).await.expect("a load").is_none());
 }
 
-/// A user who logs out and in again in two requests at the same time ends up with the new session
-/// only.
+/// A user who logs out and in again in two concurrent requests keeps only the new session.
 pub async fn a_login_beside_a_logout_is_untouched(context: Context) {
     let manager = context.manager();
     let old = begin(&manager, "user", 1).await;

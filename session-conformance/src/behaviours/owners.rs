@@ -1,4 +1,4 @@
-//! The index of owners and the scan of all records, tested on the provider.
+//! The owner index and the scan of all records, tested on the provider.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use session_core::record::{Header, Record, State};
 
 use crate::{Context, LONG, is_stored, side_by_side, value_of};
 
-/// An owner that no other test has.
+/// An owner that no other test uses.
 pub(super) fn somebody(context: &Context) -> (String, Owner) {
     let name = format!("user-{}", context.id().to_text());
     let owner = Owner::of(&name);
     (name, owner)
 }
 
-/// Whether the engine lists the sessions of an owner.
+/// Returns whether the engine lists the sessions of an owner.
 pub(super) fn lists(context: &Context) -> bool {
     context.capabilities().owner_index.lists()
 }

@@ -15,8 +15,8 @@ fn sleeps() -> Option<u64> {
     line.trim().parse().ok()
 }
 
-/// Whether the thread slept during a poll of this future. An idle worker also sleeps, but between
-/// polls.
+/// Returns whether the thread slept during a poll of this future. An idle worker also sleeps, but
+/// between polls.
 async fn slept<F: Future>(future: F) -> bool {
     let mut future = pin!(future);
     let mut slept = false;

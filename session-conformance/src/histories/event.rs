@@ -57,7 +57,7 @@ pub enum What {
         renews: bool,
         /// The id that the client got.
         renewed: Option<usize>,
-        /// What the client was told.
+        /// The outcome reported to the client.
         outcome: Outcome,
         /// The handle's state afterwards, if it was done.
         after: Option<Seen>,
@@ -66,7 +66,7 @@ pub enum What {
     End {
         /// The id.
         token: usize,
-        /// What the client was told.
+        /// The outcome reported to the client.
         outcome: Outcome,
     },
 }
@@ -87,7 +87,7 @@ pub enum Found {
 /// A call with its time: a counter that grows with every start and end of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Who made it.
+    /// The client that made it.
     pub client: u64,
     /// Before it was made.
     pub begin: u64,

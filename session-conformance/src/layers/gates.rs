@@ -82,7 +82,7 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Whether there is another order.
+    /// Moves to the next order; returns whether there is one.
     pub fn another(&mut self) -> bool {
         if self.played > 0 {
             while self.turns.pop_if(|second| *second).is_some() {}

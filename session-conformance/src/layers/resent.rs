@@ -39,12 +39,12 @@ fn heard<T>(first: Result<T>, second: Result<T>) -> Result<T> {
     }
 }
 
-/// Whether a call is known to have changed nothing.
+/// Returns whether a call is known to have changed nothing.
 fn is_refused<T>(answer: &Result<T>) -> bool {
     answer.as_ref().is_err_and(|error| error.kind() != ErrorKind::OutcomeUnknown)
 }
 
-/// What the caller hears of a write that was sent twice.
+/// The answer that the caller gets to a write that was sent twice.
 fn resent(first: Result<WriteOutcome>, second: Result<WriteOutcome>) -> Result<WriteOutcome> {
     Ok(match heard(first, second)? {
         WriteOutcome::Refused(refusal) => {

@@ -1,4 +1,4 @@
-//! What happens between the handler's answer and the moment its head leaves.
+//! The end of a request: from the handler's response until its head is sent.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,27 +10,28 @@ use crate::manager::{Finish, Reply};
 use crate::transport::{Caching, QUERY_MODE_HEADERS, SET_COOKIE, TARGETED_CACHE_HEADERS};
 use crate::{Error, ErrorKind, Result};
 
-/// The end of one request, kept by the layer until the response's head leaves.
+/// The end of one request, kept by the layer until the response's head is sent.
 ///
-/// Dropped before that (the client hung up, a timeout, a panic), it closes the session: nothing is stored, and a
-/// handle that somebody kept takes no change that nobody would store. A release that has begun goes on.
+/// Dropped before that (the client hung up, a timeout, a panic), it closes the session: nothing is
+/// stored, and a handle that was kept accepts no more changes, because they would be lost. A
+/// release that has begun continues.
 pub struct Ending<M>(Slot<M>);
 
-/// Marks a response that reports a session's error, in its extensions. The layer that sends such a response adds it,
-/// and for the layers of other managers around that one the handler's changes do not [count](Ending::answered) either:
-/// the client is told that nothing was stored.
+/// Marks a response that reports a session's error, in its extensions. The layer that sends such a
+/// response adds it. For the layers of other managers around that one, the handler's changes do not
+/// [count](Ending::answered) either: the response says that nothing was stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Refused;
 
-/// What an adapter does with a handler's answer.
+/// The action of an adapter on a handler's response.
 #[derive(Debug)]
 #[must_use]
 pub enum End {
-    /// Sends it, after [`Ending::guard`]: nobody asked for the session.
+    /// Send it after [`Ending::guard`]: the session was not used.
     Untouched,
-    /// Sends it after [`Ending::apply`], or in case of an error another one: nothing is to be stored.
+    /// Send it after [`Ending::apply`], or an error response instead: nothing is to be stored.
     Decided(Result<Reply>),
-    /// Awaits the release, which gives the same.
+    /// Await the release, and handle its result in the same way.
     Release(Finish),
 }
 
@@ -47,19 +48,19 @@ impl<M> Ending<M> {
         Self(slot)
     }
 
-    /// Whether somebody asked for the session.
+    /// Returns whether the session was used.
     pub fn is_touched(&self) -> bool {
         self.0.opened().is_some()
     }
 
-    /// Why the session could not be [extracted](Slot::extract).
+    /// Returns the reason why the session could not be [extracted](Slot::extract).
     pub fn hidden_failure(&self) -> Option<&Arc<Error>> {
         self.0.failed()
     }
 
-    /// Decides about a handler's answer. `counts`: the handler came to its end, so that what it changed is to be
-    /// stored; [`stores_changes`](crate::manager::stores_changes) decides by the status, and an answer that was made of a
-    /// session's error never counts.
+    /// Decides what to do with a handler's response. `counts` means that the handler completed, so
+    /// that its changes are to be stored; [`stores_changes`](crate::manager::stores_changes)
+    /// decides by the status, and a response that reports a session's error never counts.
     pub fn answered(&self, status: u16, counts: bool) -> End {
         let Some(Opened { request, context }) = self.0.opened() else { return End::Untouched };
         let is_poisoned = self.0.is_poisoned();
@@ -71,24 +72,24 @@ impl<M> Ending<M> {
         }
         let owed = request.abandon_in(context);
         if is_poisoned && status < 500 {
-            // Code that held the session panicked, and something inside of the layer caught that.
-            let message = "code that held the session panicked, its changes are not stored";
+            // Code that held the session panicked, and something inside the layer caught the panic.
+            let message = "code that held the session panicked; its changes are not stored";
             return End::Decided(Err(Error::new(ErrorKind::Released, message)));
         }
         End::Decided(owed)
     }
 
-    /// Adds to the headers of a response what it owes to the session.
+    /// Adds the session's part to the headers of a response.
     pub fn apply(&self, reply: Reply, headers: &mut impl ResponseHeaders) -> Result<()> {
         self.add(reply, headers)?;
         self.guard(headers);
         Ok(())
     }
 
-    /// Completes the headers of an answer that takes the place of another one, because of an error: with what that
-    /// one said of cross-origin requests, or a script could not read the error; with the tokens of an inner layer of
-    /// another manager, whose sessions are stored; and with an id that the handler has saved by itself, which is live
-    /// whatever failed after it.
+    /// Completes the headers of an error response that replaces the handler's response. It copies
+    /// the cross-origin headers, or a script could not read the error, and the tokens of an inner
+    /// layer of another manager, whose sessions are stored. It adds an id that the handler has
+    /// saved itself, which is live whatever failed afterwards.
     pub fn apply_instead<H: ResponseHeaders>(&self, instead_of: &H, headers: &mut H) {
         let kept = keep(instead_of, headers);
         let owed = self
@@ -102,8 +103,8 @@ impl<M> Ending<M> {
         self.guard(headers);
     }
 
-    /// What every answer of a service says that reads tokens from URLs: its address must stay out of caches and
-    /// `Referer`s.
+    /// Adds the headers that every response needs when tokens are read from URLs: the address must
+    /// stay out of caches and `Referer` headers.
     pub fn guard<H: ResponseHeaders>(&self, headers: &mut H) {
         if self.0.setup().manager().transport().query_mode() {
             for (name, value) in QUERY_MODE_HEADERS {
@@ -112,7 +113,7 @@ impl<M> Ending<M> {
                     "referrer-policy" => HeaderName::ReferrerPolicy,
                     other => HeaderName::Other(other),
                 };
-                // Constants fit.
+                // The constants are valid values.
                 let _ = H::value(Cow::Borrowed(value), false).and_then(|value| headers.insert(name, value));
             }
         }
@@ -130,7 +131,7 @@ impl<M> Ending<M> {
         }
         keep_from_caches(headers, reply.loaded, reply.sets_token)?;
         if reply.sets_token {
-            // A response has few headers: to go through them costs less than to look for each of these.
+            // A response has few headers, so one pass is cheaper than a lookup for each of these.
             if headers.entries().any(|(name, _)| TARGETED_CACHE_HEADERS.contains(&name)) {
                 for name in TARGETED_CACHE_HEADERS {
                     headers.remove(HeaderName::Other(name));
@@ -147,9 +148,9 @@ impl<M> fmt::Debug for Ending<M> {
     }
 }
 
-/// Says how far caches may keep the response.
+/// Sets how caches may store the response.
 fn keep_from_caches<H: ResponseHeaders>(headers: &mut H, loaded: bool, sets_token: bool) -> Result<()> {
-    // Nearly always the application has said nothing.
+    // Usually the application has not set the header.
     if let Caching::Replace(value) = Caching::of([], loaded, sets_token)
         && headers.insert_first(HeaderName::CacheControl, H::value(Cow::Borrowed(value), false)?)?
     {
@@ -186,7 +187,8 @@ fn keep<H: ResponseHeaders>(from: &H, to: &mut H) -> Result<()> {
     Ok(())
 }
 
-/// Removes what the application or an inner layer wrote for the cookie of this name (RFC 6265bis section 4.1.1).
+/// Removes the lines that the application or an inner layer wrote for the cookie of this name (RFC
+/// 6265bis section 4.1.1).
 fn remove_cookie<H: ResponseHeaders>(headers: &mut H, name: &[u8]) -> Result<()> {
     let of_others = |value: &&H::Value| cookie_name(H::bytes(value)) != name;
     if headers.all(HeaderName::SetCookie).all(|value| of_others(&value)) {
@@ -197,13 +199,13 @@ fn remove_cookie<H: ResponseHeaders>(headers: &mut H, name: &[u8]) -> Result<()>
     others.into_iter().try_for_each(|value| headers.append(HeaderName::SetCookie, value))
 }
 
-/// The part before the value. The value is long when it is a sealed record, and is not looked at.
+/// Returns the part before the value, without scanning the value: a sealed record is long.
 fn cookie_name(cookie: &[u8]) -> &[u8] {
     cookie.split(|byte| matches!(byte, b'=' | b';')).next().unwrap_or_default().trim_ascii()
 }
 
 fn vary<H: ResponseHeaders>(headers: &mut H, names: Cow<'static, str>) -> Result<()> {
-    // Nearly always nothing is said.
+    // Usually the response has no such header.
     if names.is_empty() || headers.insert_first(HeaderName::Vary, H::value(names.clone(), false)?)? {
         return Ok(());
     }

@@ -1,9 +1,9 @@
-//! The types of an adapter's extractors. Every adapter declares its own: a crate can implement the extractor traits of
-//! a framework for its own types only.
+//! The types of an adapter's extractors. Every adapter declares its own, because a crate can
+//! implement the extractor traits of a framework for its own types only.
 
-/// Declares the types `Session` and `LazySession` of an adapter. The adapter adds their documentation, and how its
-/// framework extracts them; a `Session` is made of a [`Loaded`](crate::adapter::Loaded), a `LazySession` of an open
-/// [`Slot`](crate::adapter::Slot).
+/// Declares the types `Session` and `LazySession` of an adapter. The adapter adds their
+/// documentation and the extractor traits of its framework; a `Session` is built from a
+/// [`Loaded`](crate::adapter::Loaded), a `LazySession` of an open [`Slot`](crate::adapter::Slot).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __adapter_extractors {
@@ -18,8 +18,8 @@ macro_rules! __adapter_extractors {
         }
 
         impl<M> Session<M> {
-            /// The session of the core, for code that keeps it. It is no longer known to this request when a panic
-            /// drops it.
+            /// Returns the core's session, for code that keeps it. A panic that drops it no longer
+            /// fails this request.
             pub fn into_inner(self) -> $crate::Session {
                 $crate::Session::clone(&self)
             }
@@ -55,19 +55,20 @@ macro_rules! __adapter_extractors {
         }
 
         impl<M: 'static> LazySession<M> {
-            /// The session, loaded by the first who asks. One round trip, none for a client without a well-formed
-            /// token.
+            /// Returns the session; the first call loads it. One round trip, none for a client
+            /// without a well-formed token.
             pub async fn session(&self) -> $crate::Result<Session<M>> {
                 ::std::result::Result::Ok(Session(self.0.load().await?))
             }
 
-            /// Ends the session that the client presents without loading it: a logout in one round trip. `Ok` also
-            /// when there was none. The response removes the cookie when there was one to end.
+            /// Ends the session that the client presents without loading it: a logout in one round
+            /// trip. Returns `Ok` also when there was none. The response removes the cookie when
+            /// there was one to end.
             pub async fn destroy(&self) -> $crate::Result<()> {
                 self.0.request().destroy().await
             }
 
-            /// The manager, to reopen the session in a task that outlives the request.
+            /// Returns the manager, to reopen the session in a task that outlives the request.
             pub fn manager(&self) -> &$crate::Manager {
                 self.0.request().manager()
             }
@@ -93,7 +94,7 @@ macro_rules! __adapter_flashes {
         );
 
         impl<T, M> Flashes<T, M> {
-            /// The messages, oldest first.
+            /// Returns the messages, oldest first.
             pub fn into_inner(self) -> ::std::vec::Vec<$crate::flash::Flash<T>> {
                 self.0
             }

@@ -1,12 +1,12 @@
-//! What an adapter knows of its framework's headers.
+//! The headers of an adapter's framework.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::{Error, Result};
 
-/// A header that is read or written here. An adapter takes the constants of its framework for the known ones, or
-/// [`as_str`](Self::as_str) for all.
+/// A header that is read or written here. An adapter uses its framework's constants for the known
+/// ones, or [`as_str`](Self::as_str) for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderName<'a> {
@@ -28,12 +28,12 @@ pub enum HeaderName<'a> {
     XForwardedProto,
     /// `sec-fetch-site`
     SecFetchSite,
-    /// Any other one, in upper or lower case.
+    /// Any other header, in upper or lower case.
     Other(&'a str),
 }
 
 impl<'a> HeaderName<'a> {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub const fn as_str(self) -> &'a str {
         match self {
@@ -51,53 +51,54 @@ impl<'a> HeaderName<'a> {
     }
 }
 
-/// The head of a request, as an adapter's framework keeps it.
+/// The head of a request in an adapter's framework.
 pub trait RequestHead {
-    /// All values of a header, as they came.
+    /// Returns all values of a header, unchanged.
     fn values(&self, name: HeaderName<'_>) -> impl Iterator<Item = &[u8]>;
 
-    /// The query of the URL, without the question mark.
+    /// Returns the query of the URL, without the question mark.
     fn query(&self) -> Option<&str>;
 
-    /// The scheme of the URL; HTTP/1 requests name none.
+    /// Returns the scheme of the URL; HTTP/1 requests have none.
     fn scheme(&self) -> Option<&str>;
 
-    /// The authority of the URL; HTTP/1 requests name none.
+    /// Returns the authority of the URL; HTTP/1 requests have none.
     fn authority(&self) -> Option<&str>;
 
-    /// Whether this server itself ended TLS.
+    /// Returns whether this server itself terminated TLS.
     fn is_tls(&self) -> bool;
 
-    /// Who is at the other end of the connection: the client, or the last proxy.
+    /// Returns the peer of the connection: the client, or the last proxy.
     fn peer(&self) -> Option<IpAddr>;
 }
 
-/// The headers of a response, as an adapter's framework keeps them.
+/// The headers of a response in an adapter's framework.
 pub trait ResponseHeaders {
     /// The value of a header.
     type Value: Clone;
 
-    /// A value of this text; one that is sensitive is not printed. [`Config`](crate::ErrorKind::Config) when a
-    /// header cannot hold it.
+    /// Builds a value from this text; a sensitive one is not printed.
+    /// [`Config`](crate::ErrorKind::Config) when the text is not a valid header value.
     fn value(text: Cow<'static, str>, is_sensitive: bool) -> Result<Self::Value>;
 
-    /// The bytes of a value.
+    /// Returns the bytes of a value.
     fn bytes(value: &Self::Value) -> &[u8];
 
-    /// Whether the value was made to be sensitive.
+    /// Returns whether the value is marked as sensitive.
     fn is_sensitive(value: &Self::Value) -> bool;
 
-    /// All values of a header.
+    /// Returns all values of a header.
     fn all(&self, name: HeaderName<'_>) -> impl Iterator<Item = &Self::Value>;
 
-    /// All headers, with their names in lower case.
+    /// Returns all headers, with their names in lower case.
     fn entries(&self) -> impl Iterator<Item = (&str, &Self::Value)>;
 
-    /// Replaces all values of a header. [`Config`](crate::ErrorKind::Config) when the name cannot be that of a header.
+    /// Replaces all values of a header. [`Config`](crate::ErrorKind::Config) when the name is not a
+    /// valid header name.
     fn insert(&mut self, name: HeaderName<'_>, value: Self::Value) -> Result<()>;
 
-    /// Adds a header that is not there yet, and says whether it did. [`Config`](crate::ErrorKind::Config) when the name
-    /// cannot be that of a header.
+    /// Adds a header unless it exists, and returns whether it was added.
+    /// [`Config`](crate::ErrorKind::Config) when the name is not a valid header name.
     fn insert_first(&mut self, name: HeaderName<'_>, value: Self::Value) -> Result<bool> {
         if self.all(name).next().is_some() {
             return Ok(false);
@@ -105,15 +106,16 @@ pub trait ResponseHeaders {
         self.insert(name, value).map(|()| true)
     }
 
-    /// Adds one value to a header. [`Config`](crate::ErrorKind::Config) when the name cannot be that of a header.
+    /// Adds one value to a header. [`Config`](crate::ErrorKind::Config) when the name is not a
+    /// valid header name.
     fn append(&mut self, name: HeaderName<'_>, value: Self::Value) -> Result<()>;
 
     /// Removes all values of a header.
     fn remove(&mut self, name: HeaderName<'_>);
 }
 
-/// The error of a session's header whose `part` (name or value) the framework does not take.
+/// Builds the error for a session's header whose `part` (name or value) the framework rejects.
 #[must_use]
 pub fn unfit_header(part: &str) -> Error {
-    Error::config(format!("the {part} of the session's header holds what a header cannot"))
+    Error::config(format!("the {part} of the session's header is not valid in HTTP"))
 }

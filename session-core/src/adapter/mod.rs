@@ -1,16 +1,20 @@
-//! What the adapters of all web frameworks share: the place of a session in a request, the end of a request, and
-//! the headers of its response. For those who write an adapter; applications need none of it.
+//! The parts that the adapters of all web frameworks share: the slot of a session in a request, the
+//! end of a request, and the headers of its response. For authors of adapters; applications need
+//! none of it.
 //!
-//! An adapter brings a [`RequestHead`] and a [`ResponseHeaders`] for the types of its framework, and then
+//! An adapter implements [`RequestHead`] and [`ResponseHeaders`] for the types of its framework,
+//! and then
 //!
-//! 1. puts a [`Slot`] into the request, unless an outer layer of the [same manager](Setup::is_same) has done so, and
-//!    keeps its [`Ending`];
-//! 2. declares its extractors ([`extractors!`](extractors), [`flashes!`](flashes)), which [open](Slot::open) the slot
-//!    and [load](Slot::load) the session;
-//! 3. asks [`Ending::answered`] what to do when the handler has answered, awaits the release, and calls
-//!    [`Ending::apply`]; on an error it sends an answer of its own, after [`Ending::apply_instead`].
+//! 1. puts a [`Slot`] into the request, unless an outer layer of the [same manager](Setup::is_same)
+//!    has done so, and keeps its [`Ending`];
+//! 2. declares its extractors ([`extractors!`](extractors), [`flashes!`](flashes)), which
+//!    [open](Slot::open) the slot and [load](Slot::load) the session;
+//! 3. calls [`Ending::answered`] after the handler, awaits the release, and calls
+//!    [`Ending::apply`]; on an error it sends an error response instead, after
+//!    [`Ending::apply_instead`].
 //!
-//! `session-tower`, `session-actix` and `session-poem` are made this way. No type of an HTTP library is known here.
+//! `session-tower`, `session-actix` and `session-poem` are built this way. This module uses no
+//! types of an HTTP library.
 
 mod ending;
 mod extractors;

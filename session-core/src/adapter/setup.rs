@@ -1,4 +1,4 @@
-//! What an adapter computes once for all requests.
+//! The values that an adapter computes once for all requests.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,22 +6,24 @@ use std::fmt;
 use crate::Manager;
 use crate::transport::{Connection, CookieContext};
 
-/// The scope of a layer and of its extractors unless another one is named, in an application with several managers.
+/// The default scope of a layer and its extractors. An application with several managers needs
+/// further scopes.
 #[derive(Debug, Clone, Copy)]
 pub enum Main {}
 
-/// A manager, and answers that depend on its configuration alone. An adapter keeps one for each of its layers.
+/// A manager, and values that depend only on its configuration. An adapter keeps one for each of
+/// its layers.
 #[derive(Clone)]
 pub struct Setup {
     manager: Manager,
-    /// What a response that used the session adds to `Vary`; may be empty.
+    /// The value that a response with a session adds to `Vary`; may be empty.
     pub(super) vary: Cow<'static, str>,
-    /// What the cookie depends on, where that is the same for every request.
+    /// The cookie's context, if it is the same for every request.
     pub(super) context: Option<CookieContext>,
 }
 
 impl Setup {
-    /// For the sessions of this manager.
+    /// Prepares a layer for the sessions of this manager.
     pub fn new(manager: Manager) -> Self {
         let transport = manager.transport();
         let vary = transport.vary();
@@ -31,12 +33,12 @@ impl Setup {
         Self { manager, vary, context }
     }
 
-    /// The manager.
+    /// Returns the manager.
     pub const fn manager(&self) -> &Manager {
         &self.manager
     }
 
-    /// Whether tokens of both travel under one name.
+    /// Returns whether both managers use the same name for their tokens.
     pub(super) fn shares_a_name(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.manager.transport(), other.manager.transport());
         let is_same = |ours: Option<&str>, theirs: Option<&str>| ours.is_some() && ours == theirs;
@@ -46,7 +48,8 @@ impl Setup {
             || is_same(ours.query_name(), theirs.query_name())
     }
 
-    /// Whether both have the same manager. Of two such layers around one handler the inner one has nothing to do.
+    /// Returns whether both have the same manager. Of two such layers around one handler, the inner
+    /// one has nothing to do.
     pub fn is_same(&self, other: &Self) -> bool {
         // The transport is part of the manager, which its clones share.
         std::ptr::eq(self.manager.transport(), other.manager.transport())

@@ -1,4 +1,5 @@
-//! What the layer and the extractors of one request share: the session, once somebody has asked for it.
+//! The state that the layer and the extractors of one request share: the session, once it was
+//! requested.
 
 use std::any::TypeId;
 use std::fmt;
@@ -12,9 +13,9 @@ use crate::manager::RequestSession;
 use crate::transport::{Connection, CookieContext, Incoming};
 use crate::{Error, Result, Session};
 
-/// The place of a session in a request, one for each scope `M`. Clones are the same place.
+/// The slot of a session in a request, one for each scope `M`. Clones share the slot.
 ///
-/// An untouched request pays for one allocation and for nothing else.
+/// A request that does not use its session costs one allocation.
 pub struct Slot<M>(Arc<Inner>, PhantomData<fn() -> M>);
 
 struct Inner {
@@ -25,12 +26,12 @@ struct Inner {
     is_ambiguous: AtomicBool,
 }
 
-/// The places of the scopes of a request, without those of [`Main`]: what an adapter keeps in the request besides, so
-/// that a [`Slot::among`] them finds the others.
+/// The slots of a request in all scopes except [`Main`]. An adapter keeps them in the request, so
+/// that [`Slot::among`] finds the other slots.
 #[derive(Debug, Clone, Default)]
 pub struct Scopes(Vec<Slot<()>>);
 
-/// What is taken of the request's head when somebody asks for the session first.
+/// The parts of the request's head that are kept at the first use of the session.
 pub(super) struct Opened {
     pub request: RequestSession,
     pub context: CookieContext,
@@ -43,7 +44,8 @@ impl<M> Clone for Slot<M> {
 }
 
 impl<M> Slot<M> {
-    /// The place in a new request, for its extractors; the adapter's layer keeps the [`Ending`].
+    /// Creates the slot of a new request, for its extractors; the adapter's layer keeps the
+    /// [`Ending`].
     pub fn new(setup: Arc<Setup>) -> (Self, Ending<M>) {
         let inner = Inner {
             setup,
@@ -56,15 +58,17 @@ impl<M> Slot<M> {
         (slot.clone(), Ending::of(slot))
     }
 
-    /// The setup of the layer that made it.
+    /// Returns the setup of the slot's layer.
     pub fn setup(&self) -> &Setup {
         &self.0.setup
     }
 
-    /// Looks at the places that layers around this one have put into the request. Two managers whose tokens travel
-    /// under one name would overwrite each other's cookies: neither place of such a pair can be [opened](Self::open).
+    /// Checks the slots that outer layers have put into the request. Two managers that use one name
+    /// for their tokens would overwrite each other's cookies: neither slot of such a pair can be
+    /// [opened](Self::open).
     ///
-    /// Gives what the adapter keeps in the request instead of `scopes`; `None` when that stays as it is.
+    /// Returns the scopes that the adapter must keep in the request instead of `scopes`; `None`
+    /// when they stay as they are.
     pub fn among(&self, main: Option<&Slot<Main>>, scopes: Option<&Scopes>) -> Option<Scopes>
     where
         M: 'static,
@@ -88,10 +92,10 @@ impl<M> Slot<M> {
         Slot(Arc::clone(&self.0), PhantomData)
     }
 
-    /// Takes the tokens that the request presents, and how it came. Only the first call looks at the head.
+    /// Reads the tokens and the connection of the request. Only the first call reads the head.
     ///
-    /// [`Config`](crate::ErrorKind::Config) when another scope of this request has a manager whose tokens travel
-    /// under the same name.
+    /// [`Config`](crate::ErrorKind::Config) when another scope of this request has a manager that
+    /// uses the same name for its tokens.
     pub fn open(&self, head: &impl RequestHead) -> Result<()> {
         self.take(head);
         if !self.0.is_ambiguous.load(Ordering::Acquire) {
@@ -101,8 +105,9 @@ impl<M> Slot<M> {
         let name = ours.cookie_name().or(ours.header_name()).or(ours.query_name()).unwrap_or_default();
         let error = || {
             Error::config(format!(
-                "two session managers of this application use the name `{name}` for their tokens, which would \
-                 overwrite each other: give each one a name of its own, as CookieSettings::host_prefixed(\"admin\") does"
+                "two session managers of this application use the name `{name}` for their tokens, so \
+                 they would overwrite each other's: give each one its own name, for example \
+                 CookieSettings::host_prefixed(\"admin\")"
             ))
         };
         let _ = self.0.failed.set(Arc::new(error()));
@@ -113,7 +118,7 @@ impl<M> Slot<M> {
         self.0.opened.get_or_init(|| {
             let manager = self.setup().manager();
             let mut cookies = head.values(HeaderName::Cookie);
-            // Nearly always there is one, which needs no list.
+            // Usually there is one header, which needs no list.
             let first = cookies.next().unwrap_or_default();
             let mut list: Vec<&[u8]> = cookies.collect();
             if !list.is_empty() {
@@ -125,7 +130,8 @@ impl<M> Slot<M> {
                 header: header.and_then(|name| head.values(HeaderName::Other(name)).next()),
                 query: head.query(),
             });
-            // How a client came that has its cookie already matters only where the cookie depends on it.
+            // If the cookie does not depend on the connection, only the warning about plain HTTP
+            // does. It concerns clients that present no token.
             let context = match &self.setup().context {
                 Some(context) if !request.presents_nothing() => context.clone(),
                 _ => manager.transport().context(connection(head)),
@@ -134,7 +140,8 @@ impl<M> Slot<M> {
         });
     }
 
-    /// The session, to be loaded by the first who asks. Of a slot that was not opened it is one without tokens.
+    /// Returns the session of the request, to be loaded on first use. A slot that was not opened
+    /// has no tokens.
     pub fn request(&self) -> &RequestSession {
         let nothing = || Opened {
             request: self.setup().manager().request(Incoming::default()),
@@ -149,9 +156,9 @@ impl<M> Slot<M> {
         Ok(Loaded { session, slot: self.clone() })
     }
 
-    /// As [`load`](Self::load), for the extractors of a framework that can hide their errors from handlers, as those
-    /// of `Option` do: the [`Ending`] knows of the [failure](Ending::hidden_failure), so that a user never looks like a
-    /// visitor because an engine is down.
+    /// Like [`load`](Self::load), for extractors whose errors a framework can hide from handlers,
+    /// for example with `Option`: the [`Ending`] keeps the [failure](Ending::hidden_failure), so
+    /// that a user never looks like a visitor because an engine is down.
     pub async fn extract(&self) -> Result<Loaded<M>, Arc<Error>> {
         self.load().await.map_err(|error| {
             let error = Arc::new(error);
@@ -186,16 +193,16 @@ fn connection(head: &impl RequestHead) -> Connection<'_> {
         peer: head.peer(),
         forwarded_proto: first(HeaderName::XForwardedProto),
         forwarded: first(HeaderName::Forwarded),
-        // An HTTP/2 request names its host in the address.
+        // An HTTP/2 request has its host in the authority.
         host: head.authority().map(str::as_bytes).or_else(|| first(HeaderName::Host)),
         says_https: head.scheme() == Some("https") || first(HeaderName::SecFetchSite).is_some(),
     }
 }
 
-/// A loaded session that belongs to a request: what an adapter's extractor wraps.
+/// A loaded session that belongs to a request. An adapter's extractor wraps it.
 ///
-/// When code that holds one panics, nothing that the request changed is stored, also when something inside of the
-/// layer catches the panic.
+/// When code that holds one panics, no changes of the request are stored, even if something inside
+/// the layer catches the panic.
 pub struct Loaded<M> {
     session: Session,
     slot: Slot<M>,

@@ -6,12 +6,12 @@ use crate::record::{Handle, Owner, Record};
 use crate::shared::{EndedBy, EventKind, Operation, Shared};
 use crate::{Error, ErrorKind, Result, observe};
 
-/// How many sessions of an owner are looked at or ended in one call of the engine.
+/// The number of an owner's sessions that one call of the engine lists or ends.
 const BATCH: usize = 100;
 
 const BY_USER: EventKind = EventKind::Destroyed(EndedBy::AnotherDevice);
 
-/// The engine as one with an index, or an error that says what to use.
+/// Returns the engine's index of owners, or an error that points to the engines that have one.
 fn indexed<'a>(shared: &'a Shared, operation: &'static str) -> Result<&'a dyn Indexed> {
     shared.provider.as_indexed().ok_or_else(|| {
         let message = "this engine keeps no index of owners: see the table of engines for those that do";
@@ -19,8 +19,8 @@ fn indexed<'a>(shared: &'a Shared, operation: &'static str) -> Result<&'a dyn In
     })
 }
 
-/// An error when the engine ends no sessions of an owner, or does not list them though that is needed. Asked before
-/// anything is stored, so that what cannot be done is not done by half.
+/// Fails when the engine cannot end the sessions of an owner, or cannot list them when `listed` is
+/// set. Called before anything is stored, so that an unsupported operation is not half done.
 pub(crate) fn require_index(shared: &Shared, operation: &'static str, listed: bool) -> Result<()> {
     indexed(shared, operation)?;
     if listed && !shared.provider.capabilities().owner_index.lists() {
@@ -32,12 +32,12 @@ pub(crate) fn require_index(shared: &Shared, operation: &'static str, listed: bo
     Ok(())
 }
 
-/// The name of a stored session in the list of its owner.
+/// Returns the name of a stored session in the list of its owner.
 pub(crate) fn handle_of(id: &StorageId, record: &Record) -> Handle {
     record.header.account().map_or_else(|| Handle::of_id(id), |account| account.handle)
 }
 
-/// A page of the owner's live sessions.
+/// Returns a page of the owner's live sessions.
 pub(crate) async fn list(
     shared: &Shared,
     operation: &Operation,
@@ -52,7 +52,8 @@ pub(crate) async fn list(
     Ok(page)
 }
 
-/// Ends every session of an owner, those included that are written or get another id meanwhile, and says how many.
+/// Ends every session of an owner, including those that are written or get another id meanwhile,
+/// and returns the number of ended sessions.
 pub(crate) async fn end_owner(shared: &Shared, owner: &Owner) -> Result<u64> {
     let operation = shared.maintenance("end_all");
     let engine = indexed(shared, operation.name)?;
@@ -63,13 +64,14 @@ pub(crate) async fn end_owner(shared: &Shared, owner: &Owner) -> Result<u64> {
             some => {
                 ended += some as u64;
                 observe::destroyed_of_owner(some);
-                shared.events.tell_of_many(BY_USER, some, Some(*owner));
+                shared.events.emit_many(BY_USER, some, Some(*owner));
             }
         }
     }
 }
 
-/// Ends every session of an owner but the one with this handle, and says how many.
+/// Ends every session of an owner except the one with this handle, and returns the number of ended
+/// sessions.
 pub(crate) async fn end_others(shared: &Shared, owner: &Owner, keep: Handle) -> Result<u64> {
     let operation = shared.maintenance("end_others");
     let mut ended = 0;
@@ -89,14 +91,14 @@ pub(crate) async fn end_others(shared: &Shared, owner: &Owner, keep: Handle) -> 
                 break;
             }
         }
-        // One that got a new id meanwhile may have moved to a page that was read before.
+        // A session that got a new id meanwhile may have moved to a page that was already read.
         if ended == before {
             return Ok(ended);
         }
     }
 }
 
-/// Ends the session of an owner with this handle, and says whether there was one.
+/// Ends the session of an owner with this handle, and returns whether there was one.
 pub(crate) async fn end_by_handle(shared: &Shared, owner: &Owner, handle: Handle) -> Result<bool> {
     let operation = shared.maintenance("end");
     let mut after = None;
@@ -125,12 +127,12 @@ pub(super) async fn end_one(
     let ended = operation.once(end_listed(&*shared.provider, owner, listed)).await?;
     if ended {
         observe::destroyed(&listed.id);
-        shared.events.tell(kind, &listed.id, Some(&listed.record.header));
+        shared.events.emit(kind, &listed.id, Some(&listed.record.header));
     }
     Ok(ended)
 }
 
-/// An error that says how far the work came.
+/// Adds to an error how many sessions were ended before it.
 fn so_far(ended: u64) -> impl FnOnce(Error) -> Error {
     move |error| {
         let message = format!("{ended} sessions were ended before it; call it again for the others");

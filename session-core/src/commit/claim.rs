@@ -1,4 +1,5 @@
-//! Taking values that only one request may have: at once, and apart from what else the request changes.
+//! Takes values that only one request may have: immediately, and separately from the request's
+//! other changes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,18 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use smol_str::SmolStr;
 
 use super::detach::detached;
-use super::release::{PanicGuard, go_on};
+use super::release::{PanicGuard, resume};
 use super::replace::{Work, replace};
 use crate::live::{Change, Live, Phase, Plan};
 use crate::{ErrorKind, Result};
 
-/// Removes these keys from the stored session, and says of each whether it was this request that removed it.
+/// Removes these keys from the stored session, and returns for each whether this request removed
+/// it.
 ///
-/// One write, one more for each conflict. A session that has ended meanwhile has nothing left to take, which is no
-/// error. After any other error of the engine the request goes on as if nothing had been asked for.
+/// One write, one more for each conflict. A session that has ended meanwhile has nothing left to
+/// take, which is not an error. After any other error of the engine the request continues as if it
+/// had not asked for the values.
 pub(crate) async fn claim(live: &Arc<Live>, keys: &[SmolStr]) -> Result<Vec<bool>> {
     let outcome = detached(claim_owned(Arc::clone(live), keys.to_vec())).await;
-    live.state().unheard = false;
+    live.state().undelivered = false;
     outcome
 }
 
@@ -27,7 +30,7 @@ async fn claim_owned(live: Arc<Live>, keys: Vec<SmolStr>) -> Result<Vec<bool>> {
     let stored = {
         let mut state = live.state();
         state.must_be_active("take_flash")?;
-        // Ended by this very request.
+        // This request has ended the session.
         let Some(stored) = state.stored.clone() else { return Ok(vec![false; keys.len()]) };
         state.phase = Phase::Saving;
         stored
@@ -39,11 +42,10 @@ async fn claim_owned(live: Arc<Live>, keys: Vec<SmolStr>) -> Result<Vec<bool>> {
     let changes = claims.iter().map(|(key, won)| Change::Claim(key.clone(), Arc::clone(won))).collect();
     let mut work = Work { body, changes, plan: Plan::default() };
     let outcome = match replace(&live.shared, &whole, stored, &mut work).await {
-        Ok(newest) => {
-            go_on(&live, newest).map(|()| claims.iter().map(|(_, won)| won.load(Ordering::Relaxed)).collect())
-        }
+        Ok(newest) => resume(&live, newest)
+            .map(|()| claims.iter().map(|(_, won)| won.load(Ordering::Relaxed)).collect()),
         Err(error) => {
-            give_up(&live);
+            reactivate(&live);
             match error.kind() {
                 ErrorKind::Gone | ErrorKind::Expired => Ok(vec![false; keys.len()]),
                 _ => Err(error),
@@ -54,8 +56,8 @@ async fn claim_owned(live: Arc<Live>, keys: Vec<SmolStr>) -> Result<Vec<bool>> {
     outcome
 }
 
-/// Leaves the request's own changes to its release.
-fn give_up(live: &Live) {
+/// Makes the session active again, and leaves the request's other changes to its release.
+fn reactivate(live: &Live) {
     let mut state = live.state();
     state.phase = if state.closed { Phase::Released } else { Phase::Active };
     if state.closed {

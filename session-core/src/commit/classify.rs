@@ -1,24 +1,27 @@
-//! What the outcome of a conditional write means: the one place that decides it.
+//! Interprets the outcome of a conditional write. No other module does.
 
 use crate::id::StorageId;
 use crate::provider::{Refusal, Stored, WriteOutcome};
 use crate::record::{Record, State, Version};
 
-/// What became of a write.
+/// The fate of a write.
 #[derive(Debug)]
 pub(crate) enum Meaning {
-    /// It is part of the session's history. `current` is a record that was written after it, or its echo;
-    /// `None` when the engine said "stored", and what was written is the newest that is known.
+    /// The write is part of the session's history. `current` is a record that was written after it,
+    /// or the written record itself; `None` when the engine answered "stored", and the written
+    /// record is the newest one known.
     Applied { stored: Stored, current: Option<Box<Record>> },
-    /// It was not applied and never will be: the session was changed by others, and this is the newest record.
+    /// The write was not applied and never will be: another request changed the session, and this
+    /// is the newest record.
     Superseded(Box<Record>),
-    /// The session is over, or has another id. It was not applied, or nothing is left of it.
+    /// The session has ended, or has another id. The write was not applied, or nothing is left of
+    /// it.
     Ended(Ending),
-    /// Nothing proves whether it was applied.
+    /// Nothing proves whether the write was applied.
     Unknown,
 }
 
-/// Why there is nothing left to write over.
+/// The reason why there is no record left to write over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// There is no record.
@@ -27,14 +30,17 @@ pub(crate) enum Ending {
     Moved(StorageId),
 }
 
-/// Decides what an outcome means for a write whose version is one of `own`, over a record of the version `base` (`None` for a
-/// create). `resent` says that the write may have reached the engine more than once.
+/// Decides what an outcome means for a write whose version is one of `own`, over a record of the
+/// version `base` (`None` for a create). `resent` means that the write may have reached the engine
+/// more than once.
 ///
-/// Two rules make every case:
+/// Two rules decide every case:
 ///
-/// - **A version in the history proves an application**, because versions are random and drawn once per write.
-/// - **A refusal proves that a write was not applied** only when it was sent once, or when the history that it shows
-///   reaches back to `base`: then every write since is on the list, and `own` is not among them.
+/// - **A version in the history proves an application**, because versions are random and drawn once
+///   per write.
+/// - **A refusal proves that a write was not applied** only when it was sent once, or when the
+///   history that it shows reaches back to `base`: then every write since is on the list, and `own`
+///   is not among them.
 pub(crate) fn classify(
     outcome: WriteOutcome,
     own: &[Version],
@@ -57,7 +63,8 @@ pub(crate) fn classify(
     if own.iter().any(|own| current.header.has_version(*own)) {
         return Meaning::Applied { stored: Stored::default(), current: Some(current) };
     }
-    // A create that meets somebody else's record was not applied before it: a record cannot be created over.
+    // A create that finds another record was not applied before it: a create never overwrites a
+    // record.
     let shows_all = base.is_none_or(|base| current.header.has_version(base));
     if !(sent_once || shows_all) {
         return Meaning::Unknown;
@@ -68,15 +75,16 @@ pub(crate) fn classify(
     }
 }
 
-/// Whether an empty place says enough about a write that only the driver may have sent again. A driver that resends
-/// says so with every refusal: the session is over in any case, and what the write did before its end is seen by
-/// nobody. A create, and a write of which an attempt was not heard, are unknown.
+/// Returns whether a missing record settles a write that only the driver may have resent. Such a
+/// driver marks every refusal as resent. The session has ended in any case, and no reader can see
+/// what the write did before that. The outcome of a create, or of a write with an unanswered
+/// attempt, remains unknown.
 const fn is_over(base: Option<Version>, resent: bool) -> bool {
     base.is_some() && !resent
 }
 
-/// Decides what an outcome means for a move of a session to one of the ids that were drawn for it, and says to which
-/// one it moved, where the outcome shows that.
+/// Decides what an outcome means for a move of a session to one of the ids that were drawn for it.
+/// Also returns the index of the id that it moved to, if the outcome shows that.
 pub(crate) fn classify_move(
     outcome: WriteOutcome,
     drawn: [&StorageId; 2],

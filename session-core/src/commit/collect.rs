@@ -1,4 +1,4 @@
-//! Collecting expired sessions: never inside a request, in small batches, without being asked.
+//! Collects expired sessions in the background, in small batches and never inside a request.
 
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
@@ -12,15 +12,17 @@ use crate::clock::Timestamp;
 use crate::shared::{Collecting, EventKind, Operation, Shared, jitter};
 use crate::{ErrorKind, Result, observe};
 
-/// How many sessions one batch removes at most, and how many when even that does not fit into the time.
+/// The largest number of sessions in a batch, and the smallest, to which batches shrink when they
+/// exceed their deadline.
 const BATCH: usize = 1_000;
 const SMALLEST: usize = 10;
-/// The engine rests after a batch for as long as the batch took, and no longer than this.
+/// The pause after a batch is as long as the batch took, but at most this.
 const PAUSE: Duration = Duration::from_millis(20);
 /// After this time an engine may end a batch early.
 const EARLY: Duration = Duration::from_secs(1);
 
-/// Starts the collection with the first request, and wakes it when it is due by the manager's clock.
+/// Starts the collection with the first request, and wakes it when the manager's clock says that it
+/// is time.
 pub(super) fn start_if_due(shared: &Arc<Shared>, now: Timestamp) {
     if shared.collecting.is_due(now) {
         start(shared, now);
@@ -37,13 +39,14 @@ fn start(shared: &Arc<Shared>, now: Timestamp) {
         let mut task = collecting.task.lock().unwrap_or_else(PoisonError::into_inner);
         match &*task {
             Some(task) if !task.is_finished() => collecting.wake.notify_one(),
-            // None yet, or its runtime is gone.
+            // There is no task yet, or its runtime is gone.
             _ => *task = Handle::try_current().ok().map(|runtime| spawn(shared, interval, &runtime)),
         }
     }
 }
 
-/// Starts the collection now, where none is running, and returns its handle. Must be called on a tokio runtime.
+/// Starts the collection unless it is running, and returns its handle. Must be called on a tokio
+/// runtime.
 pub(crate) fn ensure(shared: &Arc<Shared>) -> AbortHandle {
     let interval = shared.collecting.interval.unwrap_or(Collecting::DEFAULT_INTERVAL);
     let mut task = shared.collecting.task.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,13 +79,13 @@ pub(crate) fn stop(shared: &Shared) {
 
 async fn run(shared: Weak<Shared>, interval: Duration, wake: Arc<Notify>, mut closed: watch::Receiver<()>) {
     loop {
-        // Give or take, so that the processes of a service do not collect at the same time.
+        // Randomized, so that the processes of a service do not collect at the same time.
         let wait = interval.mul_f64(0.9) + jitter(interval.mul_f64(0.1));
         let woken = async {
             let (wake, closed) = (std::pin::pin!(wake.notified()), std::pin::pin!(closed.changed()));
             first(wake, closed).await
         };
-        // The sender is part of the manager and never sends: an answer means that the manager is gone.
+        // The manager owns the sender and never sends, so a result means that the manager is gone.
         if let Ok(Woken::Closed) = tokio::time::timeout(wait, woken).await {
             return;
         }
@@ -112,8 +115,9 @@ async fn first(
     .await
 }
 
-/// Removes what has expired, in batches, and says how many sessions that were. It ends with the manager, also
-/// while batches are full. A batch that does not fit into its deadline is made smaller.
+/// Removes expired sessions in batches, and returns their number. It stops when the manager is
+/// dropped, even while batches are full. A batch that exceeds its deadline is followed by a smaller
+/// one.
 pub(crate) async fn collect(shared: &Weak<Shared>) -> Result<usize> {
     let (mut total, mut batch) = (0, BATCH);
     loop {
@@ -127,7 +131,7 @@ pub(crate) async fn collect(shared: &Weak<Shared>) -> Result<usize> {
                 total += removed;
                 observe::collected(total);
                 if let Some(manager) = shared.upgrade() {
-                    manager.events.tell_of_many(EventKind::Expired, total, None);
+                    manager.events.emit_many(EventKind::Expired, total, None);
                 }
                 return Ok(total);
             }
@@ -144,7 +148,7 @@ pub(crate) async fn collect(shared: &Weak<Shared>) -> Result<usize> {
     }
 }
 
-/// A batch may take as long as any operation; the smallest one as long as work over everything.
+/// A batch has the timeout of an ordinary operation; the smallest one has that of maintenance.
 fn operation(shared: &Shared, batch: usize) -> Operation {
     if batch > SMALLEST { shared.operation("gc", false) } else { shared.maintenance("gc") }
 }

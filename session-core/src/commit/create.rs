@@ -1,4 +1,4 @@
-//! Storing a session for the first time.
+//! Stores a session for the first time.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::record::{Body, Header, Record};
 use crate::shared::{Class, EventKind, Operation, Shared};
 use crate::{Error, ErrorKind, Result, observe};
 
-/// Stores a new session. One write; a second one, under another id, when the first was not heard.
+/// Stores a new session. One write; a second one, under another id, when the first got no answer.
 pub(super) async fn create(
     shared: &Arc<Shared>,
     whole: &Operation,
@@ -32,7 +32,7 @@ pub(super) async fn create(
         Some(answer) => (drawn.0, drawn.1, answer.value),
         None => Box::pin(attempts(shared, &operation, class, &record, ttl, drawn)).await?,
     };
-    // Attempts do not share an id, so only the driver can have sent this one twice.
+    // Attempts do not share an id, so only the driver can have sent this write twice.
     let (token, id) = match classify(outcome, &[record.header.version()], None, false) {
         Meaning::Applied { current: Some(current), .. } if current.is_live() => {
             record = *current;
@@ -43,17 +43,17 @@ pub(super) async fn create(
             shared.named(stored.token, token, id)
         }
         Meaning::Superseded(_) | Meaning::Ended(_) => {
-            let message = "the id that was drawn is in use: check the id generator";
+            let message = "the generated id is already in use: check the id generator";
             return Err(operation.explain(Error::new(ErrorKind::Conflict, message)));
         }
         Meaning::Unknown => return Err(operation.explain(Error::new(ErrorKind::OutcomeUnknown, ""))),
     };
     observe::created(&id);
-    shared.events.tell(EventKind::Created, &id, Some(&record.header));
+    shared.events.emit(EventKind::Created, &id, Some(&record.header));
     Ok(Arc::new(Stored { token, id, class, record, seen: now }))
 }
 
-/// The write under the id that was drawn or, when that is not heard, under another one.
+/// Writes under the drawn id or, when that gets no answer, under another one.
 async fn attempts(
     shared: &Shared,
     operation: &Operation,
@@ -62,7 +62,7 @@ async fn attempts(
     ttl: Duration,
     drawn: (Token, StorageId),
 ) -> Result<(Token, StorageId, WriteOutcome)> {
-    // Each attempt takes an id of its own: under the same one, a write that arrives late could bring the session
+    // Each attempt uses an id of its own: under the same one, a late write could bring the session
     // back after a logout that the client got in between.
     let (first, second) = (drawn.1.clone(), OnceLock::new());
     let attempt = async |drawn: Option<(Token, StorageId)>| {
@@ -84,7 +84,7 @@ async fn attempts(
     Ok(answer.value)
 }
 
-/// The first record of a session, its class, and how long it lives.
+/// Builds the first record of a session. Also returns its class and its time to live.
 fn first(shared: &Shared, body: Body, plan: &Plan, now: Timestamp) -> (Class, Duration, Record) {
     let owner = plan.owner_after(None);
     let class = plan.class.unwrap_or_else(|| shared.classes.for_owner(owner.is_some()));

@@ -1,4 +1,4 @@
-//! Ending a session by its id, also when the id was just replaced.
+//! Ends a session by its id, even when the id was just replaced.
 
 use crate::id::StorageId;
 use crate::provider::DestroyOutcome;
@@ -6,13 +6,14 @@ use crate::record::Stamp;
 use crate::shared::{Operation, Shared};
 use crate::{Error, ErrorKind, Result, observe};
 
-/// How many regenerations in a row a logout follows.
+/// The number of consecutive regenerations that a logout follows.
 const MOVES: usize = 8;
 
-/// Ends the session under this id and says whether there was one. With the stamp of the record that was read
-/// it is one round trip on every engine; a session that was changed meanwhile is ended all the same.
+/// Ends the session under this id, and returns whether there was one. With the stamp of the record
+/// that was read this is one round trip on every engine; a session that was changed meanwhile is
+/// ended too.
 ///
-/// It is a part of `whole`, and ends at its deadline.
+/// This is a part of `whole`, and ends by its deadline.
 pub(crate) async fn end(
     shared: &Shared,
     whole: &Operation,
@@ -22,17 +23,17 @@ pub(crate) async fn end(
     let operation = whole.part("destroy", true);
     let mut id = id.clone();
     let mut stamp = stamp;
-    let mut unheard = false;
+    let mut unanswered = false;
     for _ in 0..MOVES {
         let answer = operation.call(|| shared.provider.destroy(&id, stamp)).await?;
-        unheard |= answer.repeated;
+        unanswered |= answer.repeated;
         match answer.value {
             DestroyOutcome::Destroyed => {
                 observe::destroyed(&id);
                 return Ok(true);
             }
-            // Gone at the second try: the first one did it.
-            DestroyOutcome::Absent => return Ok(unheard),
+            // Gone at the second attempt: the first one ended it.
+            DestroyOutcome::Absent => return Ok(unanswered),
             DestroyOutcome::Moved(new) => (id, stamp) = (new, None),
             DestroyOutcome::Refused(_) => stamp = None,
         }

@@ -1,4 +1,4 @@
-//! Work that goes on when nobody waits for it any more.
+//! Work that continues when its caller no longer waits for it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,13 +6,14 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// Runs a future in place, but when it is dropped half-way (a client hung up) moves what is left of it to a task of its own.
+/// Runs a future in place. When it is dropped before it has finished (the client hung up), the rest
+/// of it moves to a task of its own.
 ///
-/// The work owns its data and ends at its own deadline, so that an operation that has begun is finished and the
-/// store is not left between two steps.
+/// The work owns its data and ends by its own deadline, so an operation that has begun is finished,
+/// and the store is never left between two steps.
 pub(crate) struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>, Option<Handle>);
 
-/// Begins the work. Without a tokio runtime it is not finished when its caller goes away.
+/// Wraps the work. Without a tokio runtime it is cancelled when its caller goes away.
 pub(crate) fn detached<T: 'static>(work: impl Future<Output = T> + Send + 'static) -> Detached<T> {
     Detached(Some(Box::pin(work)), Handle::try_current().ok())
 }
@@ -21,7 +22,7 @@ impl<T: 'static> Future for Detached<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // Taken out while it runs: work that panics is not there any more to be continued.
+        // Taken out while it runs, so that work that panics is not continued on drop.
         let Some(mut work) = self.0.take() else { return Poll::Pending };
         let poll = work.as_mut().poll(context);
         if poll.is_pending() {

@@ -1,4 +1,4 @@
-//! Finding the session that a client presents.
+//! Finds the session that a client presents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +11,17 @@ use crate::record::{Header, Record, State};
 use crate::shared::{Answer, Class, EndedBy, EventKind, Operation, Shared};
 use crate::{ErrorKind, Result, observe};
 
-/// The origin of an id that was renewed.
+/// The source of a token, which decides how long its id is good after a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// A client, for which an old id is good as long as its grace.
+    /// A client: an old id is good during its grace period.
     Client,
-    /// A handle of this process that had the session before: it follows as long as the tombstone is there.
+    /// A handle of this process that had the session before: an old id is good as long as its
+    /// tombstone exists.
     Handle,
 }
 
-/// As [`Trust`], with what the client presented, where that matters.
+/// [`Trust`] with the ids that the client presented, where they matter.
 pub(super) enum Presented {
     Client(Vec<StorageId>),
     Handle,
@@ -38,7 +39,7 @@ impl Presented {
     }
 }
 
-/// What one token leads to.
+/// The result of looking up one token.
 enum Lookup {
     Live(Arc<Stored>),
     Moved(StorageId),
@@ -56,7 +57,7 @@ pub(crate) async fn find(
     let trust = &Presented::by(shared, tokens.clone(), trust);
     for token in tokens {
         match find_one(shared, operation, token, trust).await? {
-            // An id that was renewed and the new one, in two cookies, are one session.
+            // A renewed id and its successor, in two cookies, are one session.
             Lookup::Live(stored) if found.session.as_ref().is_some_and(|other| other.id == stored.id) => {
                 if shared.storage_id(&stored.token) == stored.id {
                     found.session = Some(stored);
@@ -75,7 +76,8 @@ pub(crate) async fn find(
         }
     }
     if found.others.iter().any(|other| !other.moved) {
-        // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
+        // There is no way to know which one the user means, and a sibling domain may have planted
+        // one.
         let last = found.session.take().map(|stored| Other { id: stored.id.clone(), moved: false });
         found.others.extend(last);
         found.state = LoadState::Ambiguous;
@@ -86,8 +88,8 @@ pub(crate) async fn find(
     Ok(found)
 }
 
-/// What [`find`] finds without a future: where the client presents no token, or one, and the engine has its record at
-/// hand. `None` for everything else, and for what is rare.
+/// The synchronous fast path of [`find`]: the client presents at most one token, and the engine has
+/// its record in memory. `None` in all other cases, and in rare ones such as a tombstone.
 pub(crate) fn find_at_once<'a>(
     shared: &Arc<Shared>,
     mut tokens: impl Iterator<Item = &'a Token>,
@@ -115,7 +117,7 @@ async fn find_one(
     let id = shared.storage_id(token);
     let read = match trust {
         Presented::Client(_) => operation.call(|| shared.provider.read(&id, class.idle)).await,
-        // A handle is read anew to know what is true now.
+        // A handle needs the current record, not a cached one.
         Presented::Handle => Box::pin(operation.call(|| shared.provider.read_now(&id, class.idle))).await,
     };
     // Rare cases have futures of their own, so that the future of an ordinary load stays small.
@@ -143,7 +145,7 @@ async fn find_one(
     Ok(Lookup::Nothing(LoadState::Unreadable))
 }
 
-/// The session of a record that was read, if it is one at this time.
+/// Returns the session of a record that was read, if it is live now.
 fn here(
     shared: &Arc<Shared>,
     token: &Token,
@@ -158,7 +160,7 @@ fn here(
     is_alive.then(|| Arc::new(Stored { token: token.clone(), id, class, record, seen: now }))
 }
 
-/// What a tombstone leads to.
+/// Resolves a tombstone.
 async fn moved(
     shared: &Arc<Shared>,
     operation: &Operation,
@@ -172,11 +174,12 @@ async fn moved(
         return Ok(Lookup::Live(stored));
     }
     observe::replaced_id_used(&id);
-    shared.events.tell(EventKind::ReplacedIdUsed, &id, None);
+    shared.events.emit(EventKind::ReplacedIdUsed, &id, None);
     Ok(Lookup::Moved(id))
 }
 
-/// Whether a record is a session within both deadlines; where a read slides, it shows the deadline that it has moved.
+/// Returns whether a record is a live session within both deadlines. Where reads extend the idle
+/// deadline, sets the extended one in the record.
 fn is_alive(shared: &Shared, record: &mut Record, idle: Duration, now: Timestamp) -> bool {
     if shared.capabilities.slides_on_read {
         record.header.deadline = now.after(idle).min(record.header.absolute);
@@ -184,10 +187,12 @@ fn is_alive(shared: &Shared, record: &mut Record, idle: Duration, now: Timestamp
     record.is_live() && record.is_alive_at(now)
 }
 
-/// The session that a tombstone leads to, when its id was renewed without being asked and the grace of that is not
-/// over: requests that were under way go on. One read, none where ids are not renewed.
+/// Returns the session that a tombstone leads to, if its id was renewed automatically and the grace
+/// period is not over, so that requests in flight succeed. One read; none where ids are not
+/// renewed.
 ///
-/// An id that is used after its grace may have been stolen; where that is wanted, it ends the session.
+/// An id that is used after its grace period may have been stolen; its use ends the session where
+/// the configuration says so.
 pub(super) async fn follow(
     shared: &Shared,
     operation: &Operation,
@@ -215,10 +220,10 @@ pub(super) async fn follow(
         let (token, id) = (token.clone(), to.clone());
         return Ok(Some(Arc::new(Stored { token, id, class, record, seen: now })));
     }
-    // A client that brings the new id as well has both cookies, and is the only client.
+    // A client that also presents the new id has both cookies, so the old one was not stolen.
     let is_reuse = presented.is_some_and(|presented| shared.renewal.ends_on_reuse && !presented.contains(to));
     if is_reuse && super::end(shared, operation, to, Some(record.stamp())).await? {
-        shared.events.tell(EventKind::Destroyed(EndedBy::Reuse), to, Some(&record.header));
+        shared.events.emit(EventKind::Destroyed(EndedBy::Reuse), to, Some(&record.header));
     }
     Ok(None)
 }

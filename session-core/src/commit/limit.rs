@@ -1,7 +1,7 @@
 //! The limit on how many sessions a user may have at once.
 //!
-//! A sign-in is stored first and counted after it: of sign-ins that run at the same time, the last to count sees all
-//! of them, so that the limit holds when they have been answered.
+//! A sign-in is stored first and counted afterwards: of concurrent sign-ins, the last one to count
+//! sees all of them, so the limit holds once all are answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +19,18 @@ use crate::shared::{Begun, EndedBy, EventKind, Excess, Operation, PerOwner, Shar
 use crate::{Error, ErrorKind, Result};
 
 const PAGE: usize = 100;
-/// How far apart sign-ins may be that count as simultaneous, and the clocks of processes.
+/// Sign-ins at most this far apart count as simultaneous; it is also the tolerated difference
+/// between the clocks of processes.
 const AT_THE_SAME_TIME: Duration = Duration::from_secs(10);
 
-/// Whether a commit signs in a user whose number of sessions is limited.
+/// Returns whether a commit signs in a user whose number of sessions is limited.
 pub(super) fn applies(shared: &Shared, before: Option<&Stored>, plan: &Plan) -> bool {
     let owner = plan.owner_after(None);
     let before = before.and_then(|stored| stored.record.header.owner);
     shared.per_owner.is_some() && owner.is_some() && before != owner
 }
 
-/// Stores a sign-in of a user whose number of sessions is limited, and holds the limit.
+/// Stores a sign-in of a user whose number of sessions is limited, and enforces the limit.
 pub(super) async fn sign_in(
     live: &Live,
     before: Option<Arc<Stored>>,
@@ -43,8 +44,8 @@ pub(super) async fn sign_in(
     whole.begin();
     let counter = Counter { shared, whole, limit, owner };
     let was_there = before.is_some();
-    // Sign-ins of one process come one after the other where the next is refused, so that none is refused for another that
-    // is refused as well.
+    // Where excess sign-ins are refused, those of one process run one at a time. Otherwise two
+    // could each count the other, and both would be refused.
     let _turn = match limit.excess {
         Excess::Refuse => Some(counter.turn().await?),
         Excess::EndOldest => None,
@@ -62,7 +63,7 @@ pub(super) async fn sign_in(
         Ok(false) => counter.refused(),
         Err(error) => error,
     };
-    // Others signed in at the same time, or nothing can be said.
+    // The limit was exceeded by concurrent sign-ins, or could not be checked.
     let undone = if was_there {
         take_back(shared, whole, Arc::clone(&stored)).await.map(Some)
     } else {
@@ -96,22 +97,22 @@ struct Counter<'a> {
 }
 
 impl<'a> Counter<'a> {
-    /// The turn of a sign-in of this owner.
+    /// Waits until no other sign-in of this owner is under way in this process.
     async fn turn(&self) -> Result<Turn<'a>> {
-        let place = StorageId::from_hash(self.owner.0);
-        let turn = with_deadline(Begun::No, || self.whole.end(), self.shared.queue.turn(&place)).await;
+        let key = StorageId::from_hash(self.owner.0);
+        let turn = with_deadline(Begun::No, || self.whole.end(), self.shared.queue.turn(&key)).await;
         turn.ok_or_else(|| self.whole.part("sign_in", false).timed_out())
     }
 
     fn refused(&self) -> Error {
         let message = format!(
-            "the user has {} sessions, which is the limit: end another one first",
+            "the user has {} sessions, which is the limit: end one of them first",
             self.limit.sessions
         );
         Error::new(ErrorKind::TooManySessions, message).during("sign_in")
     }
 
-    /// How many sessions the owner has, counted up to one more than allowed.
+    /// Counts the owner's sessions. The exact number does not matter once it exceeds the limit.
     async fn count(&self) -> Result<usize> {
         let operation = self.whole.part("sign_in", false);
         let (mut sessions, mut after) = (0, None);
@@ -125,8 +126,8 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// Ends the oldest sessions, until no more than allowed are left. Says whether this one is left: of sign-ins at the same
-    /// time all have the same order, so that they do not end each other.
+    /// Ends the oldest sessions until no more than allowed are left, and returns whether this one
+    /// is left. Concurrent sign-ins order the sessions alike, so they do not end each other.
     async fn end_oldest(&self, own: &Stored) -> Result<bool> {
         let operation = self.whole.part("sign_in", false);
         let own = (since(&own.record), handle_of(&own.id, &own.record));
@@ -136,7 +137,7 @@ impl<'a> Counter<'a> {
             let page = list(self.shared, &operation, &self.owner, after.as_ref(), PAGE).await?;
             newest.extend(page.sessions.into_iter().map(|listed| {
                 let order = (since(&listed.record), handle_of(&listed.id, &listed.record));
-                // One that seems to be much newer has the time of another clock, and was there before.
+                // A session that seems to be much newer was stamped by another clock, and is older.
                 let is_of_another_clock = order.0.since(own.0) > AT_THE_SAME_TIME;
                 (if is_of_another_clock { (own.0, Handle([0; 16])) } else { order }, listed)
             }));
@@ -156,12 +157,13 @@ impl<'a> Counter<'a> {
     }
 }
 
-/// When the owner of a session signed in.
+/// Returns the time when the owner of a session signed in.
 fn since(record: &Record) -> Timestamp {
     record.header.account().map_or(record.header.created, |account| account.authenticated)
 }
 
-/// Takes the owner away again from a session whose sign-in was refused after it was stored: the visitor goes on.
+/// Removes the owner again from a session whose sign-in was refused after it was stored: the
+/// visitor keeps the session.
 async fn take_back(shared: &Arc<Shared>, whole: &Operation, stored: Arc<Stored>) -> Result<Arc<Stored>> {
     let plan = Plan { owner: Some(Box::new(NewOwner::new(None))), ..Plan::default() };
     let mut work = Work { body: stored.record.body.clone(), changes: Vec::new(), plan };

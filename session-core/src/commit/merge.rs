@@ -1,5 +1,5 @@
-//! The way through a conflict: this request's changes on top of the newer record, in a queue with the other
-//! commits of this process and with growing waits between processes.
+//! Resolves a conflict: applies this request's changes to the newer record. Commits of one process
+//! queue; between processes, the waits grow.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ pub(super) struct Merging<'a> {
 }
 
 impl<'a> Merging<'a> {
-    /// Waits for the next attempt, and says what to build it on. `found` is what the last one met.
+    /// Waits for the next attempt, and returns the record to build it on. `found` is the record
+    /// that the last attempt conflicted with.
     pub(super) async fn wait(
         &mut self,
         shared: &'a Shared,
@@ -27,7 +28,7 @@ impl<'a> Merging<'a> {
         found: Box<Record>,
     ) -> Result<Box<Record>> {
         observe::conflict(id);
-        shared.events.tell(EventKind::Conflict, id, Some(&found.header));
+        shared.events.emit(EventKind::Conflict, id, Some(&found.header));
         let mut newest = found;
         if self.turn.is_some() {
             self.backoff.wait(operation.end()).await;
@@ -36,7 +37,8 @@ impl<'a> Merging<'a> {
         let progress = shared.queue.progress(id);
         let turn = with_deadline(Begun::No, || operation.end(), shared.queue.turn(id)).await;
         let Some(turn) = turn.filter(|_| !operation.is_over()) else {
-            // When nobody came through, that is no contention: the engine does not answer.
+            // When no commit succeeded meanwhile, this is not contention: the engine does not
+            // answer.
             let is_stuck = progress.is_some_and(|progress| !progress.is_made());
             return Err(if is_stuck { unanswered(operation) } else { contention(operation) });
         };
@@ -45,7 +47,7 @@ impl<'a> Merging<'a> {
         Ok(newest)
     }
 
-    /// Leaves what was stored to the next in the queue.
+    /// Passes the stored record on to the next commit in the queue.
     pub(super) fn stored(&mut self, id: &StorageId, record: &Record) {
         if let Some(turn) = &mut self.turn {
             turn.stored(id, record);
@@ -63,7 +65,7 @@ fn unanswered(operation: &Operation) -> Error {
     operation.explain(Error::new(ErrorKind::Unavailable, message))
 }
 
-/// The body of a newer record with this request's changes applied to it.
+/// Returns the body of a newer record with this request's changes applied to it.
 pub(super) fn merged(shared: &Shared, newer: &Record, changes: &mut [Change]) -> Result<Body> {
     let mut body = newer.body.clone();
     changes.iter_mut().try_for_each(|change| change.apply(&mut body))?;
@@ -71,11 +73,12 @@ pub(super) fn merged(shared: &Shared, newer: &Record, changes: &mut [Change]) ->
     Ok(body)
 }
 
-/// Waits that grow, from around 1 ms to around 16 ms.
+/// Growing waits, from about 1 ms to about 16 ms.
 ///
-/// Only after every second conflict: a refusal brings the newest record there is, and the attempt that follows at once is
-/// ahead of those that still have to read it. After a wait that record is old, and the next attempt is there to see a newer one.
-/// Those who always waited would starve behind a writer that never does.
+/// It waits only after every second conflict: a refusal carries the newest record, and an immediate
+/// attempt is ahead of writers that still have to read it. After a wait that record is stale, so
+/// the next attempt mainly fetches a newer one. A writer that always waited would starve behind one
+/// that never does.
 #[derive(Default)]
 struct Backoff(u32);
 

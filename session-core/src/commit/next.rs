@@ -11,14 +11,14 @@ pub(super) struct Next {
     pub record: Record,
     pub class: Class,
     pub ttl: Duration,
-    /// Whether it differs from the record that it is built on.
+    /// Whether the record differs from the one that it is built on.
     pub changed: bool,
-    /// Whether it gets a new id.
+    /// Whether the session gets a new id.
     pub renew: bool,
 }
 
 impl Next {
-    /// The record that follows `base` with this body and plan.
+    /// Builds the record that follows `base` with this body and plan.
     pub(super) fn over(
         shared: &Shared,
         stored: &Stored,
@@ -29,7 +29,7 @@ impl Next {
     ) -> Self {
         let before = base.header.owner;
         let owner = plan.owner_after(before);
-        // A class changes only by what the request did, never because the configuration is another one today.
+        // Only the request's own calls change the class, never a changed configuration.
         let class = match (plan.class, &plan.owner) {
             (Some(class), _) => class,
             (None, Some(_)) => shared.classes.after(stored.class, owner.is_some()),
@@ -54,7 +54,7 @@ impl Next {
         header.owner = owner;
         header.set_account(account);
         if renew {
-            // How the session got the id that it had says nothing of the new one.
+            // The origin of the old id does not apply to the new one.
             let with_grace = due && !plan.regenerate && class == stored.class;
             header.set_renewed(shared.renews(class).map(|_| Renewed { at: now, with_grace }));
         }
@@ -62,25 +62,25 @@ impl Next {
     }
 }
 
-/// The longest life that browsers give a cookie is 400 days (RFC 6265bis section 5.5): a cookie that shall last
-/// longer is issued anew, with a new id, long before that.
+/// The longest life that browsers give a cookie is 400 days (RFC 6265bis section 5.5): a cookie
+/// that is to last longer is reissued, with a new id, long before that.
 const COOKIE_RENEWAL: Duration = Duration::from_secs(200 * 24 * 3_600);
 const COOKIE_LIMIT: Duration = Duration::from_secs(400 * 24 * 3_600);
 
 impl Shared {
-    /// After how long the ids of a class are renewed without being asked.
+    /// Returns the interval after which the ids of a class are renewed automatically.
     fn renews(&self, class: Class) -> Option<Duration> {
-        let forgotten = self.classes.absolute(class) > COOKIE_LIMIT && self.is_persistent(class);
-        let cookie = forgotten.then_some(COOKIE_RENEWAL);
+        let outlives_cookie = self.classes.absolute(class) > COOKIE_LIMIT && self.is_persistent(class);
+        let cookie = outlives_cookie.then_some(COOKIE_RENEWAL);
         self.renewal.every.into_iter().chain(cookie).min()
     }
 
-    /// Whether any id is renewed without being asked.
+    /// Returns whether any id is renewed automatically.
     pub(crate) fn renews_ids(&self) -> bool {
         self.classes.all().any(|class| self.renews(class).is_some())
     }
 
-    /// Whether the id has been in use for so long that it is to be renewed.
+    /// Returns whether the id has been in use long enough to be renewed.
     pub(super) fn renewal_is_due(&self, stored: &Stored, now: Timestamp) -> bool {
         if !self.renewal.possible {
             return false;
@@ -91,7 +91,7 @@ impl Shared {
         !self.capabilities.client_side && now.since(since) >= every
     }
 
-    /// Whether the cookie of a class outlives the browser.
+    /// Returns whether the cookie of a class outlives the browser.
     pub(crate) fn is_persistent(&self, class: Class) -> bool {
         let by_cookie = || self.transport.cookie_settings().is_some_and(|cookie| cookie.persistent);
         self.classes.persistent(class).unwrap_or_else(by_cookie)

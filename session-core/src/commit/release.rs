@@ -1,4 +1,4 @@
-//! The steps of a release, a save and a destroy, under the session's gate.
+//! The steps of a release, a save and a destroy. They run under the session's gate.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,23 +13,23 @@ use crate::provider::TOMBSTONE_TTL;
 use crate::shared::{EndedBy, EventKind, Operation};
 use crate::{Error, ErrorKind, Result, observe};
 
-/// Whether a release may bring a session into being.
+/// Whether a release may create a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Create {
     Allowed,
     Never,
 }
 
-/// What becomes of the handle.
+/// The state of the handle afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// It takes no more changes: a release.
+    /// It accepts no more changes: a release.
     Close,
-    /// It goes on: a save.
-    GoOn,
+    /// It stays in use: a save.
+    KeepOpen,
 }
 
-/// A release: done at once when there is nothing to store, else under way.
+/// A release: done immediately when there is nothing to store, otherwise in progress.
 pub(crate) enum Releasing {
     Done(Option<Result<()>>),
     Storing(Arc<Live>, Detached<Result<()>>),
@@ -49,10 +49,10 @@ pub(crate) fn release(live: &Arc<Live>, create: Create, then: Then) -> Releasing
             Phase::Active | Phase::Saving | Phase::Busy => None,
             Phase::Released => Some(match then {
                 Then::Close => Ok(()),
-                Then::GoOn => state.must_be_active("save"),
+                Then::KeepOpen => state.must_be_active("save"),
             }),
             Phase::Failed(_) => {
-                state.unheard = false;
+                state.undelivered = false;
                 Some(state.phase.earlier_failure().map_or(Ok(()), Err))
             }
         };
@@ -63,12 +63,12 @@ pub(crate) fn release(live: &Arc<Live>, create: Create, then: Then) -> Releasing
     Releasing::Storing(Arc::clone(live), detached(release_owned(Arc::clone(live), create, then)))
 }
 
-/// Waits for what is under way, within the operation timeout, and does nothing itself.
+/// Waits for an operation in progress, within the operation timeout, and stores nothing itself.
 pub(crate) fn settled(live: &Arc<Live>) -> Releasing {
     let owned = Arc::clone(live);
     let settling = async move {
         let whole = owned.shared.operation("release", false);
-        // When it takes too long, the client is told of what is known by then.
+        // After the timeout, the response reflects what is known so far.
         let _ = owned.turn(&whole).await;
         Ok(())
     };
@@ -80,18 +80,18 @@ impl Future for Releasing {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         match &mut *self {
-            // A future is not polled again after it has answered; one that is has nothing to add.
+            // A completed future must not be polled again; if it is, it reports success.
             Self::Done(outcome) => Poll::Ready(outcome.take().unwrap_or(Ok(()))),
             Self::Storing(live, work) => {
                 let outcome = ready!(Pin::new(work).poll(context));
-                live.state().unheard = false;
+                live.state().undelivered = false;
                 Poll::Ready(outcome)
             }
         }
     }
 }
 
-/// Whether a release has nothing to do, not even to move the idle deadline.
+/// Returns whether a release has nothing to do, not even to extend the idle deadline.
 fn is_idle(live: &Live, state: &State, create: Create) -> bool {
     match &state.stored {
         None => create == Create::Never || !state.is_modified(),
@@ -115,13 +115,13 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
             }
             return Ok(());
         }
-        // A tombstone was read: a session that begins now would take the place of the one that replaced it.
+        // A tombstone was read: the cookie of a new session would overwrite that of the moved one.
         if state.stored.is_none() && state.found == LoadState::Moved {
             let message = "the session's id was replaced by another request; retry with the new one";
             let error = Error::new(ErrorKind::Gone, message).during("release");
             return Err(state.failed(error));
         }
-        state.phase = if then == Then::GoOn { Phase::Saving } else { Phase::Busy };
+        state.phase = if then == Then::KeepOpen { Phase::Saving } else { Phase::Busy };
         let work = Work {
             body: state.body.clone(),
             changes: std::mem::take(&mut state.changes),
@@ -138,7 +138,7 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
         begin(&live, &whole, &mut work).await
     };
     let outcome = match outcome {
-        Ok(stored) if then == Then::GoOn => go_on(&live, stored),
+        Ok(stored) if then == Then::KeepOpen => resume(&live, stored),
         Ok(stored) => {
             let mut state = live.state();
             state.phase = Phase::Released;
@@ -151,8 +151,8 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
     outcome
 }
 
-/// Goes on with what was stored, and with the changes that are not part of it.
-pub(super) fn go_on(live: &Live, stored: Arc<Stored>) -> Result<()> {
+/// Continues with the stored record, and with the changes that were made since the save began.
+pub(super) fn resume(live: &Live, stored: Arc<Stored>) -> Result<()> {
     let mut body = stored.record.body.clone();
     let mut changes = Vec::new();
     loop {
@@ -168,7 +168,7 @@ pub(super) fn go_on(live: &Live, stored: Arc<Stored>) -> Result<()> {
             return Ok(());
         }
         drop(state);
-        // Without the lock: the function of an `update` may look at the session.
+        // Without the lock, because the function of an `update` may read the session.
         for mut change in newer.drain(..) {
             if let Err(error) = change.apply(&mut body) {
                 let mut state = live.state();
@@ -180,7 +180,7 @@ pub(super) fn go_on(live: &Live, stored: Arc<Stored>) -> Result<()> {
     }
 }
 
-/// Creates a session, and ends the others that its client presented.
+/// Creates a session, and ends the others that the client presented.
 pub(super) async fn begin(live: &Live, whole: &Operation, work: &mut Work) -> Result<Arc<Stored>> {
     let has_others = !live.state().others.is_empty();
     if has_others {
@@ -193,8 +193,9 @@ pub(super) async fn begin(live: &Live, whole: &Operation, work: &mut Work) -> Re
     Ok(created)
 }
 
-/// Ends the other live sessions of a client that presented several, now that it has a new one: its next request is
-/// clear. One that could not be ended makes the next request ambiguous again, and is no reason to fail this one.
+/// Ends the other live sessions of a client that presented several, now that it has a new one, so
+/// that its next request is unambiguous. A session that could not be ended makes the next request
+/// ambiguous again, but does not fail this one.
 async fn end_others(live: &Live, whole: &Operation) {
     let others: Vec<Other> = {
         let state = live.state();
@@ -205,7 +206,7 @@ async fn end_others(live: &Live, whole: &Operation) {
             Ok(was_there) => {
                 if was_there {
                     let kind = EventKind::Destroyed(EndedBy::Ambiguity);
-                    live.shared.events.tell(kind, &other.id, None);
+                    live.shared.events.emit(kind, &other.id, None);
                 }
                 live.state().others.retain(|kept| kept.id != other.id);
             }
@@ -214,14 +215,14 @@ async fn end_others(live: &Live, whole: &Operation) {
     }
 }
 
-/// A panic in an `update` function or in an engine leaves the session failed, not for ever busy.
+/// After a panic in an `update` function or in an engine the session is failed, not busy for ever.
 pub(super) struct PanicGuard<'a>(pub &'a Live);
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.phase = Phase::Failed(ErrorKind::Released);
-        state.unheard = true;
+        state.undelivered = true;
     }
 }
 
@@ -230,7 +231,7 @@ const LOGOUT: EventKind = EventKind::Destroyed(EndedBy::Logout);
 /// Ends a session; see [`Session::destroy`](crate::Session::destroy).
 pub(crate) async fn destroy(live: &Arc<Live>) -> Result<()> {
     let outcome = detached(destroy_owned(Arc::clone(live))).await;
-    live.state().unheard = false;
+    live.state().undelivered = false;
     outcome
 }
 
@@ -253,7 +254,7 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
         match end(&live.shared, &whole, &stored.id, Some(stored.record.stamp())).await {
             Ok(true) => {
                 ended = true;
-                live.shared.events.tell(LOGOUT, &stored.id, Some(&stored.record.header));
+                live.shared.events.emit(LOGOUT, &stored.id, Some(&stored.record.header));
             }
             Ok(false) if may_have_moved(&live, stored) => failure = Some(too_late()),
             Ok(false) => {}
@@ -265,7 +266,7 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
             Ok(false) => {}
             Ok(true) => {
                 ended = true;
-                live.shared.events.tell(LOGOUT, &other.id, None);
+                live.shared.events.emit(LOGOUT, &other.id, None);
             }
             Err(error) => failure = Some(error),
         }
@@ -274,13 +275,15 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
     let mut state = live.state();
     if let Some(error) = failure {
         state.phase = Phase::Failed(error.kind());
-        state.unheard = true;
+        state.undelivered = true;
         return Err(error);
     }
-    // A request that has logged its client out may begin a new session: a message for the next page.
+    // A request may begin a new session after a logout, for example to show a message on the next
+    // page.
     let goes_on = matches!(before, Phase::Active | Phase::Failed(_)) && !state.closed;
     state.phase = if goes_on { Phase::Active } else { Phase::Released };
-    // A session that this very request created is unknown to the client: there is no cookie to remove.
+    // The client does not know a session that this request created, so there is no cookie to
+    // remove.
     state.ended |= ended && state.presented;
     state.others.clear();
     state.found = LoadState::None;
@@ -288,8 +291,8 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a session of which nothing was found may live on under another id: the handle is older than a tombstone
-/// lives.
+/// Returns whether a session that was not found may still exist under another id, because the
+/// handle is older than the lifetime of a tombstone.
 fn may_have_moved(live: &Live, stored: &Stored) -> bool {
     let now = live.shared.now();
     let over = now >= stored.record.header.absolute;
@@ -297,8 +300,7 @@ fn may_have_moved(live: &Live, stored: &Stored) -> bool {
 }
 
 fn too_late() -> Error {
-    let message =
-        "the session ended, or its id was replaced long ago: end it by its present token, or by its owner";
+    let message = "the session has ended, or its id was replaced long ago: end it by its current token, or by its owner";
     Error::new(ErrorKind::Gone, message).during("destroy")
 }
 
@@ -306,9 +308,10 @@ fn too_late() -> Error {
 mod tests {
     use super::*;
 
-    /// More than 1,032 bytes cost several times as much: glibc keeps smaller pieces at hand for each thread.
+    /// A larger allocation costs several times as much: glibc caches only blocks up to 1,032 bytes
+    /// per thread.
     #[test]
-    fn what_a_release_is_boxed_in_is_small() {
+    fn the_boxed_future_of_a_release_is_small() {
         fn bytes<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
             size_of::<F>()
         }

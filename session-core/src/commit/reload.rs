@@ -1,4 +1,4 @@
-//! Reading a session anew under the handle that an application has.
+//! Reads a session again under a handle that the application already has.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use crate::live::{Live, LoadState, Phase, Stored};
 use crate::shared::Operation;
 use crate::{Error, ErrorKind, Result};
 
-/// Drops what was not stored and shows the session as it is now; see [`Session::reload`](crate::Session::reload).
+/// Drops unsaved changes and shows the session as it is now; see
+/// [`Session::reload`](crate::Session::reload).
 pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
     let whole = live.shared.operation("reload", false);
     let _turn = live.turn(&whole).await?;
@@ -17,11 +18,12 @@ pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
     state.show(session);
     state.closed = false;
     state.phase = Phase::Active;
-    (state.unheard, state.lost) = (false, false);
+    (state.undelivered, state.lost) = (false, false);
     Ok(())
 }
 
-/// Shows the session as it is now with what was not stored on top; see [`Session::fresh`](crate::Session::fresh).
+/// Shows the session as it is now with the unsaved changes on top; see
+/// [`Session::fresh`](crate::Session::fresh).
 pub(crate) async fn fresh(live: &Arc<Live>) -> Result<()> {
     let whole = live.shared.operation("fresh", false);
     let _turn = live.turn(&whole).await?;
@@ -32,14 +34,14 @@ pub(crate) async fn fresh(live: &Arc<Live>) -> Result<()> {
     }
 }
 
-/// Applies the changes of a handle to a newer record. Under the gate.
+/// Applies the changes of a handle to a newer record. The caller holds the gate.
 fn change_anew(live: &Live, session: Arc<Stored>) -> Result<()> {
     let mut body = session.record.body.clone();
     let (mut applied, mut outcome) = (Vec::new(), Ok(()));
     {
         let mut state = live.state();
         state.must_be_active("fresh")?;
-        // Until the end of this, so that a release does not take the session for unchanged.
+        // Until this function ends, so that a release does not consider the session unchanged.
         state.phase = Phase::Saving;
     }
     let guard = PanicGuard(live);
@@ -62,8 +64,8 @@ fn change_anew(live: &Live, session: Arc<Stored>) -> Result<()> {
             }
             std::mem::take(&mut state.changes)
         };
-        // Without the lock, since the function of an `update` may look at the session. What it changes is applied in the
-        // next round.
+        // Without the lock, because the function of an `update` may read the session. The changes
+        // that it makes are applied in the next round.
         outcome = changes
             .iter_mut()
             .try_for_each(|change| change.apply(&mut body))
@@ -73,7 +75,7 @@ fn change_anew(live: &Live, session: Arc<Stored>) -> Result<()> {
     }
 }
 
-/// The session of a handle as the engine has it; `None` for one that was never stored.
+/// Reads the session of a handle from the engine; `None` if it was never stored.
 async fn newest(live: &Live, whole: &Operation, operation: &'static str) -> Result<Option<Arc<Stored>>> {
     let Some(token) = live.state().stored.as_ref().map(|stored| stored.token.clone()) else {
         return Ok(None);

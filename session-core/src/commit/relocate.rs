@@ -1,4 +1,4 @@
-//! Moving a session to a new id.
+//! Moves a session to a new id.
 
 use super::classify::{Meaning, classify_move};
 use super::next::Next;
@@ -12,8 +12,8 @@ use crate::{Error, ErrorKind, Result, observe, rename};
 
 /// Stores the next record under a new id and makes the old one a tombstone.
 ///
-/// As with a create, a second attempt takes another id. Nobody else can know either of them, so a tombstone that
-/// points to one of them is ours.
+/// As with a create, a second attempt uses another id. No other writer can know either id, so a
+/// tombstone that points to one of them is ours.
 pub(super) async fn relocate(
     shared: &Shared,
     operation: &Operation,
@@ -38,7 +38,8 @@ pub(super) async fn relocate(
     let (moved_to, meaning) = classify_move(outcome, ids, base.header.version(), answer.repeated);
     let index = moved_to.unwrap_or(index);
     if answer.repeated {
-        // Also on an error: what a lost attempt left under an id that nobody was told is of no use.
+        // Also on an error: a record that a lost attempt left under an id that no client knows is
+        // useless.
         let keep = matches!(meaning, Meaning::Applied { .. });
         for (other, id) in ids.into_iter().enumerate() {
             if !keep || other != index {
@@ -52,7 +53,7 @@ pub(super) async fn relocate(
             let [first, second] = drawn;
             let (token, id) = if index == 0 { first } else { second };
             observe::regenerated(&stored.id, &id);
-            shared.events.tell(EventKind::Regenerated, &id, Some(&record.header));
+            shared.events.emit(EventKind::Regenerated, &id, Some(&record.header));
             Ok(Attempt::Stored { token, id })
         }
         Meaning::Superseded(newer) => Ok(Attempt::Superseded(newer)),

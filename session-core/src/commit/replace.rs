@@ -1,4 +1,4 @@
-//! Storing a session over the record that was read, with the merge when others were faster.
+//! Stores a session over the record that was read, and merges after a conflict.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::record::{Body, Record, State};
 use crate::shared::{Answer, Operation, Shared};
 use crate::{Error, ErrorKind, Result};
 
-/// What a release has to do.
+/// The work of a release.
 pub(super) struct Work {
-    /// What the handler saw at the end: the stored body with the changes applied.
+    /// The body that the handler saw at its end: the stored body with the changes applied.
     pub body: Body,
-    /// The changes again, to be applied to a newer body.
+    /// The same changes, to be applied to a newer body after a conflict.
     pub changes: Vec<Change>,
     pub plan: Plan,
 }
@@ -31,13 +31,13 @@ impl Work {
     }
 }
 
-/// What came of one attempt.
+/// The result of one attempt.
 pub(super) enum Attempt {
-    /// The next record is stored, under these names; it now has the engine's compare token.
+    /// The next record is stored under this token and id; it now has the engine's compare token.
     Stored { token: Token, id: StorageId },
-    /// Others were faster: this is what they stored.
+    /// Another request stored this record first.
     Superseded(Box<Record>),
-    /// There is nothing left under the session's id to write over.
+    /// There is no record left under the session's id to write over.
     Ended(Ending),
 }
 
@@ -52,7 +52,8 @@ pub(super) async fn replace(
         return Ok(Box::pin(slide::slide(shared, whole, stored)).await);
     }
     let operation = whole.part(if work.plan.regenerate { "regenerate" } else { "release" }, true);
-    // What to build on: the record that was read or, after a refusal, the one that was found instead.
+    // The base of the next attempt, if it is not the record that was read: the one that a refusal
+    // carried.
     let mut newer: Option<Box<Record>> = None;
     let mut merging = Merging::default();
     loop {
@@ -86,7 +87,7 @@ pub(super) async fn replace(
                 newer = Some(Box::pin(merging.wait(shared, &operation, &stored.id, found)).await?);
             }
             Attempt::Ended(ending) => {
-                // An id that was renewed without being asked is good for a while.
+                // An id that was renewed automatically still leads to its session for a while.
                 let followed = Box::pin(follow(shared, &operation, &stored, &ending)).await?;
                 stored = followed.ok_or_else(|| ended(shared, &operation, &stored, &ending))?;
                 newer = Some(Box::new(stored.record.clone()));
@@ -109,26 +110,27 @@ async fn follow(
     }
 }
 
-/// The same session with another record.
+/// Returns the same session with another record.
 pub(super) fn with_record(stored: &Stored, record: Record, seen: Timestamp) -> Stored {
     let Stored { token, id, class, .. } = stored;
     Stored { token: token.clone(), id: id.clone(), class: *class, record, seen }
 }
 
-/// Refuses to build on a record whose time is over.
+/// Fails if the deadline of a record has passed.
 fn must_go_on(shared: &Shared, base: &Record, now: Timestamp) -> Result<()> {
     if now >= base.header.absolute {
         return Err(Error::new(ErrorKind::Expired, "its absolute deadline has passed"));
     }
-    // No engine watches over a record that the client holds.
+    // No engine expires a record that the client holds.
     if shared.capabilities.client_side && now >= base.header.deadline {
         return Err(Error::new(ErrorKind::Expired, "its idle deadline has passed"));
     }
     Ok(())
 }
 
-/// What others did meanwhile, for a request whose changes lead to what it has read: they count when somebody else
-/// wrote in between, and are not worth a write when nobody did. One read.
+/// Checks whether the session was written meanwhile, for a request whose changes lead to the body
+/// that it has read: they count if there was a write in between, and are not worth a write
+/// otherwise. One read.
 async fn changed_meanwhile(shared: &Shared, whole: &Operation, stored: &Stored) -> Result<Option<Attempt>> {
     if shared.capabilities.client_side {
         return Ok(None);
@@ -143,7 +145,7 @@ async fn changed_meanwhile(shared: &Shared, whole: &Operation, stored: &Stored) 
     })
 }
 
-/// One attempt to store the next record.
+/// Makes one attempt to store the next record.
 pub(super) async fn store(
     shared: &Shared,
     operation: &Operation,
@@ -161,8 +163,8 @@ pub(super) async fn store(
     let own = [next.record.header.version()];
     let done = match classify(answer.value, &own, Some(base.header.version()), answer.repeated) {
         Meaning::Applied { current, stored: done } => {
-            // Version and compare token are those of one record: of the newest, or of ours without a compare token
-            // when the session has moved on.
+            // The version and the compare token must be those of one record: of the newest one, or
+            // of ours without a compare token if the session has moved.
             match current.filter(|current| current.is_live()) {
                 Some(current) => next.record = *current,
                 None => next.record.cas = done.cas,
@@ -177,7 +179,7 @@ pub(super) async fn store(
     Ok(Attempt::Stored { token, id })
 }
 
-/// The write, with an engine that need not wait.
+/// Writes synchronously, if the engine can.
 fn at_once(
     shared: &Shared,
     operation: &Operation,
@@ -192,8 +194,8 @@ fn at_once(
 
 type Writing<'a> = Pin<Box<dyn Future<Output = Result<WriteOutcome>> + Send + 'a>>;
 
-/// The call that stores a record under the session's id. Where the client holds the record, the engine gives each
-/// write a name of its own, a rename too.
+/// Calls the engine to store a record under the session's id. Where the client holds the record,
+/// each write gets a new token, as a rename does.
 fn write<'a>(shared: &'a Shared, stored: &'a Stored, base: &Record, next: &'a Next) -> Writing<'a> {
     let (record, ttl, stamp) = (&next.record, next.ttl, base.stamp());
     if !next.renew {
@@ -205,7 +207,7 @@ fn write<'a>(shared: &'a Shared, stored: &'a Stored, base: &Record, next: &'a Ne
     })
 }
 
-/// The error of a request whose session is over.
+/// Builds the error of a request whose session has ended.
 fn ended(shared: &Shared, operation: &Operation, stored: &Stored, ending: &Ending) -> Error {
     let expired = *ending == Ending::Gone && shared.now() >= stored.record.header.deadline;
     let kind = if expired { ErrorKind::Expired } else { ErrorKind::Gone };

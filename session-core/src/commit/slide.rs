@@ -1,6 +1,6 @@
-//! Moving the idle deadline of a session that did not change, and renewing its id, when that is due.
+//! Extends the idle deadline of an unchanged session, and renews its id, when it is time to.
 //!
-//! Nothing here fails a request: it only read.
+//! Nothing here fails a request, because the request only read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::shared::{Class, Operation, Shared};
 use crate::{Result, observe};
 
 impl Shared {
-    /// Whether a request that only reads has nothing to do at its end.
+    /// Returns whether the release of a request that only reads has nothing to do.
     pub(super) fn is_fresh(&self, stored: &Stored) -> bool {
-        // The common case needs no look at the clock.
+        // The common case does not read the clock.
         if self.capabilities.slides_on_read && !self.renewal.possible {
             return true;
         }
@@ -23,7 +23,7 @@ impl Shared {
         !self.must_touch(stored, now) && !self.renewal_is_due(stored, now)
     }
 
-    /// Whether the idle deadline has stayed where it is for long enough to be moved by a write.
+    /// Returns whether the idle deadline was last extended long enough ago to be worth a write.
     fn must_touch(&self, stored: &Stored, now: Timestamp) -> bool {
         if self.capabilities.slides_on_read {
             return false;
@@ -35,8 +35,8 @@ impl Shared {
     }
 }
 
-/// Moves the idle deadline by a touch or, where the client holds the record, by issuing it again; renews the id when
-/// that is due. At most one call, at most once per `touch_after`.
+/// Extends the idle deadline with a touch or, where the client holds the record, by reissuing it;
+/// renews the id when it is time to. At most one call, and at most once per `touch_after`.
 pub(super) async fn slide(shared: &Arc<Shared>, whole: &Operation, stored: Arc<Stored>) -> Arc<Stored> {
     let now = shared.now();
     let header = &stored.record.header;
@@ -77,7 +77,7 @@ async fn touch(
     }))
 }
 
-/// Stores the same body again: under a new id, or in a new token.
+/// Stores the same body again, under a new id or in a new token.
 async fn reissue(
     shared: &Shared,
     whole: &Operation,
@@ -91,7 +91,7 @@ async fn reissue(
         Attempt::Stored { token, id } => {
             Ok(Some(Stored { token, id, class: next.class, record: next.record, seen: now }))
         }
-        // Others are at work on the session, and one of the next requests finds it due again.
+        // Another request is changing the session; a later one will renew it.
         Attempt::Superseded(_) | Attempt::Ended(_) => Ok(None),
     }
 }

@@ -66,7 +66,8 @@ pub(super) fn read(text: &str, environment: Environment<'_>) -> Result<Option<(M
     Ok(Some((config, provider)))
 }
 
-/// The keys that hold, with their lines; empty values are left out, as Beego takes its defaults for them.
+/// The effective keys, with their lines; empty values are skipped, because Beego uses its defaults
+/// for them.
 struct Keys(BTreeMap<String, (usize, String)>);
 
 impl Keys {
@@ -82,7 +83,7 @@ impl Keys {
                 section = name.trim().to_ascii_lowercase();
                 continue;
             }
-            // Values may be secrets, so messages give the number of the line and not the line.
+            // Values may be secrets, so messages contain the number of the line, not its text.
             let Some((key, value)) = line.split_once('=') else {
                 let hint = if line.starts_with("include") { "; `include` is not followed" } else { "" };
                 return Err(Error::config(format!("app.conf line {number}: expected `key = value`{hint}")));
@@ -95,10 +96,10 @@ impl Keys {
                 environment,
             )?;
         }
-        let mut holding = sections.remove("").unwrap_or_else(Self::new);
-        let run_mode = holding.text("runmode").unwrap_or("prod").to_ascii_lowercase();
-        holding.0.extend(sections.remove(&run_mode).unwrap_or_else(Self::new).0);
-        Ok(holding)
+        let mut effective = sections.remove("").unwrap_or_else(Self::new);
+        let run_mode = effective.text("runmode").unwrap_or("prod").to_ascii_lowercase();
+        effective.0.extend(sections.remove(&run_mode).unwrap_or_else(Self::new).0);
+        Ok(effective)
     }
 
     const fn new() -> Self {
@@ -150,7 +151,7 @@ impl Keys {
         self.read(key, "a whole number of seconds, 0 or more", |value| value.parse().ok())
     }
 
-    /// The engine's config string under its newer or its older key.
+    /// Returns the engine's config string, from its newer or older key.
     fn provider_config(&self) -> Result<&str> {
         match (self.0.get("sessionproviderconfig"), self.0.get("sessionsavepath")) {
             (Some((_, new)), Some((line, old))) if new != old => Err(Error::config(format!(
@@ -162,7 +163,7 @@ impl Keys {
     }
 }
 
-/// `${NAME}` or `${NAME||default}` as a whole value is replaced by an environment variable.
+/// Replaces a value of the form `${NAME}` or `${NAME||default}` with an environment variable.
 fn expand(value: &str, environment: Environment<'_>) -> String {
     let Some(inside) = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
         return value.to_owned();

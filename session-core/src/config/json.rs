@@ -1,4 +1,4 @@
-//! The JSON text that `session.NewManager` takes.
+//! The JSON text that `session.NewManager` accepts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,7 @@ const KEYS: &str = "cookieName, enableSetCookie, gclifetime, maxLifetime, secure
 const EXAMPLE: &str = r#"{"cookieName":"gosessionid","gclifetime":3600}"#;
 
 pub(super) fn read(text: &str) -> Result<ManagerConfig> {
-    // What is no JSON at all is told apart first: of that, serde_json's own message is the best there is.
+    // Text that is not JSON at all is detected first: serde_json's own message explains it best.
     let syntax = serde_json::from_str::<IgnoredAny>(text).map(|_| ());
     let config = syntax.and_then(|()| serde_json::from_str::<ManagerConfig>(text)).map_err(|error| {
         let what = if error.is_data() { "is not understood" } else { "is not JSON" };
@@ -91,7 +91,7 @@ fn field<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// A key whose value comes next. Its errors name the key and never show the value, which may be a secret.
+/// A key whose value follows. Its errors name the key, but never the value, which may be a secret.
 struct Given<'a, A> {
     key: &'a str,
     map: &'a mut A,
@@ -266,7 +266,7 @@ mod tests {
             (r#"{"secure":"hunter2"}"#, "`secure` must be true or false"),
             (r#"{"cookieSameSite":5}"#, "\"strict\""),
             (r#"{"sessionIDHashFunc":"md5"}"#, "\"sha256\""),
-            (r#"{"sessionIDLength":8}"#, "16 bytes at least"),
+            (r#"{"sessionIDLength":8}"#, "at least 16 bytes"),
             (r#"{"gclifetime":0}"#, "1 at least"),
         ] {
             let message = refusal(text);

@@ -1,7 +1,8 @@
-//! Settings of a manager as data: the JSON text and the `app.conf` keys that Beego's applications use.
+//! Settings of a manager as data: the JSON text and the `app.conf` keys of Beego applications.
 //!
-//! For new applications the builder of the manager is the better way; this is for those who have such a
-//! configuration, or want to keep one outside of the program. Nothing is connected or started here.
+//! New applications should prefer the builder of the manager; this is for applications that have
+//! such a configuration, or want to keep it outside of the program. Nothing is connected or started
+//! here.
 
 mod app_conf;
 mod json;
@@ -12,10 +13,11 @@ use crate::id::{HashFunction, IdGenerator, MIN_ID_BITS, RandomIds, Token};
 use crate::transport::{CookieSettings, SameSite, SecureMode, Transport, TrustedProxies};
 use crate::{Error, Result, Secret};
 
-/// The longest `sessionIDLength` in bytes; as many make 1,024 characters.
+/// The longest `sessionIDLength` in bytes; this makes 1,024 characters.
 const MAX_ID_BYTES: usize = 512;
 
-/// What a configuration says of a manager. Lifetimes are whole seconds, as in the texts that it is read from.
+/// The configuration of a manager. Lifetimes are whole seconds, as in the texts that it is read
+/// from.
 ///
 /// ```
 /// use session_core::ManagerConfig;
@@ -48,50 +50,55 @@ const MAX_ID_BYTES: usize = 512;
 /// | `EnableSidInURLQuery` | `sessionenablesidinurlquery` | [`enable_sid_in_url_query`](Self::enable_sid_in_url_query) | no |
 /// | `providerConfig` | `sessionproviderconfig`, `sessionsavepath` | [`provider_config`](Self::provider_config) | empty |
 ///
-/// Upper and lower case do not matter in keys, and `,omitempty` behind one is dropped, both as in Go's JSON. An
-/// unknown key is an error: a misspelt `secure` must not go unnoticed. It reads other `serde` formats with the same keys.
+/// Keys are case-insensitive, and a trailing `,omitempty` is dropped, both as in Go's JSON. An
+/// unknown key is an error: a misspelt `secure` must not go unnoticed. Other `serde` formats work
+/// with the same keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "the switches of the documented configuration, one each")]
 pub struct ManagerConfig {
-    /// The name of the cookie, and of the query parameter where that is on.
+    /// The name of the cookie, and of the query parameter if that is enabled.
     pub cookie_name: String,
-    /// Whether responses write the cookie. Off, it is still read, unless a header is configured instead.
+    /// Whether responses set the cookie. If not, it is still read, unless a header is configured
+    /// instead.
     pub enable_set_cookie: bool,
-    /// How long from one collection of expired sessions to the next, in seconds; at least 1.
+    /// The interval between collections of expired sessions, in seconds; at least 1.
     pub gc_lifetime: u64,
-    /// After how many unused seconds a session ends; as [`gc_lifetime`](Self::gc_lifetime) when absent or 0.
+    /// The idle timeout in seconds; the same as [`gc_lifetime`](Self::gc_lifetime) when absent or
+    /// 0.
     pub max_lifetime: Option<u64>,
-    /// Whether the cookie has `Secure`. Absent, it follows the connection, and no proxy is believed: behind a proxy
-    /// that ends TLS say `true`.
+    /// Whether the cookie has `Secure`. When absent, it follows the connection, and no proxy is
+    /// trusted: behind a proxy that terminates TLS, set it to `true`.
     pub secure: Option<bool>,
     /// Whether scripts may read the cookie.
     pub disable_http_only: bool,
-    /// Whether other sites' requests carry the cookie: 2 or `"lax"`, 3 or `"strict"`, 4 or `"none"`;
-    /// 0 and 1 leave it to the library and mean `Lax`.
+    /// Whether cross-site requests carry the cookie: 2 or `"lax"`, 3 or `"strict"`, 4 or `"none"`;
+    /// 0 and 1 select the default, `Lax`.
     pub cookie_same_site: SameSite,
-    /// The domain whose subdomains get the cookie as well.
+    /// The domain whose subdomains also receive the cookie.
     pub domain: Option<String>,
-    /// For how many seconds browsers keep the cookie, from when the session begins; 0 is until they are closed. It is
-    /// kept no longer than the session can last, and than 400 days.
+    /// How many seconds browsers keep the cookie, from the start of the session; 0 means until they
+    /// are closed. It is limited by the lifetime of the session, and by 400 days.
     pub cookie_life_time: u64,
-    /// With which function ids are made, unless [`session_id_length`](Self::session_id_length) is given.
+    /// The function that generates ids, unless [`session_id_length`](Self::session_id_length) is
+    /// set.
     pub session_id_hash_func: HashFunction,
-    /// The key of that function. Ids stay unguessable without: what is hashed is random and used once.
+    /// The key of that function. Ids are unguessable even without a key, because the hashed bytes
+    /// are random and used once.
     pub session_id_hash_key: Secret,
-    /// How many random bytes an id has, in hexadecimal; 16 at least. Goes before the hash function, as in
-    /// Beego 2, which dropped that.
+    /// The number of random bytes of an id, in hexadecimal; at least 16. It takes precedence over
+    /// the hash function, as in Beego 2, which dropped that function.
     pub session_id_length: Option<usize>,
     /// Fixed text before every id.
     pub session_id_prefix: String,
-    /// Whether a header carries the id too. With [`enable_set_cookie`](Self::enable_set_cookie) off it is
-    /// the only way, and cookies are not even read.
+    /// Whether a header carries the id too. With [`enable_set_cookie`](Self::enable_set_cookie) off
+    /// it is the only transport, and cookies are not read either.
     pub enable_sid_in_http_header: bool,
     /// The name of that header.
     pub session_name_in_http_header: String,
-    /// Whether an id in the URL counts, where there is no cookie.
+    /// Whether an id in the URL counts if there is no cookie.
     pub enable_sid_in_url_query: bool,
-    /// What the engine is connected with, in the engine's own form.
+    /// The engine's config string.
     pub provider_config: Secret,
 }
 
@@ -120,28 +127,32 @@ impl Default for ManagerConfig {
 }
 
 impl ManagerConfig {
-    /// Reads the JSON text that `session.NewManager` takes, and [checks](Self::check) it.
+    /// Reads the JSON text that `session.NewManager` accepts, and [checks](Self::check) it.
     ///
-    /// [`Config`](crate::ErrorKind::Config) with line and column when it is no JSON or a value has the wrong type,
-    /// and when a key is unknown or given twice. No value of the text is in the message.
+    /// [`Config`](crate::ErrorKind::Config) with line and column when the text is not JSON, a value
+    /// has the wrong type, or a key is unknown or repeated. The message contains no value of the
+    /// text.
     pub fn from_json(text: &str) -> Result<Self> {
         json::read(text)
     }
 
-    /// Reads the session keys of an `app.conf`, and gives the engine's name (`sessionprovider`, default `memory`)
-    /// beside the configuration; `None` unless `sessionon` is true.
+    /// Reads the session keys of an `app.conf`, and returns the configuration with the engine's
+    /// name (`sessionprovider`, default `memory`); `None` unless `sessionon` is true.
     ///
-    /// The file is read as Beego reads it: `key = value`, comments on lines of their own, the section of the
-    /// `runmode` (default `prod`) before the keys without a section, `${NAME||default}` for environment variables, and
-    /// `sessionConfig` with the JSON text in place of the single keys. Keys that do not begin with `session` are
-    /// the application's and passed over. `include` is not followed.
+    /// The file is read as Beego reads it: `key = value`, comments on separate lines, the section
+    /// of the `runmode` (default `prod`) with precedence over keys without a section,
+    /// `${NAME||default}` for environment variables, and `sessionConfig` with the JSON text instead
+    /// of single keys. Keys that do not begin with `session` belong to the application and are
+    /// ignored. `include` is not followed.
     ///
-    /// [`Config`](crate::ErrorKind::Config) with the line when one cannot be read, and as for [`from_json`](Self::from_json).
+    /// [`Config`](crate::ErrorKind::Config) with the number of the line when it cannot be parsed,
+    /// and as for [`from_json`](Self::from_json).
     pub fn from_app_conf(text: &str) -> Result<Option<(Self, String)>> {
         app_conf::read(text, &|name| std::env::var(name).ok())
     }
 
-    /// [`Config`](crate::ErrorKind::Config) when a setting is out of its range or two contradict each other.
+    /// Validates the settings. [`Config`](crate::ErrorKind::Config) when a setting is out of range
+    /// or two contradict each other.
     pub fn check(&self) -> Result<()> {
         if self.gc_lifetime == 0 {
             return Err(Error::config("`gclifetime` is a number of seconds, 1 at least"));
@@ -151,23 +162,23 @@ impl ManagerConfig {
         Ok(())
     }
 
-    /// After how long without a request a session ends.
+    /// Returns the idle timeout.
     pub fn idle(&self) -> Duration {
         let seconds = self.max_lifetime.filter(|seconds| *seconds > 0).unwrap_or(self.gc_lifetime);
         Duration::from_secs(seconds)
     }
 
-    /// How often expired sessions are collected.
+    /// Returns the interval between collections of expired sessions.
     pub const fn gc_interval(&self) -> Duration {
         Duration::from_secs(self.gc_lifetime)
     }
 
-    /// How long browsers keep the cookie; `None` is until they are closed.
+    /// Returns how long browsers keep the cookie; `None` means until they are closed.
     pub fn cookie_lifetime(&self) -> Option<Duration> {
         (self.cookie_life_time > 0).then(|| Duration::from_secs(self.cookie_life_time))
     }
 
-    /// How ids travel; checked.
+    /// Returns how ids travel, validated.
     pub fn transport(&self) -> Result<Transport> {
         let secure = match self.secure {
             Some(true) => SecureMode::Always,
@@ -202,31 +213,33 @@ impl ManagerConfig {
         Ok(transport)
     }
 
-    /// How ids are made; never with less than [`MIN_ID_BITS`] bits.
+    /// Returns the generator of ids, with at least [`MIN_ID_BITS`] bits.
     pub fn id_generator(&self) -> Result<RandomIds> {
         let ids = match self.session_id_length {
             Some(bytes) if bytes <= MAX_ID_BYTES => RandomIds::hex(bytes),
             Some(_) => {
-                return Err(Error::config(format!("`sessionIDLength` is {MAX_ID_BYTES} bytes at most")));
+                return Err(Error::config(format!("`sessionIDLength` must be at most {MAX_ID_BYTES} bytes")));
             }
             None => RandomIds::hmac(self.session_id_hash_func, self.session_id_hash_key.clone()),
         };
         if ids.random_bits() < MIN_ID_BITS {
             return Err(Error::config(format!(
-                "ids of {} bits can be guessed: `sessionIDLength` is 16 bytes at least (or leave it out)",
+                "ids of {} bits can be guessed: `sessionIDLength` must be at least 16 bytes (or \
+                 leave it out)",
                 ids.random_bits()
             )));
         }
         let prefix = &self.session_id_prefix;
         if prefix.len() > MAX_ID_BYTES || Token::new(&format!("{prefix}0")).is_none() {
             return Err(Error::config(format!(
-                "`sessionIDPrefix` is at most {MAX_ID_BYTES} of A-Z a-z 0-9 _ - . and does not begin with a dot"
+                "`sessionIDPrefix` has at most {MAX_ID_BYTES} of the characters A-Z a-z 0-9 _ - . \
+                 and must not begin with a dot"
             )));
         }
         Ok(ids.prefix(prefix))
     }
 
-    /// Reads the number or the word that says what other sites' requests carry.
+    /// Parses the number or the word of a same-site setting.
     fn same_site(setting: &str) -> Option<SameSite> {
         // The numbers are the constants of Go's net/http.
         match setting.to_ascii_lowercase().as_str() {
@@ -246,9 +259,9 @@ impl ManagerConfig {
     }
 }
 
-/// What a same-site setting may be, for messages.
+/// The values of a same-site setting, for messages.
 const SAME_SITES: &str = "0 to 4, \"lax\", \"strict\" or \"none\"";
-/// What a hash function may be, for messages.
+/// The values of a hash function, for messages.
 const HASH_FUNCTIONS: &str = "\"sha1\" or \"sha256\"";
 
 #[cfg(test)]
@@ -281,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_is_what_the_configuration_says() {
+    fn the_cookie_follows_the_configuration() {
         assert_eq!(
             lines(&ManagerConfig::default(), false),
             ["set-cookie: gosessionid=t; Path=/; HttpOnly; SameSite=Lax"]
@@ -307,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn header_and_url_modes_are_on_only_when_asked_for() {
+    fn header_and_url_modes_are_off_by_default() {
         let header = |set_cookie| {
             config(|it| {
                 it.enable_sid_in_http_header = true;
@@ -341,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_have_the_form_that_the_configuration_asks_for() {
+    fn ids_have_the_configured_form() {
         let id = |change: fn(&mut ManagerConfig)| {
             config(change).id_generator().unwrap().generate().unwrap().expose().to_owned()
         };

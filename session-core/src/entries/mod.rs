@@ -1,12 +1,14 @@
-//! For engines that store a value under a key and compare it by a token: the index of an owner as one such value.
+//! An index of owners for engines that store a value under a key and compare it by a token: the
+//! index of each owner is one such value.
 //!
-//! The entry is written before the record, and acknowledged: a crash leaves at most an entry without a record, which the
-//! next reader of the list removes when it is five minutes old. Both replace the value by its compare token, so that
-//! no entry is removed that was made meanwhile. The owner of a stored record is known to a process that has read it
-//! ([`Seen`]): a write by the same owner does not look at the index.
+//! The entry is written and acknowledged before the record: a crash leaves at most an entry without
+//! a record, which the next reader of the list removes when it is five minutes old. Writers and
+//! readers replace the value by its compare token, so that a reader never removes a concurrent
+//! entry. A process remembers the owners of the records that it has read ([`Seen`]): a write with
+//! the same owner does not access the index.
 //!
-//! An engine implements [`KeepsEntries`], calls [`enter`] before each write, notes in [`Seen`] what it reads and stores, and
-//! makes its [`Indexed`] of [`list`] and [`end_owner`].
+//! An engine implements [`KeepsEntries`], calls [`enter`] before each write, notes in [`Seen`] the
+//! records that it reads and stores, and implements [`Indexed`] with [`list`] and [`end_owner`].
 
 mod seen;
 mod value;
@@ -23,36 +25,38 @@ use crate::provider::{Condition, Cursor, Indexed, Listed, Page, end_listed};
 use crate::record::{Owner, Record};
 use crate::{Error, ErrorKind, Result};
 
-/// How many sessions are looked at in one call.
+/// The largest number of sessions that one call reads.
 const MOST: usize = 256;
-/// At a multiple of so many entries, those without a record are removed.
+/// Whenever the number of entries is a multiple of this, those without a record are removed.
 const TIDY: usize = 128;
 
-/// An engine that keeps the index of each owner as one value beside the records. Every method is one round trip.
+/// An engine that keeps the index of each owner as one value next to the records. Every method is
+/// one round trip.
 #[async_trait]
 pub trait KeepsEntries: Indexed + Clone {
-    /// The index of an owner and its compare token, which is not zero.
+    /// Reads the index of an owner and its compare token, which is not zero.
     async fn entries(&self, owner: &Owner) -> Result<Option<(OwnerEntries, u64)>>;
 
-    /// Stores an index over the one with this compare token, or where there is none when it is zero; `false` where
-    /// that is not what is there. [`TooManySessions`](ErrorKind::TooManySessions) when the engine cannot hold so many.
+    /// Stores an index over the one with this compare token, or creates it if the token is zero;
+    /// `false` if the condition does not hold. [`TooManySessions`](ErrorKind::TooManySessions) when
+    /// the engine cannot store that many.
     async fn store_entries(&self, owner: &Owner, entries: &OwnerEntries, token: u64) -> Result<bool>;
 
-    /// The record under an id; does not slide.
+    /// Reads the record under an id, without extending its idle deadline.
     async fn look(&self, id: &StorageId) -> Result<Option<Record>>;
 
-    /// What this process knows of stored records.
+    /// Returns this process's memory of stored records.
     fn seen(&self) -> &Seen;
 
-    /// The present time.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Makes the entry of a session that is about to be written, unless the record that it is written over has one. Returns
-/// when the entry was last seen in the index, for [`Seen::note`].
+/// Creates the entry of a session that is about to be written, unless the record that it replaces
+/// has one. Returns when the entry was last seen in the index, for [`Seen::note`].
 ///
-/// Two round trips for a new entry, one where it has just been made; none for a record that this process has read and
-/// whose owner and absolute deadline stay the same.
+/// Two round trips for a new entry, one if it was just created; none for a record that this process
+/// has read and whose owner and absolute deadline stay the same.
 pub async fn enter<E: KeepsEntries>(
     engine: &E,
     id: &StorageId,
@@ -70,7 +74,7 @@ pub async fn enter<E: KeepsEntries>(
     Ok(now)
 }
 
-/// Makes the entry of a live session anew if the index has lost it. One round trip if not.
+/// Restores the entry of a live session if the index has lost it. One round trip if not.
 pub async fn put_back<E: KeepsEntries>(engine: &E, id: &StorageId, record: &Record) -> Result<()> {
     let Some(owner) = record.header.owner.filter(|_| record.is_live()) else { return Ok(()) };
     match engine.entries(&owner).await? {
@@ -98,7 +102,7 @@ async fn make_entry<E: KeepsEntries>(
                 return Ok(());
             }
             Ok(false) => {}
-            // Nothing was changed that anybody sees.
+            // No visible state was changed.
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
                 let message = "the index of the session's owner was not written";
                 return Err(Error::new(ErrorKind::Unavailable, message).with_source(error));
@@ -113,7 +117,7 @@ async fn make_entry<E: KeepsEntries>(
     }
 }
 
-/// Reads all records of an owner, which removes the entries without one; nobody waits.
+/// Reads all records of an owner in the background, which removes the entries without a record.
 fn tidy<E: KeepsEntries>(engine: E, owner: Owner) {
     tokio::spawn(async move {
         let mut after = None;
@@ -126,8 +130,8 @@ fn tidy<E: KeepsEntries>(engine: E, owner: Owner) {
     });
 }
 
-/// A page of an owner's sessions, at most 256, in the order of their ids. Two round trips, and one more where there are
-/// entries without a record.
+/// Returns a page of an owner's sessions, at most 256, in the order of their ids. Two round trips,
+/// and one more if there are entries without a record.
 pub async fn list<E: KeepsEntries>(
     engine: &E,
     owner: &Owner,
@@ -147,26 +151,26 @@ pub async fn list<E: KeepsEntries>(
     let (mut sessions, mut left_over) = (Vec::new(), Vec::new());
     for (id, (_, record)) in ids.into_iter().zip(records) {
         match record {
-            // A tombstone leads to where the session is now.
+            // A tombstone has the owner too: ending it follows the session to its new id.
             Ok(Some(record)) if record.header.owner == Some(*owner) => {
                 engine.seen().note(&record, now);
                 sessions.push(Listed::new(id, record));
             }
             Ok(_) => left_over.push(id),
-            // A record that cannot be read is neither shown nor gone.
+            // An unreadable record is not listed, but keeps its entry.
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {}
             Err(error) => return Err(error),
         }
     }
     if entries.leave(&left_over, now) {
-        // If somebody was faster, the next reader removes them.
+        // If the index has changed meanwhile, the next reader removes them.
         engine.store_entries(owner, &entries, token).await?;
     }
     Ok(Page { sessions, next })
 }
 
-/// Ends up to `limit` sessions of an owner. As [`list`], and one round trip for all that are ended, two for those that
-/// change meanwhile.
+/// Ends up to `limit` sessions of an owner. Costs a [`list`], and one round trip for all ended
+/// sessions, two for those that change meanwhile.
 pub async fn end_owner<E: KeepsEntries>(engine: &E, owner: &Owner, limit: usize) -> Result<usize> {
     let mut after = None;
     loop {

@@ -1,4 +1,4 @@
-//! What a process remembers of records that it has read or written.
+//! A process's memory of the records that it has read or written.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::record::{Owner, Record, Version};
 
-/// The owners of records that this process has read or written lately. Bounded in number: two generations, of which the
-/// older one is dropped as a whole.
+/// The owners of records that this process has recently read or written. The size is bounded: there
+/// are two generations, and the older one is dropped as a whole.
 #[derive(Debug, Default)]
 pub struct Seen(Mutex<[HashMap<Version, Known>; 2]>);
 
-/// How many versions are remembered in each generation; a generation takes about 2 MB.
+/// The number of versions in each generation; a generation takes about 2 MB.
 const MOST: usize = 16 << 10;
 
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ struct Known {
 }
 
 impl Seen {
-    /// Takes note of the owner of a record as it is stored, and of when its entry was last seen in the index.
+    /// Records the owner of a stored record, and when its entry was last seen in the index.
     pub fn note(&self, record: &Record, checked: Timestamp) {
         let (Some(owner), true) = (record.header.owner, record.is_live()) else { return };
         let known = Known { owner, absolute: record.header.absolute, checked };
@@ -35,8 +35,9 @@ impl Seen {
         present.insert(record.header.version(), known);
     }
 
-    /// Takes note of a record that was read, and says whether its entry should be looked for: the record has an owner, and
-    /// this process has not seen its entry for so long. One of the record's last eight versions is enough for that.
+    /// Records that a record was read, and returns whether its entry should be checked: the record
+    /// has an owner, and this process has not seen its entry for this long. A match of any of the
+    /// record's last eight versions is enough.
     pub fn is_due(&self, record: &Record, now: Timestamp, every: Duration) -> bool {
         let Some(owner) = record.header.owner.filter(|_| record.is_live()) else { return false };
         let absolute = record.header.absolute;
@@ -48,7 +49,8 @@ impl Seen {
         is_due
     }
 
-    /// When the entry was last seen of the record with this version, if it has this owner and absolute deadline.
+    /// Returns when the entry of the record with this version was last seen, if it has this owner
+    /// and absolute deadline.
     pub(super) fn entered(&self, version: Version, owner: Owner, absolute: Timestamp) -> Option<Timestamp> {
         let known = self.get(version).filter(|known| (known.owner, known.absolute) == (owner, absolute))?;
         Some(known.checked)
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_is_forgotten_when_there_is_more() {
+    fn the_oldest_records_are_forgotten() {
         let (seen, now) = (Seen::default(), Timestamp::from_millis(1_000));
         let entered = |record: &Record| {
             seen.entered(record.header.version(), Owner::of("ada"), Timestamp::MAX).is_some()
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_looked_for_once_in_a_while() {
+    fn an_entry_is_checked_once_per_interval() {
         let (seen, now, minute) = (Seen::default(), Timestamp::from_millis(1_000), Duration::from_secs(60));
         let record = record(now);
         assert!(seen.is_due(&record, now, minute) && !seen.is_due(&record, now, minute));

@@ -1,4 +1,4 @@
-//! The index of an owner as bytes.
+//! The encoding of the index of an owner.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -10,14 +10,14 @@ use crate::provider::Cursor;
 use crate::{Error, ErrorKind, Result};
 
 const FORMAT: u8 = 1;
-/// The age from which on an entry without a record is removed: a younger one's record may be about to be written. It
-/// is measured by the clocks of two processes.
+/// The age from which an entry without a record is removed: the record of a younger one may be
+/// about to be written. It is measured by the clocks of two processes.
 const SETTLED: Duration = Duration::from_secs(300);
-/// An entry is removed unseen when its session ended so long ago.
+/// An entry is removed without a check when its session ended this long ago.
 const PAST: Duration = Duration::from_secs(3_600);
 
-/// The sessions of an owner, as bytes that are replaced as a whole when nobody else has: 51 for each session with a
-/// hashed id. In the order of their ids.
+/// The sessions of an owner, in the order of their ids. The encoded form is replaced as a whole,
+/// and takes 51 bytes for each session with a hashed id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnerEntries(BTreeMap<Box<[u8]>, Entry>);
 
@@ -28,8 +28,8 @@ struct Entry {
 }
 
 impl OwnerEntries {
-    /// Reads an index. [`Corrupt`](ErrorKind::Corrupt) when it is none, [`Unsupported`](ErrorKind::Unsupported) when it is
-    /// of a newer version.
+    /// Decodes an index. [`Corrupt`](ErrorKind::Corrupt) when it is not one,
+    /// [`Unsupported`](ErrorKind::Unsupported) when it has a newer format.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "it is not an index of an owner");
         let (format, mut rest) = bytes.split_first().ok_or_else(corrupt)?;
@@ -50,7 +50,7 @@ impl OwnerEntries {
         if rest.is_empty() { Ok(Self(entries)) } else { Err(corrupt()) }
     }
 
-    /// The index as bytes.
+    /// Encodes the index.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 + self.0.len() * 51);
@@ -65,11 +65,11 @@ impl OwnerEntries {
         out
     }
 
-    /// Makes the entry of a session, before its record is written, and removes what ended long ago. Says whether the
-    /// index must be stored.
+    /// Creates the entry of a session, before its record is written, and removes entries of
+    /// sessions that ended long ago. Returns whether the index must be stored.
     pub(super) fn enter(&mut self, id: &StorageId, absolute: Timestamp, now: Timestamp) -> bool {
         let id = Cursor::after(id).0;
-        // An entry that may be removed by a reader is made anew, so that its store fails.
+        // An entry that a reader may be removing is replaced, so that the reader's write fails.
         if self.0.get(&id).is_some_and(|entry| entry.absolute == absolute && !is_settled(entry, now)) {
             return false;
         }
@@ -78,8 +78,8 @@ impl OwnerEntries {
         true
     }
 
-    /// Removes the entries of sessions that are not there, or have another owner, but for those that have just been made.
-    /// Says whether the index must be stored.
+    /// Removes the entries of sessions that do not exist, or have another owner, except for entries
+    /// that were just created. Returns whether the index must be stored.
     pub(super) fn leave(&mut self, ids: &[StorageId], now: Timestamp) -> bool {
         let before = self.0.len();
         for id in ids {
@@ -91,12 +91,12 @@ impl OwnerEntries {
         self.0.len() < before
     }
 
-    /// Whether a session has an entry.
+    /// Returns whether a session has an entry.
     pub(super) fn has(&self, id: &StorageId) -> bool {
         self.0.contains_key(&Cursor::after(id).0)
     }
 
-    /// Up to `limit` sessions after a cursor, and where the next page begins.
+    /// Returns up to `limit` sessions after a cursor, and the cursor of the next page.
     pub(super) fn page(
         &self,
         after: Option<&Cursor>,
@@ -112,14 +112,14 @@ impl OwnerEntries {
         Ok((keys.iter().filter_map(|key| key.id().ok()).collect(), next))
     }
 
-    /// How long the index must be stored.
+    /// Returns how long the index must be stored.
     #[must_use]
     pub fn lifetime(&self, now: Timestamp) -> Duration {
         let longest = self.0.values().map(|entry| entry.absolute.since(now)).max();
         longest.unwrap_or_default().saturating_add(PAST)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_read_as_it_was_written_and_nothing_else_is_one() {
+    fn an_index_survives_the_round_trip_and_other_bytes_are_refused() {
         let mut entries = OwnerEntries::default();
         assert!(
             entries.enter(&id(1), at(100), at(10))
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_leave_when_they_are_settled_and_go_when_they_have_passed() {
+    fn settled_entries_are_removed_when_unused_and_past_ones_always() {
         let mut entries = OwnerEntries::default();
         entries.enter(&id(1), at(100), at(10));
         assert!(!entries.enter(&id(1), at(100), at(11)), "it is there");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_have_each_session_once_and_the_newest_are_kept() {
+    fn pages_have_each_session_once() {
         let mut entries = OwnerEntries::default();
         for number in 0..10 {
             entries.enter(&id(number), at(100), at(u64::from(number)));

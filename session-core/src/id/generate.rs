@@ -1,4 +1,4 @@
-//! Where new ids come from.
+//! The generation of new ids.
 
 use std::fmt;
 
@@ -9,18 +9,20 @@ use hmac::{Hmac, Mac};
 use super::Token;
 use crate::{Error, ErrorKind, Result, Secret};
 
-/// The least randomness an id may have (OWASP Session Management Cheat Sheet asks for 64, ASVS 7.2.3 for 128).
+/// The smallest number of random bits in an id (the OWASP Session Management Cheat Sheet requires
+/// 64, ASVS 7.2.3 requires 128).
 pub const MIN_ID_BITS: u32 = 128;
 
-/// Draws ids for new sessions. Supply your own to give ids another form.
+/// Generates ids for new sessions. Implement it to give ids another form.
 pub trait IdGenerator: Send + Sync + fmt::Debug + 'static {
-    /// A new id that nobody can guess: text that [`Token::new`] takes.
+    /// Returns a new unguessable id: text that [`Token::new`] accepts.
     fn generate(&self) -> Result<Token>;
 
-    /// How many bits of it are random. The manager refuses fewer than [`MIN_ID_BITS`].
+    /// Returns the number of random bits. The manager refuses fewer than [`MIN_ID_BITS`].
     fn random_bits(&self) -> u32;
 
-    /// How many characters an id has, so that anything else is refused before the store is asked.
+    /// Returns the number of characters of an id, so that other texts are refused without asking
+    /// the store.
     fn length(&self) -> usize;
 }
 
@@ -28,20 +30,21 @@ pub trait IdGenerator: Send + Sync + fmt::Debug + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HashFunction {
-    /// HMAC-SHA-1, 40 hexadecimal digits. Sound here: the output is only a pseudo-random name.
+    /// HMAC-SHA-1, 40 hexadecimal digits. Safe here, because the output is only a pseudo-random
+    /// name.
     Sha1,
     /// HMAC-SHA-256, 64 hexadecimal digits.
     Sha256,
 }
 
-/// Ids from the operating system's generator.
+/// Generates ids with the operating system's generator.
 #[derive(Debug, Clone)]
 pub struct RandomIds {
     form: Form,
     prefix: String,
 }
 
-/// How many characters 256 bits have.
+/// The number of Base64 characters of 256 bits.
 const BASE64_LENGTH: usize = 43;
 
 #[derive(Debug, Clone)]
@@ -52,25 +55,26 @@ enum Form {
 }
 
 impl RandomIds {
-    /// The default: 256 random bits as 43 URL-safe characters.
+    /// Creates the default generator: 256 random bits as 43 URL-safe characters.
     #[must_use]
     pub const fn new() -> Self {
         Self { form: Form::Base64, prefix: String::new() }
     }
 
-    /// `bytes` random bytes as twice as many hexadecimal digits (`sessionIDLength`).
+    /// Creates a generator of `bytes` random bytes in hexadecimal (`sessionIDLength`).
     #[must_use]
     pub const fn hex(bytes: usize) -> Self {
         Self { form: Form::Hex { bytes }, prefix: String::new() }
     }
 
-    /// HMAC under `key` of 32 fresh random bytes, in hexadecimal, as older documents describe ids.
+    /// Creates a generator of the HMAC of 32 random bytes under `key`, in hexadecimal, as in older
+    /// Beego documents.
     #[must_use]
     pub const fn hmac(function: HashFunction, key: Secret) -> Self {
         Self { form: Form::Hmac(function, key), prefix: String::new() }
     }
 
-    /// Puts fixed text before every id (`sessionIDPrefix`).
+    /// Sets a fixed prefix of every id (`sessionIDPrefix`).
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -84,7 +88,7 @@ impl RandomIds {
         };
         token.ok_or_else(|| {
             Error::config(
-                "the prefix of session ids may hold only A-Z a-z 0-9 _ - . and not begin with a dot",
+                "the prefix of session ids may contain only A-Z a-z 0-9 _ - . and must not begin with a dot",
             )
         })
     }
@@ -100,7 +104,7 @@ impl IdGenerator for RandomIds {
     fn generate(&self) -> Result<Token> {
         match &self.form {
             Form::Base64 => {
-                // No memory but the token's. An array that is not filled is no text of a token.
+                // Only the token allocates. An array that was not filled is not a valid token.
                 let mut text = [0; BASE64_LENGTH];
                 let _ = URL_SAFE_NO_PAD.encode_slice(random_bytes()?, &mut text);
                 self.token(str::from_utf8(&text).unwrap_or_default())
@@ -134,7 +138,7 @@ impl IdGenerator for RandomIds {
     }
 }
 
-/// 256 bits from the operating system.
+/// Returns 256 random bits from the operating system.
 pub(crate) fn random_bytes() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(no_randomness)?;
@@ -143,13 +147,13 @@ pub(crate) fn random_bytes() -> Result<[u8; 32]> {
 
 fn keyed<M: Mac + hmac::KeyInit>(key: &Secret) -> Result<Vec<u8>> {
     let mut mac = <M as hmac::KeyInit>::new_from_slice(key.expose().as_bytes())
-        .map_err(|_| Error::config("the key for session ids has a length that HMAC does not take"))?;
+        .map_err(|_| Error::config("HMAC does not accept the length of the key for session ids"))?;
     mac.update(&random_bytes()?);
     Ok(mac.finalize().into_bytes().to_vec())
 }
 
 fn no_randomness(error: getrandom::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "the operating system gave no random bytes").with_source(error)
+    Error::new(ErrorKind::Unavailable, "the operating system returned no random bytes").with_source(error)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -181,7 +185,7 @@ mod tests {
         }
     }
 
-    /// Every bit of the default id is set about half of the time.
+    /// Every bit of the default id is set about half the time.
     #[test]
     fn ids_come_from_the_os_generator_and_no_bit_is_fixed() {
         const DRAWS: u32 = 2_000;
@@ -193,7 +197,7 @@ mod tests {
                 *count += u32::from(bytes[bit / 8] >> (bit % 8) & 1);
             }
         }
-        // 1,000 expected, standard deviation 22: beyond 8 deviations nothing honest is found.
+        // 1,000 are expected, with a standard deviation of 22; the limits are 8 deviations away.
         assert!(ones.iter().all(|count| (820..=1_180).contains(count)), "{ones:?}");
     }
 }

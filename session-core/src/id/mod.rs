@@ -1,7 +1,8 @@
-//! The two names of a session: the [`Token`] that the client holds and the [`StorageId`] under which it is stored.
+//! The two names of a session: the [`Token`] that the client holds and the [`StorageId`] under
+//! which it is stored.
 //!
-//! They differ so that a copy of the store (a dump, a replica, `MONITOR`) lets nobody log in:
-//! the storage id is the SHA-256 of the token, and cannot be turned back.
+//! They differ so that a copy of the store (a dump, a replica, `MONITOR`) does not let anyone log
+//! in: the storage id is the SHA-256 of the token, which cannot be reversed.
 
 mod generate;
 mod storage;

@@ -9,11 +9,12 @@ use super::Token;
 use super::token::is_well_formed;
 use crate::{Error, Result};
 
-/// Under which name an engine stores a session.
+/// The name under which an engine stores a session.
 ///
 /// Normally 32 bytes, the SHA-256 of the client's token; engines that need text use
-/// [`to_text`](Self::to_text), 64 hexadecimal digits. A provider that is used directly, and a manager set to
-/// `plain`, give the raw id instead, so that the layouts of older applications keep working.
+/// [`to_text`](Self::to_text), 64 hexadecimal digits. A provider that is used directly, and a
+/// manager with `plain_ids`, use the raw id instead, so that the layouts of older applications keep
+/// working.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StorageId(Repr);
 
@@ -24,36 +25,37 @@ enum Repr {
 }
 
 impl StorageId {
-    /// The hashed name of the session whose client holds `token`.
+    /// Returns the hashed name of the session with this token.
     #[must_use]
     pub fn of(token: &Token) -> Self {
         Self(Repr::Hashed(Sha256::digest(token.expose().as_bytes()).into()))
     }
 
-    /// A name that is 32 bytes already.
+    /// Wraps a name that is already 32 bytes.
     #[must_use]
     pub const fn from_hash(hash: [u8; 32]) -> Self {
         Self(Repr::Hashed(hash))
     }
 
-    /// A raw id as the name: 1 to 4096 of the characters `A-Z a-z 0-9 _ - .`, not beginning with a dot.
-    /// Anything else is a [`Config`](crate::ErrorKind::Config) error, so that an id can never name a path,
-    /// a pattern or a second command.
+    /// Uses a raw id as the name: 1 to 4096 of the characters `A-Z a-z 0-9 _ - .`, not beginning
+    /// with a dot. Anything else is a [`Config`](crate::ErrorKind::Config) error, so that an id can
+    /// never be a path, a pattern or a second command.
     pub fn plain(id: &str) -> Result<Self> {
         if !is_well_formed(id) {
             return Err(Error::config(
-                "a session id is 1 to 4096 of A-Z a-z 0-9 _ - . and does not begin with a dot",
+                "a session id has 1 to 4096 of the characters A-Z a-z 0-9 _ - . and must not begin \
+                 with a dot",
             ));
         }
         Ok(Self(Repr::Plain(id.into())))
     }
 
-    /// The token itself as the name, for engines that leave the record with the client.
+    /// Uses the token itself as the name, for engines whose record the client holds.
     pub(crate) fn unhashed(token: &Token) -> Self {
         Self(Repr::Plain(token.text()))
     }
 
-    /// The name as bytes: 32 of them when hashed.
+    /// Returns the name as bytes: 32 when hashed.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Hashed(hash) => hash,
@@ -61,15 +63,16 @@ impl StorageId {
         }
     }
 
-    /// The name as text: 64 hexadecimal digits when hashed, else the raw id.
+    /// Returns the name as text: 64 hexadecimal digits when hashed, otherwise the raw id.
     pub fn to_text(&self) -> String {
         self.to_key("", usize::MAX)
     }
 
-    /// The name that has this text, the other way round than [`to_text`](Self::to_text): for engines that find records
-    /// by other means than their name. 64 hexadecimal digits in lower case are a hash, anything else is a raw id.
+    /// Parses the text of a name, the inverse of [`to_text`](Self::to_text): for engines that find
+    /// records by other means than their name. 64 hexadecimal digits in lower case are a hash,
+    /// anything else is a raw id.
     ///
-    /// A [`Config`](crate::ErrorKind::Config) error for a text that is no name.
+    /// [`Config`](crate::ErrorKind::Config) for a text that is not a name.
     pub fn from_text(text: &str) -> Result<Self> {
         let mut hash = [0; 32];
         let digit = |digit: u8| match digit {
@@ -86,8 +89,9 @@ impl StorageId {
         if is_hash { Ok(Self::from_hash(hash)) } else { Self::plain(text) }
     }
 
-    /// The name as a store's key: the prefix, then the name as text. A raw id that would make the key longer than
-    /// `limit` bytes is hashed and prefixed with `~`, which no id contains, so that no other id has that key.
+    /// Returns the name as a store's key: the prefix, then the name as text. A raw id that would
+    /// make the key longer than `limit` bytes is hashed and prefixed with `~`, which no id
+    /// contains, so that no other id has that key.
     pub fn to_key(&self, prefix: &str, limit: usize) -> String {
         let mut key = String::with_capacity(prefix.len() + 1 + self.as_bytes().len().max(64));
         key.push_str(prefix);
@@ -102,7 +106,7 @@ impl StorageId {
         key
     }
 
-    /// The name as text, for a name that is not hashed.
+    /// Returns the raw id of a name that is not hashed.
     pub fn as_plain(&self) -> Option<&str> {
         match &self.0 {
             Repr::Plain(id) => Some(id),
@@ -111,7 +115,8 @@ impl StorageId {
     }
 }
 
-/// Every request to a server does this; with a table, digit by digit, it takes four times as long.
+/// On the path of every request to a server; a table lookup per digit would take four times as
+/// long.
 fn push_hex(text: &mut String, hash: &[u8; 32]) {
     let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
     let mut digits = [0; 64];
@@ -122,7 +127,8 @@ fn push_hex(text: &mut String, hash: &[u8; 32]) {
     text.push_str(str::from_utf8(&digits).unwrap_or_default());
 }
 
-/// Shows enough to tell two sessions apart in a log and too little to use: the first 8 digits of a hash.
+/// Prints the first 8 digits of a hash: enough to distinguish sessions in a log, too little to be
+/// used.
 impl fmt::Debug for StorageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hash: [u8; 32] = match &self.0 {
@@ -147,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_again_by_its_text() {
+    fn a_name_is_parsed_from_its_text() {
         let hashed = StorageId::from_hash(std::array::from_fn(|at| u8::try_from(at * 8 + 7).unwrap()));
         assert_eq!(StorageId::from_text(&hashed.to_text()).unwrap(), hashed);
         let upper = hashed.to_text().to_uppercase();

@@ -1,42 +1,45 @@
-//! What the client holds.
+//! The client's token.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The secret that a client presents to be recognised: a random id, or a sealed record (cookie engine).
+/// The secret by which a client is recognised: a random id, or a sealed record (cookie engine).
 ///
-/// Its holder *is* that user, so it prints as a placeholder; [`expose`](Self::expose) gives the text.
+/// Anyone who has it *is* that user, so it prints as a placeholder; [`expose`](Self::expose)
+/// returns the text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token(Arc<str>);
 
 impl Token {
-    /// Takes text that has the form of a token: 1 to 4096 of the characters `A-Z a-z 0-9 _ - .`, which pass
-    /// unchanged through cookies, headers and URLs, not beginning with a dot. `None` for anything else.
+    /// Parses a text that has the form of a token: 1 to 4096 of the characters `A-Z a-z 0-9 _ - .`,
+    /// which pass unchanged through cookies, headers and URLs, not beginning with a dot. `None` for
+    /// anything else.
     pub fn new(text: &str) -> Option<Self> {
         is_well_formed(text).then(|| Self(text.into()))
     }
 
-    /// The token itself, to be sent to its client and to nobody else.
+    /// Returns the token itself, to be sent to its client only.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The text, shared.
+    /// Returns the shared text.
     pub(super) fn text(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }
 }
 
-/// The most characters of a token: as many as a cookie can hold.
+/// The maximum length of a token: as many characters as fit into a cookie.
 const MAX_LENGTH: usize = 4096;
 
-/// Whether a text has the form of a token.
-#[expect(clippy::needless_bitwise_bool, reason = "with branches it takes fourteen times as long")]
+/// Returns whether a text has the form of a token.
+#[expect(clippy::needless_bitwise_bool, reason = "branches would take fourteen times as long")]
 pub(super) fn is_well_formed(text: &str) -> bool {
-    // Looks at every byte and takes no branch: the compiler then handles many at a time, and a sealed record is long.
+    // Checks every byte without a branch, so that the compiler vectorizes the loop: a sealed record
+    // is long.
     let allowed = |byte: u8| {
         let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        // The digits follow on `-`, `.` and the slash.
+        // In ASCII the digits follow `-`, `.` and the slash.
         let digit_or_mark = (byte.wrapping_sub(b'-') < 13) & (byte != b'/');
         letter | digit_or_mark | (byte == b'_')
     };
@@ -64,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_outside_of_the_alphabet_is_refused_wherever_it_stands() {
+    fn every_byte_outside_of_the_alphabet_is_refused_at_any_position() {
         for byte in 0..128_u8 {
             let allowed = byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
             let text =

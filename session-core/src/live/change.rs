@@ -1,4 +1,4 @@
-//! What a request did to its session, kept so that it can be done again on a newer record.
+//! The changes of a request to its session, kept so that they can be reapplied to a newer record.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,22 +15,23 @@ pub(crate) type Updating = Box<dyn FnMut(Option<&Value>) -> Result<Value> + Send
 pub(crate) enum Change {
     Set(SmolStr, Value),
     Delete(SmolStr),
-    /// Delete, if the value is still the one that was handed out; a conflict if it is not.
+    /// Delete if the value is still the one that was returned to the caller; a conflict otherwise.
     Take(SmolStr, Value),
-    /// Delete, and note whether it was there: the one that lost finds it gone, and goes on.
+    /// Delete, and record whether the key existed: a request that lost the race finds it gone, and
+    /// continues.
     Claim(SmolStr, Arc<AtomicBool>),
-    /// Delete, if the value is still the one that could not be read.
+    /// Delete if the value is still the one that could not be decoded.
     Discard(SmolStr, Value),
     Update(SmolStr, Updating),
     Flush,
 }
 
 impl Change {
-    /// Adds a change to a list, which stays bounded by the number of keys as long as changes do not depend on what
-    /// they find: what a later change makes irrelevant is dropped.
+    /// Adds a change to a list, and drops earlier changes that it makes irrelevant. The length of
+    /// the list is bounded by the number of keys as long as changes do not depend on stored values.
     pub(crate) fn push(list: &mut Vec<Self>, change: Self) {
         match &change {
-            // The value that is taken was set by this request: nobody else can take it.
+            // This request set the value, so no other request can take it.
             Self::Take(key, _) if is_set_here(list, key) => {
                 let key = key.clone();
                 Self::drop_overwritten(list, &key);
@@ -44,7 +45,8 @@ impl Change {
         list.push(change);
     }
 
-    /// Adds an update that has led to `value`. Where this list decides what it found, that is the same as setting the value.
+    /// Adds an update that has led to `value`. If an earlier change in the list determines its
+    /// input, this is the same as setting the value.
     pub(crate) fn push_update(
         list: &mut Vec<Self>,
         key: &str,
@@ -59,14 +61,14 @@ impl Change {
         }
     }
 
-    /// Drops everything that was done to a key, which nobody else can know.
+    /// Drops all changes to a key that no other request can know.
     pub(crate) fn forget(list: &mut Vec<Self>, key: &str) {
         list.retain(|change| change.key() != Some(key));
     }
 
-    /// Drops what was done to a key since it was last taken.
+    /// Drops the changes to a key since it was last taken.
     fn drop_overwritten(list: &mut Vec<Self>, key: &str) {
-        // The common case is the last entry, and the list is short: a scan from the end is all it takes.
+        // The list is short, and usually the last entry matches, so a scan from the end is enough.
         let of_key = |change: &Self| change.key() == Some(key);
         let taken = list.iter().rposition(|change| of_key(change) && matches!(change, Self::Take(..)));
         let mut at = 0;
@@ -76,14 +78,15 @@ impl Change {
         });
     }
 
-    /// Drops what a flush makes irrelevant. A take stays, with what led to its value: it still has to find it.
+    /// Drops the changes that a flush makes irrelevant. A take stays, with the changes that led to
+    /// its value: it must still find the value.
     fn drop_flushed(list: &mut Vec<Self>) {
         let mut taken = Vec::new();
         for change in std::mem::take(list).into_iter().rev() {
             if let Self::Take(key, _) = &change {
                 taken.push(key.clone());
             }
-            // An earlier flush is part of what led to a value that was taken after it.
+            // An earlier flush is one of the changes that led to a value that was taken after it.
             let is_needed = |key: &str| taken.iter().any(|other| other == key);
             if change.key().map_or(!taken.is_empty(), is_needed) {
                 list.push(change);
@@ -104,7 +107,8 @@ impl Change {
         }
     }
 
-    /// Does it to `body`. [`Conflict`](ErrorKind::Conflict) when somebody else took the value.
+    /// Applies the change to `body`. [`Conflict`](ErrorKind::Conflict) when another request took
+    /// the value.
     pub(crate) fn apply(&mut self, body: &mut Body) -> Result<()> {
         match self {
             Self::Set(key, value) => body.insert(key, value.clone()),
@@ -134,7 +138,8 @@ impl Change {
     }
 }
 
-/// Whether the value under the key was set in this list, so that it does not depend on what is stored.
+/// Returns whether the value of the key was set in this list, so that it does not depend on the
+/// stored record.
 fn is_set_here(list: &[Change], key: &str) -> bool {
     let newest = list.iter().rev().find(|change| change.key().is_none_or(|other| other == key));
     matches!(newest, Some(Change::Set(..)))
@@ -241,7 +246,8 @@ mod tests {
     }
 
     proptest! {
-        /// What is dropped from the list changes nothing, whatever record it is applied to.
+        /// Dropping changes from the list makes no difference, whatever record the list is applied
+        /// to.
         #[test]
         fn a_shorter_list_does_the_same(
             steps in steps(),

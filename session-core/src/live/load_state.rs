@@ -1,6 +1,7 @@
-//! What a load found.
+//! The result of a load.
 
-/// What the tokens that a client presented led to; see [`Session::load_state`](crate::Session::load_state).
+/// The result of looking up the tokens that a client presented; see
+/// [`Session::load_state`](crate::Session::load_state).
 ///
 /// ```
 /// # use session_core::{LoadState, Session};
@@ -20,14 +21,14 @@ pub enum LoadState {
     None,
     /// One live session, which is in use.
     Live,
-    /// The id was replaced a moment ago (a sign-in in another request): the client has, or is about to get, a newer
-    /// one. A request that writes fails with [`Gone`](crate::ErrorKind::Gone), so that its cookie does not
-    /// overwrite the newer one.
+    /// The id was replaced a moment ago (a sign-in in another request): the client has, or is about
+    /// to get, a newer one. A request that writes fails with [`Gone`](crate::ErrorKind::Gone), so
+    /// that its cookie does not overwrite the newer one.
     Moved,
-    /// The client presented a well-formed token and there is no session of it: it expired, was ended, or never
-    /// existed. Engines keep no trace that would tell these apart.
+    /// The client presented a well-formed token without a session: it expired, was ended, or never
+    /// existed. Engines keep no trace that would distinguish these cases.
     Expired,
-    /// The client presented several live sessions. None is used; the next one that begins ends them.
+    /// The client presented several live sessions. None is used; a new session ends them.
     Ambiguous,
     /// The stored record could not be read; it was reported and removed.
     Unreadable,

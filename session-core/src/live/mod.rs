@@ -1,5 +1,5 @@
-//! The live session of one request as a value: what was loaded, what the handler changed, where it is in its
-//! life. Nothing here calls the engine.
+//! The live session of one request as a value: the loaded record, the handler's changes, and the
+//! phase of its life. Nothing here calls the engine.
 
 mod change;
 mod load_state;
@@ -17,30 +17,31 @@ use crate::id::StorageId;
 use crate::shared::{Begun, Operation, Shared, with_deadline};
 use crate::{Error, ErrorKind, Result, observe};
 
-/// What the tokens that a client presented led to.
+/// The result of looking up the tokens that a client presented.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub state: LoadState,
     /// The one live session.
     pub session: Option<Arc<Stored>>,
-    /// Other sessions that the client named: none of them is used, and a logout ends them too.
+    /// Other sessions that the client presented: none of them is used, and a logout ends them too.
     pub others: Vec<Other>,
 }
 
-/// A session that came with a request and is not the one in use.
+/// A session that the client presented and that is not the one in use.
 #[derive(Debug, Clone)]
 pub(crate) struct Other {
     pub id: StorageId,
-    /// It is found under this id no more: a logout follows the tombstone.
+    /// The session is no longer stored under this id: a logout follows the tombstone.
     pub moved: bool,
 }
 
 pub(crate) struct Live {
     pub shared: Arc<Shared>,
     pub state: Mutex<State>,
-    /// Held by the release, save, reload or destroy that is under way.
+    /// Held by the release, save, reload or destroy in progress.
     pub gate: tokio::sync::Mutex<()>,
-    /// Whether a request ends by releasing this session. Where none does, changes that nobody stores are reported.
+    /// Whether a request will release this session at its end. If none will, dropping unsaved
+    /// changes is reported.
     pub in_request: AtomicBool,
 }
 
@@ -54,11 +55,12 @@ impl Live {
         }
     }
 
-    /// The turn of a commit, a reload or a logout of this handle.
+    /// Waits for the turn of a commit, a reload or a logout of this handle.
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) when one before it waits for the engine until the time of this one is up.
+    /// [`Unavailable`](ErrorKind::Unavailable) when an earlier one still waits for the engine at
+    /// the deadline of this one.
     pub(crate) async fn turn(&self, operation: &Operation) -> Result<tokio::sync::MutexGuard<'_, ()>> {
-        // Most come at once.
+        // Usually the gate is free.
         if let Ok(turn) = self.gate.try_lock() {
             return Ok(turn);
         }
@@ -69,7 +71,7 @@ impl Live {
         })
     }
 
-    /// Whether a commit, a reload or a logout is under way.
+    /// Returns whether a commit, a reload or a logout is in progress.
     pub(crate) fn is_committing(&self) -> bool {
         self.gate.try_lock().is_err()
     }
@@ -78,7 +80,7 @@ impl Live {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the handle's life in its request: from now on it takes no change.
+    /// Closes the handle at the end of its request: it accepts no more changes.
     pub(crate) fn close(&self) {
         self.in_request.store(false, Ordering::Relaxed);
         let mut state = self.state();

@@ -1,4 +1,4 @@
-//! What a live session knows between its load and its release.
+//! The state of a live session between its load and its release.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::record::{Account, Body, Device, Handle, Header, Owner, Record, Value}
 use crate::shared::Class;
 use crate::{Error, ErrorKind, Result, observe};
 
-/// A session as it is stored, and what the client calls it.
+/// A stored session, with the token under which the client knows it.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub token: Token,
@@ -20,18 +20,18 @@ pub(crate) struct Stored {
     pub seen: Timestamp,
 }
 
-/// Where a session is in its life. Steps are taken under the session's gate.
+/// The phase of a session's life. It changes under the session's gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It takes changes.
+    /// The session accepts changes.
     Active,
-    /// A save owns the changes that were made before it, and takes more.
+    /// A save owns the changes that were made before it; the session accepts more.
     Saving,
     /// A release or destroy owns the changes.
     Busy,
     /// Released: stored, or there was nothing to store.
     Released,
-    /// A release or destroy failed this way.
+    /// A release or destroy failed with this kind.
     Failed(ErrorKind),
 }
 
@@ -39,42 +39,44 @@ pub(crate) enum Phase {
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct State {
     pub phase: Phase,
-    /// The session in the store; `None` while there is none.
+    /// The session in the store; `None` if there is none.
     pub stored: Option<Arc<Stored>>,
-    /// What the handler sees: the stored body with the changes applied.
+    /// The body that the handler sees: the stored one with the changes applied.
     pub body: Body,
-    /// What led there, of a session that others may change too: one that is not stored yet has nothing to merge with.
+    /// The changes that led to the body. Empty for a session that is not stored yet, because there
+    /// is nothing to merge with.
     pub changes: Vec<Change>,
     pub plan: Plan,
-    /// What the load found.
+    /// The result of the load.
     pub found: LoadState,
     /// Other sessions that came with the request.
     pub others: Vec<Other>,
-    /// What the client holds: the token of the one live session that it presented.
+    /// The token of the one live session that the client presented.
     pub held: Option<Token>,
-    /// When that session ends whatever its user does, as the client's cookie knows it.
+    /// The absolute deadline of that session, as in the client's cookie.
     pub held_until: Timestamp,
-    /// Whether the client brought a session that is live, in use or not.
+    /// Whether the client presented a live session, in use or not.
     pub presented: bool,
-    /// Its request has ended: what is under way is finished, and then nothing more is taken.
+    /// The request has ended: an operation in progress is finished, and then no more changes are
+    /// accepted.
     pub closed: bool,
-    /// A commit failed, and the one who waited for it went away.
-    pub unheard: bool,
-    /// Changes that were made while a save was under way are lost, because it failed.
+    /// A commit failed, and its caller has not received the error: it may have gone away.
+    pub undelivered: bool,
+    /// Changes that were made during a save are lost, because the save failed.
     pub lost: bool,
-    /// A session that the client holds was ended in this request.
+    /// This request ended a session that the client presented.
     pub ended: bool,
 }
 
-/// What shall change besides the body.
+/// Planned changes other than to the body.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     pub regenerate: bool,
     pub owner: Option<Box<NewOwner>>,
     pub class: Option<Class>,
-    /// Begin a new absolute time.
+    /// Start a new absolute lifetime.
     pub new_lifetime: bool,
-    /// The user has proved who they are.
+    /// Record that the user has authenticated.
     pub elevate: bool,
     pub device: Option<Box<Device>>,
 }
@@ -103,12 +105,12 @@ impl Plan {
             && self.device.is_none()
     }
 
-    /// The owner after the release of a session that has `owner` now.
+    /// Returns the owner after the release of a session that has `owner` now.
     pub(crate) fn owner_after(&self, owner: Option<Owner>) -> Option<Owner> {
         self.owner.as_ref().map_or(owner, |new| new.owner)
     }
 
-    /// The account of the record that follows one with this header.
+    /// Returns the account of the record that follows one with this header.
     pub(crate) fn account_after(&self, base: &Header, class: Class, now: Timestamp) -> Option<Account> {
         let owner = self.owner_after(base.owner)?;
         let kept = base.account().filter(|_| base.owner == Some(owner));
@@ -157,24 +159,25 @@ impl State {
             held_until,
             presented,
             closed: false,
-            unheard: false,
+            undelivered: false,
             lost: false,
             ended: false,
         }
     }
 
-    /// The owner, with this request's own change.
+    /// Returns the owner, including this request's change.
     pub(crate) fn owner(&self) -> Option<Owner> {
         self.plan.owner_after(self.stored.as_ref().and_then(|stored| stored.record.header.owner))
     }
 
-    /// Something of the account that is stored, when the owner stays the same.
+    /// Reads the stored account, if the owner stays the same.
     pub(crate) fn account<T>(&self, look: impl FnOnce(&Account) -> T) -> Option<T> {
         let header = &self.stored.as_ref()?.record.header;
         (header.owner == self.owner()).then(|| header.account().map(look)).flatten()
     }
 
-    /// The session's name in the list of its owner's sessions, with this request's own change.
+    /// Returns the session's name in the list of its owner's sessions, including this request's
+    /// change.
     pub(crate) fn handle(&self) -> Option<Handle> {
         self.owner()?;
         let stored = || self.stored.as_ref().map(|stored| Handle::of_id(&stored.id));
@@ -183,26 +186,26 @@ impl State {
             .or_else(stored)
     }
 
-    /// Keeps a change, to be made again on a newer record.
+    /// Records a change, to be reapplied to a newer record.
     pub(crate) fn note(&mut self, change: impl FnOnce() -> Change) {
         if self.is_merged() {
             Change::push(&mut self.changes, change());
         }
     }
 
-    /// Keeps an update of a key, which has led to `value`.
+    /// Records an update of a key, which has led to `value`.
     pub(crate) fn note_update(&mut self, key: &str, value: Value, again: impl FnOnce() -> Updating) {
         if self.is_merged() {
             Change::push_update(&mut self.changes, key, value, again);
         }
     }
 
-    /// Whether others may change the session too, or a save of it is under way.
+    /// Returns whether other requests may change the session too, or a save of it is in progress.
     fn is_merged(&self) -> bool {
         self.stored.is_some() || self.phase == Phase::Saving
     }
 
-    /// Whether there is something to store.
+    /// Returns whether there is something to store.
     pub(crate) fn is_modified(&self) -> bool {
         match &self.stored {
             Some(_) => !self.changes.is_empty() || !self.plan.is_empty(),
@@ -210,7 +213,7 @@ impl State {
         }
     }
 
-    /// Shows a stored session (or that there is none), without changes.
+    /// Makes `stored` the current session, without changes.
     pub(crate) fn show(&mut self, stored: Option<Arc<Stored>>) {
         self.body = stored.as_ref().map(|stored| stored.record.body.clone()).unwrap_or_default();
         self.stored = stored;
@@ -222,37 +225,39 @@ impl State {
         self.plan = Plan::default();
     }
 
-    /// Whether a commit failed and the handler knows it: what it answers then is its own decision.
-    pub(crate) fn has_told_its_failure(&self) -> bool {
-        matches!(self.phase, Phase::Failed(_)) && !self.unheard && !self.lost
+    /// Returns whether a commit failed and the handler knows it. The handler then decides about the
+    /// response.
+    pub(crate) fn handler_knows_failure(&self) -> bool {
+        matches!(self.phase, Phase::Failed(_)) && !self.undelivered && !self.lost
     }
 
-    /// Notes and reports that what was changed is not stored, what was changed meanwhile included.
+    /// Marks the session as failed, and reports that its changes were not stored, including those
+    /// made meanwhile.
     pub(crate) fn failed(&mut self, error: Error) -> Error {
         self.lost |= self.phase == Phase::Saving && (!self.changes.is_empty() || !self.plan.is_empty());
         self.phase = Phase::Failed(error.kind());
-        self.unheard = true;
+        self.undelivered = true;
         self.forget_changes();
         observe::not_stored(self.stored.as_ref().map(|stored| &stored.id), &error);
         error
     }
 
-    /// Refuses what comes after the release.
+    /// Fails after the release.
     pub(crate) fn must_be_active(&self, operation: &'static str) -> Result<()> {
         if self.phase == Phase::Active || (self.phase == Phase::Saving && !self.closed) {
             return Ok(());
         }
-        let message =
-            "change it before the release, or call `reload` and `save` where it outlives its request";
+        let message = "the session is released; change it before the release, or call `reload` and \
+                       `save` in code that outlives its request";
         Err(Error::new(ErrorKind::Released, message).during(operation))
     }
 }
 
 impl Phase {
-    /// The error of an earlier release, for those who ask again.
+    /// Returns the error of an earlier release, for a repeated call.
     pub(crate) fn earlier_failure(self) -> Option<Error> {
         match self {
-            Self::Failed(kind) => Some(Error::new(kind, "the release of this session has failed before")),
+            Self::Failed(kind) => Some(Error::new(kind, "an earlier release of this session failed")),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! A user's sessions: listed and ended by the application's user id.
+//! Lists and ends the sessions of a user, by the application's user id.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,29 +15,32 @@ use crate::{Error, ErrorKind, Result, commit};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// Its name: for a "sign out this device" button, with [`Manager::end`].
+    /// The session's name, for a "sign out this device" button with [`Manager::end`].
     pub handle: Handle,
-    /// When it was first stored.
+    /// When the session was first stored.
     pub created: Timestamp,
-    /// When it was last used, no more exact than [`touch_after`](crate::ManagerBuilder::touch_after); `None` for a session
-    /// that got its owner before sessions kept this.
+    /// When the session was last used, with the precision of
+    /// [`touch_after`](crate::ManagerBuilder::touch_after); `None` for a session that got its owner
+    /// before records had this field.
     pub last_seen: Option<Timestamp>,
-    /// When the user last proved who they are; `None` as above.
+    /// When the user last authenticated; `None` as above.
     pub authenticated_at: Option<Timestamp>,
-    /// When it ends unless it is used.
+    /// When the session ends unless it is used.
     pub idle_deadline: Timestamp,
-    /// When it ends whatever its user does.
+    /// When the session ends regardless of activity.
     pub absolute_deadline: Timestamp,
-    /// What the application said of the device.
+    /// The device, as set by the application.
     pub device: Option<Device>,
 }
 
 impl SessionInfo {
-    /// Of a session that an engine has listed, for tools that use an engine without a manager.
+    /// Describes a session that an engine has listed, for tools that use an engine without a
+    /// manager.
     pub fn of(listed: &Listed) -> Self {
         let header = &listed.record.header;
         let account = header.account();
-        // Near the end of its life the idle deadline is the absolute one, and says less.
+        // Near the end of its life the idle deadline equals the absolute one, and the result is
+        // less precise.
         let last_seen = |idle: Duration| {
             let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
             Timestamp::from_millis(header.deadline.as_millis().saturating_sub(idle)).max(header.created)
@@ -53,7 +56,7 @@ impl SessionInfo {
         }
     }
 
-    /// Whether it is the session of this request.
+    /// Returns whether this is the session of the request.
     pub fn is_current(&self, session: &Session) -> bool {
         session.handle() == Some(self.handle)
     }
@@ -67,13 +70,14 @@ pub struct Sessions {
     over: bool,
 }
 
-/// How many sessions one page has at most.
+/// The largest number of sessions on a page.
 const PAGE: usize = 100;
 
 impl Sessions {
-    /// The next sessions, in no particular order; `None` at the end. One call of the engine for each page of a hundred.
+    /// Returns the next sessions, in no particular order; `None` at the end. One call of the engine
+    /// for each page of a hundred.
     ///
-    /// After an error it can be called again and goes on where it was.
+    /// After an error it can be called again and continues where it was.
     pub async fn next_page(&mut self) -> Result<Option<Vec<SessionInfo>>> {
         while !self.over {
             let operation = self.shared.operation("sessions_of", false);
@@ -87,8 +91,9 @@ impl Sessions {
         Ok(None)
     }
 
-    /// Up to `limit` sessions, the one that was used last first. One call of the engine for each hundred of the user's
-    /// sessions: all are looked at, and no more than `limit` and a page are held.
+    /// Returns up to `limit` sessions, the most recently used first. One call of the engine for
+    /// each hundred of the user's sessions: all are read, and at most `limit` and a page are kept
+    /// in memory.
     pub async fn latest(mut self, limit: usize) -> Result<Vec<SessionInfo>> {
         let mut latest: Vec<SessionInfo> = Vec::new();
         while let Some(page) = self.next_page().await? {
@@ -110,10 +115,10 @@ impl std::fmt::Debug for Sessions {
 }
 
 /// The sessions of a user. The engine must keep an index of owners
-/// ([`Capabilities::owner_index`](crate::Capabilities::owner_index)); every method is an error of the kind
-/// [`Unsupported`](ErrorKind::Unsupported) where it does not.
+/// ([`Capabilities::owner_index`](crate::Capabilities::owner_index)); otherwise every method fails
+/// with [`Unsupported`](ErrorKind::Unsupported).
 impl Manager {
-    /// Where a user is signed in: every live session of the user id that was given to
+    /// Lists where a user is signed in: every live session of the user id that was passed to
     /// [`Session::sign_in`]. An unknown user has none.
     ///
     /// ```
@@ -128,18 +133,21 @@ impl Manager {
         Sessions { shared: Arc::clone(&self.0), owner: Owner::of(user_id), after: None, over: false }
     }
 
-    /// Ends every session of a user and says how many: an administrator's "sign out everywhere". A sign-in that is
-    /// stored while it runs is either ended or listed afterwards. Zero where the engine ends them without knowing how
-    /// many there are ([`OwnerIndex::EndsAll`](crate::capabilities::OwnerIndex::EndsAll)).
+    /// Ends every session of a user, and returns their number: an administrator's "sign out
+    /// everywhere". A sign-in that is stored meanwhile is either ended or listed afterwards.
+    /// Returns zero if the engine ends the sessions without counting them
+    /// ([`OwnerIndex::EndsAll`](crate::capabilities::OwnerIndex::EndsAll)).
     ///
-    /// It has the [`maintenance_timeout`](crate::ManagerBuilder::maintenance_timeout) for it. An error says how many
-    /// sessions were ended before; call it again for the others. A handler of the user's own request calls
-    /// [`sign_out_everywhere`](Self::sign_out_everywhere), which takes the cookie away as well.
+    /// The timeout is [`maintenance_timeout`](crate::ManagerBuilder::maintenance_timeout). An error
+    /// says how many sessions were already ended; call it again for the others. A handler of the
+    /// user's own request calls [`sign_out_everywhere`](Self::sign_out_everywhere), which removes
+    /// the cookie as well.
     pub async fn end_all(&self, user_id: &str) -> Result<u64> {
         self.end_owner(Owner::of(user_id)).await
     }
 
-    /// Ends the session of this request and every other one of its user, and says how many others that were.
+    /// Ends the session of this request and every other session of its user, and returns the number
+    /// of others.
     pub async fn sign_out_everywhere(&self, session: &Session) -> Result<u64> {
         const OPERATION: &str = "sign_out_everywhere";
         commit::require_index(&self.0, OPERATION, false)?;
@@ -153,10 +161,10 @@ impl Manager {
         commit::detached(async move { commit::end_owner(&shared, &owner).await }).await
     }
 
-    /// Ends every session of the user of this session but this one, and says how many.
+    /// Ends every other session of this session's user, and returns their number.
     ///
-    /// Its changes are not stored by it. Errors are those of [`end_all`](Self::end_all), and
-    /// [`Gone`](ErrorKind::Gone) when the session has no owner.
+    /// It does not store changes of this session. Errors are those of [`end_all`](Self::end_all),
+    /// and [`Gone`](ErrorKind::Gone) when the session has no owner.
     pub async fn end_others(&self, session: &Session) -> Result<u64> {
         let owner = owner_of(session, "end_others")?;
         let keep = session.handle().ok_or_else(|| no_owner("end_others"))?;
@@ -164,11 +172,12 @@ impl Manager {
         commit::detached(async move { commit::end_others(&shared, &owner, keep).await }).await
     }
 
-    /// After a change of password, or of another thing that signs the user in: gives this session a new id, notes that
-    /// the user has proved who they are, stores both with what else the request changed, and ends every other session
-    /// of the user (ASVS 7.4.3). Says how many those were.
+    /// Call this after a change of the password, or of another credential. It gives this session a
+    /// new id, records that the user has authenticated, stores both with the request's other
+    /// changes, and ends every other session of the user (ASVS 7.4.3). Returns the number of ended
+    /// sessions.
     ///
-    /// Where the engine cannot list them nothing is stored.
+    /// If the engine cannot list sessions, nothing is stored.
     pub async fn credentials_changed(&self, session: &Session) -> Result<u64> {
         const OPERATION: &str = "credentials_changed";
         commit::require_index(&self.0, OPERATION, true)?;
@@ -178,9 +187,11 @@ impl Manager {
         self.end_others(session).await
     }
 
-    /// Ends one session of a user, and says whether there was one: another user's handle finds nothing.
+    /// Ends one session of a user, and returns whether there was one: another user's handle finds
+    /// nothing.
     ///
-    /// Costs one call for each hundred of the user's sessions until it is found, and one to end it.
+    /// Costs one call for each hundred of the user's sessions until the session is found, and one
+    /// to end it.
     pub async fn end(&self, user_id: &str, handle: &Handle) -> Result<bool> {
         let (shared, owner, handle) = (Arc::clone(&self.0), Owner::of(user_id), *handle);
         commit::detached(async move { commit::end_by_handle(&shared, &owner, handle).await }).await
@@ -192,6 +203,6 @@ fn owner_of(session: &Session, operation: &'static str) -> Result<Owner> {
 }
 
 fn no_owner(operation: &'static str) -> Error {
-    let message = "the session has no owner: nobody is signed in, or `sign_in` was not called";
+    let message = "the session has no owner: call `sign_in` first";
     Error::new(ErrorKind::Gone, message).during(operation)
 }

@@ -1,4 +1,4 @@
-//! The configuration of a manager, checked as a whole.
+//! The configuration of a manager, validated as a whole.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::shared::{
 use crate::transport::Transport;
 use crate::{Error, ManagerConfig, Provider, Result};
 
-/// Prints whether there is one.
+/// A listener whose `Debug` prints only whether there is one.
 struct Listening(Option<Listener>);
 
 impl fmt::Debug for Listening {
@@ -24,7 +24,7 @@ impl fmt::Debug for Listening {
     }
 }
 
-/// Configures a [`Manager`]; [`build`](Self::build) checks it.
+/// Configures a [`Manager`]; [`build`](Self::build) validates the configuration.
 #[derive(Debug)]
 #[must_use = "a builder does nothing before `build`"]
 pub struct ManagerBuilder {
@@ -74,10 +74,12 @@ impl ManagerBuilder {
         }
     }
 
-    /// Takes over what a [`ManagerConfig`] says of cookies, ids and lifetimes; what is set after it counts.
+    /// Applies the cookie, id and lifetime settings of a [`ManagerConfig`]; later calls override
+    /// them.
     ///
-    /// Such a configuration knows no absolute timeout: the default of 12 hours stays, unless it gives a longer idle
-    /// or cookie lifetime. [`Config`](crate::ErrorKind::Config) when it contradicts itself.
+    /// Such a configuration has no absolute timeout: the default of 12 hours applies, unless the
+    /// idle or cookie lifetime is longer. [`Config`](crate::ErrorKind::Config) when it contradicts
+    /// itself.
     pub fn configure(mut self, config: &ManagerConfig) -> Result<Self> {
         config.check()?;
         self.transport = config.transport()?;
@@ -88,28 +90,31 @@ impl ManagerBuilder {
         Ok(self)
     }
 
-    /// How tokens travel: cookie, header or URL. Default: a `__Host-` cookie with `Secure`, `HttpOnly` and `SameSite=Lax`.
+    /// Sets how tokens travel: cookie, header or URL. Default: a `__Host-` cookie with `Secure`,
+    /// `HttpOnly` and `SameSite=Lax`.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = transport;
         self
     }
 
-    /// How long a session lives without being used. Default one hour (ASVS 7.3.1).
+    /// Sets how long a session lives without being used. Default one hour (ASVS 7.3.1).
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
     }
 
-    /// How long a session lives at most, whatever its user does. Default 12 hours (ASVS 7.3.2, NIST SP 800-63B §2).
+    /// Sets how long a session lives at most, regardless of activity. Default 12 hours (ASVS 7.3.2,
+    /// NIST SP 800-63B §2).
     pub fn absolute_timeout(mut self, absolute: Duration) -> Self {
         self.absolute = absolute;
         self
     }
 
-    /// Another lifetime, which [`Session::set_class`](crate::Session::set_class) chooses by name:
-    /// "remember me". Names are 1 to 16 letters a-z.
+    /// Adds another lifetime, such as "remember me", which
+    /// [`Session::set_class`](crate::Session::set_class) chooses by name. Names are 1 to 16 letters
+    /// a-z.
     ///
-    /// An ordinary login is forgotten when the browser closes, a remembered one lasts for 30 days:
+    /// An ordinary login lasts until the browser closes, a remembered one for 30 days:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -120,107 +125,116 @@ impl ManagerBuilder {
     /// # }
     /// ```
     ///
-    /// Adding or removing a class logs nobody out: a token of a class that is not configured is read as one of the
+    /// Adding or removing a class logs nobody out: a token of an unknown class belongs to the
     /// default class.
     pub fn class(mut self, name: impl Into<String>, lifetime: Lifetime) -> Self {
         self.classes.push((name.into(), lifetime));
         self
     }
 
-    /// Another idle time with the ordinary absolute one; see [`class`](Self::class). A class that may be idle for
-    /// longer than the default one outlives the browser.
+    /// Adds a class with another idle timeout and the ordinary absolute one; see
+    /// [`class`](Self::class). Its cookie outlives the browser if the idle timeout is longer than
+    /// the default one.
     pub fn idle_class(self, name: impl Into<String>, idle: Duration) -> Self {
         self.class(name, Lifetime::idle(idle).persistent_if_longer())
     }
 
-    /// The idle time of sessions without an owner, shorter than the ordinary one, so that floods of visitors end soon.
+    /// Sets the idle timeout of sessions without an owner, shorter than the ordinary one, so that
+    /// the sessions of a flood of visitors expire soon.
     pub fn anonymous_idle_timeout(mut self, idle: Duration) -> Self {
         self.anonymous = Some(idle);
         self
     }
 
-    /// On engines that need a write to extend the idle deadline: the minimum time between two such writes. Default the
-    /// smaller of a minute and a tenth of the idle time; a session may end earlier by this much.
+    /// Sets the minimum time between two writes that extend the idle deadline, on engines that need
+    /// such writes. Default: the smaller of a minute and a tenth of the idle timeout. A session may
+    /// end earlier by this much.
     pub fn touch_after(mut self, touch_after: Duration) -> Self {
         self.touch_after = Some(touch_after);
         self
     }
 
-    /// Renews the id of a session that is in use after this time, without being asked. Default never.
+    /// Renews the id of a session in use automatically after this time. Default never.
     ///
-    /// A stolen id is then of use for this long at most. Requests of one page that still carry the old id go on: see
-    /// [`renewal_grace`](Self::renewal_grace). Costs one round trip more for a request that renews, and one for a
-    /// request that comes with the old id.
+    /// A stolen id is then useful for at most this long. Concurrent requests that still carry the
+    /// old id succeed: see [`renewal_grace`](Self::renewal_grace). Costs one more round trip for a
+    /// request that renews the id, and for one that carries the old id.
     pub fn renew_id_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.renew_every = interval.into();
         self
     }
 
-    /// For how long an id that was renewed by [`renew_id_every`](Self::renew_id_every) still reads and writes the
-    /// session. Default 10 seconds, at most a minute. A sign-in has no grace: the id from before it is dead at once.
+    /// Sets how long an id still reads and writes the session after
+    /// [`renew_id_every`](Self::renew_id_every) has replaced it. Default 10 seconds, at most a
+    /// minute. A sign-in has no grace period: the previous id is dead immediately.
     pub fn renewal_grace(mut self, grace: Duration) -> Self {
         self.renewal_grace = grace;
         self
     }
 
-    /// Whether a session ends when an id is used that was renewed, after its grace (within about a minute): one of
-    /// the two clients has stolen it. Default no; the event `replaced_id_used` is there either way.
+    /// Sets whether a session ends when a replaced id is used after its grace period (within about
+    /// a minute): one of the two clients has stolen it. Default no; the event `replaced_id_used` is
+    /// logged either way.
     pub fn end_on_reuse(mut self, end: bool) -> Self {
         self.ends_on_reuse = end;
         self
     }
 
-    /// How long one load, release or destroy may take before it is an error. Default 5 seconds.
+    /// Sets how long one load, release or destroy may take before it fails. Default 5 seconds.
     ///
-    /// An answer within this time always counts. A call that failed is tried once more, and one that has not
-    /// answered after three quarters of the time is asked a second time.
+    /// An answer within this time always counts. A failed call is retried once, and a call without
+    /// an answer after three quarters of the time is repeated.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.operation_timeout = timeout;
         self
     }
 
-    /// How long work over everything that is stored (a count, a batch of the collection) may take. Default twelve times
-    /// the [`operation_timeout`](Self::operation_timeout), a minute.
+    /// Sets how long work on all stored sessions (a count, a batch of the collection) may take.
+    /// Default: twelve times the [`operation_timeout`](Self::operation_timeout), one minute.
     pub fn maintenance_timeout(mut self, timeout: Duration) -> Self {
         self.maintenance_timeout = Some(timeout);
         self
     }
 
-    /// How often expired sessions are collected, from the first request on. Default one minute; `None` leaves it to
-    /// [`Manager::spawn_gc`] and [`Manager::collect`]. Engines whose storage expires by itself need no collection.
+    /// Sets how often expired sessions are collected, from the first request on. Default one
+    /// minute; `None` leaves it to [`Manager::spawn_gc`] and [`Manager::collect`]. Engines whose
+    /// storage expires by itself need no collection.
     pub fn gc_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.gc_interval = interval.into();
         self
     }
 
-    /// How many keys a session may have. Default 1,024.
+    /// Sets how many keys a session may have. Default 1,024.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.limits.keys = keys;
         self
     }
 
-    /// How many bytes keys and encoded values of a session may have together. Default 4 MiB.
+    /// Sets how many bytes the keys and encoded values of a session may have together. Default 4
+    /// MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
     }
 
-    /// How many sessions a user may have at once, and what happens at a sign-in beyond that. Default any number.
+    /// Sets how many sessions a user may have at once, and what happens at a sign-in beyond that.
+    /// Default: no limit.
     ///
     /// The engine must list the sessions of an owner
-    /// ([`Capabilities::owner_index`](crate::Capabilities::owner_index)). A sign-in then costs one call more, two with
-    /// [`Excess::Refuse`], and one for each session that it ends.
+    /// ([`Capabilities::owner_index`](crate::Capabilities::owner_index)). A sign-in then costs one
+    /// more call, two with [`Excess::Refuse`], and one for each session that it ends.
     pub fn max_sessions_per_owner(mut self, sessions: usize, excess: Excess) -> Self {
         self.per_owner = Some(PerOwner { sessions, excess });
         self
     }
 
-    /// Calls a function for everything that happens to sessions: an audit log, a mail "a new device signed in", a socket
-    /// that ends with its session. One listener; a second call replaces it.
+    /// Calls a function for every event of a session: for an audit log, a "new device signed in"
+    /// mail, or a socket that closes with its session. There is one listener; a second call
+    /// replaces it.
     ///
-    /// It is called after the fact, by a task of its own, one event after the other, and holds up no request. Up to
-    /// 1,024 events wait for it; more are dropped and counted (`session_event_dropped`). It sees what this manager does,
-    /// not what other processes do.
+    /// A separate task calls it after the fact, one event at a time, and delays no request. Up to
+    /// 1,024 events wait for it; more are dropped and counted (`session_event_dropped`). It
+    /// receives the events of this manager, not those of other processes.
     ///
     /// ```
     /// # fn demo(builder: session_core::ManagerBuilder) -> session_core::ManagerBuilder {
@@ -238,32 +252,33 @@ impl ManagerBuilder {
         self
     }
 
-    /// Where ids come from. Default 256 random bits as 43 characters.
+    /// Sets the generator of ids. Default: 256 random bits as 43 characters.
     #[doc(alias = "SetHashFunc")]
     pub fn id_generator(mut self, ids: impl IdGenerator) -> Self {
         self.ids = Arc::new(ids);
         self
     }
 
-    /// Stores sessions under the id itself instead of its hash. For tables that other software reads. A
-    /// copy of the store then lets its reader log in as any of its users.
+    /// Stores sessions under the id itself instead of its hash, for tables that other software
+    /// reads. A copy of the store then lets its reader log in as any user.
     pub fn plain_ids(mut self, plain: bool) -> Self {
         self.plain_ids = plain;
         self
     }
 
-    /// Where the manager takes the time from. Default the system's clock.
+    /// Sets the manager's clock. Default: the system's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The manager, or a [`Config`](crate::ErrorKind::Config) error that says what to change. No I/O.
+    /// Builds the manager, or returns a [`Config`](crate::ErrorKind::Config) error that says what
+    /// to change. No I/O.
     pub fn build(self) -> Result<Manager> {
         self.transport.check()?;
         let default = Lifetime::idle(self.idle);
-        let told = self.transport.tells_new_tokens();
-        if self.renew_every.is_some() && !told {
+        let delivers = self.transport.delivers_new_tokens();
+        if self.renew_every.is_some() && !delivers {
             return Err(Error::config(
                 "renew_id_every needs clients that learn of a new id: tokens in the URL, and a cookie that is not sent, \
                  do not; remove it, or use the cookie or a header",
@@ -326,7 +341,7 @@ impl ManagerBuilder {
         if sample.expose().len() != self.ids.length() {
             return Err(Error::config("the id generator declares a length that its ids do not have"));
         }
-        // Where the cookie is the storage, a configuration that keeps it from being written makes no sense.
+        // The cookie of a client-side engine is the storage, so it is always written.
         let transport = if capabilities.client_side { self.transport.always_sent() } else { self.transport };
         self.provider.bind(&transport.scope())?;
         let renewal = Renewal {

@@ -8,15 +8,15 @@ use super::Manager;
 use crate::commit;
 use crate::shared::Shared;
 
-/// The running collection. It stops when it is told to, and when the last handle to its manager is dropped;
-/// dropping this handle alone does not stop it.
+/// The running collection. It stops on [`stop`](Self::stop), and when the last handle to its
+/// manager is dropped; dropping this handle alone does not stop it.
 pub struct GcTask {
     task: AbortHandle,
     shared: Weak<Shared>,
 }
 
 impl GcTask {
-    /// Stops collecting, at once. The manager does not start again by itself.
+    /// Stops collecting immediately. The manager does not start it again by itself.
     pub fn stop(self) {
         if let Some(shared) = self.shared.upgrade() {
             commit::stop_collecting(&shared);
@@ -24,7 +24,7 @@ impl GcTask {
         self.task.abort();
     }
 
-    /// Whether it has stopped.
+    /// Returns whether the collection has stopped.
     pub fn is_stopped(&self) -> bool {
         self.task.is_finished()
     }
@@ -37,22 +37,23 @@ impl std::fmt::Debug for GcTask {
 }
 
 impl Manager {
-    /// Starts the task that removes expired sessions every [`gc_interval`](crate::ManagerBuilder::gc_interval), give
-    /// or take a tenth, so that the processes of a service do not collect at the same time. Must be called on a tokio
+    /// Starts the task that removes expired sessions about every
+    /// [`gc_interval`](crate::ManagerBuilder::gc_interval). The interval varies by a tenth, so that
+    /// the processes of a service do not collect at the same time. Must be called on a tokio
     /// runtime.
     ///
-    /// The first request starts it as well; call this to have its handle, or to collect without any request (every
-    /// minute where the interval is `None`). Engines whose storage expires by itself need no collection; for them
-    /// the task ends at once.
+    /// The first request starts it as well; call this to get its handle, or to collect without any
+    /// request (every minute if the interval is `None`). Engines whose storage expires by itself
+    /// need no collection; for them the task ends immediately.
     #[doc(alias = "GC")]
     pub fn spawn_gc(&self) -> GcTask {
         GcTask { task: commit::ensure_collecting(&self.0), shared: Arc::downgrade(&self.0) }
     }
 
-    /// Removes what has expired, now, in batches, and says how many sessions that were.
+    /// Removes expired sessions now, in batches, and returns their number.
     ///
-    /// Costs what has expired, not what is stored. A batch that takes longer than the operation timeout is made
-    /// smaller and tried again.
+    /// The cost depends on the number of expired sessions, not on the number of stored ones. A
+    /// batch that exceeds the operation timeout is retried with a smaller size.
     pub async fn collect(&self) -> crate::Result<usize> {
         commit::collect(&Arc::downgrade(&self.0)).await
     }

@@ -1,4 +1,4 @@
-//! The manager: one engine, one configuration, and every session of a service.
+//! The manager: one engine and one configuration, for all sessions of a service.
 
 mod accounts;
 mod builder;
@@ -26,8 +26,8 @@ use crate::{ConnectOptions, ManagerConfig, Provider, Result, connect};
 
 /// Starts, finds and ends sessions. Cloning it is cheap; all clones are the same manager.
 ///
-/// In a web service an adapter (`session-tower`, `session-actix`) calls it. A worker or a command line calls it
-/// directly:
+/// In a web service an adapter (`session-tower`, `session-actix`) calls it. A worker or a command
+/// line calls it directly:
 ///
 /// ```
 /// # async fn demo(manager: session_core::Manager, token: session_core::id::Token) -> session_core::Result<()> {
@@ -41,18 +41,18 @@ use crate::{ConnectOptions, ManagerConfig, Provider, Result, connect};
 pub struct Manager(pub(crate) Arc<Shared>);
 
 impl Manager {
-    /// Begins the configuration of a manager over an engine.
+    /// Starts the configuration of a manager over an engine.
     pub fn builder(provider: impl Provider) -> ManagerBuilder {
         Self::builder_shared(Arc::new(provider))
     }
 
-    /// As [`builder`](Self::builder), over an engine that is shared already.
+    /// Like [`builder`](Self::builder), for an engine that is already shared.
     pub fn builder_shared(provider: Arc<dyn Provider>) -> ManagerBuilder {
         ManagerBuilder::new(provider)
     }
 
-    /// Connects the engine that is registered under `engine`, with the `providerConfig` of a configuration, and builds
-    /// its manager: Beego's `session.NewManager("file", …)`.
+    /// Connects the engine that is registered under the name `engine`, with the `providerConfig` of
+    /// a configuration, and builds its manager: Beego's `session.NewManager("file", …)`.
     ///
     /// ```no_run
     /// # async fn demo() -> session_core::Result<()> {
@@ -68,25 +68,25 @@ impl Manager {
         Self::builder_shared(provider).configure(config)?.build()
     }
 
-    /// The session of a request with what the client sent, to be loaded when somebody asks for it. No I/O.
+    /// Returns the session of a request, to be loaded on first use. No I/O.
     pub fn request(&self, incoming: Incoming<'_>) -> RequestSession {
         let accepts = |text: &str| self.0.accepts(text);
         RequestSession::new(self.clone(), self.0.transport.candidates(incoming, &accepts))
     }
 
-    /// Loads the session that a client presents, or begins a new one (Beego's `SessionStart`). One round trip,
-    /// none without a well-formed token.
+    /// Loads the session that a client presents, or starts a new one (Beego's `SessionStart`). One
+    /// round trip, none without a well-formed token.
     #[doc(alias = "SessionStart")]
     pub async fn start(&self, incoming: Incoming<'_>) -> Result<Session> {
         self.request(incoming).session().await
     }
 
-    /// A new session, stored when it is written to and released. No I/O.
+    /// Returns a new session. It is stored when it is written to and released. No I/O.
     pub fn create(&self) -> Session {
         Session::new(Arc::clone(&self.0), Found::default())
     }
 
-    /// Loads the session of a token; `None` when there is none (any more). One round trip.
+    /// Loads the session of a token; `None` when there is none. One round trip.
     pub async fn load(&self, token: &Token) -> Result<Option<Session>> {
         if !self.0.accepts(token.expose()) {
             return Ok(None);
@@ -99,10 +99,12 @@ impl Manager {
         Ok(found.session.is_some().then(|| Session::new(Arc::clone(&self.0), found)))
     }
 
-    /// Whether there is a session of this token, without moving its idle deadline. One round trip.
+    /// Returns whether there is a session of this token, without extending its idle deadline. One
+    /// round trip.
     ///
-    /// Where ids are [renewed](ManagerBuilder::renew_id_every), a session that is not found costs one more, and one that is
-    /// found by its old id two more, and its idle deadline moves.
+    /// Where ids are [renewed](ManagerBuilder::renew_id_every), a session that is not found costs
+    /// one more round trip. One that is found by its old id costs two more, and its idle deadline
+    /// is extended.
     #[doc(alias = "SessionExist")]
     pub async fn exists(&self, token: &Token) -> Result<bool> {
         if !self.0.accepts(token.expose()) {
@@ -117,7 +119,7 @@ impl Manager {
         Ok(commit::find(&self.0, &operation, std::iter::once(token), Trust::Client).await?.session.is_some())
     }
 
-    /// Ends the session of a token and says whether there was one. One round trip.
+    /// Ends the session of a token, and returns whether there was one. One round trip.
     #[doc(alias = "SessionDestroy")]
     pub async fn destroy(&self, token: &Token) -> Result<bool> {
         if !self.0.accepts(token.expose()) {
@@ -127,14 +129,15 @@ impl Manager {
         commit::detached(async move {
             let ended = commit::end(&shared, &shared.operation("destroy", true), &id, None).await?;
             if ended {
-                shared.events.tell(EventKind::Destroyed(EndedBy::Logout), &id, None);
+                shared.events.emit(EventKind::Destroyed(EndedBy::Logout), &id, None);
             }
             Ok(ended)
         })
         .await
     }
 
-    /// Gives the session of a token a new one; `None` when there is no session. Three round trips, two on SQL engines.
+    /// Gives the session of a token a new one, and returns it; `None` when there is no session.
+    /// Three round trips, two on SQL engines.
     #[doc(alias = "SessionRegenerateId")]
     pub async fn regenerate(&self, token: &Token) -> Result<Option<Token>> {
         let Some(session) = self.load(token).await? else { return Ok(None) };
@@ -143,31 +146,32 @@ impl Manager {
         Ok(session.token())
     }
 
-    /// How many sessions there are; `None` where the engine cannot tell. May lag by one idle time.
+    /// Returns the number of sessions; `None` where the engine does not know it. It may lag by one
+    /// idle timeout.
     ///
-    /// Costs what the engine's [`count`](Provider::count) costs, on some engines a walk over everything that is
-    /// stored: it has the [`maintenance_timeout`](ManagerBuilder::maintenance_timeout) for it.
+    /// The cost is that of the engine's [`count`](Provider::count), on some engines a scan of all
+    /// records. The timeout is [`maintenance_timeout`](ManagerBuilder::maintenance_timeout).
     #[doc(alias = "GetActiveSession")]
     pub async fn active(&self) -> Result<Option<u64>> {
         self.0.maintenance("count").once(self.0.provider.count()).await
     }
 
-    /// The engine.
+    /// Returns the engine.
     pub fn provider(&self) -> &Arc<dyn Provider> {
         &self.0.provider
     }
 
-    /// How tokens travel.
+    /// Returns how tokens travel.
     pub fn transport(&self) -> &Transport {
         &self.0.transport
     }
 
-    /// How long one load, release or destroy may take.
+    /// Returns how long one load, release or destroy may take.
     pub fn operation_timeout(&self) -> Duration {
         self.0.operation_timeout
     }
 
-    /// How many sessions an owner may have, as set by
+    /// Returns how many sessions an owner may have, as set by
     /// [`ManagerBuilder::max_sessions_per_owner`]; `None` when there is no limit.
     pub fn max_sessions_per_owner(&self) -> Option<usize> {
         self.0.per_owner.map(|limit| limit.sessions)

@@ -1,4 +1,5 @@
-//! What a response owes to the session: derived from what the client presented and what is live now.
+//! Derives the session's part of a response from the token that the client presented and the
+//! session that is live now.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,16 +9,16 @@ use crate::live::{State, Stored};
 use crate::session::Session;
 use crate::transport::{CookieContext, SET_COOKIE, TokenHeaders};
 
-/// What a response owes to the session.
+/// The session's part of a response.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct Reply {
-    /// The headers that hand the token to the client or take it away: name and value. Each replaces any of the
-    /// same name (`set-cookie`, in lower case: of the same cookie).
+    /// The headers that set or remove the client's token: name and value. Each replaces any header
+    /// of the same name (`set-cookie`, in lower case: any of the same cookie).
     pub headers: Vec<(Cow<'static, str>, String)>,
-    /// The handler looked at the session: the response is `private` and varies by the token's header.
+    /// The handler used the session: the response is `private` and varies by the token's header.
     pub loaded: bool,
-    /// The response carries a token: it must not be stored by any cache.
+    /// The response carries a token: no cache may store it.
     pub sets_token: bool,
 }
 
@@ -32,19 +33,22 @@ impl Reply {
         Self { headers, loaded: true, sets_token: true }
     }
 
-    /// What the response owes to a session, as it is now: nothing when the client holds the token of the session
-    /// that is live, that token when it holds another one or none, and its removal when its session was ended.
+    /// Builds the reply for the current state of a session: nothing if the client has the token of
+    /// the live session, that token if it has another one or none, and its removal if the session
+    /// was ended.
     pub(super) fn of(session: &Session, by_url: bool, context: &CookieContext) -> Result<Self> {
         let shared = &session.0.shared;
         let state = session.0.state();
         let State { stored, held, held_until, ended, .. } = &*state;
-        // A cookie that outlives the browser knows when the session ends, and must learn of a longer life.
+        // A persistent cookie has the end of the session as its Max-Age, so it is set again when
+        // that is later.
         let is_longer = |stored: &Stored| {
             stored.record.header.absolute > *held_until && shared.is_persistent(stored.class)
         };
         match stored {
             Some(stored) if held.as_ref() == Some(&stored.token) && !is_longer(stored) => Ok(Self::loaded()),
-            // An id from a URL, and what it is replaced with, never becomes a cookie: a link could log its victim in.
+            // A token from a URL, and its replacement, never become a cookie: a link could log its
+            // victim in.
             Some(_) if by_url => Ok(Self { sets_token: true, ..Self::loaded() }),
             Some(stored) => {
                 let left = || stored.record.header.absolute.since(shared.now());
@@ -57,7 +61,7 @@ impl Reply {
     }
 }
 
-/// Prints the names of the headers and never a token.
+/// Prints the names of the headers, but never a token.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();

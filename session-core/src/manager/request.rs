@@ -1,4 +1,4 @@
-//! The session of one request, not loaded before somebody asks for it.
+//! The session of one request, loaded on first use.
 
 use std::fmt;
 use std::future::Future;
@@ -16,9 +16,9 @@ use crate::shared::{EndedBy, EventKind};
 use crate::transport::{Candidates, Connection, CookieContext, Source};
 use crate::{Error, ErrorKind, Result};
 
-/// What an adapter keeps for the time of a request, where all who ask find it: [`session`](Self::session) loads once
-/// for them. It ends with [`finish`](Self::finish) or [`abandon`](Self::abandon): after that it loads nothing and
-/// takes no change.
+/// The session of a request, which an adapter keeps for the whole request:
+/// [`session`](Self::session) loads it once for all callers. It ends with [`finish`](Self::finish)
+/// or [`abandon`](Self::abandon): after that it loads nothing and accepts no changes.
 pub struct RequestSession {
     manager: Manager,
     presented: Candidates,
@@ -31,22 +31,24 @@ impl RequestSession {
         Self { manager, presented, session: OnceCell::const_new(), over: AtomicBool::new(false) }
     }
 
-    /// The manager that it belongs to.
+    /// Returns the manager of the session.
     pub const fn manager(&self) -> &Manager {
         &self.manager
     }
 
-    /// Whether the client brought no text that could be a token of this manager.
+    /// Returns whether the client presented no text that could be a token of this manager.
     pub const fn presents_nothing(&self) -> bool {
         self.presented.is_empty()
     }
 
-    /// The session, loaded by the first who asks. One round trip, none without a well-formed token.
+    /// Returns the session; the first call loads it. One round trip, none without a well-formed
+    /// token.
     ///
-    /// A client without a session, or with one that has ended, gets a new one that is stored when it is written to;
-    /// [`Session::load_state`] tells these apart. [`Unavailable`](ErrorKind::Unavailable) and
-    /// [`Unsupported`](ErrorKind::Unsupported) are errors: a failing engine never looks like a logged-out user.
-    /// [`Released`](ErrorKind::Released) when the request has ended before anybody asked.
+    /// A client without a session, or with one that has ended, gets a new one that is stored when
+    /// it is written to; [`Session::load_state`] distinguishes the two.
+    /// [`Unavailable`](ErrorKind::Unavailable) and [`Unsupported`](ErrorKind::Unsupported) are
+    /// errors: a failing engine never looks like a logged-out user.
+    /// [`Released`](ErrorKind::Released) when the request has ended before the first call.
     pub async fn session(&self) -> Result<Session> {
         if let Some(session) = self.session.get() {
             return Ok(session.clone());
@@ -54,12 +56,13 @@ impl RequestSession {
         self.must_be_open("load")?;
         match self.load_at_once() {
             Some(session) => self.loaded(session),
-            // Apart, so that the future of a handler, which holds this, stays small.
+            // Boxed, so that the future of a handler, which contains this one, stays small.
             None => Box::pin(self.load()).await,
         }
     }
 
-    /// `None` when that takes a future, and when somebody else loads or ends the session at this moment.
+    /// Loads the session synchronously. `None` if the engine cannot, or if another task is loading
+    /// or ending the session.
     fn load_at_once(&self) -> Option<&Session> {
         let shared = &self.manager.0;
         let found = commit::find_at_once(shared, self.presented.iter())?;
@@ -87,13 +90,13 @@ impl RequestSession {
         Ok(session.clone())
     }
 
-    /// Ends the session that the client presents without reading it: a logout in one round trip (one for each
-    /// token, when there are several). `Ok` also when there was none.
+    /// Ends the session that the client presents without reading it: a logout in one round trip
+    /// (one for each token, when there are several). Returns `Ok` also when there was none.
     pub async fn destroy(&self) -> Result<()> {
         if self.session.get().is_none() {
             self.must_be_open("destroy")?;
         }
-        // The cell is filled by the first that comes: a load, which is then ended, or this.
+        // The cell is filled by a load, whose session is then ended, or by this function.
         let shared = &self.manager.0;
         let end = async || {
             let ids: Vec<_> = self.presented.iter().map(|token| shared.storage_id(token)).collect();
@@ -107,7 +110,7 @@ impl RequestSession {
                 for id in &ids {
                     if commit::end(&owner, &whole, id, None).await? {
                         live = true;
-                        owner.events.tell(EventKind::Destroyed(EndedBy::Logout), id, None);
+                        owner.events.emit(EventKind::Destroyed(EndedBy::Logout), id, None);
                     }
                 }
                 Ok(live)
@@ -126,18 +129,19 @@ impl RequestSession {
         Err(Error::new(ErrorKind::Released, message).during(operation))
     }
 
-    /// Releases the session, if it was loaded, and says what the response must carry. For adapters: before the
-    /// response head leaves.
+    /// Releases the session, if it was loaded, and returns the session's part of the response. An
+    /// adapter calls it before it sends the response head.
     ///
-    /// An error means that changes are not stored and the response must not answer success; what the error's
-    /// response must carry all the same is said by [`owed`](Self::owed). A release that the handler itself has seen
-    /// fail is not reported again.
+    /// An error means that changes are not stored and that the response must not report success;
+    /// [`owed`](Self::owed) returns the headers that an error response must still carry. An error
+    /// that the handler itself has received is not reported again.
     pub fn finish(&self, connection: Connection<'_>) -> Finish {
         self.finish_in(self.context(connection))
     }
 
-    /// As [`finish`](Self::finish), for an adapter that asked [`Transport::context`](crate::transport::Transport::context)
-    /// while it had the request's head.
+    /// Like [`finish`](Self::finish), for an adapter that called
+    /// [`Transport::context`](crate::transport::Transport::context) while it had the request's
+    /// head.
     pub fn finish_in(&self, context: CookieContext) -> Finish {
         self.over.store(true, Ordering::Release);
         if let Some(session) = self.session.get() {
@@ -146,22 +150,24 @@ impl RequestSession {
         Finish { session: self.session.get().cloned(), by_url: self.by_url(), context, release: None }
     }
 
-    /// Ends the request without storing what its handler changed, for a handler that did not finish: it was cancelled
-    /// by a timeout, panicked, or answered with a server error. What it stored by itself stays stored.
+    /// Ends the request without storing the changes of its handler, for a handler that did not
+    /// finish: it was cancelled by a timeout, panicked, or answered with a server error. Changes
+    /// that it saved itself stay stored.
     ///
-    /// Says what the response must carry. No I/O.
+    /// Returns the session's part of the response. No I/O.
     pub fn abandon(&self, connection: Connection<'_>) -> Result<Reply> {
         self.abandon_in(&self.context(connection))
     }
 
-    /// As [`abandon`](Self::abandon), with the context that an adapter kept.
+    /// Like [`abandon`](Self::abandon), with the context that an adapter kept.
     pub fn abandon_in(&self, context: &CookieContext) -> Result<Reply> {
         self.close();
         self.owed_in(context)
     }
 
-    /// As [`abandon_in`](Self::abandon_in), for a handler that left a save or a logout under way: waits for it, within the
-    /// operation timeout, so that the client is told of a new id. `None` when nothing is under way.
+    /// Like [`abandon_in`](Self::abandon_in), for a handler that left a save or a logout in
+    /// progress: waits for it, within the operation timeout, so that the client learns of a new id.
+    /// `None` when nothing is in progress.
     pub fn abandon_under_way(&self, context: &CookieContext) -> Option<Finish> {
         self.close();
         let session = self.session.get().filter(|session| session.0.is_committing())?.clone();
@@ -169,13 +175,13 @@ impl RequestSession {
         Some(Finish { session: Some(session), by_url: self.by_url(), context: context.clone(), release })
     }
 
-    /// What a response must carry as things are now: also one that reports an error of [`finish`](Self::finish),
-    /// when the handler has stored a new id before.
+    /// Returns the session's part of a response for the current state. A response that reports an
+    /// error of [`finish`](Self::finish) needs it too, if the handler has already stored a new id.
     pub fn owed(&self, connection: Connection<'_>) -> Result<Reply> {
         self.owed_in(&self.context(connection))
     }
 
-    /// As [`owed`](Self::owed), with the context that an adapter kept.
+    /// Like [`owed`](Self::owed), with the context that an adapter kept.
     pub fn owed_in(&self, context: &CookieContext) -> Result<Reply> {
         let Some(session) = self.session.get() else { return Ok(Reply::default()) };
         Reply::of(session, self.by_url(), context)
@@ -185,9 +191,10 @@ impl RequestSession {
         self.manager.0.transport.context(connection)
     }
 
-    /// Ends the request of a handler that was dropped before it answered: nothing more is taken, and nothing stored.
+    /// Ends the request of a handler that was dropped before it answered: no more changes are
+    /// accepted, and none are stored.
     pub fn close(&self) {
-        // A request that has ended already is left alone: its handle may have been loaded anew.
+        // A request that has already ended is left alone: its handle may have been reloaded.
         if !self.over.swap(true, Ordering::AcqRel)
             && let Some(session) = self.session.get()
         {
@@ -206,17 +213,17 @@ impl fmt::Debug for RequestSession {
     }
 }
 
-/// Whether what a handler changed is stored when its response has this status.
+/// Returns whether the changes of a handler are stored when its response has this status.
 ///
-/// It is not after a server error (5xx) or a timeout (408): something failed, or did not finish, and a half-done
-/// sign-in must not count. Every other response is an answer, and its changes are stored.
+/// They are not stored after a server error (5xx) or a timeout (408): something failed or did not
+/// finish, and a half-done sign-in must not count. They are stored with every other response.
 #[must_use]
 pub const fn stores_changes(status: u16) -> bool {
     status < 500 && status != 408
 }
 
-/// The end of a request, under way; see [`RequestSession::finish`]. A release that has begun is finished also when
-/// this is dropped.
+/// The future of a request's end; see [`RequestSession::finish`]. A release that has begun is
+/// finished even when this is dropped.
 #[must_use = "a future does nothing before it is awaited"]
 pub struct Finish {
     session: Option<Session>,
@@ -231,7 +238,7 @@ impl Future for Finish {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Reply>> {
         let Self { session, by_url, context: cookie, release } = &mut *self;
         let Some(session) = session else { return Poll::Ready(Ok(Reply::default())) };
-        if release.is_some() || !session.0.state().has_told_its_failure() {
+        if release.is_some() || !session.0.state().handler_knows_failure() {
             let begin = || commit::release(&session.0, Create::Allowed, Then::Close);
             ready!(Pin::new(release.get_or_insert_with(begin)).poll(context))?;
         }
@@ -249,9 +256,10 @@ impl fmt::Debug for Finish {
 mod tests {
     use super::*;
 
-    /// More than 1,032 bytes cost several times as much: glibc keeps smaller pieces at hand for each thread.
+    /// A larger allocation costs several times as much: glibc caches only blocks up to 1,032 bytes
+    /// per thread.
     #[test]
-    fn what_a_load_is_boxed_in_is_small() {
+    fn the_boxed_future_of_a_load_is_small() {
         fn bytes<'a, F>(_: fn(&'a RequestSession) -> F) -> usize {
             size_of::<F>()
         }

@@ -1,4 +1,4 @@
-//! Engines that have the answer at hand.
+//! Engines that can answer synchronously.
 
 use std::time::Duration;
 
@@ -7,16 +7,17 @@ use crate::Result;
 use crate::id::StorageId;
 use crate::record::Record;
 
-/// A [`Provider`](super::Provider) that need not wait for most of its answers, such as one in memory. The manager asks
-/// here first, which spares a request the futures that the calls of a provider take.
+/// A [`Provider`](super::Provider) that can answer most calls without waiting, such as one in
+/// memory. The manager tries these methods first, which avoids the futures of a provider's calls.
 ///
-/// `None` is no answer: the engine would have to wait, and has changed nothing. The call of the provider follows, as it
-/// does after an error, by which the engine has changed nothing either.
+/// `None` means that the engine would have to wait, and has changed nothing. The manager then calls
+/// the provider. It does the same after an error, which means that the engine has changed nothing
+/// either.
 pub trait Immediate: Send + Sync {
-    /// As [`Provider::read`](super::Provider::read).
+    /// Like [`Provider::read`](super::Provider::read).
     fn read_at_once(&self, id: &StorageId, idle: Duration) -> Option<Result<Option<Record>>>;
 
-    /// As [`Provider::write`](super::Provider::write).
+    /// Like [`Provider::write`](super::Provider::write).
     fn write_at_once(
         &self,
         id: &StorageId,

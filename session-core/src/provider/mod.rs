@@ -1,4 +1,4 @@
-//! What an engine implements: records by storage id, written conditionally.
+//! The trait that an engine implements: records by storage id, with conditional writes.
 
 mod immediate;
 mod indexed;
@@ -17,58 +17,61 @@ use crate::id::{StorageId, Token};
 use crate::record::{Record, Stamp};
 use crate::{Capabilities, Result, rename};
 
-/// One storage system. Object-safe; everything that is true of every session is in the core, so an engine has
-/// little to get right: a conditional write, a read, a conditional delete, and deadlines.
+/// One storage system. The trait is object-safe. Everything that is true of every session is in the
+/// core, so an engine implements little: a conditional write, a read, a conditional delete, and
+/// deadlines.
 ///
-/// # What every method keeps
+/// # Requirements of every method
 ///
-/// - **Expired is not there.** A record whose idle deadline (or absolute deadline, where the engine keeps the
-///   header) has passed is absent for every method, also before it was collected.
-/// - **Atomic.** A condition is checked, and its write done, as one step of the storage.
-/// - **Any future may be dropped at any await.** A connection with an unread answer is closed, never reused:
-///   another user's session would be read from it.
-/// - **Errors are honest.** [`Unavailable`](crate::ErrorKind::Unavailable) means that nothing was changed;
-///   where a write may have been applied it is [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown).
-///   Neither carries an id or a password. Nothing panics.
-/// - **Deadlines are the caller's.** The manager drops a call that takes too long. An engine adds no retry loop
-///   of its own; where its driver resends by itself, a refusal says so.
+/// - **Expired records are absent.** A record whose idle deadline (or absolute deadline, if the
+///   engine keeps the header) has passed is absent for every method, even before it is collected.
+/// - **Writes are atomic.** Checking a condition and writing are one step of the storage.
+/// - **Any future may be dropped at any await.** A connection with an unread answer is closed,
+///   never reused: the next request would read another user's session from it.
+/// - **Errors are exact.** [`Unavailable`](crate::ErrorKind::Unavailable) means that nothing was
+///   changed; if a write may have been applied, the error is
+///   [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown). Neither contains an id or a password.
+///   Nothing panics.
+/// - **The caller enforces deadlines.** The manager drops a call that takes too long. An engine
+///   adds no retry loop; if its driver resends by itself, refusals are marked as resent.
 #[async_trait]
 #[doc(alias = "SessionStore")]
 pub trait Provider: Send + Sync + fmt::Debug + 'static {
-    /// The engine's name, as it is registered.
+    /// Returns the name under which the engine is registered.
     fn engine(&self) -> &'static str;
 
-    /// What this engine can do.
+    /// Returns the capabilities of this engine.
     fn capabilities(&self) -> Capabilities;
 
-    /// Called once by a manager with the text that client-side records are bound to (cookie name and domain), so
-    /// that a sealed record cannot be moved to another cookie. Engines on a server have no use for it.
+    /// A manager calls this once with the scope of client-side records (cookie name and domain), so
+    /// that a sealed record cannot be moved to another cookie. Server-side engines ignore it.
     fn bind(&self, scope: &str) -> Result<()> {
         let _ = scope;
         Ok(())
     }
 
-    /// Reads a record, tombstones included. One round trip.
+    /// Reads a record or a tombstone. One round trip.
     ///
-    /// Where [`slides_on_read`](Capabilities::slides_on_read) is declared, the idle deadline of a live record
-    /// moves to `idle` from now in the same round trip (not beyond the absolute deadline, where the engine can see it).
-    /// [`Corrupt`](crate::ErrorKind::Corrupt) or [`Unsupported`](crate::ErrorKind::Unsupported) when what is stored
-    /// is no record.
+    /// If [`slides_on_read`](Capabilities::slides_on_read) is declared, the idle deadline of a live
+    /// record moves to `idle` from now in the same round trip (not beyond the absolute deadline, if
+    /// the engine knows it). [`Corrupt`](crate::ErrorKind::Corrupt) or
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when the stored bytes are not a record.
     async fn read(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>>;
 
-    /// As [`read`](Self::read), and never from a cache. Engines without one have nothing to do.
+    /// Like [`read`](Self::read), but never from a cache. Engines without a cache use the default.
     async fn read_now(&self, id: &StorageId, idle: Duration) -> Result<Option<Record>> {
         self.read(id, idle).await
     }
 
-    /// Stores a record that ends by itself after `ttl` (never zero; rounded up to the engine's granularity),
-    /// if the condition holds. One round trip when it does.
+    /// Stores a record that expires after `ttl` (never zero; rounded up to the engine's
+    /// granularity), if the condition holds. One round trip when it does.
     ///
-    /// A driver must not repeat a create ([`Condition::Absent`]) by itself while the first one may still
-    /// arrive: arriving after a logout, it would bring the session back. The core repeats a create under
-    /// another id.
+    /// A driver must not repeat a create ([`Condition::Absent`]) by itself while the first one may
+    /// still arrive: arriving after a logout, it would bring the session back. The core repeats a
+    /// create under another id.
     ///
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) when the engine cannot hold it; what was stored before stays.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) when the record exceeds the engine's limit; the
+    /// stored record stays.
     async fn write(
         &self,
         id: &StorageId,
@@ -77,81 +80,90 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
         ttl: Duration,
     ) -> Result<WriteOutcome>;
 
-    /// Moves the idle deadline of a live record to `ttl` from now without a new version; `seen` is the record
-    /// as it was read. Says whether the record was there. Never revives one that has expired. One round trip.
+    /// Moves the idle deadline of a live record to `ttl` from now without a new version; `seen` is
+    /// the record that was read. Returns whether the record exists. Never revives an expired
+    /// record. One round trip.
     ///
-    /// Called only where reads do not slide.
+    /// Called only if reads do not extend the idle deadline.
     async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
         let _ = seen;
         Ok(self.read(id, ttl).await?.is_some_and(|record| record.is_live()))
     }
 
-    /// Moves a session to a new id: stores the record under `new` and makes the one under `old` a tombstone, if
-    /// `old` still has the version that was read; on a refusal nothing is left under `new`.
-    /// Idempotent: called again with the same arguments after a lost answer it finds its own tokens and says stored.
-    /// Where the client holds the record the engine names the new session itself, and `new` is the old id.
+    /// Moves a session to a new id: stores the record under `new` and makes the one under `old` a
+    /// tombstone, if `old` still has the version that was read; after a refusal nothing is left
+    /// under `new`. The call is idempotent: repeated with the same arguments after a lost answer,
+    /// it finds its own tokens and returns "stored". A client-side engine makes the new token
+    /// itself, and `new` is the old id.
     ///
-    /// The default is made of two conditional writes, two round trips. An engine that can do it in one overrides it.
+    /// The default consists of two conditional writes, in two round trips. An engine that needs
+    /// only one overrides it.
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
         rename::by_writes(self, rename).await
     }
 
-    /// Removes a session, if it still has the stamp, when one is given; also a record that cannot be read.
+    /// Removes a session, or an unreadable record; if a stamp is given, only if the record still
+    /// has it.
     ///
-    /// A tombstone is left where it is, and the answer says where the session went, so that the caller can follow.
-    /// One round trip with a current stamp; engines whose protocol cannot look and remove in one step need two without.
+    /// A tombstone stays, and its target is returned, so that the caller can follow it. One round
+    /// trip with a current stamp; without one, engines that cannot read and remove in one step need
+    /// two.
     async fn destroy(&self, id: &StorageId, expected: Option<Stamp>) -> Result<DestroyOutcome>;
 
-    /// Whether there is a live session under the id. Does not slide. One round trip.
+    /// Returns whether there is a live session under the id, without extending its idle deadline.
+    /// One round trip.
     async fn exists(&self, id: &StorageId) -> Result<bool>;
 
-    /// How many sessions there are; `None` where the engine cannot tell. May lag by one idle time.
+    /// Returns the number of sessions; `None` if the engine does not know it. It may lag by one
+    /// idle timeout.
     async fn count(&self) -> Result<Option<u64>>;
 
-    /// How many records [`gc`](Self::gc) would remove now; `None` where the engine cannot tell, or ends them by
-    /// itself. Costs what has expired where there is an index on it, else a walk.
+    /// Returns the number of records that [`gc`](Self::gc) would remove now; `None` if the engine
+    /// does not know it, or expires records by itself. The cost depends on the number of expired
+    /// records if they are indexed; otherwise it is a scan.
     async fn due(&self) -> Result<Option<u64>> {
         Ok(None)
     }
 
-    /// Removes up to about `limit` expired records and returns how many. Fewer than `limit` means that, for now,
-    /// there are no more; but a call that has taken a second may end early, and none at all then means the same.
-    /// Costs what has expired, not what is stored.
+    /// Removes up to about `limit` expired records, and returns their number. Fewer than `limit`
+    /// means that there are currently no more; but a call that has taken a second may end early, and
+    /// only zero then means the same. The cost depends on the number of expired records, not on that
+    /// of stored ones.
     async fn gc(&self, limit: usize) -> Result<usize>;
 
-    /// The engine as one that finds the sessions of an owner, where it does; see
+    /// Returns the engine's index of owners, if it has one; see
     /// [`Capabilities::owner_index`](Capabilities::owner_index).
     fn as_indexed(&self) -> Option<&dyn Indexed> {
         None
     }
 
-    /// The engine as one that can walk over all its records, where it can.
+    /// Returns the engine's scan over all records, if it has one.
     fn as_scan(&self) -> Option<&dyn Scan> {
         None
     }
 
-    /// The engine as one that has most answers at hand, where it has.
+    /// Returns the engine's synchronous calls, if it has them.
     fn as_immediate(&self) -> Option<&dyn Immediate> {
         None
     }
 
-    /// The engine as one that reports changes to caches, where that is switched on.
+    /// Returns the engine's notices of changes for caches, if they are switched on.
     fn as_notify(&self) -> Option<&dyn Notify> {
         None
     }
 }
 
-/// When a write may happen.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// Only when there is nothing under the id.
+    /// There must be no record under the id.
     Absent,
-    /// Only over the record that was read.
+    /// The record must still have this stamp.
     Over(Stamp),
 }
 
-/// What became of a conditional write. Deciding whether a refusal is a conflict, an ended session or the echo of
-/// a write that was already applied is the core's task.
+/// The outcome of a conditional write. The core decides whether a refusal is a conflict, an ended
+/// session or the echo of a write that was already applied.
 #[derive(Debug, Clone)]
 pub enum WriteOutcome {
     /// The condition held and the record is stored.
@@ -160,28 +172,29 @@ pub enum WriteOutcome {
     Refused(Refusal),
 }
 
-/// What a write that was stored leaves to know.
+/// The result of a stored write.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stored {
-    /// What the client must hold from now on, where the client holds the record.
+    /// The client's new token, if the client holds the record.
     pub token: Option<Token>,
-    /// The engine's own compare token of what is stored now; zero when it has or knows none.
+    /// The engine's own compare token of the stored record; zero if it has none or does not know
+    /// it.
     pub cas: u64,
 }
 
-/// Why a conditional write was refused.
+/// The reason why a conditional write was refused.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// What is stored under the id now (a tombstone too); `None` when there is nothing.
+    /// The record or tombstone that is now stored under the id; `None` if there is none.
     pub current: Option<Box<Record>>,
-    /// The driver may have sent the write more than once, so that the first one may have been applied.
+    /// The driver may have sent the write more than once, so the first copy may have been applied.
     pub resent: bool,
 }
 
 impl WriteOutcome {
-    /// Stored; the engine compares versions only.
+    /// Stored, by an engine that compares only versions.
     #[must_use]
     pub const fn stored() -> Self {
         Self::Stored(Stored { token: None, cas: 0 })
@@ -193,13 +206,13 @@ impl WriteOutcome {
         Self::Stored(Stored { token: None, cas })
     }
 
-    /// Stored in what the client holds, with the engine's own compare token, zero where it has none.
+    /// Stored in the client's token, with the engine's own compare token, or zero if it has none.
     #[must_use]
     pub const fn stored_in(token: Token, cas: u64) -> Self {
         Self::Stored(Stored { token: Some(token), cas })
     }
 
-    /// Refused, sent once.
+    /// Refused, by an engine whose driver sent the write once.
     #[must_use]
     pub fn refused(current: Option<Record>) -> Self {
         Self::Refused(Refusal { current: current.map(Box::new), resent: false })
@@ -212,42 +225,42 @@ impl WriteOutcome {
     }
 }
 
-/// What became of a removal.
+/// The outcome of a removal.
 #[derive(Debug, Clone)]
 pub enum DestroyOutcome {
-    /// The session was there and is not any more.
+    /// The session was removed.
     Destroyed,
-    /// There was nothing.
+    /// There was no record.
     Absent,
-    /// There is a tombstone: the session has this id now.
+    /// There is a tombstone: the session now has this id.
     Moved(StorageId),
-    /// The stamp did not match; this is what is stored.
+    /// The stamp did not match; this is the stored record.
     Refused(Box<Record>),
 }
 
-/// How long a tombstone is kept: longer than a request that still holds the old id.
+/// The lifetime of a tombstone: longer than any request that still has the old id.
 pub const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
 
 /// The arguments of [`Provider::rename`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Rename<'a> {
-    /// The id that ends.
+    /// The old id.
     pub old: &'a StorageId,
-    /// What must still be stored under it.
+    /// The stamp that the record under the old id must still have.
     pub over: Stamp,
-    /// The id that begins.
+    /// The new id.
     pub new: &'a StorageId,
-    /// What is stored under the new id.
+    /// The record for the new id.
     pub record: &'a Record,
-    /// When the new record ends by itself.
+    /// The time to live of the new record.
     pub ttl: Duration,
-    /// What is stored under the old id for [`TOMBSTONE_TTL`].
+    /// The tombstone for the old id, kept for [`TOMBSTONE_TTL`].
     pub tombstone: &'a Record,
 }
 
 impl<'a> Rename<'a> {
-    /// All six, for those who call a provider directly.
+    /// Combines all arguments, for code that calls a provider directly.
     #[must_use]
     pub const fn new(
         (old, over): (&'a StorageId, Stamp),

@@ -1,4 +1,4 @@
-//! Notices of changes that other processes make, for caches.
+//! Notices of changes by other processes, for caches.
 
 use async_trait::async_trait;
 
@@ -6,7 +6,7 @@ use super::Provider;
 use crate::Result;
 use crate::id::StorageId;
 
-/// What an engine reports about its records.
+/// A change that an engine reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// The record under this id was written, replaced by a tombstone, or removed.
@@ -15,30 +15,33 @@ pub enum Notice {
     Everything,
 }
 
-/// An engine that reports changes. It returns itself from [`Provider::as_notify`] when its configuration switches
-/// that on.
+/// An engine that reports changes. It returns itself from [`Provider::as_notify`] if its
+/// configuration enables this.
 ///
-/// The promise: **after [`listen`](Self::listen) has returned, each change of a record that was there brings a notice, or
-/// the listener fails**, at the latest at its next [`check`](Listener::check). That includes the changes of this process.
-/// Records that begin, idle deadlines that move and records that expire need no notice. Notices may be late, may come
-/// twice, and may name records that did not change.
+/// The promise: **after [`listen`](Self::listen) has returned, each change of an existing record
+/// causes a notice, or the listener fails**, at the latest at its next [`check`](Listener::check).
+/// That includes the changes of this process. New records, extended idle deadlines and expired
+/// records need no notice. Notices may be late, may be repeated, and may name records that did not
+/// change.
 #[async_trait]
 pub trait Notify: Provider {
     /// Opens a connection on which the server reports changes.
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) or [`Config`](crate::ErrorKind::Config) where the server, or what
-    /// is in front of it, does not do that; [`Unavailable`](crate::ErrorKind::Unavailable) when it cannot be reached.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) or [`Config`](crate::ErrorKind::Config) when
+    /// the server, or a proxy in front of it, does not support that;
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when it cannot be reached.
     async fn listen(&self) -> Result<Box<dyn Listener>>;
 }
 
-/// A connection on which notices arrive. It does not reconnect: after an error it has lost notices, and another one is
-/// needed.
+/// A connection on which notices arrive. It does not reconnect: after an error it has lost notices,
+/// and must be replaced.
 #[async_trait]
 pub trait Listener: Send {
-    /// The next notice. The future may be dropped: no notice is lost by that.
+    /// Waits for the next notice. The future may be dropped without losing a notice.
     async fn next(&mut self) -> Result<Notice>;
 
-    /// Asks the server for an answer on the same connection: one round trip. The notices that the server sent before it
-    /// answered have arrived then. When the future is dropped, so must be the listener.
+    /// Sends a request on the same connection and waits for the answer: one round trip. All notices
+    /// that the server sent before the answer have then arrived. If the future is dropped, the
+    /// listener must be dropped too.
     async fn check(&mut self) -> Result<()>;
 }

@@ -1,5 +1,5 @@
-//! What a session of a signed-in user knows beside its values: its handle, its device, and when the user proved
-//! who they are.
+//! The account data of a signed-in user's session: its handle, its device, and when the user
+//! authenticated.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,11 +13,11 @@ use crate::clock::Timestamp;
 use crate::id::StorageId;
 use crate::{Error, ErrorKind, Result};
 
-/// A name of one session of a user, for a "sign out this device" button.
+/// The name of one session of a user, for a "sign out this device" button.
 ///
-/// It is random and stays the same when the session's id is replaced. It is no token: with it nobody can use the
-/// session, and [`Manager::end`](crate::Manager::end) ends it only together with its owner's user id. Prints as 22
-/// URL-safe characters, and is parsed from them.
+/// It is random and stays the same when the session's id is replaced. It is not a token: it does
+/// not give access to the session, and [`Manager::end`](crate::Manager::end) needs the owner's user
+/// id as well. It prints as 22 URL-safe characters, and is parsed from them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Handle(pub(crate) [u8; 16]);
 
@@ -26,7 +26,7 @@ impl Handle {
         Self(rand::random())
     }
 
-    /// The handle of a record that was stored before records had one.
+    /// Derives the handle of a record that was stored before records had one.
     pub(crate) fn of_id(id: &StorageId) -> Self {
         let mut handle = [0; 16];
         handle.copy_from_slice(
@@ -54,15 +54,15 @@ impl FromStr for Handle {
     /// [`Codec`](ErrorKind::Codec) when the text is not 22 URL-safe characters.
     fn from_str(text: &str) -> Result<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        let message = "a session handle is 22 letters, digits, `-` and `_`";
+        let message = "a session handle has 22 characters: letters, digits, `-` and `_`";
         bytes.map(Self).ok_or_else(|| Error::new(ErrorKind::Codec, message))
     }
 }
 
-/// How many bytes the texts of a [`Device`] may have together.
+/// The largest size of all texts of a [`Device`] together.
 const MAX_DEVICE_BYTES: usize = 1_024;
 
-/// Where a user signed in, as the application describes it: what a list of a user's sessions shows.
+/// The device of a sign-in, as the application describes it, for a list of the user's sessions.
 ///
 /// ```
 /// use session_core::accounts::Device;
@@ -81,7 +81,7 @@ const IP: usize = 2;
 const PLACE: usize = 3;
 
 impl Device {
-    /// A device of which nothing is known.
+    /// Creates a device without any description.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -111,22 +111,22 @@ impl Device {
         self.with(PLACE, place)
     }
 
-    /// The name that the user knows the device by.
+    /// Returns the name that the user knows the device by.
     pub fn get_label(&self) -> Option<&str> {
         self.texts[LABEL].as_deref()
     }
 
-    /// The `User-Agent` of the sign-in.
+    /// Returns the `User-Agent` of the sign-in.
     pub fn get_user_agent(&self) -> Option<&str> {
         self.texts[USER_AGENT].as_deref()
     }
 
-    /// The address that the sign-in came from.
+    /// Returns the address that the sign-in came from.
     pub fn get_ip(&self) -> Option<&str> {
         self.texts[IP].as_deref()
     }
 
-    /// The place that the sign-in came from.
+    /// Returns the place that the sign-in came from.
     pub fn get_place(&self) -> Option<&str> {
         self.texts[PLACE].as_deref()
     }
@@ -136,7 +136,7 @@ impl Device {
         self
     }
 
-    /// [`TooLarge`](ErrorKind::TooLarge) when the texts have more than 1 KB together.
+    /// [`TooLarge`](ErrorKind::TooLarge) when the texts exceed 1 KB together.
     pub(crate) fn check(&self) -> Result<()> {
         let bytes: usize = self.texts.iter().flatten().map(|text| text.len()).sum();
         if bytes <= MAX_DEVICE_BYTES {
@@ -153,9 +153,10 @@ impl Device {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub handle: Handle,
-    /// When the user last proved who they are.
+    /// When the user last authenticated.
     pub authenticated: Timestamp,
-    /// The idle time as of the last write: with the deadline it tells when the session was last used.
+    /// The idle timeout as of the last write. Together with the deadline it gives the time of the
+    /// last use.
     pub idle: Duration,
     pub device: Option<Box<Device>>,
 }

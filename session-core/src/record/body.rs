@@ -1,4 +1,4 @@
-//! The body: the application's keys and values, and how they are written (`bincode` 2, only here).
+//! The body: the application's keys and values, and their encoding (`bincode` 2, used only here).
 
 use std::sync::Arc;
 
@@ -7,32 +7,33 @@ use smol_str::SmolStr;
 use super::Value;
 use crate::{Error, ErrorKind, Result};
 
-/// The keys and values of a session, sorted by key. Cloning shares them; changing a shared body copies its list, and
-/// shares the other values. A key of up to 23 bytes is stored in the list itself.
+/// The keys and values of a session, sorted by key. Clones share them; changing a shared body
+/// copies its list, but not the other values. A key of up to 23 bytes is stored inline in the list.
 #[derive(Debug, Clone, Default)]
 pub struct Body(Option<Arc<Vec<(SmolStr, Value)>>>);
 
 impl Body {
-    /// The value under a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.position(key).ok().map(|at| &self.entries()[at].1)
     }
 
-    /// Sets the value under a key.
+    /// Sets the value of a key.
     pub fn insert(&mut self, key: &str, value: Value) {
         let position = self.position(key);
         let entries = Arc::make_mut(self.0.get_or_insert_default());
         match position {
             Ok(at) => entries[at].1 = value,
             Err(at) => {
-                // A stored body may stay in memory for long: no spare capacity, except for the second key, which most have.
+                // A stored body may stay in memory for long, so no spare capacity, except for a
+                // second key, which is common.
                 entries.reserve_exact(if entries.is_empty() { 2 } else { 1 });
                 entries.insert(at, (key.into(), value));
             }
         }
     }
 
-    /// Removes a key, and says whether it was there.
+    /// Removes a key, and returns whether it existed.
     pub fn remove(&mut self, key: &str) -> bool {
         let found = self.position(key);
         if let (Ok(at), Some(entries)) = (found, &mut self.0) {
@@ -41,32 +42,32 @@ impl Body {
         found.is_ok()
     }
 
-    /// Removes everything.
+    /// Removes all keys.
     pub fn clear(&mut self) {
         self.0 = None;
     }
 
-    /// The keys and values, in the order of the keys.
+    /// Iterates over the keys and values, in the order of the keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.entries().iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.entries().len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.entries().is_empty()
     }
 
-    /// How many bytes keys and values have together.
+    /// Returns the size of all keys and values together, in bytes.
     pub fn bytes(&self) -> usize {
         self.iter().map(|(key, value)| key.len() + value.as_encoded().len()).sum()
     }
 
-    /// The list; one that is empty may or may not be there.
+    /// Returns the list. An empty body may or may not have one.
     fn entries(&self) -> &[(SmolStr, Value)] {
         self.0.as_ref().map_or(&[], |entries| entries)
     }
@@ -89,9 +90,10 @@ impl Body {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
         let mut rest = bytes;
         let count: u64 = read(&mut rest)?;
-        // Each entry takes two bytes at least, so what a lying count can make us allocate is bounded by the input.
+        // Each entry takes at least two bytes, so the input bounds the allocation for a false
+        // count.
         if count > (rest.len() / 2) as u64 {
-            return Err(corrupt("it names more keys than it can hold"));
+            return Err(corrupt("its number of keys exceeds its size"));
         }
         let mut entries = Vec::<(SmolStr, Value)>::with_capacity(usize::try_from(count).unwrap_or(0));
         for _ in 0..count {
@@ -103,7 +105,7 @@ impl Body {
             entries.push((key.into(), Value::from_encoded(value)));
         }
         if !rest.is_empty() {
-            return Err(corrupt("there is more after its last value"));
+            return Err(corrupt("there are extra bytes after its last value"));
         }
         Ok(Self(Some(Arc::new(entries))))
     }
@@ -125,7 +127,7 @@ fn write<T: bincode::Encode + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()
 
 fn read<'a, T: bincode::BorrowDecode<'a, ()>>(rest: &mut &'a [u8]) -> Result<T> {
     let (value, used) = bincode::borrow_decode_from_slice(rest, bincode::config::standard())
-        .map_err(|error| corrupt("its body is cut short or damaged").with_source(error.to_string()))?;
+        .map_err(|error| corrupt("its body is truncated or damaged").with_source(error.to_string()))?;
     *rest = &rest[used..];
     Ok(value)
 }

@@ -1,30 +1,30 @@
-//! The record as bytes. The layout, all numbers big-endian:
+//! The binary encoding of a record. The layout, with all numbers big-endian:
 //!
-//! | offset | bytes | what |
+//! | offset | bytes | content |
 //! |---|---|---|
 //! | 0 | 3 | `SSN` |
 //! | 3 | 1 | format: 1, or 2 when there are details |
 //! | 4 | 1 | state: 0 live, 1 moved to a hashed id, 2 moved to a plain id |
 //! | 5 | 1 | 1 when there is an owner |
-//! | 6 | 2 | how many bytes of details follow the header; zero in format 1 |
+//! | 6 | 2 | the length of the details that follow the header; zero in format 1 |
 //! | 8 | 8 | version token |
 //! | 16 | 8 | created, Unix milliseconds |
 //! | 24 | 8 | absolute deadline, Unix milliseconds |
 //! | 32 | 8 | idle deadline, Unix milliseconds (not covered by the checksum, so that a touch can write it in place) |
 //! | 40 | 32 | owner, or zeros |
-//! | 72 | 56 | the seven version tokens before, newest first |
-//! | 128 | 4 | CRC-32 of everything else but the idle deadline |
+//! | 72 | 56 | the seven previous version tokens, newest first |
+//! | 128 | 4 | CRC-32 of everything else except the idle deadline |
 //! | 132 | | format 2: the details, each a tag (1 byte), a length (2 bytes) and a value |
 //! | | | live: the body; moved: the new storage id |
 //!
 //! | tag | bytes | value |
 //! |---|---|---|
-//! | 1 | 9 | when the id was renewed, Unix milliseconds, and 1 when the old id has a grace |
-//! | 2 | 32 | of an owner's session: its handle (16), when the user proved who they are, Unix milliseconds (8), its idle time in milliseconds (8) |
+//! | 1 | 9 | when the id was renewed, Unix milliseconds, and 1 when the old id has a grace period |
+//! | 2 | 32 | of a session with an owner: its handle (16), when the user authenticated, Unix milliseconds (8), its idle timeout in milliseconds (8) |
 //! | 3 to 6 | | its device: label, user agent, address and place, UTF-8 |
 //!
-//! A session without details is written in format 1, so that processes of the version before can read it while a
-//! new one is rolled out. Tombstones have no details.
+//! A session without details is written in format 1, so that processes of the previous version can
+//! read it during a rollout. Tombstones have no details.
 
 use std::time::Duration;
 
@@ -81,13 +81,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
     }
     let format = bytes[3];
     let details = bytes.get(6..8).map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
-    // Format 2 is written only where there are details, all of them.
+    // Format 2 always has details, in full.
     let has_details = details > 0 && bytes.len() >= HEADER_BYTES + details;
     if format > NEWEST_FORMAT || (format == NEWEST_FORMAT && !has_details) {
         return Err(newer(format));
     }
     if format == 0 || bytes.len() < HEADER_BYTES {
-        return Err(corrupt("its header is cut short or damaged"));
+        return Err(corrupt("its header is truncated or damaged"));
     }
     if u32::from_be_bytes(array(bytes, CHECKSUM)) != checksum(bytes) {
         return Err(corrupt("its checksum does not match"));
@@ -101,16 +101,16 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
     let rest = &bytes[HEADER_BYTES..];
     let details = if format == FORMAT { 0 } else { details };
     let (details, rest) =
-        rest.split_at_checked(details).ok_or_else(|| corrupt("its header is cut short or damaged"))?;
+        rest.split_at_checked(details).ok_or_else(|| corrupt("its header is truncated or damaged"))?;
     let details = if details.is_empty() { None } else { Some(Box::new(decode_details(details, format)?)) };
     let (state, body) = match bytes[4] {
         0 => (State::Live, Body::decode(rest)?),
         1 if rest.len() == 32 => (State::Moved(StorageId::from_hash(array(rest, 0))), Body::default()),
         2 => {
             let id = std::str::from_utf8(rest).ok().and_then(|id| StorageId::plain(id).ok());
-            (State::Moved(id.ok_or_else(|| corrupt("it moved to an id that is none"))?), Body::default())
+            (State::Moved(id.ok_or_else(|| corrupt("it moved to an invalid id"))?), Body::default())
         }
-        _ => return Err(corrupt("its state is not known")),
+        _ => return Err(corrupt("its state is unknown")),
     };
     let owner = match bytes[5] {
         0 => None,
@@ -130,7 +130,7 @@ fn newer(format: u8) -> Error {
 
 const RENEWED: u8 = 1;
 const ACCOUNT: u8 = 2;
-/// The first of the texts of a device.
+/// The tag of a device's first text.
 const DEVICE: u8 = 3;
 
 fn encode_details(details: &Details) -> Vec<u8> {
@@ -154,16 +154,16 @@ fn encode_details(details: &Details) -> Vec<u8> {
 
 fn detail(out: &mut Vec<u8>, tag: u8, value: &[&[u8]]) {
     let length: usize = value.iter().map(|part| part.len()).sum();
-    // A device is checked to be far shorter before it gets here.
+    // `Device::check` has limited the texts to far less.
     let length = u16::try_from(length).unwrap_or_default();
     out.push(tag);
     out.extend_from_slice(&length.to_be_bytes());
     out.extend(value.iter().copied().flatten());
 }
 
-/// Reads the details; a tag that is not known was written by a newer version.
+/// Decodes the details; an unknown tag was written by a newer version.
 fn decode_details(mut bytes: &[u8], format: u8) -> Result<Details> {
-    let cut = || corrupt("its details are cut short or damaged");
+    let cut = || corrupt("its details are truncated or damaged");
     let mut details = Details::default();
     while let [tag, high, low, rest @ ..] = bytes {
         let length = usize::from(u16::from_be_bytes([*high, *low]));
@@ -202,7 +202,7 @@ fn checksum(record: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The `N` bytes at `offset`, which the caller has made sure are there.
+/// Returns the `N` bytes at `offset`. The caller has checked the length.
 fn array<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(&bytes[offset..offset + N]);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded() {
+    fn an_encoded_record_is_decoded() {
         let mut record = sample(&[("b", "2"), ("a", "1")]);
         assert_eq!(Record::decode(record.encode().unwrap()).unwrap(), record);
         record.body.clear();
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_claims_to_be_huge_allocates_nothing_of_it() {
+    fn a_record_that_claims_to_be_huge_does_not_allocate() {
         let mut bytes = sample(&[]).encode().unwrap();
         bytes.truncate(HEADER_BYTES);
         bytes.extend_from_slice(&[253, 255, 255, 255, 255, 255, 255, 255, 127]);

@@ -1,4 +1,4 @@
-//! The header: what engines and scripts read without decoding the body.
+//! The header: the part of a record that engines and scripts read without decoding the body.
 
 use std::fmt;
 
@@ -8,10 +8,11 @@ use super::Account;
 use crate::clock::Timestamp;
 use crate::id::StorageId;
 
-/// A random token, drawn anew for every write. Equal tokens mean the very same write.
+/// A random token, drawn for every write. Equal tokens mean the same write.
 ///
-/// Not a counter: a driver may resend a write whose answer was lost, and only a token that nobody else can
-/// have drawn tells "mine was stored" from "somebody else's was".
+/// It is not a counter: a driver may resend a write whose answer was lost, and only a token that no
+/// other writer can have drawn distinguishes "our write was stored" from "another write was
+/// stored".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Version(pub u64);
 
@@ -27,18 +28,19 @@ impl Version {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// A session.
+    /// A live session.
     Live,
-    /// The session's id was regenerated, and this is the new one. Reads as not found; a logout follows it.
+    /// The session's id was regenerated, and this is the new one. A read finds no session; a logout
+    /// follows it.
     Moved(StorageId),
 }
 
-/// Whose session it is: a hash of the application's user id.
+/// The owner of a session: a hash of the application's user id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner(pub [u8; 32]);
 
 impl Owner {
-    /// The owner for a user id of the application.
+    /// Returns the owner for a user id of the application.
     #[must_use]
     pub fn of(user_id: &str) -> Self {
         Self(Sha256::digest(user_id.as_bytes()).into())
@@ -52,46 +54,48 @@ impl fmt::Debug for Owner {
     }
 }
 
-/// How many version tokens a header keeps: its own and those of the writes before it.
+/// The number of version tokens in a header: its own and those of earlier writes.
 pub(crate) const VERSIONS: usize = 8;
 
 /// The fixed part of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
-    /// Session or tombstone.
+    /// Whether the record is a session or a tombstone.
     pub state: State,
-    /// The tokens of the last writes, newest first; zero where there were fewer.
+    /// The tokens of the last writes, newest first; zero if there were fewer.
     pub(crate) versions: [Version; VERSIONS],
     /// When the session was first stored.
     pub created: Timestamp,
-    /// When the session ends whatever its user does.
+    /// When the session ends regardless of activity.
     pub absolute: Timestamp,
-    /// When the session ends unless it is used: as of the last write or touch, or better knowledge of the engine.
+    /// When the session ends unless it is used: as of the last write or touch, or a later value
+    /// that the engine knows.
     pub deadline: Timestamp,
-    /// Whose session it is, if the application said so.
+    /// The owner, if the application has set one.
     pub owner: Option<Owner>,
-    /// What only some sessions have.
+    /// Optional fields.
     pub(crate) details: Option<Box<Details>>,
 }
 
-/// What only some sessions have to remember; encoded behind the fixed part of the header.
+/// The optional fields of a header, encoded after its fixed part.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Details {
     pub renewed: Option<Renewed>,
     pub account: Option<Account>,
 }
 
-/// When and how a session got the id that it has.
+/// When and how a session got its current id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Renewed {
     pub at: Timestamp,
-    /// The id was renewed without being asked: for a while the old one still reads and writes the session.
+    /// The id was renewed automatically: for a while the old one still reads and writes the
+    /// session.
     pub with_grace: bool,
 }
 
 impl Header {
-    /// The header of a session's first record, with a version of its own.
+    /// Creates the header of a session's first record, with a new version.
     #[must_use]
     pub fn new(created: Timestamp, absolute: Timestamp, deadline: Timestamp) -> Self {
         let mut versions = [Version::default(); VERSIONS];
@@ -99,7 +103,8 @@ impl Header {
         Self { state: State::Live, versions, created, absolute, deadline, owner: None, details: None }
     }
 
-    /// The header for the next write over a record that has this one: a new version, the old ones remembered.
+    /// Returns the header of the next write over this one: with a new version, and the earlier ones
+    /// in its history.
     #[must_use]
     pub fn next(&self) -> Self {
         let mut next = self.clone();
@@ -128,19 +133,20 @@ impl Header {
         }
     }
 
-    /// Changes the details; where nothing is left of them, the record is of the format that has none.
+    /// Changes the details. Without any, the record is encoded in the format without details.
     fn change_details(&mut self, change: impl FnOnce(&mut Details)) {
         let mut details = self.details.take().unwrap_or_default();
         change(&mut details);
         self.details = (*details != Details::default()).then_some(details);
     }
 
-    /// The token of the write that stored this record.
+    /// Returns the token of the write that stored this record.
     pub const fn version(&self) -> Version {
         self.versions[0]
     }
 
-    /// Whether the write with this token is this record's, or one of the last few before it.
+    /// Returns whether the write with this token stored this record, or is one of the last few
+    /// before it.
     pub fn has_version(&self, version: Version) -> bool {
         self.versions.contains(&version)
     }

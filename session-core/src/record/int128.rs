@@ -1,7 +1,7 @@
-//! For fields that are `u128` or `i128`: `#[serde(with = "session_core::record::int128")]`.
+//! Serializes `u128` and `i128` fields: `#[serde(with = "session_core::record::int128")]`.
 //!
-//! A value holds such integers without this as well. It is needed inside of untagged, internally tagged and
-//! flattened types, where serde reads none; there they are stored as text.
+//! Values support such integers without this. It is needed inside untagged, internally tagged and
+//! flattened types, where serde cannot read them; this stores them as text.
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub fn serialize<T: Display, S: Serializer>(number: &T, serializer: S) -> Result
     serializer.collect_str(number)
 }
 
-/// Reads the text, and an integer of up to 64 bits.
+/// Reads the text, or an integer of up to 64 bits.
 pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: FromStr + TryFrom<u64> + TryFrom<i64>,
@@ -61,6 +61,6 @@ impl<T: FromStr + TryFrom<u64> + TryFrom<i64>> Visitor<'_> for Integer<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(|_| E::custom("the text is no integer, or out of range"))
+        text.parse().map_err(|_| E::custom("the text is not an integer, or out of range"))
     }
 }

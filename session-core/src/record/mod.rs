@@ -1,4 +1,4 @@
-//! A session as it is stored: a header that engines read, and a body that only the core does.
+//! A stored session: a header that engines read, and a body that only the core reads.
 
 pub(crate) mod account;
 mod body;
@@ -25,9 +25,9 @@ use crate::clock::Timestamp;
 /// Cloning is cheap: the body is shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What engines and scripts may look at.
+    /// The part that engines and scripts may read.
     pub header: Header,
-    /// What the application stored.
+    /// The application's values.
     pub body: Body,
     /// The engine's own compare token (a CAS value) as of when the record was read; never encoded.
     /// Zero where the engine compares versions.
@@ -35,48 +35,51 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record with this header and body.
+    /// Creates a record with this header and body.
     #[must_use]
     pub const fn new(header: Header, body: Body) -> Self {
         Self { header, body, cas: 0 }
     }
 
-    /// What a conditional write over this record compares.
+    /// Returns the stamp that a conditional write over this record compares.
     pub const fn stamp(&self) -> Stamp {
         Stamp { version: self.header.version(), cas: self.cas }
     }
 
-    /// Whether this is a session and not a tombstone.
+    /// Returns whether this is a session and not a tombstone.
     pub const fn is_live(&self) -> bool {
         matches!(self.header.state, State::Live)
     }
 
-    /// Whether neither deadline has passed. Engines that keep the idle deadline elsewhere (a column, a native
-    /// time to live) put it into the header when they read.
+    /// Returns whether neither deadline has passed. Engines that keep the idle deadline elsewhere
+    /// (a column, a native time to live) put it into the header when they read.
     pub fn is_alive_at(&self, now: Timestamp) -> bool {
         now < self.header.deadline && now < self.header.absolute
     }
 
-    /// The record as bytes: the header at fixed offsets, then the body. The layout is in `docs/record.md`.
+    /// Encodes the record: the header at fixed offsets, then the body. The layout is in
+    /// `docs/record.md`.
     pub fn encode(&self) -> Result<Vec<u8>> {
         codec::encode(self)
     }
 
-    /// Reads what [`encode`](Self::encode) wrote.
+    /// Decodes the output of [`encode`](Self::encode).
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a newer version of this library wrote it,
-    /// [`Corrupt`](crate::ErrorKind::Corrupt) when it is anything else. Allocates no more than a small multiple of the input.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a newer version of this library wrote
+    /// it, [`Corrupt`](crate::ErrorKind::Corrupt) when it is anything else. It allocates at most a
+    /// small multiple of the input.
     pub fn decode(bytes: impl AsRef<[u8]>) -> Result<Self> {
         codec::decode(bytes.as_ref())
     }
 }
 
-/// What a conditional write compares: the version of the record, and the engine's own token where it has one.
+/// The values that a conditional write compares: the version of the record, and the engine's own
+/// token if it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The version token of the record that was read.
     pub version: Version,
-    /// The engine's own compare token that came with it, zero when there is none (any more): the engine then
-    /// reads it again and compares the version.
+    /// The engine's own compare token of that record; zero when it is unknown: the engine then
+    /// reads the record and compares the version.
     pub cas: u64,
 }

@@ -1,4 +1,5 @@
-//! A stored value: any `serde` type as `MessagePack` with field names, so that it describes itself.
+//! A stored value: any `serde` type as `MessagePack` with field names, so that it is
+//! self-describing.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,30 +11,31 @@ use serde::de::DeserializeOwned;
 use super::msgpack;
 use crate::{Error, ErrorKind, Result};
 
-/// The largest buffer that a thread keeps.
+/// The largest buffer that a thread keeps for reuse.
 const KEPT: usize = 64 << 10;
 
 thread_local! {
-    /// Where values are encoded, so that each then takes just the memory that it needs.
+    /// The buffer in which values are encoded, so that each then allocates exactly the memory that
+    /// it needs.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// An encoded value. Cloning shares the bytes, and `Debug` shows only how many there are.
+/// An encoded value. Clones share the bytes, and `Debug` prints only their number.
 ///
-/// Equal values have equal bytes, also when they hold a `HashMap` or a `HashSet` (of the standard library or of
-/// `hashbrown`), whose entries are sorted. The exceptions are unordered collections of other crates, and a
-/// `HashMap` that serde flattens into a struct or puts beside an internal tag: their entries are stored in the order in which
-/// they come.
+/// Equal values have equal bytes, even if they contain a `HashMap` or a `HashSet` (of the standard
+/// library or of `hashbrown`), whose entries are sorted. The exceptions are unordered collections
+/// of other crates, and a `HashMap` that serde flattens into a struct or combines with an internal
+/// tag: their entries are stored in iteration order.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value(Arc<[u8]>);
 
 impl Value {
     /// Encodes a value.
     ///
-    /// [`Codec`](ErrorKind::Codec) when its `Serialize` fails, and when it nests deeper than 127 levels: what is
-    /// encoded can be decoded.
+    /// [`Codec`](ErrorKind::Codec) when its `Serialize` fails, or when it nests deeper than 127
+    /// levels: every encoded value can be decoded.
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        // Taken out while it is used: a `Serialize` may encode other values.
+        // Taken out while it is used, because a `Serialize` may encode other values.
         let mut buffer = BUFFER.take();
         buffer.clear();
         let written = msgpack::encode(value, &mut buffer);
@@ -47,7 +49,7 @@ impl Value {
         Ok(Self(bytes))
     }
 
-    /// Decodes the value as `T`; [`Codec`](ErrorKind::Codec) when it is of another shape.
+    /// Decodes the value as `T`; [`Codec`](ErrorKind::Codec) when it has another shape.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         msgpack::decode(&self.0).map_err(|error| {
             let expected = std::any::type_name::<T>();
@@ -56,13 +58,13 @@ impl Value {
         })
     }
 
-    /// A value that is `MessagePack` already.
+    /// Wraps bytes that are already `MessagePack`.
     #[must_use]
     pub fn from_encoded(bytes: &[u8]) -> Self {
         Self(bytes.into())
     }
 
-    /// The encoded form.
+    /// Returns the encoded form.
     pub fn as_encoded(&self) -> &[u8] {
         &self.0
     }

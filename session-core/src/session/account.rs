@@ -9,12 +9,13 @@ use crate::live::NewOwner;
 use crate::record::{Device, Handle, Owner};
 
 impl Session {
-    /// Gives the session a new id at the release and makes the old one useless, keeping the data. Call it at sign-in and
-    /// whenever rights change (OWASP "session fixation", ASVS 7.2.4). CSRF tokens of before are good no more.
+    /// Gives the session a new id at the release, makes the old one useless, and keeps the data.
+    /// Call it at sign-in and whenever privileges change (OWASP "session fixation", ASVS 7.2.4).
+    /// Earlier CSRF tokens become invalid.
     ///
-    /// With a new owner or class it begins a new absolute time: the time that a visitor has spent does not count
-    /// against a user who signs in. Costs nothing now; the release then takes two round trips instead of one, one
-    /// on SQL engines.
+    /// With a new owner or class it starts a new absolute lifetime: the time before a sign-in does
+    /// not count against the user. It costs nothing now; the release then takes two round trips
+    /// instead of one, or one on SQL engines.
     #[doc(alias = "cycle_id")]
     #[doc(alias = "renew")]
     pub fn regenerate(&self) -> Result<()> {
@@ -25,7 +26,7 @@ impl Session {
         Ok(())
     }
 
-    /// A sign-in in one call: a new id, this owner, and a new absolute time.
+    /// Signs a user in: a new id, this owner, and a new absolute lifetime.
     ///
     /// ```
     /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
@@ -45,8 +46,8 @@ impl Session {
         Ok(())
     }
 
-    /// Notes that the user has just proved again who they are: see [`is_fresh`](Self::is_fresh). The session gets a
-    /// new id at the release (OWASP: renew the id after any change of privilege).
+    /// Records that the user has just authenticated again: see [`is_fresh`](Self::is_fresh). The
+    /// session gets a new id at the release (OWASP: renew the id after any change of privilege).
     ///
     /// It has no effect on a session without an owner.
     pub fn elevate(&self) -> Result<()> {
@@ -57,15 +58,17 @@ impl Session {
         Ok(())
     }
 
-    /// When the user last proved who they are: at the sign-in, or at [`elevate`](Self::elevate). `None` for a session
-    /// without an owner. Shows what is stored, so not this request's own change.
+    /// Returns when the user last authenticated: at the sign-in, or at [`elevate`](Self::elevate).
+    /// `None` for a session without an owner. This is the stored value, without this request's own
+    /// change.
     pub fn authenticated_at(&self) -> Option<Timestamp> {
         self.0.state().account(|account| account.authenticated)
     }
 
-    /// Whether the user proved who they are within this time, for pages that ask for the password again ("sudo mode";
-    /// ASVS 7.5.1). This request's own sign-in counts. No I/O: a session that another request has ended since it was
-    /// loaded still shows what was loaded, and its release fails. Over a cache, call [`fresh`](Self::fresh) first.
+    /// Returns whether the user authenticated within this time, for pages that ask for the password
+    /// again ("sudo mode"; ASVS 7.5.1). This request's own sign-in counts. No I/O: a session that
+    /// another request has ended since the load still shows the loaded values, and its release
+    /// fails. With a cache, call [`fresh`](Self::fresh) first.
     pub fn is_fresh(&self, within: Duration) -> bool {
         let now = self.0.shared.now();
         let state = self.0.state();
@@ -74,10 +77,10 @@ impl Session {
         has_owner && (state.plan.elevate || proved.unwrap_or(false))
     }
 
-    /// Describes the device of a sign-in, for the list of the user's sessions. It is stored with the session, outside of
-    /// its values; a session without an owner has none.
+    /// Describes the device of a sign-in, for the list of the user's sessions. It is stored with
+    /// the session, separately from its values; a session without an owner has none.
     ///
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) when its texts have more than 1 KB together.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) when its texts exceed 1 KB together.
     pub fn set_device(&self, device: Device) -> Result<()> {
         device.check()?;
         let mut state = self.0.state();
@@ -86,21 +89,22 @@ impl Session {
         Ok(())
     }
 
-    /// The device, as [`set_device`](Self::set_device) described it.
+    /// Returns the device, as set by [`set_device`](Self::set_device).
     pub fn device(&self) -> Option<Device> {
         let state = self.0.state();
         let planned = state.plan.device.clone();
         planned.or_else(|| state.account(|account| account.device.clone()).flatten()).map(|device| *device)
     }
 
-    /// The session's name in the list of its user's sessions; `None` for a session without an owner. It stays the same
-    /// when the id is replaced, and is no token. Shows this request's own sign-in.
+    /// Returns the session's name in the list of its user's sessions; `None` for a session without
+    /// an owner. It stays the same when the id is replaced, and is not a token. It includes this
+    /// request's own sign-in.
     pub fn handle(&self) -> Option<Handle> {
         self.0.state().handle()
     }
 
-    /// Begins a new absolute time at the release, with the same id: for a user who has just proved again who they
-    /// are.
+    /// Starts a new absolute lifetime at the release, with the same id: for a user who has just
+    /// authenticated again.
     pub fn renew_lifetime(&self) -> Result<()> {
         let mut state = self.0.state();
         state.must_be_active("renew_lifetime")?;
@@ -116,15 +120,15 @@ impl Session {
         Ok(())
     }
 
-    /// The owner: a hash of the user id that was given to [`sign_in`](Self::sign_in) or
-    /// [`set_owner`](Self::set_owner). Shows this request's own change.
+    /// Returns the owner: a hash of the user id that was passed to [`sign_in`](Self::sign_in) or
+    /// [`set_owner`](Self::set_owner). It includes this request's own change.
     pub fn owner(&self) -> Option<Owner> {
         self.0.state().owner()
     }
 
-    /// Gives the session one of the classes that the manager was configured with, by name (`"remember"`);
-    /// `"default"` is the ordinary one. The id is regenerated, and a new absolute time begins; a session that has the
-    /// class already is left as it is.
+    /// Gives the session one of the manager's configured classes, by name (`"remember"`);
+    /// `"default"` is the ordinary one. The id is regenerated, and a new absolute lifetime starts;
+    /// a session that already has the class is left as it is.
     ///
     /// [`Config`](crate::ErrorKind::Config) when there is no such class.
     pub fn set_class(&self, name: &str) -> Result<()> {
@@ -135,7 +139,7 @@ impl Session {
         Ok(())
     }
 
-    /// The name of the session's class. Shows this request's own change.
+    /// Returns the name of the session's class. It includes this request's own change.
     pub fn class(&self) -> String {
         let classes = &self.0.shared.classes;
         let state = self.0.state();

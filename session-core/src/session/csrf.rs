@@ -11,26 +11,29 @@ use crate::Result;
 use crate::id::random_bytes;
 use crate::live::{Change, State};
 
-/// Where the session keeps its secret.
+/// The key of the session's secret.
 const KEY: &str = "~csrf";
 
-/// What a token begins to be made of.
+/// The secret that tokens are derived from.
 type Secret = [u8; 32];
 
 impl Session {
-    /// A token for a form of this session, to be given back with it and checked with
-    /// [`verify_csrf`](Self::verify_csrf): the synchronizer token pattern of the OWASP CSRF prevention cheat sheet.
+    /// Returns a token for a form of this session, to be submitted with the form and checked with
+    /// [`verify_csrf`](Self::verify_csrf): the synchronizer token pattern of the OWASP CSRF
+    /// prevention cheat sheet.
     ///
-    /// It is for forms that must work without Fetch Metadata and `Origin`; where browsers send these, a check of
-    /// them needs no token, see `docs/guide/csrf.md`. All tokens of a session are good until its next
-    /// [`sign_in`](Self::sign_in) or [`regenerate`](Self::regenerate), also those of other tabs. 86 characters that
-    /// need no escaping in HTML and in URLs; a URL is no place for one, since it is logged and sent on as a referrer.
+    /// It is for forms that must work without Fetch Metadata and `Origin`; where browsers send
+    /// these, checking them needs no token, see `docs/guide/csrf.md`. All tokens of a session,
+    /// including those in other tabs, are valid until its next [`sign_in`](Self::sign_in) or
+    /// [`regenerate`](Self::regenerate). A token is 86 characters that need no escaping in HTML and
+    /// URLs. Do not put it into a URL, which is logged and sent as a referrer.
     ///
-    /// Each call gives another text for the same secret, so that the length of a compressed page does not give the
-    /// secret away byte by byte (BREACH).
+    /// Each call returns another text for the same secret, so that the length of a compressed page
+    /// does not reveal the secret byte by byte (BREACH).
     ///
-    /// No I/O. The first one of a session is stored with the release; a visitor without a session gets one.
-    /// [`Released`](crate::ErrorKind::Released) when there is none yet and the session was released.
+    /// No I/O. The first token of a session is stored with the release; a visitor without a session
+    /// gets one. [`Released`](crate::ErrorKind::Released) when there is no token yet and the
+    /// session was released.
     pub fn csrf_token(&self) -> Result<String> {
         let mask = random_bytes()?;
         let mut state = self.0.state();
@@ -50,9 +53,10 @@ impl Session {
         Ok(URL_SAFE_NO_PAD.encode(token))
     }
 
-    /// Whether a text is a [`csrf_token`](Self::csrf_token) of this session. Compared in constant time. No I/O.
+    /// Returns whether a text is a [`csrf_token`](Self::csrf_token) of this session. The comparison
+    /// takes constant time. No I/O.
     ///
-    /// A request that changes something and for which this is `false` is answered with 403.
+    /// Answer a request that changes state with 403 if this is `false`.
     ///
     /// ```
     /// # fn demo(session: &session_core::Session, given: &str) -> u16 {
@@ -75,7 +79,7 @@ impl Session {
     }
 }
 
-/// Makes the tokens of before a sign-in useless.
+/// Invalidates all tokens, at a sign-in.
 pub(super) fn renew(state: &mut State) {
     state.body.remove(KEY);
     state.note(|| Change::Delete(KEY.into()));
@@ -86,10 +90,10 @@ fn secret_of(state: &State) -> Option<Secret> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
-/// The secret of a session that has none.
+/// Creates the secret of a session that has none.
 ///
-/// It is derived from the id where there is one, so that pages that are loaded at the same time, each the first one
-/// with a form, agree on it. Its derivation does not lead back to the id, nor to the secret of the next id.
+/// It is derived from the id if there is one, so that pages with a form that are loaded
+/// concurrently agree on it. It reveals neither the id nor the secret of the next id.
 fn new_secret(state: &State) -> Result<Secret> {
     let keeps_its_id = !state.plan.regenerate;
     let id = state.stored.as_ref().filter(|_| keeps_its_id).map(|stored| stored.token.expose().as_bytes());

@@ -1,4 +1,4 @@
-//! Messages for the next page, each taken by one request only.
+//! Messages for the next page. Only one request takes each message.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use crate::live::{Change, Phase, State};
 use crate::record::{Body, Value};
 use crate::{Result, commit, observe};
 
-/// Each message has a key of its own, so that messages of requests that run at the same time are all kept.
+/// Each message has its own key, so that the messages of concurrent requests are all kept.
 const PREFIX: &str = "~flash.";
 
-/// How many messages wait at most. The oldest is dropped for the next one: a client that never looks at them (a
-/// script) would otherwise fill its session.
+/// The largest number of waiting messages. The oldest is dropped for the next one: a client that
+/// never shows them (a script) would otherwise fill its session.
 const MAX_WAITING: usize = 32;
 
 /// How important a message is.
@@ -25,18 +25,18 @@ const MAX_WAITING: usize = 32;
 pub enum Level {
     /// For developers.
     Debug,
-    /// Something to know.
+    /// Information.
     Info,
-    /// What was asked for is done.
+    /// The requested action succeeded.
     Success,
     /// Something may need attention.
     Warning,
-    /// What was asked for is not done.
+    /// The requested action failed.
     Error,
 }
 
 impl Level {
-    /// Its name in lower case, for the class of an element.
+    /// Returns the name in lower case, for the class of an element.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,21 +58,23 @@ impl fmt::Display for Level {
 /// A message from an earlier request of the same client; see [`Session::flash`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flash<T = String> {
-    /// How important it is.
+    /// The importance of the message.
     pub level: Level,
-    /// The text, or whatever else the application shows.
+    /// The text, or another value that the application shows.
     pub message: T,
 }
 
 impl Session {
-    /// Leaves a message for a page that the client loads later, normally the one that this request redirects to.
+    /// Adds a message for a page that the client loads later, normally the one that this request
+    /// redirects to.
     ///
-    /// The message is any `serde` value, and [`take_flash`](Self::take_flash) asks for the same type. It is stored
-    /// with the session, so it survives any number of redirects and a new id, and ends with the session; a visitor
-    /// without a session gets one. Costs nothing now. At most 32 messages wait; the oldest is dropped for the next.
+    /// The message is any `serde` value; call [`take_flash`](Self::take_flash) with the same type.
+    /// It is stored with the session, so it survives any number of redirects and a new id, and ends
+    /// with the session; a visitor without a session gets one. It costs nothing now. At most 32
+    /// messages wait; the oldest is dropped for the next.
     ///
     /// [`Codec`](crate::ErrorKind::Codec), [`TooLarge`](crate::ErrorKind::TooLarge) and
-    /// [`Released`](crate::ErrorKind::Released) as [`set`](Self::set).
+    /// [`Released`](crate::ErrorKind::Released) as for [`set`](Self::set).
     ///
     /// ```
     /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
@@ -98,23 +100,25 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the messages that wait, oldest first, and stores at once that they are taken.
+    /// Takes the waiting messages, oldest first, and immediately stores that they are taken.
     ///
-    /// Each message is given out at most once: of requests that take it at the same time, the one whose write is
-    /// applied gets it. The others get nothing, and none of them fails. A message that is not a `T` is dropped and
-    /// reported as a `warn` event. What else this request changed is not stored by this; the release does it.
+    /// Each message is returned at most once: of concurrent requests, the one whose write is
+    /// applied gets it. The others get nothing, and none of them fails. A message that is not a `T`
+    /// is dropped and reported as a `warn` event. This does not store the request's other changes;
+    /// the release does.
     ///
-    /// Round trips: none when no message waits, or the ones that wait are this request's own; else one write, and
-    /// one more for each conflict with another request.
+    /// Round trips: none when no message waits, or only this request's own; otherwise one write,
+    /// and one more for each conflict with another request.
     ///
-    /// Where the client holds the record (the cookie engine), nobody can know of two requests at the same time:
-    /// both show the messages.
+    /// Where the client holds the record (the cookie engine), concurrent requests cannot be
+    /// detected: both show the messages.
     ///
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) when the engine is down: the messages wait on.
-    /// [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) when it did not answer: they may be lost, and are not
-    /// shown twice. [`Released`](crate::ErrorKind::Released) after the release. When the session has ended
-    /// meanwhile, there is nothing to show. [`Conflict`](crate::ErrorKind::Conflict) when what else this request
-    /// changed does not go on top of what others stored (a value that it took): its release would say the same.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when the engine is down: the messages stay.
+    /// [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) when it did not answer: the messages
+    /// may be lost, but are never shown twice. [`Released`](crate::ErrorKind::Released) after the
+    /// release. When the session has ended meanwhile, there is nothing to show.
+    /// [`Conflict`](crate::ErrorKind::Conflict) when the request's other changes cannot be applied
+    /// to a newer record (a value that it took): its release would fail in the same way.
     pub async fn take_flash<T: DeserializeOwned>(&self) -> Result<Vec<Flash<T>>> {
         let (waiting, stored) = {
             let state = self.0.state();
@@ -136,7 +140,7 @@ impl Session {
         for (key, value) in waiting {
             let is_ours = match claims.iter().position(|claim| *claim == key) {
                 Some(at) => taken.get(at).is_some_and(|taken| *taken),
-                // This request left it itself, and nobody else has seen it.
+                // This request added the message, and no other request has seen it.
                 None => withdraw(&mut self.0.state(), &key),
             };
             if is_ours {
@@ -148,23 +152,24 @@ impl Session {
     }
 }
 
-/// The keys of the messages that wait, oldest first.
+/// Returns the keys of the waiting messages, oldest first.
 fn keys(body: &Body) -> Vec<SmolStr> {
     body.iter().map(|(key, _)| key).filter(|key| key.starts_with(PREFIX)).map(ToSmolStr::to_smolstr).collect()
 }
 
-/// A key that sorts after `last` and that no other request draws.
+/// Returns a key that sorts after `last` and that no other request draws.
 fn key_after(last: Option<&str>) -> SmolStr {
     let number = last.and_then(|key| u32::from_str_radix(key.get(PREFIX.len()..PREFIX.len() + 8)?, 16).ok());
     let next = number.map_or(0, |number| number.saturating_add(1));
     smol_str::format_smolstr!("{PREFIX}{next:08x}.{:016x}", rand::random::<u64>())
 }
 
-/// Takes back a message that this request left and that is not stored, and says whether it was there.
+/// Removes a message that this request added and that is not stored, and returns whether it
+/// existed.
 fn withdraw(state: &mut State, key: &str) -> bool {
     Change::forget(&mut state.changes, key);
     if state.phase == Phase::Saving {
-        // What is being stored has it.
+        // The save in progress stores the message.
         state.note(|| Change::Delete(key.into()));
     }
     state.body.remove(key)
@@ -175,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_sort_in_the_order_in_which_messages_were_left() {
+    fn keys_sort_in_the_order_of_the_messages() {
         let first = key_after(None);
         let second = key_after(Some(&first));
         assert!(first < second);

@@ -1,4 +1,4 @@
-//! Keys: a string, or a constant that knows the type of its value.
+//! Keys: strings, or constants that carry the type of their value.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -18,13 +18,13 @@ use std::marker::PhantomData;
 pub struct Key<T>(&'static str, PhantomData<fn() -> T>);
 
 impl<T> Key<T> {
-    /// The key with this name.
+    /// Creates the key with this name.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self(name, PhantomData)
     }
 
-    /// The name under which the value is stored.
+    /// Returns the name under which the value is stored.
     pub const fn name(&self) -> &'static str {
         self.0
     }
@@ -44,13 +44,13 @@ impl<T> fmt::Debug for Key<T> {
     }
 }
 
-/// What names a value of type `T` for reading: a [`Key<T>`], or a string for any `T`.
+/// A key for reading a value of type `T`: a [`Key<T>`], or a string for any `T`.
 pub trait ReadKey<T> {
     /// The name of the key.
     fn name(&self) -> &str;
 }
 
-/// What names a value that may be written as a `V`: a [`Key`] of a type that borrows as `V`, or a string.
+/// A key for writing a value of type `V`: a [`Key`] of a type that borrows as `V`, or a string.
 pub trait WriteKey<V: ?Sized> {
     /// The name of the key.
     fn name(&self) -> &str;

@@ -1,4 +1,4 @@
-//! The live session behind an object-safe interface over encoded values.
+//! An object-safe interface to the live session, over encoded values.
 
 use async_trait::async_trait;
 
@@ -7,25 +7,25 @@ use crate::Result;
 use crate::id::Token;
 use crate::record::Value;
 
-/// The session of one request, as code sees it that does not know the types of the values.
+/// The session of one request, for code that does not know the types of the values.
 ///
-/// There is one implementation, [`Session`], for every engine: it is what keeps the guarantees.
+/// [`Session`] is the only implementation, for every engine, because it upholds the guarantees.
 /// Handlers use its typed methods.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// The value under a key. No I/O.
+    /// Returns the value of a key. No I/O.
     fn get(&self, key: &str) -> Option<Value>;
-    /// Sets the value under a key, to be stored at the release. No I/O.
+    /// Sets the value of a key, to be stored at the release. No I/O.
     fn set(&self, key: &str, value: Value) -> Result<()>;
     /// Deletes a key. No I/O.
     fn delete(&self, key: &str) -> Result<()>;
     /// Deletes every key. No I/O.
     fn flush(&self) -> Result<()>;
-    /// What the client holds, once the session is stored; see [`Session::token`].
+    /// Returns the client's token, once the session is stored; see [`Session::token`].
     fn id(&self) -> Option<Token>;
-    /// Stores what changed: creates or updates, never resurrects; see [`Session::release`].
+    /// Stores the changes: creates or updates, never resurrects; see [`Session::release`].
     async fn release(&self) -> Result<()>;
-    /// Stores what changed, but creates nothing; see [`Session::release_if_present`].
+    /// Stores the changes, but creates nothing; see [`Session::release_if_present`].
     async fn release_if_present(&self) -> Result<()>;
 }
 

@@ -1,4 +1,4 @@
-//! Reading and changing values.
+//! Reads and changes values.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,11 +9,12 @@ use crate::record::Value;
 use crate::{Error, ErrorKind, Result};
 
 impl Session {
-    /// The value under a key, `None` when there is none. Shows this request's own changes, and after the release
-    /// what was committed.
+    /// Returns the value of a key; `None` when there is none. It includes this request's own
+    /// changes, and after the release it is the committed value.
     ///
     /// [`Codec`](ErrorKind::Codec), with the name of the key, when the stored value is not a `T`;
-    /// [`get_or_default`](Self::get_or_default) and [`get_or_remove`](Self::get_or_remove) go on without it.
+    /// [`get_or_default`](Self::get_or_default) and [`get_or_remove`](Self::get_or_remove) ignore
+    /// such a value.
     ///
     /// ```
     /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
@@ -26,23 +27,24 @@ impl Session {
         value.decode().map(Some).map_err(|error| unreadable("get", key.name(), error))
     }
 
-    /// The value under a key, or the type's default when there is none or it cannot be read as a `T` (which is
-    /// reported as a `warn` event). Changes nothing.
+    /// Returns the value of a key, or the type's default when there is none or it is not a `T`
+    /// (which is reported as a `warn` event). Changes nothing.
     pub fn get_or_default<T: DeserializeOwned + Default>(&self, key: impl ReadKey<T>) -> T {
         self.readable(key.name()).unwrap_or_default()
     }
 
-    /// The value under a key. One that cannot be read as a `T`, such as one of a type of yesterday, is deleted and
-    /// reported as a `warn` event, and the answer is `None`.
+    /// Returns the value of a key. A value that is not a `T`, for example because the type has
+    /// changed since, is deleted and reported as a `warn` event, and the result is `None`.
     ///
-    /// [`Released`](ErrorKind::Released) when it must be deleted and the session was released.
+    /// [`Released`](ErrorKind::Released) when the value must be deleted and the session was
+    /// released.
     pub fn get_or_remove<T: DeserializeOwned>(&self, key: impl ReadKey<T>) -> Result<Option<T>> {
         let Some(value) = self.value(key.name()) else { return Ok(None) };
         let found = self.readable(key.name());
         if found.is_none() {
             let mut state = self.0.state();
             state.must_be_active("get_or_remove")?;
-            // Another request may have stored a value that can be read: that one stays.
+            // Another request may have stored a readable value: that one stays.
             if state.body.get(key.name()) == Some(&value) {
                 state.body.remove(key.name());
                 state.note(|| Change::Discard(key.name().into(), value));
@@ -51,7 +53,8 @@ impl Session {
         Ok(found)
     }
 
-    /// All keys and values that can be read as a `T`, in the order of the keys; for maps of one type.
+    /// Returns all keys and values as `T`, in the order of the keys; for sessions whose values have
+    /// one type.
     ///
     /// [`Codec`](ErrorKind::Codec), with the name of the key, when one of them is not a `T`.
     pub fn entries<T: DeserializeOwned>(&self) -> Result<Vec<(String, T)>> {
@@ -63,28 +66,29 @@ impl Session {
         decoded.collect()
     }
 
-    /// Sets the value under a key.
+    /// Sets the value of a key.
     ///
-    /// When two requests `get` and then `set` one key at the same time, the last one to be released wins: what
-    /// is computed from the old value belongs into [`update`](Self::update).
+    /// When two concurrent requests `get` and then `set` one key, the last one to be released wins:
+    /// compute a value from the old one with [`update`](Self::update).
     ///
-    /// [`TooLarge`](ErrorKind::TooLarge) when the session then has more keys or bytes than allowed (it stays as it
-    /// was), [`Codec`](ErrorKind::Codec) when the value cannot be encoded, [`Released`](ErrorKind::Released) after
-    /// the release.
+    /// [`TooLarge`](ErrorKind::TooLarge) when the session would exceed the allowed number of keys
+    /// or bytes (it stays unchanged), [`Codec`](ErrorKind::Codec) when the value cannot be encoded,
+    /// [`Released`](ErrorKind::Released) after the release.
     #[doc(alias = "insert")]
     pub fn set<V: Serialize + ?Sized>(&self, key: impl WriteKey<V>, value: &V) -> Result<()> {
         let value = Value::encode(value).map_err(|error| unreadable("set", key.name(), error))?;
         self.set_value(key.name(), value)
     }
 
-    /// Changes the value under a key by a function of the old one, and returns the new value *as of now*.
+    /// Changes the value of a key with a function of the old value, and returns the new value *as
+    /// of now*.
     ///
-    /// The function runs again on the newer value when another request changed the session meanwhile, so that N
-    /// increments count N; it should have no side effects. What was committed is what
-    /// [`get`](Self::get) shows after [`release`](Self::release).
+    /// The function runs again on the newer value when another request has changed the session
+    /// meanwhile, so that N increments count N; it should have no side effects. [`get`](Self::get)
+    /// returns the committed value after [`release`](Self::release).
     ///
-    /// [`Codec`](ErrorKind::Codec), with the name of the key, when the stored value is not a `T`; see
-    /// [`update_or_replace`](Self::update_or_replace).
+    /// [`Codec`](ErrorKind::Codec), with the name of the key, when the stored value is not a `T`;
+    /// see [`update_or_replace`](Self::update_or_replace).
     ///
     /// ```
     /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
@@ -99,7 +103,8 @@ impl Session {
         self.change::<false, _, _, _>(key.name(), "update", move |old| Ok(function(old)))
     }
 
-    /// As [`update`](Self::update), but a stored value that is not a `T` counts as none and is replaced.
+    /// Like [`update`](Self::update), but a stored value that is not a `T` counts as `None` and is
+    /// replaced.
     pub fn update_or_replace<T, F>(&self, key: impl ReadKey<T>, mut function: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
@@ -108,10 +113,11 @@ impl Session {
         self.change::<true, _, _, _>(key.name(), "update", move |old| Ok(function(old)))
     }
 
-    /// As [`update`](Self::update), with a function that can refuse: its error is returned and nothing is changed.
+    /// Like [`update`](Self::update), with a function that can fail: its error is returned and
+    /// nothing is changed.
     ///
-    /// When it refuses the newer value with which it runs again, the release is a
-    /// [`Conflict`](ErrorKind::Conflict) with the function's error as its source.
+    /// When it fails on a newer value at the release, the release fails with
+    /// [`Conflict`](ErrorKind::Conflict) and the function's error as its source.
     ///
     /// ```
     /// # fn demo(session: &session_core::Session) -> session_core::Result<()> {
@@ -132,16 +138,18 @@ impl Session {
         self.change::<false, _, _, _>(key.name(), "try_update", function)
     }
 
-    /// Removes the value under a key and returns it. Of two requests that take one value at the same time only
-    /// one can be released, the other's release is [`Conflict`](ErrorKind::Conflict): right for one-time values.
+    /// Removes the value of a key and returns it. Of two concurrent requests that take one value,
+    /// only one can be released; the other's release fails with [`Conflict`](ErrorKind::Conflict).
+    /// Use it for one-time values.
     ///
-    /// [`Codec`](ErrorKind::Codec), with the name of the key, when the stored value is not a `T`; it then stays.
+    /// [`Codec`](ErrorKind::Codec), with the name of the key, when the stored value is not a `T`;
+    /// the value then stays.
     pub fn take<T: DeserializeOwned>(&self, key: impl ReadKey<T>) -> Result<Option<T>> {
         loop {
             let Some(value) = self.value(key.name()) else {
                 return self.0.state().must_be_active("take").map(|()| None);
             };
-            // Decoded without the lock: a `Deserialize` may look at the session.
+            // Decoded without the lock, because a `Deserialize` may read the session.
             let decoded = value.decode().map_err(|error| unreadable("take", key.name(), error))?;
             let mut state = self.0.state();
             state.must_be_active("take")?;
@@ -153,21 +161,21 @@ impl Session {
         }
     }
 
-    /// Removes the value under a key and returns it; the last one to be released wins. Use [`take`](Self::take) for
-    /// what only one request may get. A value that cannot be read as a `T` is removed and reported as a `warn`
-    /// event, and the answer is `None`.
+    /// Removes the value of a key and returns it; the last request to be released wins. Use
+    /// [`take`](Self::take) for values that only one request may get. A value that is not a `T` is
+    /// removed and reported as a `warn` event, and the result is `None`.
     pub fn remove<T: DeserializeOwned>(&self, key: impl ReadKey<T>) -> Result<Option<T>> {
         let found = self.readable(key.name());
         self.delete_key(key.name())?;
         Ok(found)
     }
 
-    /// Deletes a key, and says whether it was there.
+    /// Deletes a key, and returns whether it existed.
     pub fn delete(&self, key: impl AnyKey) -> Result<bool> {
         self.delete_key(key.name())
     }
 
-    /// Deletes every key; the session itself goes on. See [`destroy`](Self::destroy) for a logout.
+    /// Deletes every key; the session itself remains. See [`destroy`](Self::destroy) for a logout.
     #[doc(alias = "clear")]
     pub fn flush(&self) -> Result<()> {
         let mut state = self.0.state();
@@ -177,18 +185,18 @@ impl Session {
         Ok(())
     }
 
-    /// The keys, sorted.
+    /// Returns the keys, sorted.
     pub fn keys(&self) -> Vec<String> {
         let state = self.0.state();
         state.body.iter().filter(is_the_applications).map(|(key, _)| key.to_owned()).collect()
     }
 
-    /// Whether there is a value under the key.
+    /// Returns whether the key has a value.
     pub fn contains(&self, key: impl AnyKey) -> bool {
         self.0.state().body.get(key.name()).is_some()
     }
 
-    /// Whether there are no keys.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         !self.0.state().body.iter().any(|entry| is_the_applications(&entry))
     }
@@ -197,7 +205,7 @@ impl Session {
         self.0.state().body.get(key).cloned()
     }
 
-    /// The value under a key, when it can be read as a `T`; reported when it cannot.
+    /// Returns the value of a key if it is a `T`, and reports it otherwise.
     fn readable<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let decoded = self.value(key)?.decode();
         decoded.map_err(|error| crate::observe::unreadable_value(key, &error)).ok()
@@ -219,10 +227,10 @@ impl Session {
         Ok(())
     }
 
-    /// Changes a value by a function, now, and notes it, so that it runs again on a newer record. With `LENIENT`, a
-    /// value that is not a `T` counts as none.
+    /// Changes a value with a function now, and records the function, so that it runs again on a
+    /// newer record. With `LENIENT`, a value that is not a `T` counts as `None`.
     ///
-    /// What is noted holds nothing but the function: one without a state needs no memory.
+    /// The recorded closure contains only the function: boxing one without state allocates nothing.
     fn change<const LENIENT: bool, T, E, F>(
         &self,
         key: &str,
@@ -235,7 +243,7 @@ impl Session {
         F: FnMut(Option<T>) -> Result<T, E> + Send + 'static,
     {
         let failed = move |key: &str, error| unreadable(operation, key, error);
-        // The function runs without the lock: it may look at the session.
+        // The function runs without the lock, because it may read the session.
         let (mut state, new, value) = loop {
             let old = {
                 let state = self.0.state();
@@ -255,7 +263,7 @@ impl Session {
         state.note_update(key, value, || {
             let again = move |old: Option<&Value>| {
                 let refused = |error: E| {
-                    let message = "the function of `try_update` refused the newer value";
+                    let message = "the function of `try_update` failed on the newer value";
                     Error::new(ErrorKind::Conflict, message).with_source(error)
                 };
                 Value::encode(&function(read::<LENIENT, T>(old)?).map_err(refused)?)
@@ -265,7 +273,7 @@ impl Session {
         Ok(new)
     }
 
-    /// Puts a value into what the handler sees, unless the session would become too large.
+    /// Puts a value into the handler's body, unless the session would become too large.
     pub(super) fn insert(
         &self,
         state: &mut State,
@@ -283,7 +291,7 @@ impl Session {
     }
 }
 
-/// Whether a key is not one of the library's own.
+/// Returns whether a key belongs to the application and not to the library.
 fn is_the_applications((key, _): &(&str, &Value)) -> bool {
     !key.starts_with('~')
 }
@@ -295,7 +303,7 @@ fn read<const LENIENT: bool, T: DeserializeOwned>(value: Option<&Value>) -> Resu
     }
 }
 
-/// An error of the codec, with the key that it is about.
+/// Adds the key to an error of the codec.
 fn unreadable(operation: &'static str, key: &str, error: Error) -> Error {
     let message = format!("key `{}`: {}", key.escape_debug(), error.message());
     Error::new(error.kind(), message).during(operation).with_source(error)

@@ -1,13 +1,15 @@
-//! Lifetimes: the default one, named ones ("remember me"), and a shorter one for visitors without an owner.
+//! Lifetimes: the default one, named ones ("remember me"), and a shorter one for visitors without
+//! an owner.
 //!
-//! The idle time must be known before the read, so that one round trip both reads and slides. So a class other
-//! than the default is part of the token (`….remember`), and covered by the hash: changing it finds nothing.
+//! The idle timeout must be known before the read, so that one round trip both reads the session
+//! and extends its idle deadline. So a class other than the default is part of the token
+//! (`….remember`), and covered by the hash: a token with a changed class finds nothing.
 
 use std::time::Duration;
 
 use crate::{Error, Result};
 
-/// How long the sessions of a class live, and whether their cookie does; see
+/// How long the sessions of a class live, and whether their cookie outlives the browser; see
 /// [`ManagerBuilder::class`](crate::ManagerBuilder::class).
 ///
 /// ```
@@ -24,17 +26,18 @@ pub struct Lifetime {
     idle: Duration,
     absolute: Option<Duration>,
     persistent: Option<bool>,
-    /// Persistent when it is longer than the default, which is known when the manager is built.
+    /// Persistent if the idle timeout is longer than the default one, which is known when the
+    /// manager is built.
     if_longer: bool,
 }
 
 impl Lifetime {
-    /// A session ends after this time without being used.
+    /// Ends a session after this time without being used.
     pub const fn idle(idle: Duration) -> Self {
         Self { idle, absolute: None, persistent: None, if_longer: false }
     }
 
-    /// A session ends after this time whatever its user does. Default: the manager's
+    /// Ends a session after this time regardless of activity. Default: the manager's
     /// [`absolute_timeout`](crate::ManagerBuilder::absolute_timeout).
     pub const fn absolute(mut self, absolute: Duration) -> Self {
         self.absolute = Some(absolute);
@@ -46,7 +49,7 @@ impl Lifetime {
         self
     }
 
-    /// Whether the cookie outlives the browser. Default: as the cookie's settings say.
+    /// Sets whether the cookie outlives the browser. Default: the cookie's settings.
     pub const fn persistent(mut self, persistent: bool) -> Self {
         self.persistent = Some(persistent);
         self
@@ -63,7 +66,7 @@ pub(crate) struct Class {
 #[derive(Debug, Clone)]
 pub(crate) struct Classes {
     named: Vec<Named>,
-    /// Which of them is for sessions without an owner.
+    /// The index of the class for sessions without an owner.
     anonymous: Option<usize>,
 }
 
@@ -97,7 +100,7 @@ impl Classes {
         for (name, lifetime) in named {
             if !is_name(&name) || name == ANONYMOUS || all.iter().any(|other| other.name == name) {
                 return Err(Error::config(format!(
-                    "the name of a class is 1 to 16 letters a-z, is used once, and is neither `{DEFAULT}` nor \
+                    "the name of a class must be 1 to 16 letters a-z, unique, and neither `{DEFAULT}` nor \
                      `{ANONYMOUS}`: `{}`",
                     name.escape_debug()
                 )));
@@ -106,7 +109,8 @@ impl Classes {
         }
         if let Some(idle) = anonymous.filter(|idle| *idle > default.idle) {
             return Err(Error::config(format!(
-                "anonymous_idle_timeout ({idle:?}) is longer than idle_timeout ({:?}): visitors would outlive users; \
+                "anonymous_idle_timeout ({idle:?}) is longer than idle_timeout ({:?}), so visitors would \
+                 outlive users; \
                  make it shorter",
                 default.idle
             )));
@@ -137,10 +141,11 @@ impl Classes {
         })
     }
 
-    /// The class of a token whose id has `length` characters; `None` when it cannot be a token of ours.
+    /// Returns the class of a token whose id has `length` characters; `None` if it cannot be one of
+    /// our tokens.
     ///
-    /// A class that is not configured (any more, or not yet, while a new version is rolled out) is read as the
-    /// default one: its sessions go on, and their tokens stay as they are.
+    /// An unknown class (no longer configured, or not yet, during a rollout) is treated as the
+    /// default one: its sessions continue, and their tokens stay as they are.
     pub(crate) fn of_token(&self, token: &str, length: usize) -> Option<Class> {
         if token.len() == length {
             return Some(self.default_class());
@@ -151,37 +156,37 @@ impl Classes {
         (id.len() == length && is_name(name)).then_some(class)
     }
 
-    /// What a token of this class ends with.
+    /// Returns the suffix of a token of this class.
     pub(crate) fn suffix(&self, class: Class) -> Option<&str> {
         (class.index > 0).then(|| self.name(class))
     }
 
-    /// Under which name the class is configured.
+    /// Returns the name of the class.
     pub(crate) fn name(&self, class: Class) -> &str {
         self.named.get(class.index).map_or(DEFAULT, |class| class.name.as_str())
     }
 
-    /// How long a session of the class lives at most.
+    /// Returns the absolute timeout of the class.
     pub(crate) fn absolute(&self, class: Class) -> Duration {
         self.named.get(class.index).map_or(class.idle, |class| class.absolute)
     }
 
-    /// Whether the cookie of the class outlives the browser, where the class says so.
+    /// Returns whether the cookie of the class outlives the browser, if the class sets this.
     pub(crate) fn persistent(&self, class: Class) -> Option<bool> {
         self.named.get(class.index).and_then(|class| class.persistent)
     }
 
-    /// Every class, the default first.
+    /// Returns every class, the default first.
     pub(crate) fn all(&self) -> impl Iterator<Item = Class> {
         (0..self.named.len()).map(|index| self.at(index))
     }
 
-    /// The class of a session that begins.
+    /// Returns the class of a new session.
     pub(crate) fn for_owner(&self, owned: bool) -> Class {
         self.at(self.anonymous.filter(|_| !owned).unwrap_or(0))
     }
 
-    /// The class of a session after its owner was set or removed.
+    /// Returns the class of a session after its owner was set or removed.
     pub(crate) fn after(&self, class: Class, owned: bool) -> Class {
         let ordinary = class.index == 0 || Some(class.index) == self.anonymous;
         if ordinary { self.for_owner(owned) } else { class }
@@ -203,7 +208,7 @@ impl Named {
         }
         if idle > absolute {
             return Err(Error::config(format!(
-                "the idle timeout of the class `{name}` ({idle:?}) is above its absolute timeout ({absolute:?}), \
+                "the idle timeout of the class `{name}` ({idle:?}) exceeds its absolute timeout ({absolute:?}), \
                  which would end its sessions first: raise absolute_timeout (or Lifetime::absolute), or lower the \
                  idle timeout"
             )));
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn class_names_that_could_be_mistaken_are_refused() {
+    fn reserved_and_malformed_class_names_are_refused() {
         for bad in ["", "default", "visitor", "Remember", "a.b"] {
             assert!(classes(vec![(bad.into(), Lifetime::idle(HOUR))], None).is_err(), "{bad}");
         }

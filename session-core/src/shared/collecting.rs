@@ -1,4 +1,4 @@
-//! When expired sessions are collected, and by which task.
+//! The schedule and the task of the collection of expired sessions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,19 +13,20 @@ use crate::clock::Timestamp;
 /// The collection of one manager.
 #[derive(Debug)]
 pub(crate) struct Collecting {
-    /// How often; `None` is never, by itself.
+    /// The interval; `None` is no automatic collection.
     pub interval: Option<Duration>,
-    /// When the next collection is due, by the manager's clock, in Unix milliseconds. A service may be asleep, and
-    /// tests turn the clock, so requests look at it as well as a timer.
+    /// The time of the next collection by the manager's clock, in Unix milliseconds. Requests check
+    /// it in addition to the timer, because a service may have been suspended, and tests set the
+    /// clock.
     due: AtomicU64,
     pub wake: Arc<Notify>,
     pub task: Mutex<Option<AbortHandle>>,
-    /// Closed when the manager is dropped, which ends its tasks.
+    /// Closed when the manager is dropped, which ends the task.
     pub alive: watch::Sender<()>,
 }
 
 impl Collecting {
-    /// How often a manager collects unless told otherwise.
+    /// The default interval.
     pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
     pub(crate) fn new(interval: Option<Duration>) -> Self {
@@ -42,13 +43,13 @@ impl Collecting {
         now.as_millis() >= self.due.load(Ordering::Relaxed)
     }
 
-    /// Sets when the next collection is due.
+    /// Schedules the next collection.
     pub(crate) fn plan(&self, now: Timestamp) {
         let due = self.interval.map_or(u64::MAX, |interval| now.after(interval).as_millis());
         self.due.store(due, Ordering::Relaxed);
     }
 
-    /// No request starts a collection from now on.
+    /// Keeps requests from starting a collection from now on.
     pub(crate) fn plan_never(&self) {
         self.due.store(u64::MAX, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What happens to sessions, told to the application after the fact and off the way of its requests.
+//! Events of sessions, delivered to the application after the fact and outside of its requests.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,19 +11,20 @@ use crate::id::StorageId;
 use crate::observe;
 use crate::record::{Handle, Header, Owner};
 
-/// Something that happened to a session; see [`ManagerBuilder::on_event`](crate::ManagerBuilder::on_event).
+/// An event in the life of a session; see
+/// [`ManagerBuilder::on_event`](crate::ManagerBuilder::on_event).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
     /// What happened.
     pub kind: EventKind,
-    /// To how many sessions: more than one when they ended together.
+    /// The number of affected sessions: more than one when they ended together.
     pub sessions: u64,
-    /// Whose session it is, when that is known: compare it with [`Owner::of`] the user id.
+    /// The session's owner, if known: compare it with [`Owner::of`] the user id.
     pub owner: Option<Owner>,
-    /// The session's name in the list of its owner's sessions, when that is known.
+    /// The session's name in the list of its owner's sessions, if known.
     pub handle: Option<Handle>,
-    /// Under which id it is stored, when that is known. Its `Debug` prints a shortened hash.
+    /// The id under which the session is stored, if known. Its `Debug` prints a shortened hash.
     pub id: Option<StorageId>,
 }
 
@@ -31,17 +32,18 @@ pub struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// It was stored for the first time.
+    /// The session was stored for the first time.
     Created,
-    /// It was ended.
+    /// The session was ended.
     Destroyed(EndedBy),
-    /// Expired sessions were collected. An engine whose storage expires by itself does not tell.
+    /// Expired sessions were collected. Engines whose storage expires by itself do not report this.
     Expired,
-    /// It got a new id.
+    /// The session got a new id.
     Regenerated,
-    /// A request came with an id that was replaced, and not within its grace: a late request, or a stolen id.
+    /// A request carried an id that was replaced, and whose grace period is over: a late request,
+    /// or a stolen id.
     ReplacedIdUsed,
-    /// Another request was faster, and the changes were merged.
+    /// Another request stored the session first, and the changes were merged.
     Conflict,
 }
 
@@ -51,28 +53,28 @@ pub enum EventKind {
 pub enum EndedBy {
     /// The client's own logout.
     Logout,
-    /// The user or an administrator from another session: `end`, `end_others`, `end_all`.
+    /// The user or an administrator ended it from another session: `end`, `end_others`, `end_all`.
     AnotherDevice,
     /// The limit of sessions for each user.
     Limit,
     /// A client that presented several live sessions began a new one.
     Ambiguity,
-    /// An id that was replaced came back after its grace.
+    /// A replaced id was used after its grace period.
     Reuse,
 }
 
-/// How many events may wait for the listener. More are dropped and counted.
+/// The number of events that may wait for the listener. More are dropped and counted.
 const WAITING: usize = 1_024;
 
 pub(crate) type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// The way of events to the listener; nothing where there is none.
+/// The queue of events for the listener; empty if there is none.
 #[derive(Default)]
 pub(crate) struct Events(Option<Box<Listening>>);
 
 struct Listening {
     sender: Sender<Event>,
-    /// Taken by the task that calls the listener, which the first event starts.
+    /// Taken by the task that calls the listener. The first event starts the task.
     idle: Mutex<Option<(Receiver<Event>, Listener)>>,
 }
 
@@ -84,10 +86,10 @@ impl Events {
         }))
     }
 
-    /// Tells of one session. Without a listener it does nothing.
-    pub(crate) fn tell(&self, kind: EventKind, id: &StorageId, header: Option<&Header>) {
+    /// Reports an event of one session. Without a listener it does nothing.
+    pub(crate) fn emit(&self, kind: EventKind, id: &StorageId, header: Option<&Header>) {
         if let Some(listening) = &self.0 {
-            listening.tell(Event {
+            listening.send(Event {
                 kind,
                 sessions: 1,
                 owner: header.and_then(|header| header.owner),
@@ -97,16 +99,16 @@ impl Events {
         }
     }
 
-    /// Tells of several sessions at once.
-    pub(crate) fn tell_of_many(&self, kind: EventKind, sessions: usize, owner: Option<Owner>) {
+    /// Reports an event of several sessions together.
+    pub(crate) fn emit_many(&self, kind: EventKind, sessions: usize, owner: Option<Owner>) {
         if let (Some(listening), 1..) = (&self.0, sessions) {
-            listening.tell(Event { kind, sessions: sessions as u64, owner, handle: None, id: None });
+            listening.send(Event { kind, sessions: sessions as u64, owner, handle: None, id: None });
         }
     }
 }
 
 impl Listening {
-    fn tell(&self, event: Event) {
+    fn send(&self, event: Event) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.is_some()
             && let Ok(runtime) = Runtime::try_current()
@@ -121,7 +123,8 @@ impl Listening {
     }
 }
 
-/// Calls the listener until the manager is dropped. A listener that panics is called again for the next event.
+/// Calls the listener until the manager is dropped. After a panic the listener is still called for
+/// later events.
 async fn listen(mut receiver: Receiver<Event>, listener: Listener) {
     while let Some(event) = receiver.recv().await {
         if catch_unwind(AssertUnwindSafe(|| listener(&event))).is_err() {

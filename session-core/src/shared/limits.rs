@@ -22,7 +22,7 @@ impl Limits {
     }
 }
 
-/// How many sessions a user may have at once.
+/// The limit on the number of sessions of a user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PerOwner {
     pub sessions: usize,
@@ -34,11 +34,12 @@ pub(crate) struct PerOwner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Excess {
-    /// The sign-in succeeds, and the session whose sign-in is the longest ago ends. Exact also for sign-ins at the same
-    /// time: of more than allowed the newest are left, and the others are refused as with [`Refuse`](Self::Refuse).
+    /// The sign-in succeeds, and the session with the oldest sign-in ends. The limit is exact even
+    /// for concurrent sign-ins: if there are more than allowed, the newest are left, and the others
+    /// are refused as with [`Refuse`](Self::Refuse).
     EndOldest,
-    /// The sign-in is refused with [`TooManySessions`](crate::ErrorKind::TooManySessions), and the visitor's session goes on
-    /// without an owner. The limit is never exceeded; of sign-ins in several processes at the same moment more may be
-    /// refused than the limit asks for.
+    /// The sign-in is refused with [`TooManySessions`](crate::ErrorKind::TooManySessions), and the
+    /// visitor's session continues without an owner. The limit is never exceeded; of concurrent
+    /// sign-ins in several processes, more may be refused than the limit requires.
     Refuse,
 }

@@ -1,5 +1,5 @@
-//! What all sessions of one manager share: the engine, the configuration, and what one process knows of its
-//! sessions. It knows no session and no request.
+//! The state that all sessions of one manager share: the engine, the configuration, and per-process
+//! bookkeeping. It knows no session and no request.
 
 mod class;
 mod collecting;
@@ -47,16 +47,16 @@ pub(crate) struct Shared {
     pub maintenance_timeout: Duration,
 }
 
-/// When ids are renewed without being asked, and what an old one is good for.
+/// The automatic renewal of ids, and the treatment of old ones.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Renewal {
-    /// Whether any id is renewed, which most managers do not do.
+    /// Whether any id is renewed; false for most managers.
     pub possible: bool,
-    /// After how long an id is renewed; `None` is never.
+    /// The age at which an id is renewed; `None` is never.
     pub every: Option<Duration>,
-    /// For how long an id that was renewed still reads and writes the session.
+    /// How long a replaced id still reads and writes the session.
     pub grace: Duration,
-    /// Whether an old id that comes after that ends the session.
+    /// Whether the use of an old id after that ends the session.
     pub ends_on_reuse: bool,
 }
 
@@ -65,22 +65,22 @@ impl Shared {
         self.clock.now()
     }
 
-    /// Something that is asked for one session.
+    /// Starts an operation on one session.
     pub(crate) fn operation(&self, name: &'static str, writes: bool) -> Operation {
         Operation::new(name, self.provider.engine(), writes, self.operation_timeout)
     }
 
-    /// Work over everything that is stored, which has a deadline of its own.
+    /// Starts an operation on all stored sessions, with the maintenance timeout.
     pub(crate) fn maintenance(&self, name: &'static str) -> Operation {
         Operation::new(name, self.provider.engine(), false, self.maintenance_timeout)
     }
 
-    /// Whether a text can be a token that this manager gave out. What cannot is never looked up.
+    /// Returns whether a text can be a token of this manager. Other texts are never looked up.
     pub(crate) fn accepts(&self, text: &str) -> bool {
         self.capabilities.client_side || text.len() == self.ids.length() || self.class_of(text).is_some()
     }
 
-    /// The class of the session that a token names.
+    /// Returns the class of the session that a token names.
     pub(crate) fn class_of(&self, token: &str) -> Option<Class> {
         if self.capabilities.client_side {
             return Some(self.classes.default_class());
@@ -88,9 +88,9 @@ impl Shared {
         self.classes.of_token(token, self.ids.length())
     }
 
-    /// Draws the id of a session that begins, or moves.
+    /// Draws the id of a session that is created or moved.
     pub(crate) fn new_id(&self, class: Class) -> Result<(Token, StorageId)> {
-        // An engine that leaves the record with the client names the session itself: nothing is drawn for it.
+        // A client-side engine makes the token itself, so none is drawn.
         if self.capabilities.client_side
             && let Some(unnamed) = Token::new("unnamed")
         {
@@ -105,7 +105,7 @@ impl Shared {
         Ok((token, id))
     }
 
-    /// Under which name the session of this token is stored.
+    /// Returns the id under which the session of this token is stored.
     pub(crate) fn storage_id(&self, token: &Token) -> StorageId {
         if self.plain_ids || self.capabilities.client_side {
             StorageId::unhashed(token)
@@ -114,7 +114,8 @@ impl Shared {
         }
     }
 
-    /// The name of a session after a write: a client-side engine gives a new one each time.
+    /// Returns the token and id of a session after a write: a client-side engine makes new ones
+    /// each time.
     pub(crate) fn named(&self, given: Option<Token>, token: Token, id: StorageId) -> (Token, StorageId) {
         match given {
             Some(given) => {
@@ -125,7 +126,7 @@ impl Shared {
         }
     }
 
-    /// How long the idle deadline may stay where it is before a write moves it.
+    /// Returns the minimum time between two writes that extend the idle deadline.
     pub(crate) fn touch_after(&self, idle: Duration) -> Duration {
         let default = || (idle / 10).min(Duration::from_secs(60));
         self.touch_after.unwrap_or_else(default).max(Duration::from_millis(1))

@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result};
 /// The value for "no deadline": longer than any process runs, and short enough for every clock.
 pub(crate) const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
 
-/// One thing that is asked of the engine, and how long it may take.
+/// One operation on the engine, with its deadline.
 #[derive(Debug)]
 pub(crate) struct Operation {
     pub name: &'static str,
@@ -24,32 +24,33 @@ pub(crate) struct Operation {
     /// Whether an attempt without an answer may have changed something.
     pub writes: bool,
     allowed: Duration,
-    /// When the time is up; not known before the engine has let us wait, so that one that answers at once costs
-    /// no look at the clock.
+    /// The deadline; set when the engine first makes us wait, so that an immediate answer does not
+    /// read the clock.
     end: OnceLock<Instant>,
     watch: Stopwatch,
 }
 
-/// What an operation that was answered knows of itself.
+/// The answer to an operation.
 pub(crate) struct Answer<T> {
     pub value: T,
-    /// Another attempt may have been applied without being heard.
+    /// Another attempt may have been applied without an answer.
     pub repeated: bool,
 }
 
 impl Operation {
     pub(crate) fn new(name: &'static str, engine: &'static str, writes: bool, allowed: Duration) -> Self {
-        debug_assert!(allowed <= FOREVER, "a manager holds its timeouts to that");
+        debug_assert!(allowed <= FOREVER, "the manager limits its timeouts to FOREVER");
         Self { name, engine, writes, allowed, end: OnceLock::new(), watch: Stopwatch::start() }
     }
 
-    /// Starts the time of an operation of several steps. One of a single step that is answered at once needs no look at
-    /// the clock.
+    /// Starts the clock of an operation of several steps. An operation of a single step that is
+    /// answered immediately does not read the clock.
     pub(crate) fn begin(&self) {
         self.end();
     }
 
-    /// A step of this operation. With the time started by [`begin`](Self::begin), it ends when the operation does.
+    /// Returns a step of this operation. After [`begin`](Self::begin), the step has the deadline of
+    /// the operation.
     pub(crate) fn part(&self, name: &'static str, writes: bool) -> Self {
         let part = Self::new(name, self.engine, writes, self.allowed);
         let Some(end) = self.end.get() else { return part };
@@ -57,13 +58,14 @@ impl Operation {
         Self { allowed, end: OnceLock::from(*end), ..part }
     }
 
-    /// When the time is up.
+    /// Returns the deadline.
     pub(crate) fn end(&self) -> Instant {
         *self.end.get_or_init(|| Instant::now() + self.allowed)
     }
 
-    /// When a first attempt has been silent for so long that its answer must be taken for lost: after three
-    /// quarters of the time. A slow engine is heard until the end; only one that is slower than this is asked twice.
+    /// Returns the time at which the answer to a first attempt is considered lost: after three
+    /// quarters of the allowed time. Later answers still count until the deadline; only an engine
+    /// slower than this is called twice.
     fn silent(&self) -> Instant {
         self.end() - self.allowed / 4
     }
@@ -72,15 +74,16 @@ impl Operation {
         Instant::now() >= self.end()
     }
 
-    /// Asks an engine that may have the answer at hand; `None` when it has not, or failed.
+    /// Calls an engine that may answer synchronously; `None` if it cannot, or failed.
     pub(crate) fn at_once<T>(&self, ask: impl FnOnce() -> Option<Result<T>>) -> Option<Answer<T>> {
         let value = self.span().in_scope(ask)?.ok()?;
         self.watch.stop(self.engine, self.name);
         Some(Answer { value, repeated: false })
     }
 
-    /// Calls the engine, and once more when the first call failed in a way that a second may repair, or is not
-    /// answered for very long. Every call is idempotent by its version token, so both may be applied.
+    /// Calls the engine, and a second time if the first call failed with a retryable error, or is
+    /// not answered for long. Every call is idempotent by its version token, so both may be
+    /// applied.
     pub(crate) async fn call<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<Answer<T>>
     where
         F: Future<Output = Result<T>> + Unpin,
@@ -91,14 +94,15 @@ impl Operation {
             poll_fn(|context| Poll::Ready(span.in_scope(|| Pin::new(&mut first).poll(context)))).await;
         let answer = match begun {
             Poll::Ready(Ok(value)) => Ok(Answer { value, repeated: false }),
-            // An engine in memory never comes here, so that its futures do not carry the size of this one.
-            begun => Box::pin(self.persist(begun, first.instrument(span), attempt)).await,
+            // Boxed, so that the futures of an engine in memory, which never come here, stay small.
+            begun => Box::pin(self.retry(begun, first.instrument(span), attempt)).await,
         };
         self.watch.stop(self.engine, self.name);
         answer
     }
 
-    /// Calls the engine once: for work over everything that is stored, where a second call would double the load.
+    /// Calls the engine once: for work on all stored sessions, where a second call would double the
+    /// load.
     pub(crate) async fn once<T>(&self, attempt: impl Future<Output = Result<T>>) -> Result<T> {
         let attempt = attempt.instrument(self.span());
         let answer = with_deadline(Begun::No, || self.end(), attempt).await;
@@ -106,8 +110,8 @@ impl Operation {
         answer.unwrap_or_else(|| Err(self.timed_out())).map_err(|error| self.explain(error))
     }
 
-    /// Goes on with a first attempt that failed, or has not answered yet.
-    async fn persist<T, F>(
+    /// Continues after a first attempt that failed, or has not been answered yet.
+    async fn retry<T, F>(
         &self,
         begun: Poll<Result<T>>,
         mut first: Instrumented<F>,
@@ -120,7 +124,7 @@ impl Operation {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => with_deadline(Begun::Yes, || self.silent(), Pin::new(&mut first)).await,
         };
-        let unheard = match &answer {
+        let unanswered = match &answer {
             Some(Err(error)) if error.kind() == ErrorKind::OutcomeUnknown => true,
             Some(Err(error)) if error.kind() == ErrorKind::Unavailable => false,
             None => true,
@@ -138,9 +142,9 @@ impl Operation {
         let earlier = answer.is_none().then_some(first);
         let answer = with_deadline(Begun::No, || self.end(), either(earlier, second)).await;
         match answer.unwrap_or_else(|| Err(self.timed_out())) {
-            Ok(value) => Ok(Answer { value, repeated: unheard }),
-            Err(error) if unheard && self.writes && error.kind() == ErrorKind::Unavailable => {
-                let message = "an earlier attempt was not answered";
+            Ok(value) => Ok(Answer { value, repeated: unanswered }),
+            Err(error) if unanswered && self.writes && error.kind() == ErrorKind::Unavailable => {
+                let message = "an earlier attempt got no answer";
                 Err(self.explain(Error::new(ErrorKind::OutcomeUnknown, message).with_source(error)))
             }
             Err(error) => Err(self.explain(error)),
@@ -161,7 +165,7 @@ impl Operation {
     }
 }
 
-/// The first answer of two attempts. The earlier one is dropped when it fails: the later one then decides.
+/// Returns the first answer of two attempts. If the earlier attempt fails, the later one decides.
 async fn either<T, F>(mut earlier: Option<F>, mut later: F) -> Result<T>
 where
     F: Future<Output = Result<T>> + Unpin,
@@ -179,22 +183,24 @@ where
     .await
 }
 
-/// Between half of `around` and one and a half times that, so that those who met once do not meet again.
+/// Returns a random duration between 0.5 and 1.5 times `around`, so that clients that collided once
+/// do not collide again.
 pub(crate) fn jitter(around: Duration) -> Duration {
     around.min(FOREVER).mul_f64(0.5 + rand::random::<f64>())
 }
 
-/// Whether a future was polled a moment ago by this task, so that its waker is set.
+/// Whether this task has already polled a future, so that its waker is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begun {
     Yes,
     No,
 }
 
-/// The future's output, or `None` when it is not there at `until`. The one place that compares work with a deadline.
+/// Returns the future's output, or `None` if it is not ready at `until`. All deadlines are enforced
+/// here.
 ///
-/// A future that is ready at once costs no timer and no look at the clock, and one that has begun is not polled
-/// again before it or the timer wakes the task.
+/// A future that is ready immediately needs no timer and no clock, and one that has begun is not
+/// polled again before it or the timer wakes the task.
 pub(crate) async fn with_deadline<F: Future>(
     begun: Begun,
     until: impl FnOnce() -> Instant,
@@ -250,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_answer_is_heard_and_not_asked_for_twice() {
+    async fn a_slow_answer_counts_and_is_not_requested_twice() {
         for (share, expected) in [(10, 1), (60, 1), (74, 1), (90, 2)] {
             let calls = Cell::new(0);
             let operation = operation(false);
@@ -277,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_second_try_cannot_repair_is_not_tried_again() {
+    async fn an_error_that_a_retry_cannot_fix_is_not_retried() {
         let calls = Cell::new(0);
         let operation = operation(true);
         let answer = operation.call(|| {
@@ -289,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_over_everything_is_not_asked_for_twice() {
+    async fn work_on_all_sessions_is_not_retried() {
         let operation = operation(false);
         let error = operation.once(std::future::pending::<Result<()>>()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);

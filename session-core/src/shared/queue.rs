@@ -1,8 +1,8 @@
-//! Commits of one process to one session, one after the other, once they have met.
+//! Serializes the commits of one process to one session after their first conflict.
 //!
-//! The first attempt of a release does not come here, so a session without contention pays nothing. Those that were
-//! refused queue, and each starts from what the one before it stored: the loop of compare-and-set then only meets
-//! other processes.
+//! The first attempt of a release does not queue, so a session without contention pays nothing.
+//! Commits that were refused queue, and each starts from the record that the previous one stored,
+//! so its compare-and-set conflicts with other processes only.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +16,14 @@ use crate::record::Record;
 #[derive(Debug, Default)]
 struct Slot {
     last: Arc<tokio::sync::Mutex<Option<Record>>>,
-    /// How many commits were stored.
+    /// The number of stored commits.
     progress: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue(Mutex<HashMap<StorageId, Slot>>);
 
-/// The turn of one commit. The next one begins when it is dropped.
+/// The turn of one commit. Dropping it starts the next one.
 pub(crate) struct Turn<'a> {
     queue: &'a Queue,
     id: StorageId,
@@ -31,14 +31,14 @@ pub(crate) struct Turn<'a> {
     last: Option<OwnedMutexGuard<Option<Record>>>,
 }
 
-/// What a commit that waits sees of those before it.
+/// The progress of the commits ahead of a waiting one.
 pub(crate) struct Progress {
     count: Arc<AtomicU64>,
     seen: u64,
 }
 
 impl Progress {
-    /// Whether a commit has come through since.
+    /// Returns whether a commit has been stored since.
     pub(crate) fn is_made(&self) -> bool {
         self.count.load(Ordering::Relaxed) != self.seen
     }
@@ -51,13 +51,14 @@ impl Queue {
             let slot = slots.entry(id.clone()).or_default();
             (Arc::clone(&slot.last), Arc::clone(&slot.progress))
         };
-        // The turn exists before the wait, so that a wait that is given up cleans up as well.
+        // The turn exists before the wait, so that a cancelled wait cleans up as well.
         let mut turn = Turn { queue: self, id: id.clone(), progress, last: None };
         turn.last = Some(last.lock_owned().await);
         turn
     }
 
-    /// The count of the commits of this session that have come through; `None` where nobody queues.
+    /// Returns a snapshot of the number of stored commits of this session; `None` if no commit is
+    /// queued.
     pub(crate) fn progress(&self, id: &StorageId) -> Option<Progress> {
         let count = Arc::clone(&self.slots().get(id)?.progress);
         let seen = count.load(Ordering::Relaxed);
@@ -70,14 +71,14 @@ impl Queue {
 }
 
 impl Turn<'_> {
-    /// What the one before stored, when it follows from `seen`.
+    /// Returns the record that the previous turn stored, if it follows `seen`.
     pub(crate) fn newer_than(&self, seen: &Record) -> Option<Record> {
         let last = self.last.as_ref()?.as_ref()?;
         follows(last, seen).then(|| last.clone())
     }
 
-    /// Leaves what was stored to the next one, unless it was stored under another id: the engine's compare token of
-    /// that record may by chance be the one of the tombstone that is under this id.
+    /// Passes the stored record on to the next turn, unless it was stored under another id: its
+    /// compare token may coincide with that of the tombstone under this id.
     pub(crate) fn stored(&mut self, id: &StorageId, record: &Record) {
         self.progress.fetch_add(1, Ordering::Relaxed);
         if let Some(last) = &mut self.last {
@@ -86,7 +87,7 @@ impl Turn<'_> {
     }
 }
 
-/// Whether a record was written after the one that was seen, over it or over one that followed.
+/// Returns whether `last` was written after `seen`, directly or over a later record.
 pub(crate) fn follows(last: &Record, seen: &Record) -> bool {
     let version = seen.header.version();
     last.header.version() != version && last.header.has_version(version)
@@ -96,7 +97,8 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut slots = self.queue.slots();
         self.last = None;
-        // Alone in the map: nobody waits, and nobody can begin to while the map is locked.
+        // Only the map has a reference: no commit waits, and none can begin to while the map is
+        // locked.
         if slots.get(&self.id).is_some_and(|slot| Arc::strong_count(&slot.last) == 1) {
             slots.remove(&self.id);
         }

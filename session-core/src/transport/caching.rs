@@ -1,29 +1,32 @@
-//! How far caches may keep a response that has to do with a session.
+//! Decides how caches may store a response that uses a session.
 
-/// Response headers that some shared caches obey in place of `Cache-Control` (RFC 9213 and its vendors' forms). An
-/// adapter removes them from a response that carries a token.
+/// Response headers that some shared caches obey instead of `Cache-Control` (RFC 9213 and its
+/// vendors' forms). An adapter removes them from a response that carries a token.
 pub const TARGETED_CACHE_HEADERS: [&str; 4] =
     ["cdn-cache-control", "surrogate-control", "cloudflare-cdn-cache-control", "vercel-cdn-cache-control"];
 
-/// What an adapter does with the `Cache-Control` of a response.
+/// The action of an adapter on the `Cache-Control` of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Caching {
-    /// Leaves it as the application wrote it.
+    /// Keeps the application's value.
     Keep,
-    /// Leaves it, and warns: the response depends on the session and shared caches may give it to others.
+    /// Keeps the value, and warns: the response depends on the session, and shared caches may serve
+    /// it to other clients.
     KeepAndWarn,
-    /// Replaces all of it by this value.
+    /// Replaces all values with this one.
     Replace(&'static str),
 }
 
 impl Caching {
-    /// Decides from the values of `Cache-Control` that the application wrote. The arguments are those of
-    /// [`Reply`](crate::manager::Reply): whether the handler looked at the session, and whether the response carries a token.
+    /// Decides from the application's `Cache-Control` values. The other arguments are those of
+    /// [`Reply`](crate::manager::Reply): whether the handler used the session, and whether the
+    /// response carries a token.
     ///
-    /// A response that carries a token is never kept by a shared cache, or the next visitor would get this one's
-    /// session: it says `no-store` unless the application says that, or a plain `private` and nothing against it.
-    /// A response that only used the session says `private`, unless the application says anything else.
+    /// A shared cache must never store a response that carries a token, or the next visitor would
+    /// get this one's session: it gets `no-store`, unless the application set that, or a plain
+    /// `private` that nothing contradicts. A response that only used the session gets `private`,
+    /// unless the application set anything else.
     ///
     /// ```
     /// use session_core::transport::Caching;
@@ -42,16 +45,17 @@ impl Caching {
         if said.peek().is_none() {
             return Self::Replace(if sets_token { "no-store" } else { "private" });
         }
-        let said = said.fold(Said::default(), Said::with);
+        let said = said.fold(Directives::default(), Directives::with);
         let is_shared = said.public || said.s_maxage;
-        // With `must-understand`, a cache that knows the status may pass over `no-store` (RFC 9111 section 5.2.2.3).
+        // With `must-understand`, a cache that knows the status may ignore `no-store` (RFC 9111
+        // section 5.2.2.3).
         let is_never_stored = said.no_store && !said.must_understand;
         if sets_token {
             let is_private = said.private && !is_shared && !said.is_malformed;
             return if is_never_stored || is_private { Self::Keep } else { Self::Replace("no-store") };
         }
         match said {
-            Said { any: false, .. } => Self::Replace("private"),
+            Directives { any: false, .. } => Self::Replace("private"),
             _ if is_shared && !is_never_stored => Self::KeepAndWarn,
             _ => Self::Keep,
         }
@@ -60,8 +64,8 @@ impl Caching {
 
 /// The directives that matter here.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a directive of its own")]
-struct Said {
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate directive")]
+struct Directives {
     any: bool,
     public: bool,
     private: bool,
@@ -71,7 +75,7 @@ struct Said {
     is_malformed: bool,
 }
 
-impl Said {
+impl Directives {
     /// Adds the directives of one header.
     fn with(mut self, header: &[u8]) -> Self {
         let mut rest = Some(header);
@@ -91,7 +95,7 @@ impl Said {
         self.any |= !name.is_empty();
         match &*name {
             b"public" => self.public = true,
-            // With a list of fields, only these are private and the rest may be kept.
+            // With a list of fields, only these are private, and the rest may be stored.
             b"private" if !has_value => self.private = true,
             b"no-store" if !has_value => self.no_store = true,
             b"s-maxage" => self.s_maxage = true,
@@ -101,8 +105,8 @@ impl Said {
     }
 }
 
-/// The directive before the first comma that is not inside of quotes, what comes after that comma, and whether all
-/// quotes are closed.
+/// Splits at the first comma outside of quotes. Returns the directive before it, the rest after it,
+/// and whether all quotes are closed.
 fn first_directive(header: &[u8]) -> (&[u8], Option<&[u8]>, bool) {
     let (mut is_quoted, mut is_escaped) = (false, false);
     for (at, byte) in header.iter().enumerate() {
@@ -126,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_carries_a_token_is_kept_by_no_shared_cache_whatever_the_application_says() {
+    fn no_shared_cache_stores_a_response_with_a_token_whatever_the_application_says() {
         for said in [
             &[][..],
             &[""],

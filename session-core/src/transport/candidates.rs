@@ -1,12 +1,12 @@
-//! The tokens of a request that are worth a look-up.
+//! The tokens of a request that are worth looking up.
 
 use crate::id::Token;
 
-/// How many different tokens of one request are looked up at most: a site on a sibling subdomain can plant
-/// cookies of our name, and must not make us ask the store without end.
+/// The largest number of distinct tokens of one request that are looked up: a site on a sibling
+/// subdomain can plant cookies with our name, and must not cause an unbounded number of reads.
 pub const MAX_CANDIDATES: usize = 4;
 
-/// On which way a token came.
+/// The part of a request that contained a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
@@ -14,11 +14,12 @@ pub enum Source {
     Cookie,
     /// In the configured header.
     Header,
-    /// In the URL. Such a session is never answered with a cookie.
+    /// In the URL. A response for such a session never sets a cookie.
     Query,
 }
 
-/// What [`Transport::candidates`](crate::transport::Transport::candidates) found: distinct tokens in the order in which they came, held inline.
+/// What [`Transport::candidates`](crate::transport::Transport::candidates) found: distinct tokens
+/// in the order of the request, stored inline.
 #[derive(Debug, Clone, Default)]
 pub struct Candidates {
     tokens: [Option<Token>; MAX_CANDIDATES],
@@ -26,22 +27,22 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// The tokens.
+    /// Iterates over the tokens.
     pub fn iter(&self) -> impl Iterator<Item = &Token> + Clone {
         self.tokens.iter().filter_map(Option::as_ref)
     }
 
-    /// How many there are.
+    /// Returns the number of tokens.
     pub fn len(&self) -> usize {
         self.iter().count()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.source.is_none()
     }
 
-    /// On which way they came, all of them; `None` when there is none.
+    /// Returns the source of all tokens; `None` when there is none.
     pub const fn source(&self) -> Option<Source> {
         self.source
     }
@@ -50,7 +51,7 @@ impl Candidates {
         if self.iter().any(|token| token.expose() == text) {
             return;
         }
-        let Some(free) = self.tokens.iter_mut().find(|place| place.is_none()) else { return };
+        let Some(free) = self.tokens.iter_mut().find(|slot| slot.is_none()) else { return };
         if accept(text)
             && let Some(token) = Token::new(text)
         {

@@ -1,4 +1,4 @@
-//! How the client reached this server, and which proxies are believed about that.
+//! How the client reached this server, and which proxies are trusted to report it.
 
 use std::net::IpAddr;
 
@@ -9,24 +9,27 @@ use crate::{Error, Result};
 
 /// Whether the cookie is written with `Secure`, which makes browsers send it over TLS only.
 ///
-/// Over plain HTTP browsers drop a cookie with `Secure`, so that every visit is the first, except on their own machine
-/// (`http://localhost`, `http://127.0.0.1`, `http://[::1]`). To try a service from another machine without TLS, say
-/// [`Never`](Self::Never) and give the cookie a name without a prefix
-/// ([`CookieSettings::named`](super::CookieSettings::named)). The event `secure_cookie_over_plain_http` says when it happens.
+/// Over plain HTTP browsers drop a cookie with `Secure`, so every request starts a new session,
+/// except on the browser's own machine (`http://localhost`, `http://127.0.0.1`, `http://[::1]`). To
+/// try a service from another machine without TLS, use [`Never`](Self::Never) and a cookie name
+/// without a prefix ([`CookieSettings::named`](super::CookieSettings::named)). The event
+/// `secure_cookie_over_plain_http` is logged when this happens.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SecureMode {
-    /// Always, whatever the connection: behind a proxy that ends TLS this server sees plain HTTP. The default.
+    /// Always, regardless of the connection: behind a proxy that terminates TLS, this server sees
+    /// plain HTTP. The default.
     #[default]
     Always,
     /// Never: for a service that is reached over plain HTTP.
     Never,
-    /// When the client came over TLS: to this server, or to one of these proxies if the proxy says so.
+    /// When the client connected over TLS: to this server, or to one of these proxies if the proxy
+    /// reports it.
     Auto(TrustedProxies),
 }
 
 impl SecureMode {
-    /// Whether `Secure` is written in answer to a request that came this way.
+    /// Returns whether the response to a request on this connection has `Secure`.
     pub fn applies(&self, connection: Connection<'_>) -> bool {
         match self {
             Self::Always => true,
@@ -41,26 +44,27 @@ impl SecureMode {
 /// How a request reached this server, as far as the cookie depends on it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Connection<'a> {
-    /// Whether this server itself ended TLS.
+    /// Whether this server itself terminated TLS.
     pub tls: bool,
-    /// Who is at the other end of the connection: the client, or the last proxy.
+    /// The peer of the connection: the client, or the last proxy.
     pub peer: Option<IpAddr>,
     /// The value of `X-Forwarded-Proto`.
     pub forwarded_proto: Option<&'a [u8]>,
     /// The value of `Forwarded` (RFC 7239).
     pub forwarded: Option<&'a [u8]>,
-    /// The host that the client asked for: the value of `Host`, or the authority of an HTTP/2 request; with or without
-    /// a port.
+    /// The host that the client requested: the value of `Host`, or the authority of an HTTP/2
+    /// request; with or without a port.
     pub host: Option<&'a [u8]>,
-    /// Whether the request itself says that the client came over TLS: by the scheme of an HTTP/2 request, or by a
-    /// `Sec-Fetch-Site` header, which browsers send only over TLS and to their own machine. Every client can
-    /// say so, hence it decides about a warning and nothing else.
+    /// Whether the request itself claims that the client connected over TLS: by the scheme of an
+    /// HTTP/2 request, or by a `Sec-Fetch-Site` header, which browsers send only over TLS and to
+    /// their own machine. Every client can claim this, so it only decides about a warning.
     pub says_https: bool,
 }
 
 impl Connection<'_> {
-    /// Whether the client is known to have come over plain HTTP to a host other than its own machine. Browsers
-    /// drop `Secure` cookies there. Nothing is known behind a proxy on this machine that does not say how the client came.
+    /// Returns whether the client is known to have connected over plain HTTP to a host other than
+    /// its own machine. Browsers drop `Secure` cookies there. Nothing is known behind a local proxy
+    /// that sends no forwarding header.
     pub(super) fn is_plain_http(self) -> bool {
         let is_remote = self.host.is_some_and(|host| !host::is_loopback(host));
         let says_how = self.forwarded_proto.is_some() || self.forwarded.is_some();
@@ -69,7 +73,8 @@ impl Connection<'_> {
         is_remote && !self.tls && !self.says_https && !self.forwarded_https() && !is_unknown
     }
 
-    /// What the headers say of the first hop, the one between the client and the outermost proxy.
+    /// Returns whether the headers report TLS for the first hop, the one between the client and the
+    /// outermost proxy.
     fn forwarded_https(self) -> bool {
         let by_proto = self.forwarded_proto.is_some_and(|value| is_https(first_element(value)));
         let by_standard = self.forwarded.is_some_and(|value| {
@@ -94,7 +99,8 @@ fn is_https(scheme: &[u8]) -> bool {
     unquoted.unwrap_or(scheme).eq_ignore_ascii_case(b"https")
 }
 
-/// The proxies whose forwarding headers are believed; none by default, because every client can send such headers.
+/// The proxies whose forwarding headers are trusted; none by default, because every client can send
+/// such headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
@@ -102,14 +108,14 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// No proxy: only the connection itself counts.
+    /// Trusts no proxy: only the connection itself counts.
     #[must_use]
     pub const fn none() -> Self {
         Self { networks: Vec::new(), unix_sockets: false }
     }
 
-    /// Addresses and networks, such as `10.0.0.0/8`, `192.168.1.7` or `fd00::/8`. An IPv4 network may be given in its
-    /// IPv6 form, `::ffff:10.0.0.0/104`.
+    /// Parses addresses and networks, such as `10.0.0.0/8`, `192.168.1.7` or `fd00::/8`. An IPv4
+    /// network may be given in its IPv6 form, `::ffff:10.0.0.0/104`.
     ///
     /// [`Config`](crate::ErrorKind::Config) when one is neither.
     pub fn parse<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self> {
@@ -128,10 +134,11 @@ impl TrustedProxies {
         Ok(Self { networks, unix_sockets: false })
     }
 
-    /// Whether a peer without an address is believed: a proxy that connects to this server's Unix socket. Default no.
+    /// Sets whether a peer without an address is trusted: a proxy that connects to this server's
+    /// Unix socket. Default no.
     ///
-    /// Turn it on only when this server listens on Unix sockets alone, or the adapter tells the address of every
-    /// other peer: a peer whose address is not known is believed then.
+    /// Turn it on only when this server listens on Unix sockets alone, or the adapter reports the
+    /// address of every other peer: any peer without a known address is then trusted.
     #[must_use]
     pub const fn unix_sockets(mut self, trusted: bool) -> Self {
         self.unix_sockets = trusted;
@@ -146,7 +153,7 @@ impl TrustedProxies {
     }
 }
 
-/// The IPv4 network of an IPv6 network of mapped addresses.
+/// Converts an IPv6 network of mapped addresses to its IPv4 network.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let bits = mapped.prefix_len().checked_sub(96);
@@ -163,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarding_headers_are_believed_from_configured_proxies_only() {
+    fn forwarding_headers_are_trusted_from_configured_proxies_only() {
         let auto = SecureMode::Auto(TrustedProxies::parse(["10.0.0.0/8", "fd00::1"]).unwrap());
         for (peer, believed) in [
             ("10.2.3.4", true),
@@ -197,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_by_name() {
+    fn a_proxy_that_is_not_an_address_is_refused_by_name() {
         let error = TrustedProxies::parse(["10.0.0.0/8", "proxy.local"]).unwrap_err();
         assert!(error.message().contains("proxy.local"), "{error}");
     }
@@ -222,18 +229,18 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_on_a_unix_socket_is_believed_when_asked_for() {
+    fn a_proxy_on_a_unix_socket_is_trusted_when_configured() {
         let https = Connection { forwarded_proto: Some(b"https"), ..Connection::default() };
         let none = TrustedProxies::none();
         assert!(!SecureMode::Auto(none.clone()).applies(https));
         assert!(SecureMode::Auto(none.clone().unix_sockets(true)).applies(https));
         assert!(!SecureMode::Auto(none.clone().unix_sockets(true)).applies(Connection::default()));
         let by_address = Connection { peer: Some("192.0.2.1".parse().unwrap()), ..https };
-        assert!(!SecureMode::Auto(none.unix_sockets(true)).applies(by_address), "that one has an address");
+        assert!(!SecureMode::Auto(none.unix_sockets(true)).applies(by_address), "the peer has an address");
     }
 
     #[test]
-    fn plain_http_is_told_from_what_is_not_known() {
+    fn plain_http_is_distinguished_from_an_unknown_scheme() {
         let host = Connection { host: Some(b"192.168.1.7:3000"), ..Connection::default() };
         assert!(host.is_plain_http());
         assert!(Connection { host: Some(b"devbox.local"), ..host }.is_plain_http());

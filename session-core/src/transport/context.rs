@@ -1,11 +1,13 @@
-//! What the cookie of one response depends on besides its settings.
+//! The parts of a request that the cookie of its response depends on.
 
 use std::sync::Once;
 
 use super::{Connection, CookieSettings};
 
-/// What a cookie of a response depends on besides its settings: how the client came, and which host it asked for.
-/// [`Transport::context`](crate::transport::Transport::context) makes one; the default is for a response without `Secure`.
+/// The parts of a request that the cookie of its response depends on, besides the settings: how the
+/// client connected, and the host that it requested. Built by
+/// [`Transport::context`](crate::transport::Transport::context); the default is for a response
+/// without `Secure`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CookieContext {
     pub(super) secure: bool,
@@ -24,25 +26,27 @@ impl CookieContext {
         }
     }
 
-    /// Whether the cookie has `Secure`.
+    /// Returns whether the cookie has `Secure`.
     pub const fn secure(&self) -> bool {
         self.secure
     }
 
-    /// The domain that was chosen for the host of the request, when the settings leave that to the host.
+    /// Returns the domain that was chosen for the host of the request, if the settings depend on
+    /// the host.
     pub fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
     }
 
-    /// Tells operators once, and not for each request, that browsers do not keep the session's cookie.
+    /// Warns, once per process, that browsers drop the session's cookie.
     pub(super) fn warn_if_dropped(&self) {
         static GIVEN: Once = Once::new();
         if self.is_plain_http {
             GIVEN.call_once(|| {
                 tracing::warn!(
-                    "secure_cookie_over_plain_http: browsers drop the session's cookie, and every visit is the \
-                     first. Use https or http://localhost; or, where plain HTTP is wanted, SecureMode::Never and a \
-                     cookie name without a prefix; or, behind a proxy that ends TLS, let it send X-Forwarded-Proto"
+                    "secure_cookie_over_plain_http: browsers drop the session's cookie, so every request \
+                     starts a new session. Use https or http://localhost; for plain HTTP, use \
+                     SecureMode::Never and a cookie name without a prefix; behind a proxy that \
+                     terminates TLS, make it send X-Forwarded-Proto"
                 );
             });
         }

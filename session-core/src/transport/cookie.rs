@@ -1,4 +1,4 @@
-//! The `Cookie` header as it is read and the `Set-Cookie` header as it is written (RFC 6265bis).
+//! Reads the `Cookie` header and writes the `Set-Cookie` header (RFC 6265bis).
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use super::{CookieContext, CookieSettings};
 /// The longest life that browsers give a cookie (RFC 6265bis section 5.5).
 const MAX_AGE_LIMIT: u64 = 400 * 24 * 60 * 60;
 
-/// The values under `name` in one `Cookie` header, in their order, quotes taken off. What is not UTF-8 is left out.
+/// Returns the values of `name` in one `Cookie` header in order, without quotes. Values that are
+/// not UTF-8 are skipped.
 pub(super) fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a str> {
     pairs(header).filter_map(move |pair| {
-        // The name first: most cookies are somebody else's.
+        // The name first: most cookies belong to other applications.
         let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
         let value = value.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
         let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
@@ -18,7 +19,7 @@ pub(super) fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item 
     })
 }
 
-/// The parts between semicolons. A sealed record is long, so the search takes many bytes at a time.
+/// Splits at semicolons. A sealed record is long, so `memchr` searches many bytes at a time.
 fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(header);
     std::iter::from_fn(move || {
@@ -29,7 +30,8 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The value of `Set-Cookie` that hands out `value`. The cookie outlives the browser when there is a `max_age`.
+/// Returns the `Set-Cookie` value that sets the cookie to `value`. The cookie outlives the browser
+/// when there is a `max_age`.
 pub(super) fn set(
     cookie: &CookieSettings,
     value: &str,
@@ -39,7 +41,8 @@ pub(super) fn set(
     let mut line = start(cookie, value, context);
     if let Some(max_age) = max_age {
         let max_age = cookie.max_age.map_or(max_age, |most| max_age.min(most));
-        // Rounded up, so that the cookie does not go before the session; zero would mean "remove".
+        // Rounded up, so that the cookie does not expire before the session; zero would mean
+        // "remove".
         let seconds = max_age.as_secs().saturating_add(u64::from(max_age.subsec_nanos() > 0));
         line.push_str("; Max-Age=");
         line.push_str(&seconds.clamp(1, MAX_AGE_LIMIT).to_string());
@@ -47,7 +50,8 @@ pub(super) fn set(
     finish(cookie, line, context)
 }
 
-/// The value of `Set-Cookie` that removes the cookie. Whatever identifies it to browsers is the same as in [`set`].
+/// Returns the `Set-Cookie` value that removes the cookie. The attributes that identify it to
+/// browsers are those of [`set`].
 pub(super) fn remove(cookie: &CookieSettings, context: &CookieContext) -> String {
     let mut line = start(cookie, "", context);
     line.push_str("; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");

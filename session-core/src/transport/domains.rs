@@ -1,4 +1,5 @@
-//! A cookie's domain that depends on the host of the request, for services that answer under many domains.
+//! A cookie's domain that depends on the host of the request, for services that answer under many
+//! domains.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,15 +8,16 @@ use super::host;
 use super::settings::{check_domain, is_host_name};
 use crate::Result;
 
-/// Which domain the cookie has, by the host that the client asked for.
+/// Chooses the cookie's domain by the host that the client requested.
 ///
-/// A host that has none gets a cookie for itself alone. The sessions themselves are those of one manager: a service that
-/// must keep tenants apart puts the tenant into the session and compares it, or has a manager for each.
+/// Any other host gets a host-only cookie. All hosts share the sessions of one manager: a service
+/// that must isolate its tenants stores the tenant in the session and checks it, or has a manager
+/// for each.
 ///
 /// ```
 /// use session_core::transport::{CookieSettings, Domains};
 ///
-/// // app.example.com and www.example.com share a cookie, those of example.org another one.
+/// // app.example.com and www.example.com share a cookie, hosts of example.org another one.
 /// let cookie = CookieSettings::secure_prefixed("id").domains(Domains::of(["example.com", "example.org"]));
 /// cookie.check()?;
 /// # Ok::<(), session_core::Error>(())
@@ -32,16 +34,17 @@ enum Choice {
 type Choose = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Domains {
-    /// The longest of these domains that contains the host. A leading dot, as older software writes it, is dropped.
+    /// Uses the longest of these domains that contains the host. A leading dot, as older software
+    /// writes it, is dropped.
     #[must_use]
     pub fn of<'a>(domains: impl IntoIterator<Item = &'a str>) -> Self {
         let own = |domain: &str| domain.strip_prefix('.').unwrap_or(domain).to_ascii_lowercase();
         Self(Choice::Listed(domains.into_iter().map(own).collect()))
     }
 
-    /// What a function says of the host, which it gets without a port. A result that does not contain the host is
-    /// passed over, because browsers would drop the cookie. The function is called once for each response
-    /// that sets or removes the cookie: it should be quick.
+    /// Uses the domain that a function returns for the host, without its port. A domain that does
+    /// not contain the host is ignored, because browsers would drop the cookie. The function is
+    /// called once for each response that sets or removes the cookie, so it should be quick.
     #[must_use]
     pub fn by(choose: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Choice::Computed(Arc::new(choose)))
@@ -54,7 +57,7 @@ impl Domains {
         }
     }
 
-    /// The domain for a `Host` header.
+    /// Returns the domain for a `Host` header.
     pub(super) fn choose(&self, host: Option<&[u8]>) -> Option<String> {
         let name = host::name(host?)?;
         match &self.0 {
@@ -70,7 +73,7 @@ impl Domains {
 }
 
 impl PartialEq for Domains {
-    /// Functions are equal when they are the same one.
+    /// Compares functions by identity.
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Choice::Listed(own), Choice::Listed(other)) => own == other,

@@ -1,20 +1,21 @@
-//! The host of a request, as the `Host` header names it.
+//! The host of a request, from its `Host` header.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The name or address without the port, as text; `None` for what cannot be a host.
+/// Returns the name or address without the port; `None` if it cannot be a host.
 pub(super) fn name(host: &[u8]) -> Option<&str> {
     let host = std::str::from_utf8(host.trim_ascii()).ok()?;
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?.0,
         None => host.split_once(':').map_or(host, |(name, _)| name),
     };
-    // The root of the name space may be written out.
+    // A fully qualified name may end with a dot.
     let name = name.strip_suffix('.').unwrap_or(name);
     (!name.is_empty()).then_some(name)
 }
 
-/// Whether the host is the client's own machine, where browsers take `Secure` cookies over plain HTTP.
+/// Returns whether the host is the client's own machine, where browsers accept `Secure` cookies
+/// over plain HTTP.
 pub(super) fn is_loopback(host: &[u8]) -> bool {
     let Some(name) = name(host) else { return false };
     let is_localhost = |name: &str| name.eq_ignore_ascii_case("localhost");
@@ -24,7 +25,8 @@ pub(super) fn is_loopback(host: &[u8]) -> bool {
         || name.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether `name` is the domain or one of its subdomains, which browsers require of a cookie's domain (RFC 6265 section 5.1.3).
+/// Returns whether `name` is the domain or one of its subdomains, which browsers require of a
+/// cookie's domain (RFC 6265 section 5.1.3).
 pub(super) fn is_within(name: &str, domain: &str) -> bool {
     let Some(start) = name.len().checked_sub(domain.len()) else { return false };
     let Some((before, end)) = name.split_at_checked(start) else { return false };
@@ -40,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_is_no_part_of_the_name() {
+    fn the_port_is_not_part_of_the_name() {
         for (host, expected) in [
             (&b"example.com"[..], Some("example.com")),
             (b"example.com:8080", Some("example.com")),
@@ -56,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_machine_has_several_names() {
+    fn loopback_hosts_have_several_names() {
         for host in [
             &b"localhost"[..],
             b"LocalHost:3000",
@@ -75,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_lies_in_its_domain_and_in_those_above() {
+    fn a_name_is_within_its_domain_and_its_parents() {
         for (name, domain) in
             [("example.com", "example.com"), ("A.Example.com", "example.com"), ("a.b.c", "c")]
         {

@@ -1,14 +1,15 @@
-//! What an adapter hands in of a request.
+//! The parts of a request that may contain tokens.
 
 use std::fmt;
 
-/// What an adapter hands in of a request. Values are as they came, in any encoding. `Debug` shows how many there are and
-/// no value, because they hold tokens.
+/// The parts of a request that may contain tokens. An adapter passes them unchanged, in any
+/// encoding. `Debug` prints no values, because they contain tokens.
 #[derive(Default, Clone, Copy)]
 pub struct Incoming<'a> {
     /// The values of all `Cookie` headers; HTTP/2 clients may send several.
     pub cookies: &'a [&'a [u8]],
-    /// The value of the header named by [`Transport::header_name`](crate::transport::Transport::header_name), when one is
+    /// The value of the header named by
+    /// [`Transport::header_name`](crate::transport::Transport::header_name), when one is
     /// configured.
     pub header: Option<&'a [u8]>,
     /// The query of the URL, without the question mark.

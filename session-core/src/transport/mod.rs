@@ -1,8 +1,9 @@
-//! How a token travels between client and server: a cookie, a header of your own, or the URL's query.
+//! How a token travels between client and server: a cookie, a header of your own, or the URL's
+//! query.
 //!
-//! This module speaks bytes only, so that adapters of every framework (and of every version of the `http`
-//! crate) can use it. It decides which texts of a request are looked up and what a response says; it reads no
-//! store and knows no request.
+//! This module works on bytes, so that adapters of every framework (and of every version of the
+//! `http` crate) can use it. It finds the tokens of a request and builds the headers of a response;
+//! it reads no store and knows no request type.
 
 mod caching;
 mod candidates;
@@ -28,17 +29,18 @@ pub use settings::{CookieSettings, Priority, SameSite};
 use crate::id::Token;
 use crate::{Error, ErrorKind, Result};
 
-/// How many octets name and value of a cookie may have together (RFC 6265bis section 5.6); browsers drop more.
+/// The largest size of a cookie's name and value together, in octets (RFC 6265bis section 5.6);
+/// browsers drop larger cookies.
 pub const MAX_COOKIE_OCTETS: usize = 4096;
 
-/// What a response in [query mode](Transport::query_mode) says besides: the address holds the token, so it is kept
-/// out of caches and out of the `Referer` that other sites see.
+/// The headers that every response in [query mode](Transport::query_mode) needs: its URL contains
+/// the token, so it is kept out of caches and out of the `Referer` header that other sites see.
 pub const QUERY_MODE_HEADERS: [(&str, &str); 2] =
     [("cache-control", "no-store"), ("referrer-policy", "no-referrer")];
 
 pub(crate) const SET_COOKIE: &str = "set-cookie";
 
-/// Request headers with a meaning of their own, which a token must not replace.
+/// Headers with a standard meaning, which a token must not replace.
 const RESERVED_HEADERS: [&str; 8] = [
     "connection",
     "content-length",
@@ -50,15 +52,16 @@ const RESERVED_HEADERS: [&str; 8] = [
     "vary",
 ];
 
-/// Over which ways a token comes in and goes out. The default is a cookie as [`CookieSettings::default`] says.
+/// How a token travels between client and server. The default is a cookie with the settings of
+/// [`CookieSettings::default`].
 ///
-/// The ways are asked in the order cookie, header, query, and the first on which a well-formed token came is the
-/// only one that counts.
+/// The order is cookie, header, query, and only the first one with a well-formed token counts.
 ///
-/// A browser sends cookies by itself, also on requests that another site makes it send, but headers only when the
-/// site's own script says so. The header transport is therefore safe from cross-site request forgery
-/// **only with the cookie transport off** ([`Transport::header`], not [`with_header`](Self::with_header)); and a
-/// script can read what comes in a header, so that `HttpOnly` protects nothing there.
+/// A browser sends cookies by itself, even on requests that another site triggers, but custom
+/// headers only from the site's own scripts. The header transport is therefore safe from cross-site
+/// request forgery **only with the cookie transport off** ([`Transport::header`], not
+/// [`with_header`](Self::with_header)); and scripts can read a token in a header, so `HttpOnly`
+/// does not protect it.
 ///
 /// ```
 /// use session_core::transport::{CookieSettings, SameSite, Transport};
@@ -82,46 +85,48 @@ impl Default for Transport {
 }
 
 impl Transport {
-    /// A cookie, and nothing else.
+    /// Uses a cookie only.
     #[must_use]
     pub const fn cookie(settings: CookieSettings) -> Self {
         Self { cookie: Some(settings), header: None, query: None }
     }
 
-    /// A header of this name in requests and responses, and nothing else: for clients that are not browsers, and
-    /// for scripts. A response that ends the session carries it empty.
+    /// Uses a header of this name in requests and responses only: for scripts, and for clients that
+    /// are not browsers. In a response that ends the session, its value is empty.
     #[must_use]
     pub fn header(name: impl Into<String>) -> Self {
         Self { cookie: None, header: Some(name.into()), query: None }
     }
 
-    /// A header of this name as well. See above what that means for request forgery.
+    /// Adds a header of this name. See above for the effect on request forgery.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>) -> Self {
         self.header = Some(name.into());
         self
     }
 
-    /// Also a parameter of this name in the URL's query, for requests that bring neither cookie nor header.
+    /// Adds a parameter of this name in the URL's query, for requests with neither cookie nor
+    /// header.
     ///
-    /// URLs end up in logs, histories and `Referer` headers: use it only where nothing else works. Nothing writes
-    /// it: the application puts the token into its links. A session that came this way must never be answered
-    /// with a cookie ([`Candidates::source`]), or a link could log its victim in as the attacker.
+    /// URLs end up in logs, histories and `Referer` headers: use it only where nothing else works.
+    /// The application itself puts the token into its links. The response to such a request must
+    /// never set a cookie ([`Candidates::source`]), or a link could log its victim in as the
+    /// attacker.
     #[must_use]
     pub fn with_query(mut self, name: impl Into<String>) -> Self {
         self.query = Some(name.into());
         self
     }
 
-    /// No cookie, neither read nor written.
+    /// Neither reads nor writes a cookie.
     #[must_use]
     pub fn without_cookie(mut self) -> Self {
         self.cookie = None;
         self
     }
 
-    /// Makes sure that the cookie is written, for engines whose token is the record itself: there the cookie is
-    /// the storage, whatever [`CookieSettings::send`] says.
+    /// Always writes the cookie, for engines whose token is the record itself: the cookie is then
+    /// the storage, regardless of [`CookieSettings::send`].
     #[must_use]
     pub fn always_sent(mut self) -> Self {
         if let Some(cookie) = &mut self.cookie {
@@ -130,8 +135,8 @@ impl Transport {
         self
     }
 
-    /// [`Config`](ErrorKind::Config) when browsers would refuse what this describes, or when it contradicts
-    /// itself; the message says what to change.
+    /// Validates the settings. [`Config`](ErrorKind::Config) when browsers would reject the cookie,
+    /// or when the settings contradict each other; the message says what to change.
     pub fn check(&self) -> Result<()> {
         if self.cookie.is_none() && self.header.is_none() && self.query.is_none() {
             return Err(Error::config("no transport is left: use a cookie, a header or the query"));
@@ -148,7 +153,7 @@ impl Transport {
             }
             if RESERVED_HEADERS.contains(&&*name.to_ascii_lowercase()) {
                 return Err(Error::config(format!(
-                    "the header `{name}` has a meaning of its own: use another name, such as X-Session"
+                    "the header `{name}` has a standard meaning: use another name, such as X-Session"
                 )));
             }
         }
@@ -158,59 +163,60 @@ impl Transport {
         Ok(())
     }
 
-    /// The settings of the cookie, when there is one.
+    /// Returns the settings of the cookie, if there is one.
     pub const fn cookie_settings(&self) -> Option<&CookieSettings> {
         self.cookie.as_ref()
     }
 
-    /// The name of the cookie, when there is one.
+    /// Returns the name of the cookie, if there is one.
     pub fn cookie_name(&self) -> Option<&str> {
         self.cookie.as_ref().map(|cookie| &*cookie.name)
     }
 
-    /// The name of the header, when there is one.
+    /// Returns the name of the header, if there is one.
     pub fn header_name(&self) -> Option<&str> {
         self.header.as_deref()
     }
 
-    /// The name of the query parameter, when there is one.
+    /// Returns the name of the query parameter, if there is one.
     pub fn query_name(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// Whether a token may come in the URL, so that responses need [`QUERY_MODE_HEADERS`].
+    /// Returns whether tokens may be in the URL, so that responses need [`QUERY_MODE_HEADERS`].
     pub const fn query_mode(&self) -> bool {
         self.query.is_some()
     }
 
-    /// On which request headers a response that used the session depends, as the value of `Vary`.
+    /// Returns the request headers that a response with a session depends on, as the value of
+    /// `Vary`.
     pub fn vary(&self) -> String {
         let cookie = self.cookie.as_ref().map(|_| "Cookie");
         let names: Vec<_> = cookie.into_iter().chain(self.header_name()).collect();
         names.join(", ")
     }
 
-    /// What client-side records are bound to, so that a sealed one cannot be moved to another cookie: name and
-    /// domain, each as `length:text` ([`cookie_name_of_scope`] reads the name back). Without a cookie, the name of
-    /// the header or the parameter.
+    /// Returns the scope that client-side records are bound to, so that a sealed record cannot be
+    /// moved to another cookie: name and domain, each as `length:text` ([`cookie_name_of_scope`]
+    /// reads the name back). Without a cookie, the name is that of the header or the parameter.
     pub fn scope(&self) -> String {
         let name = self.cookie_name().or(self.header_name()).or(self.query_name()).unwrap_or_default();
         let domain = self.cookie.as_ref().and_then(|cookie| cookie.domain.as_deref()).unwrap_or_default();
         format!("{}:{name}{}:{}", name.len(), domain.len(), domain.to_ascii_lowercase())
     }
 
-    /// Whether a cookie is written with `Secure` in answer to a request that came this way; a part of
-    /// [`context`](Self::context).
+    /// Returns whether the cookie in the response to a request on this connection has `Secure`; a
+    /// part of [`context`](Self::context).
     pub fn secure(&self, connection: Connection<'_>) -> bool {
         self.cookie.as_ref().is_some_and(|cookie| cookie.secure.applies(connection))
     }
 
-    /// The texts of a request that may be the token of a session: distinct, well-formed, at most
-    /// [`MAX_CANDIDATES`], all from one way, in the order in which they came. `accept` says whether a text has the
-    /// form of a token of ours.
+    /// Returns the texts of a request that may be the token of a session: distinct, well-formed, at
+    /// most [`MAX_CANDIDATES`], all from one source, in the order of the request. `accept` checks
+    /// whether a text has the form of our tokens.
     ///
-    /// Whatever is no token (other cookies, wrong alphabets, bytes that are not UTF-8) is passed over. Time grows
-    /// with the length of the input only, and nothing is allocated but the candidates.
+    /// Everything else (other cookies, wrong alphabets, bytes that are not UTF-8) is ignored. The
+    /// time is linear in the length of the input, and only the candidates are allocated.
     pub fn candidates(&self, incoming: Incoming<'_>, accept: &dyn Fn(&str) -> bool) -> Candidates {
         let mut found = Candidates::default();
         if let Some(name) = self.cookie_name() {
@@ -227,33 +233,33 @@ impl Transport {
         found
     }
 
-    /// Whether every client learns of a new token from the response.
-    pub(crate) fn tells_new_tokens(&self) -> bool {
+    /// Returns whether every response delivers a new token to its client.
+    pub(crate) fn delivers_new_tokens(&self) -> bool {
         self.query.is_none() && self.cookie.as_ref().is_none_or(|cookie| cookie.send)
     }
 
-    /// Whether the cookie depends on how a request came: on its connection, or on the host that it asked for.
+    /// Returns whether the cookie depends on the request: on its connection, or on its host.
     pub fn depends_on_connection(&self) -> bool {
         self.cookie.as_ref().is_some_and(|cookie| {
             cookie.domains.is_some() || !matches!(cookie.secure, SecureMode::Always | SecureMode::Never)
         })
     }
 
-    /// What a cookie of the response to this request depends on. It keeps nothing of the request, so that an
-    /// adapter can ask for it while it has the request's head.
+    /// Returns the context of the cookie in the response to this request. It borrows nothing from
+    /// the request, so an adapter can build it while it has the request's head.
     pub fn context(&self, connection: Connection<'_>) -> CookieContext {
         let Some(cookie) = &self.cookie else { return CookieContext::default() };
         CookieContext::of(cookie, connection)
     }
 
-    /// The response headers that hand `token` to the client, `context` being the answer of
-    /// [`context`](Self::context) for this request. A persistent cookie gets `max_age`, at most
+    /// Returns the response headers that set the client's token, with the
+    /// [`context`](Self::context) of this request. A persistent cookie gets `max_age`, at most
     /// [`CookieSettings::max_age`] and 400 days.
     ///
-    /// A `Secure` cookie that goes to a client which came over plain HTTP is an event, once in a process: browsers drop it, and
-    /// every visit is the first.
+    /// A `Secure` cookie for a client on plain HTTP logs an event, once per process: browsers drop
+    /// it, so every request starts a new session.
     ///
-    /// [`TooLarge`](ErrorKind::TooLarge) when the cookie would have more than [`MAX_COOKIE_OCTETS`].
+    /// [`TooLarge`](ErrorKind::TooLarge) when the cookie would exceed [`MAX_COOKIE_OCTETS`].
     pub fn set(
         &self,
         token: &Token,
@@ -264,7 +270,8 @@ impl Transport {
         self.hand_out(token, max_age.filter(|_| persistent), context)
     }
 
-    /// As [`set`](Self::set), with a cookie that outlives the browser exactly when there is a `max_age`.
+    /// Like [`set`](Self::set), with a cookie that outlives the browser exactly when there is a
+    /// `max_age`.
     pub(crate) fn hand_out(
         &self,
         token: &Token,
@@ -276,7 +283,7 @@ impl Transport {
             let octets = cookie.name.len() + token.expose().len();
             if octets > MAX_COOKIE_OCTETS {
                 let message = format!(
-                    "the cookie `{}` has {octets} octets, browsers keep {MAX_COOKIE_OCTETS}",
+                    "the cookie `{}` has {octets} octets; browsers accept at most {MAX_COOKIE_OCTETS}",
                     cookie.name
                 );
                 return Err(Error::new(ErrorKind::TooLarge, message));
@@ -288,8 +295,8 @@ impl Transport {
         Ok(TokenHeaders([cookie.transpose()?, header]))
     }
 
-    /// The response headers that take the token away from the client: the cookie with the same path, domain,
-    /// `Secure` and `SameSite` (or browsers keep the old one), and the header empty.
+    /// Returns the response headers that remove the client's token: the cookie with the same path,
+    /// domain, `Secure` and `SameSite` (or browsers keep the old one), and an empty header.
     pub fn remove(&self, context: &CookieContext) -> TokenHeaders<'_> {
         let sent = self.cookie.as_ref().filter(|cookie| cookie.send);
         let cookie = sent.map(|cookie| (SET_COOKIE, cookie::remove(cookie, context)));
@@ -297,8 +304,8 @@ impl Transport {
     }
 }
 
-/// Up to two response headers, name (in lower case when it is `set-cookie`, else as configured) and value. `Debug`
-/// prints the names only, because the values hold a token.
+/// Up to two response headers: name (in lower case for `set-cookie`, otherwise as configured) and
+/// value. `Debug` prints only the names, because the values contain a token.
 #[derive(Default)]
 pub struct TokenHeaders<'a>([Option<(&'a str, String)>; 2]);
 
@@ -316,13 +323,13 @@ impl std::fmt::Debug for TokenHeaders<'_> {
     }
 }
 
-/// The name at the front of a [`scope`](Transport::scope); `None` when it is not of that form.
+/// Returns the name in a [`scope`](Transport::scope); `None` when it does not have that form.
 pub fn cookie_name_of_scope(scope: &str) -> Option<&str> {
     let (length, rest) = scope.split_once(':')?;
     rest.get(..length.parse().ok()?)
 }
 
-/// A `token` of RFC 9110, which is what names of cookies and headers are.
+/// Returns whether a name is a `token` of RFC 9110, as names of cookies and headers must be.
 fn is_http_token(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))

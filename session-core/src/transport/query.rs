@@ -1,11 +1,12 @@
-//! The query of a URL, as far as it may hold a token.
+//! Finds tokens in the query of a URL.
 
-/// The values under `name`, in their order, without decoding: a token has no character that would be escaped.
+/// Returns the values of `name` in order, without decoding: no character of a token needs an
+/// escape.
 pub(super) fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     query.split('&').filter_map(move |pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// The characters that need no escape in a URL (RFC 3986, "unreserved").
+/// Returns whether a character needs no escape in a URL (RFC 3986, "unreserved").
 pub(super) const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~')
 }

@@ -1,21 +1,22 @@
-//! What a session's cookie looks like, and the rules that browsers have for it.
+//! The attributes of a session's cookie, and the browsers' rules for them.
 
 use std::time::Duration;
 
 use super::{Domains, SecureMode, is_http_token};
 use crate::{Error, Result};
 
-/// Whether browsers send the cookie on requests that come from other sites. Always written out, because the
+/// Whether browsers send the cookie on cross-site requests. Always written explicitly, because the
 /// defaults of browsers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// Never, not even when a person follows a link from another site.
+    /// Never, not even when the user follows a link from another site.
     Strict,
-    /// Only when a person follows a link. The default.
+    /// Only when the user follows a link. The default.
     #[default]
     Lax,
-    /// Always, for services that are embedded in other sites; needs `Secure`, and protection from request forgery.
+    /// Always, for services that are embedded in other sites; needs `Secure`, and protection from
+    /// request forgery.
     None,
 }
 
@@ -29,16 +30,16 @@ impl SameSite {
     }
 }
 
-/// How soon a browser that holds too many cookies drops this one. Known to browsers of the Chromium family, and passed
-/// over by others.
+/// How soon a browser with too many cookies evicts this one. Chromium-based browsers support it;
+/// others ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Priority {
-    /// Before others.
+    /// Evicted before others.
     Low,
-    /// As cookies without a priority.
+    /// Evicted like cookies without a priority.
     Medium,
-    /// After others: right for the cookie of a session.
+    /// Evicted after others: the right choice for a session.
     High,
 }
 
@@ -52,8 +53,9 @@ impl Priority {
     }
 }
 
-/// The attributes of the session's cookie. The default is the strictest that works for a site on one host:
-/// `__Host-session`, path `/`, `Secure`, `HttpOnly`, `SameSite=Lax`, forgotten when the browser closes.
+/// The attributes of the session's cookie. The default is the strictest that works for a site on
+/// one host: `__Host-session`, path `/`, `Secure`, `HttpOnly`, `SameSite=Lax`, removed when the
+/// browser closes.
 ///
 /// ```
 /// use session_core::transport::{CookieSettings, SecureMode};
@@ -69,32 +71,35 @@ impl Priority {
 pub struct CookieSettings {
     /// The name. `__Host-` and `__Secure-` in front make browsers enforce what the prefix promises.
     pub name: String,
-    /// Under which path browsers send it; default `/`.
+    /// The path under which browsers send the cookie; default `/`.
     pub path: String,
-    /// The domain whose subdomains get it as well; `None` (the default) is this host only.
+    /// The domain whose subdomains also receive the cookie; `None` (the default) is this host only.
     pub domain: Option<String>,
-    /// The domain by the host of the request, in place of [`domain`](Self::domain); default none.
+    /// The choice of the domain by the host of the request, instead of [`domain`](Self::domain);
+    /// default none.
     pub domains: Option<Domains>,
     /// Whether `Secure` is written; default always.
     pub secure: SecureMode,
-    /// Whether scripts are kept from reading it; default yes.
+    /// Whether scripts are kept from reading the cookie; default yes.
     pub http_only: bool,
-    /// Whether other sites' requests carry it; default [`SameSite::Lax`].
+    /// Whether cross-site requests carry the cookie; default [`SameSite::Lax`].
     pub same_site: SameSite,
-    /// Whether it outlives the browser (`Max-Age`, at most 400 days); default no. The end of the session is
-    /// decided on the server, whatever the browser does.
+    /// Whether the cookie outlives the browser (`Max-Age`, at most 400 days); default no. The
+    /// server decides when the session ends, whatever the browser does.
     pub persistent: bool,
-    /// How long a cookie that outlives the browser is kept at most, from the response that sets it; `None` (the default)
-    /// is as long as the session can last. Responses set it when a session begins and when its id is replaced, and
-    /// activity does not extend it.
+    /// The longest life of a persistent cookie, from the response that sets it; `None` (the
+    /// default) is as long as the session can last. Responses set it when a session begins and when
+    /// its id is replaced; activity does not extend it.
     pub max_age: Option<Duration>,
-    /// Whether a browser keeps one cookie for each site in which this service is embedded (`Partitioned`, CHIPS);
-    /// default no. Needs `Secure`, and `SameSite=None` to be sent there at all.
+    /// Whether a browser keeps one cookie for each site in which this service is embedded
+    /// (`Partitioned`, CHIPS); default no. Needs `Secure`, and `SameSite=None` to be sent there at
+    /// all.
     pub partitioned: bool,
-    /// How soon a browser with too many cookies drops it; default none, which is not written.
+    /// How soon a browser with too many cookies evicts this one; default none, which is not
+    /// written.
     pub priority: Option<Priority>,
-    /// Whether responses write it; default yes. Off where something else hands out the id
-    /// (`enableSetCookie = false`); it is still read.
+    /// Whether responses set the cookie; default yes. Turn it off where something else delivers the
+    /// id (`enableSetCookie = false`); the cookie is still read.
     pub send: bool,
 }
 
@@ -105,7 +110,7 @@ impl Default for CookieSettings {
 }
 
 impl CookieSettings {
-    /// The defaults under this very name, without a prefix of ours.
+    /// Returns the defaults with exactly this name.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Self {
@@ -124,13 +129,15 @@ impl CookieSettings {
         }
     }
 
-    /// `__Host-` and `name`: `Secure`, for this host only, no other host can plant one. The best choice where it works.
+    /// Returns the defaults with the name `__Host-` and `name`: `Secure`, for this host only, and
+    /// no other host can plant one. The best choice where it works.
     #[must_use]
     pub fn host_prefixed(name: &str) -> Self {
         Self::named(format!("__Host-{name}"))
     }
 
-    /// `__Secure-` and `name`: `Secure`, cannot be planted over plain HTTP; for cookies shared by subdomains.
+    /// Returns the defaults with the name `__Secure-` and `name`: `Secure`, and cannot be planted
+    /// over plain HTTP; for cookies shared by subdomains.
     #[must_use]
     pub fn secure_prefixed(name: &str) -> Self {
         Self::named(format!("__Secure-{name}"))
@@ -150,7 +157,7 @@ impl CookieSettings {
         self
     }
 
-    /// Sets [`domain`](Self::domain); a dot in front, as older software writes it, is dropped.
+    /// Sets [`domain`](Self::domain); a leading dot, as older software writes it, is dropped.
     #[must_use]
     pub fn domain(mut self, domain: &str) -> Self {
         self.domain = Some(domain.strip_prefix('.').unwrap_or(domain).to_owned());
@@ -192,7 +199,8 @@ impl CookieSettings {
         self
     }
 
-    /// Sets [`max_age`](Self::max_age), and makes the cookie [`persistent`](Self::persistent) when there is one.
+    /// Sets [`max_age`](Self::max_age), and makes the cookie [`persistent`](Self::persistent) when
+    /// there is one.
     #[must_use]
     pub fn max_age(mut self, max_age: impl Into<Option<Duration>>) -> Self {
         self.max_age = max_age.into();
@@ -221,8 +229,9 @@ impl CookieSettings {
         self
     }
 
-    /// [`Config`](crate::ErrorKind::Config) when browsers would drop this cookie, or a name, path or domain could
-    /// break out of its place in the header; the message says what to change. The rules are those of RFC 6265bis.
+    /// Validates the settings. [`Config`](crate::ErrorKind::Config) when browsers would drop this
+    /// cookie, or when a name, path or domain could inject another attribute; the message says what
+    /// to change. The rules are those of RFC 6265bis.
     pub fn check(&self) -> Result<()> {
         let Self { name, path, domain, .. } = self;
         if !is_http_token(name) {
@@ -267,39 +276,39 @@ impl CookieSettings {
         self.check_prefix(always_secure)
     }
 
-    /// Browsers look at prefixes without regard to case (RFC 6265bis section 5.6), so we do too.
+    /// Browsers compare prefixes case-insensitively (RFC 6265bis section 5.6), so this does too.
     fn check_prefix(&self, always_secure: bool) -> Result<()> {
         let name = self.name.to_ascii_lowercase();
-        let complain = |prefix: &str, what: &str| {
+        let refuse = |prefix: &str, what: &str| {
             Err(Error::config(format!(
                 "a cookie named {prefix}… needs {what}; change that, or choose a name without the prefix"
             )))
         };
         if name.starts_with("__host-") {
             if !always_secure {
-                return complain("__Host-", "Secure on every connection (turn `secure` on)");
+                return refuse("__Host-", "Secure on every connection (turn `secure` on)");
             }
             if self.domain.is_some() || self.domains.is_some() {
-                return complain("__Host-", "no domain");
+                return refuse("__Host-", "no domain");
             }
             if self.path != "/" {
-                return complain("__Host-", "the path /");
+                return refuse("__Host-", "the path /");
             }
         }
         if name.starts_with("__secure-") && !always_secure {
-            return complain("__Secure-", "Secure on every connection (turn `secure` on)");
+            return refuse("__Secure-", "Secure on every connection (turn `secure` on)");
         }
-        // The two youngest prefixes; browsers that know them enforce HttpOnly.
+        // The two newest prefixes; browsers that know them enforce HttpOnly.
         if (name.starts_with("__http-") || name.starts_with("__host-http-"))
             && !(always_secure && self.http_only)
         {
-            return complain("__Http-", "Secure on every connection, and HttpOnly");
+            return refuse("__Http-", "Secure on every connection, and HttpOnly");
         }
         Ok(())
     }
 }
 
-/// Browsers ignore attributes with more octets (RFC 6265bis section 5.6).
+/// The largest attribute value in octets; browsers ignore longer ones (RFC 6265bis section 5.6).
 const MAX_ATTRIBUTE: usize = 1024;
 
 pub(super) fn check_domain(domain: &str) -> Result<()> {

@@ -4,7 +4,7 @@ use super::*;
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
-/// As a manager accepts ids: by alphabet and length.
+/// Accepts ids as a manager does: by alphabet and length.
 fn accept(text: &str) -> bool {
     text.len() == ID.len() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
@@ -188,7 +188,7 @@ fn the_removal_repeats_what_identifies_the_cookie() {
 }
 
 #[test]
-fn an_id_in_the_url_counts_only_when_asked_for_and_without_a_cookie() {
+fn an_id_in_the_url_counts_only_when_configured_and_without_a_cookie() {
     let query = format!("a=1&id={ID}&id=short");
     let other = ID.replace('0', "f");
     let cookie = format!("id={other}");
@@ -243,7 +243,7 @@ fn with_both_transports_both_are_written_and_a_cookie_comes_first() {
 }
 
 #[test]
-fn a_cookie_that_something_else_hands_out_is_read_and_not_written() {
+fn a_cookie_that_something_else_sets_is_read_and_not_written() {
     let transport = Transport::cookie(CookieSettings::named("id").send(false));
     let token = Token::new(ID).unwrap();
     assert_eq!(transport.set(&token, None, &context(&transport)).unwrap().count(), 0);
@@ -253,7 +253,7 @@ fn a_cookie_that_something_else_hands_out_is_read_and_not_written() {
 }
 
 #[test]
-fn and_30_cookie_headers_are_read_as_browsers_and_attackers_write_them() {
+fn cookie_headers_are_read_as_browsers_and_attackers_write_them() {
     let ids: Vec<String> = ('a'..='f').map(|letter| ID.replace('0', &letter.to_string())).collect();
     let [first, second, third, fourth, fifth, sixth] = &ids[..] else { panic!("six ids") };
     let long = format!("id={}", "x".repeat(10_000));
@@ -308,14 +308,14 @@ fn names_paths_and_domains_cannot_break_out_of_the_header() {
         assert!(!message.contains('\n'));
     }
     for name in ["Set-Cookie", "cookie", "HOST"] {
-        assert!(Transport::header(name).check().unwrap_err().message().contains("meaning of its own"));
+        assert!(Transport::header(name).check().unwrap_err().message().contains("standard meaning"));
     }
     assert!(named("id").with_query("a&b").check().is_err());
     assert!(Transport::default().without_cookie().check().is_err(), "nothing is left");
 }
 
 #[test]
-fn the_scope_tells_cookies_apart_and_gives_back_the_name() {
+fn the_scope_distinguishes_cookies_and_contains_the_name() {
     let of = |settings: CookieSettings| Transport::cookie(settings).scope();
     assert_eq!(of(CookieSettings::default()), "14:__Host-session0:");
     assert_eq!(of(CookieSettings::named("id").domain(".Example.com")), "2:id11:example.com");
@@ -328,7 +328,7 @@ fn the_scope_tells_cookies_apart_and_gives_back_the_name() {
 }
 
 #[test]
-fn what_is_written_holds_a_token_and_does_not_print_it() {
+fn the_debug_output_of_the_headers_contains_no_token() {
     let headers = format!(
         "{:?}",
         Transport::default().set(&Token::new(ID).unwrap(), None, &CookieContext::default()).unwrap()
@@ -339,11 +339,11 @@ fn what_is_written_holds_a_token_and_does_not_print_it() {
 #[test]
 fn a_client_learns_of_a_new_token_from_a_cookie_or_a_header_and_not_from_the_url() {
     let unsent = Transport::cookie(CookieSettings::named("a").send(false));
-    assert!(named("a").tells_new_tokens());
-    assert!(!unsent.tells_new_tokens());
-    assert!(unsent.always_sent().tells_new_tokens());
-    assert!(named("a").with_header("X-Session").tells_new_tokens());
-    assert!(!named("a").with_query("a").tells_new_tokens());
+    assert!(named("a").delivers_new_tokens());
+    assert!(!unsent.delivers_new_tokens());
+    assert!(unsent.always_sent().delivers_new_tokens());
+    assert!(named("a").with_header("X-Session").delivers_new_tokens());
+    assert!(!named("a").with_query("a").delivers_new_tokens());
 }
 
 proptest! {

@@ -1,4 +1,5 @@
-//! What `set` accepts, `get` gives back: a table of types, and sessions that an earlier version stored.
+//! `get` returns every value that `set` accepts: a table of types, and sessions stored by an
+//! earlier version.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::option_option, missing_docs)]
 
 mod table;
@@ -30,9 +31,10 @@ fn every_type_of_the_table_is_read_back_as_it_was_stored() {
     assert!(wrong.0.is_empty(), "{:#?}", wrong.0);
 }
 
-/// `stored.tsv` was written by the version before addresses and UUIDs were stored in their form for people.
+/// `stored.tsv` was written by the last version that did not store addresses and UUIDs in
+/// human-readable form.
 #[test]
-fn what_an_earlier_version_stored_is_still_read() {
+fn values_stored_by_an_earlier_version_are_still_read() {
     struct Stored(HashMap<&'static str, Value>, Vec<String>);
     impl Visit for Stored {
         fn row<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, value: T) {
@@ -58,9 +60,9 @@ fn from_hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(digit).collect()
 }
 
-/// Any `MessagePack` tool reads what is stored, except for an option in an option.
+/// Any `MessagePack` tool can read stored values, except for nested options.
 #[test]
-fn what_is_stored_is_what_rmp_serde_writes() {
+fn stored_values_equal_those_written_by_rmp_serde() {
     struct Compare;
     impl Visit for Compare {
         fn row<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, value: T) {
@@ -118,7 +120,7 @@ fn grown(depth: usize, grow: impl Fn(Tree) -> Tree) -> Tree {
 }
 
 #[test]
-fn what_nests_too_deep_is_refused_when_it_is_set() {
+fn a_value_that_nests_too_deep_is_refused_by_set() {
     let lists = |depth| (0..depth).fold(serde_json::json!(1), |inside, _| serde_json::json!([inside]));
     let maps = |depth| (0..depth).fold(serde_json::json!(1), |inside, _| serde_json::json!({ "a": inside }));
     for value in [lists(127), maps(127)] {
@@ -157,7 +159,7 @@ fn a_deeply_nested_value_is_an_error_and_not_a_stack_overflow() {
 }
 
 #[test]
-fn a_length_that_is_not_true_allocates_nothing() {
+fn a_false_length_allocates_nothing() {
     for bytes in [
         &b"\xdd\xff\xff\xff\xff"[..],
         b"\xdf\xff\xff\xff\xff",
@@ -172,7 +174,7 @@ fn a_length_that_is_not_true_allocates_nothing() {
 }
 
 #[test]
-fn a_wide_integer_that_serde_cannot_read_is_an_error_that_says_what_to_do() {
+fn a_wide_integer_that_serde_cannot_read_is_an_error_with_advice() {
     #[derive(Serialize, Deserialize, Debug)]
     struct Number {
         value: u128,
@@ -256,7 +258,7 @@ struct Cart {
 proptest! {
     #[test]
     fn equal_maps_and_sets_have_equal_bytes(entries in prop::collection::vec((".{0,40}", prop::collection::vec(any::<u32>(), 0..40)), 0..40)) {
-        // Every map has hash keys of its own, so that its order is its own.
+        // Every map has its own hash keys, and therefore its own order.
         let cart = || {
             let items = entries.iter().map(|(key, numbers)| (key.clone(), numbers.iter().copied().collect()));
             Cart { items: items.collect() }
@@ -283,7 +285,7 @@ proptest! {
     }
 }
 
-/// As `IndexMap` is stored: a map whose order means something.
+/// Serialized like `IndexMap`, whose order is significant.
 #[derive(PartialEq, Debug)]
 struct InOrder(Vec<(String, u8)>);
 

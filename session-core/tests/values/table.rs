@@ -1,4 +1,4 @@
-//! Values of every shape that serde knows.
+//! Values of every shape in serde's data model.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What is done with each row.
+/// The operation on each row.
 pub trait Visit {
     fn row<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, value: T);
 }
@@ -26,7 +26,7 @@ pub struct Newtype(pub u32);
 #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
 pub struct Pair(pub String, pub Option<u8>);
 
-/// Fields that read differently when serde buffers them.
+/// Fields that are read differently when serde buffers them.
 #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
 pub struct Fields {
     pub ip: IpAddr,
@@ -46,7 +46,7 @@ pub struct Fields {
     pub nested: Option<Option<u8>>,
 }
 
-/// Fields that have one form only.
+/// Fields with only one form.
 #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
 pub struct Plain {
     pub name: String,
@@ -70,7 +70,7 @@ pub enum Internal<T> {
     Struct { value: T },
 }
 
-/// The variants take up the fields of what they hold.
+/// The variants contain the fields of their contents.
 #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
 #[serde(tag = "kind")]
 pub enum InternalNewtype {
@@ -109,7 +109,7 @@ pub struct Wide {
     pub signed: i128,
 }
 
-/// As the crate `serde_bytes` does it.
+/// Like the crate `serde_bytes`.
 pub mod bytes {
     use serde::{Deserializer, Serializer, de::Visitor};
 

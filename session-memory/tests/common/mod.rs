@@ -1,4 +1,4 @@
-//! What the tests of this engine share: a clock that they turn, and short ways to ids and records.
+//! Shared by the tests: a clock that they control, and helpers for ids and records.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use session_memory::{Builder, MemoryProvider};
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A provider on a clock that does not advance, built as the test wants it.
+/// A provider with a clock that does not advance, and the test's configuration.
 pub fn store(setup: impl FnOnce(Builder) -> Builder) -> (MemoryProvider, ManualClock) {
     let clock = ManualClock::default();
     let builder = MemoryProvider::builder().clock(Arc::new(clock.clone()));
@@ -30,7 +30,7 @@ pub fn id(number: usize) -> StorageId {
     StorageId::of(&Token::new(&number.to_string()).unwrap())
 }
 
-/// A first record that may live for a day, with one value.
+/// A first record with one value and a lifetime of one day.
 pub fn record(clock: &ManualClock, value: u32) -> Record {
     let now = clock.now();
     with_value(Header::new(now, now.after(DAY), now.after(MINUTE)), value)

@@ -1,4 +1,4 @@
-//! What the tests of requests over this engine share: cookies in and out, and engines that are slow or hang.
+//! Shared by the tests of requests: cookies in and out, and engines that are slow or hang.
 #![allow(
     dead_code,
     missing_docs,
@@ -45,7 +45,7 @@ pub async fn finish(request: &RequestSession) -> Result<Reply> {
     request.finish(Connection::default()).await
 }
 
-/// The token of the one cookie that a reply sets; empty when it removes it.
+/// The token of the only cookie that a reply sets; empty if it removes the cookie.
 pub fn cookie(reply: &Reply) -> Option<String> {
     assert!(reply.headers.len() <= 1, "{reply:?}");
     let (name, value) = reply.headers.first()?;
@@ -54,7 +54,7 @@ pub fn cookie(reply: &Reply) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// A request that reads finds the id due; the old and the new one.
+/// A reading request renews a due id; returns the old and the new token.
 pub async fn renewed(manager: &Manager, clock: &ManualClock, every: Duration) -> [Token; 2] {
     let old = begin(manager).await;
     clock.advance(every);
@@ -69,7 +69,7 @@ pub async fn renew(manager: &Manager, old: &Token) -> Token {
     Token::new(&new).unwrap()
 }
 
-/// Every call takes a few polls.
+/// An engine whose calls take a few polls.
 #[derive(Debug)]
 pub struct Lazy;
 
@@ -82,7 +82,7 @@ impl Around for Lazy {
     }
 }
 
-/// One method never answers, once that is set.
+/// An engine with one method that can be made to hang.
 #[derive(Debug, Default)]
 pub struct Hangs(pub std::sync::Mutex<Option<Method>>);
 

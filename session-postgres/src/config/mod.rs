@@ -1,5 +1,5 @@
-//! The config string: a URL, or libpq's `name=value` list. Both name the server and say how it is
-//! used.
+//! The config string: a URL, or libpq's `name=value` list. Both contain the address of the server
+//! and the settings.
 
 mod parameters;
 #[cfg(test)]
@@ -19,7 +19,7 @@ use crate::failure::ENGINE;
 const EXPECTED: &str = "expected postgres://user:***@host:5432/database?sslmode=verify-full or \
                         host=… port=5432 user=… password=*** dbname=… sslmode=verify-full";
 
-/// How to reach the server, and how to use it. Read from a string, or built from
+/// The address of the server, and the settings of the engine. Parsed from a string, or built from
 /// [`PgConnectOptions`].
 ///
 /// ```
@@ -33,29 +33,29 @@ const EXPECTED: &str = "expected postgres://user:***@host:5432/database?sslmode=
 /// # }
 /// ```
 ///
-/// What the string leaves out comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`,
-/// `PGSSLMODE`, `PGSSLROOTCERT`, `PGAPPNAME` and `PGOPTIONS`, as in every client of PostgreSQL.
+/// Missing parts of the string come from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`,
+/// `PGSSLMODE`, `PGSSLROOTCERT`, `PGAPPNAME` and `PGOPTIONS`, as in every PostgreSQL client.
 #[derive(Clone)]
 pub struct PostgresConfig {
     pub(crate) options: PgConnectOptions,
-    /// Where to look for the server in turn; none for where `options` say.
-    pub(crate) places: Vec<Place>,
-    /// `-c name=value` of `options`, for the server.
+    /// The addresses to try in order; empty for the one in `options`.
+    pub(crate) addresses: Vec<Place>,
+    /// The server settings `-c name=value` of `options`.
     pub(crate) server_options: Vec<(String, String)>,
-    /// Statements are never prepared, as a pooler may ask for.
+    /// Statements are never prepared, as a pooler may require.
     pub(crate) unprepared: bool,
     pub(crate) credentials: Option<Arc<dyn Credentials>>,
-    /// Writes tell the listeners of other processes.
+    /// Writes notify the listeners of other processes.
     pub(crate) notices: bool,
     pub(crate) settings: Settings,
 }
 
 impl PostgresConfig {
-    /// With these connection options, the table `session` and 16 connections.
+    /// Uses these connection options, the table `session` and 16 connections.
     pub fn new(options: PgConnectOptions) -> Self {
         Self {
             options,
-            places: Vec::new(),
+            addresses: Vec::new(),
             server_options: Vec::new(),
             unprepared: false,
             credentials: None,
@@ -64,52 +64,52 @@ impl PostgresConfig {
         }
     }
 
-    /// In which table the sessions are stored: `name` or `schema.name`, exactly as it is spelled.
+    /// Sets the table of the sessions: `name` or `schema.name`, case-sensitive.
     pub fn table(mut self, name: &str) -> Result<Self> {
         self.settings.table = name.parse()?;
         Ok(self)
     }
 
-    /// How many connections there may be; 16 by default. More statements at once wait for their
-    /// turn.
+    /// Sets the maximum number of connections; 16 by default. Further concurrent statements wait
+    /// for their turn.
     #[must_use]
     pub fn max_connections(mut self, count: u32) -> Self {
         self.settings.max_connections = count.max(1);
         self
     }
 
-    /// How long opening a connection may take; 5 s by default.
+    /// Sets the timeout for opening a connection; 5 s by default.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
     }
 
-    /// How long a statement waits for a row that another holds, before it is sent once more; 2 s by
-    /// default. Keep it below the manager's operation timeout, so that a locked row ends with an
-    /// answer.
+    /// Sets how long a statement waits for a locked row before it is sent once more; 2 s by
+    /// default. Keep it below the manager's operation timeout, so that the server's answer arrives
+    /// in time.
     #[must_use]
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.settings.lock_timeout = timeout;
         self
     }
 
-    /// How long a statement may take on the server; 10 s by default.
+    /// Sets how long a statement may take on the server; 10 s by default.
     #[must_use]
     pub const fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.settings.statement_timeout = timeout;
         self
     }
 
-    /// What connecting does about the table; nothing by default. `true` creates it or brings it up
-    /// to date.
+    /// Sets what connecting does with the table; nothing by default. `true` creates it or brings it
+    /// up to date.
     #[must_use]
     pub fn migrate(mut self, migrate: impl Into<Migrate>) -> Self {
         self.settings.migrate = migrate.into();
         self
     }
 
-    /// Where user and password come from for each new connection: for tokens that expire and
+    /// Sets the source of user and password for each new connection: for tokens that expire and
     /// passwords that are rotated. A closure that returns a future is enough.
     #[must_use]
     pub fn credentials(mut self, credentials: impl Credentials) -> Self {
@@ -117,12 +117,13 @@ impl PostgresConfig {
         self
     }
 
-    /// Whether every change of a session that is stored tells the caches of other processes (`notices=true` in a
-    /// string), by `NOTIFY` in the statement that makes it: no round trip more. Off by default, since the server makes
-    /// commits that notify one after the other. Set it in every process that writes to the table.
+    /// Sets whether every change of a stored session notifies the caches of other processes
+    /// (`notices=true` in a string), with a `NOTIFY` in the same statement, so without another
+    /// round trip. Off by default, because the server serializes commits that notify. Enable it in
+    /// every process that writes to the table.
     ///
-    /// A cache over this engine listens on a connection of its own. Behind a pooler that is not possible, and
-    /// connecting is a [`Config`](session_core::ErrorKind::Config) error.
+    /// A cache over this engine listens on a separate connection. Behind a pooler that is not
+    /// possible, and connecting fails with [`Config`](session_core::ErrorKind::Config).
     #[must_use]
     pub const fn notices(mut self, notices: bool) -> Self {
         self.notices = notices;
@@ -156,9 +157,9 @@ impl PostgresConfig {
         while !rest.is_empty() {
             let (name, value) = rest
                 .split_once('=')
-                .ok_or_else(|| Error::config("a list must be name=value, joined by blanks"))?;
+                .ok_or_else(|| Error::config("a list must consist of name=value, separated by spaces"))?;
             if name.contains(';') || value.contains("; ") || value.ends_with(';') {
-                return Err(Error::config("name=value; … is the form of ADO.NET: write a URL instead"));
+                return Err(Error::config("name=value; … is the form of ADO.NET: use a URL instead"));
             }
             let (value, after) = list_value(value.trim_start())?;
             parameters.set(name.trim_end(), &value)?;
@@ -191,7 +192,7 @@ impl FromStr for PostgresConfig {
     }
 }
 
-/// Shows no password.
+/// Prints no password.
 impl fmt::Debug for PostgresConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresConfig")
@@ -204,8 +205,8 @@ impl fmt::Debug for PostgresConfig {
     }
 }
 
-/// The value at the beginning of `text`, and what follows: bare up to a blank, or in `'…'`; `\`
-/// takes the next character as it is.
+/// Returns the value at the beginning of `text`, and the rest: unquoted up to a space, or in `'…'`;
+/// `\` escapes the next character.
 fn list_value(text: &str) -> Result<(String, &str)> {
     let (quoted, text) = text.strip_prefix('\'').map_or((false, text), |rest| (true, rest));
     let mut value = String::new();
@@ -229,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_and_lists_say_the_same() {
+    fn urls_and_lists_are_equivalent() {
         for text in [
             "postgres://ada:p%40s%20s@db.example:6432/web?sslmode=verify-full&table=app.web_session&max_connections=4&connect_timeout=500ms",
             "postgresql://db.example/?port=6432&user=ada&password=p%40s%20s&dbname=web&sslmode=verify-full&table=app.web_session&max_connections=4&connect_timeout=500ms",
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seeds_example_and_sockets_are_understood() {
+    fn beegos_example_and_sockets_are_understood() {
         let seed: PostgresConfig =
             "postgres://pqgotest:password@localhost/pqgotest?sslmode=verify-full".parse().unwrap();
         assert_eq!(

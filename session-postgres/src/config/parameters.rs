@@ -1,5 +1,5 @@
-//! The parameters of a URL or list: libpq's, those of other clients that providers print, and our
-//! own.
+//! The parameters of a URL or list: those of libpq, those of other clients that providers print,
+//! and our own.
 
 use session_core::{Error, Result};
 use session_sql::{Place, Settings, file, is_host, number};
@@ -10,7 +10,7 @@ use super::PostgresConfig;
 const NAMES: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslrootcert, sslcert, sslkey, \
                      application_name, options, search_path, target_session_attrs";
 
-/// What other clients can be told about themselves, or is what happens here anyway.
+/// Parameters that only concern other clients, or that are the default here anyway.
 const WITHOUT_EFFECT: [&str; 17] = [
     "fallback_application_name",
     "gssdelegation",
@@ -31,7 +31,7 @@ const WITHOUT_EFFECT: [&str; 17] = [
     "ApplicationName",
 ];
 
-/// What is not supported, and what to do instead.
+/// Unsupported parameters, and their replacements.
 const UNSUPPORTED: [(&str, &str); 9] = [
     ("passfile", "give the password in the string, or by PostgresConfig::credentials"),
     ("service", "write host, port, user and dbname in the string"),
@@ -44,13 +44,13 @@ const UNSUPPORTED: [(&str, &str); 9] = [
     ("require_auth", "remove it: the server chooses, SCRAM is supported"),
 ];
 
-/// Collects parameters, of which some are only understood together.
+/// Collects parameters, some of which can only be interpreted together.
 pub(super) struct Parameters {
     config: PostgresConfig,
     hosts: Vec<String>,
     ports: Vec<u16>,
     sslmode: Option<PgSslMode>,
-    /// The server's certificate and name have to be checked, whatever `sslmode` says.
+    /// The server's certificate and name must be checked, whatever `sslmode` is.
     verify: bool,
 }
 
@@ -78,8 +78,8 @@ impl Parameters {
             "sslrootcert" => config.options = options.ssl_root_cert(file("sslrootcert", value)?),
             "sslcert" => config.options = options.ssl_client_cert(file("sslcert", value)?),
             "sslkey" => config.options = options.ssl_client_key(file("sslkey", value)?),
-            // The driver cannot bind the login to the channel. What that protects from, a server in
-            // between, is kept out by checking the certificate.
+            // The driver cannot bind the login to the channel. Checking the certificate prevents
+            // the same attack, a man in the middle.
             "channel_binding" => {
                 self.verify |= one_of("channel_binding", value, &["require"], &["prefer", "disable"])?;
             }
@@ -89,7 +89,7 @@ impl Parameters {
                 only("client_encoding", &value.to_ascii_lowercase(), &["utf8", "utf-8", "auto"])?;
             }
             "load_balance_hosts" => only("load_balance_hosts", value, &["disable"])?,
-            // A server that takes no writes is left in any case.
+            // A server that accepts no writes is never used.
             "target_session_attrs" | "targetServerType" => {
                 only("target_session_attrs", value, &["any", "read-write", "primary", "master"])?;
             }
@@ -114,7 +114,8 @@ impl Parameters {
         Ok(())
     }
 
-    /// `-c name=value`, repeated, as libpq's `options` are mostly used; or Neon's `endpoint=name`.
+    /// Parses `-c name=value`, repeated, as in most of libpq's `options`; or Neon's
+    /// `endpoint=name`.
     fn server_options(&mut self, text: &str) -> Result<()> {
         let bad = || Error::config("`options` must be `-c name=value`, repeated, or `endpoint=name`");
         let mut words = text.split_whitespace();
@@ -134,14 +135,14 @@ impl Parameters {
         Ok(())
     }
 
-    /// Puts the hosts of the URL, or of the parameters, together with their ports.
+    /// Combines the hosts of the URL, or of the parameters, with their ports.
     pub(super) fn finish(mut self, places: Vec<Place>) -> Result<PostgresConfig> {
         let mut config = self.config;
         let mode = if self.verify { Some(PgSslMode::VerifyFull) } else { self.sslmode };
         if let Some(mode) = mode {
             config.options = config.options.ssl_mode(mode);
         }
-        // Given as parameters they take the place of those before the path.
+        // Hosts in parameters replace those before the path.
         if self.hosts.is_empty() {
             if places.is_empty() {
                 if let Some(port) = self.ports.first() {
@@ -149,33 +150,33 @@ impl Parameters {
                 }
                 return Ok(config);
             }
-            config.places = places;
+            config.addresses = places;
         } else {
-            config.places = self.hosts.drain(..).map(place).collect();
+            config.addresses = self.hosts.drain(..).map(place).collect();
         }
         let ports = self.ports.len();
-        if ports > 1 && ports != config.places.len() {
+        if ports > 1 && ports != config.addresses.len() {
             return Err(Error::config("`port` must be one number, or as many as there are hosts"));
         }
-        for (index, place) in config.places.iter_mut().enumerate() {
+        for (index, place) in config.addresses.iter_mut().enumerate() {
             let port = self.ports.get(if ports == 1 { 0 } else { index });
             if let (Place::Host(_, own @ None), Some(port)) = (&mut *place, port) {
                 *own = Some(*port);
             }
         }
-        if let (Some(Place::Socket(_)), Some(port)) = (config.places.first(), self.ports.first()) {
+        if let (Some(Place::Socket(_)), Some(port)) = (config.addresses.first(), self.ports.first()) {
             config.options = config.options.port(*port);
         }
-        // What is shown of the configuration is the first.
-        config.options = match &config.places[0] {
+        // The configuration prints the first address.
+        config.options = match &config.addresses[0] {
             Place::Socket(path) => config.options.socket(path),
             Place::Host(host, port) => {
                 let port = port.unwrap_or_else(|| config.options.get_port());
                 config.options.host(host).port(port)
             }
         };
-        if config.places.len() == 1 {
-            config.places.clear();
+        if config.addresses.len() == 1 {
+            config.addresses.clear();
         }
         Ok(config)
     }
@@ -190,7 +191,7 @@ fn host(text: &str) -> Result<String> {
     if text.starts_with('/') || is_host(text) {
         return Ok(text.to_owned());
     }
-    Err(Error::config("the host must be a name, address or socket path, or several joined by `,`"))
+    Err(Error::config("the host must be a name, address or socket path, or several separated by `,`"))
 }
 
 fn port(text: &str) -> Result<u16> {
@@ -199,14 +200,14 @@ fn port(text: &str) -> Result<u16> {
 }
 
 fn sslmode(value: &str) -> Result<PgSslMode> {
-    // So node-postgres calls what libpq calls `require`.
+    // This is node-postgres's name for libpq's `require`.
     let value = if value == "no-verify" { "require" } else { value };
     value.parse().map_err(|_| {
         Error::config("`sslmode` must be disable, allow, prefer, require, verify-ca or verify-full")
     })
 }
 
-/// As JDBC and node-postgres mean it.
+/// Interprets `ssl` as JDBC and node-postgres do.
 fn ssl(value: &str) -> Result<PgSslMode> {
     Ok(if one_of("ssl", value, &["true", "1"], &["false", "0"])? {
         PgSslMode::VerifyFull
@@ -215,12 +216,13 @@ fn ssl(value: &str) -> Result<PgSslMode> {
     })
 }
 
-/// Neon's proxy is told in this way which database is meant; it keeps the words for itself.
+/// Returns whether an option is for Neon's proxy, which selects the database by it and does not
+/// pass it on.
 fn is_of_the_proxy(word: &str) -> bool {
     ["endpoint=", "project=", "reference="].iter().any(|name| word.starts_with(name))
 }
 
-/// Whether this says, in the words of some client, that statements must not be prepared.
+/// Returns whether a client's parameter means that statements must not be prepared.
 fn unprepared(name: &str, value: &str) -> bool {
     match name {
         "pgbouncer" => value == "true",
@@ -231,7 +233,7 @@ fn unprepared(name: &str, value: &str) -> bool {
     }
 }
 
-/// Whether the value is one of the first words; an error when it is none of either.
+/// Returns whether the value is one of `yes`; fails if it is in neither list.
 fn one_of(name: &str, value: &str, yes: &[&str], no: &[&str]) -> Result<bool> {
     if yes.contains(&value) || no.contains(&value) {
         return Ok(yes.contains(&value));
@@ -250,11 +252,11 @@ fn not_empty<'a>(name: &'static str, value: &'a str) -> Result<&'a str> {
     if value.is_empty() { Err(Error::config(format!("`{name}` is empty"))) } else { Ok(value) }
 }
 
-/// The name is repeated only when it cannot be a part of a password that was not encoded.
+/// Names the parameter only if it cannot be part of an unencoded password.
 fn unknown(name: &str) -> Error {
     let which = match UNSUPPORTED.iter().find(|(known, _)| *known == name) {
         Some((name, instead)) => format!("`{name}` is not supported: {instead}"),
-        None => "a parameter is not known".into(),
+        None => "a parameter is unknown".into(),
     };
-    Error::config(format!("{which}; there are {NAMES}, {}", Settings::NAMES))
+    Error::config(format!("{which}; known parameters are {NAMES}, {}", Settings::NAMES))
 }

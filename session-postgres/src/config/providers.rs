@@ -1,4 +1,4 @@
-//! Connection strings as providers print them: what is understood, and what is said of the rest.
+//! Connection strings as providers print them: the supported ones, and the errors for the rest.
 
 use session_core::ErrorKind;
 use session_sql::Place;
@@ -6,7 +6,7 @@ use sqlx::postgres::PgSslMode::{self, Disable, Prefer, Require, VerifyCa, Verify
 
 use super::PostgresConfig;
 
-/// `user password@host:port/database`, as the driver has it.
+/// Formats the driver's options as `user password@host:port/database`.
 fn meaning(config: &PostgresConfig) -> String {
     let options = &config.options;
     let shown = format!("{options:?}");
@@ -173,7 +173,7 @@ const UNDERSTOOD: [(&str, &str, &str, PgSslMode); 30] = [
 ];
 
 #[test]
-fn what_providers_print_is_understood() {
+fn connection_strings_of_providers_are_understood() {
     for (provider, text, expected, ssl) in UNDERSTOOD {
         let config: PostgresConfig = text.parse().unwrap_or_else(|error| panic!("{provider}: {error}"));
         assert_eq!(meaning(&config), expected, "{provider}");
@@ -182,14 +182,14 @@ fn what_providers_print_is_understood() {
 }
 
 #[test]
-fn several_hosts_pools_and_poolers_are_what_they_say() {
+fn several_hosts_pools_and_poolers_are_understood() {
     let parse = |text: &str| text.parse::<PostgresConfig>().unwrap();
     let host = |name: &str, port| Place::Host(name.into(), port);
     let list = parse("host=one,two,/run/postgresql port=5433,5434,5435 user=u dbname=web");
     let socket = Place::Socket("/run/postgresql".into());
-    assert_eq!(list.places, [host("one", Some(5433)), host("two", Some(5434)), socket]);
+    assert_eq!(list.addresses, [host("one", Some(5433)), host("two", Some(5434)), socket]);
     let url = parse("postgres://u@one:5433,[::1],two/web");
-    assert_eq!(url.places, [host("one", Some(5433)), host("::1", None), host("two", None)]);
+    assert_eq!(url.addresses, [host("one", Some(5433)), host("::1", None), host("two", None)]);
     let neon = parse("postgres://u:p@h/d?options=endpoint%3Dep-cool-1%20-c%20search_path%3Dweb");
     assert_eq!(neon.options.get_options(), Some("-c endpoint=ep-cool-1"));
     assert_eq!(neon.server_options, [("search_path".to_owned(), "web".to_owned())]);
@@ -207,11 +207,11 @@ fn several_hosts_pools_and_poolers_are_what_they_say() {
         assert_eq!(parse(&format!("postgres://u@h/d?{limit}")).settings.max_connections, expected);
     }
     let strict = parse("postgres://u@h/d?sslmode=disable&sslrootcert=system");
-    assert_eq!(mode(&strict), "VerifyFull", "as libpq, which takes no weaker mode with it");
+    assert_eq!(mode(&strict), "VerifyFull", "as in libpq, which accepts no weaker mode with it");
 }
 
 #[test]
-fn what_is_not_supported_is_named_with_what_to_do() {
+fn the_error_for_an_unsupported_parameter_says_what_to_do() {
     for (text, said) in [
         ("postgres://u:hunter2@h/d?max_connections=0", "`max_connections` must be at least 1"),
         ("postgres://u:hunter2@h/d?connection_limit=0", "at least 1"),

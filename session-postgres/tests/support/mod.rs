@@ -1,4 +1,4 @@
-//! What the tests share: a place on a server, a provider on it, and a second look at the rows.
+//! Shared by the tests: a schema on a server, a provider for it, and direct access to the rows.
 #![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part of it
 
 use std::net::ToSocketAddrs;
@@ -19,7 +19,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 pub const MINUTE: Duration = Duration::from_mins(1);
 pub const DAY: Duration = Duration::from_hours(24);
 
-/// A place of this name on the shared server, with the table made in it; and how to get there.
+/// Creates a schema of this name on the shared server, with the table; returns its URL and a
+/// provider.
 pub async fn start(name: &str) -> (String, PostgresProvider) {
     let url = empty(name).await;
     let sessions = connect(&url).await;
@@ -31,15 +32,15 @@ pub async fn start(name: &str) -> (String, PostgresProvider) {
 pub async fn empty(name: &str) -> String {
     let server = compose::POSTGRES.address();
     sql(&server, &format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}")).await;
-    place(name)
+    schema_url(name)
 }
 
-/// How to get to the place of this name.
-pub fn place(name: &str) -> String {
+/// The URL of the schema of this name.
+pub fn schema_url(name: &str) -> String {
     format!("{}?options=-c%20search_path%3D{name}", compose::POSTGRES.address())
 }
 
-/// A private server with the table made.
+/// A private server with the table.
 pub async fn start_private(settings: &[&str]) -> (Server, PostgresProvider) {
     let server = Server::start_with(settings).unwrap();
     let sessions = connect(&server.url()).await;
@@ -55,7 +56,7 @@ pub async fn connect_result(config: &str) -> session_core::Result<PostgresProvid
     PostgresProvider::connect(config.parse::<PostgresConfig>().unwrap()).await
 }
 
-/// All that is done with one session, checked step by step.
+/// Every operation on one session, checked step by step.
 pub async fn a_life(sessions: &impl Provider, number: u64) {
     let (old, new) = (hashed(number), hashed(number + 1_000_000));
     let first = record(&format!("it's \\ {number} ä"));
@@ -81,15 +82,15 @@ pub async fn a_life(sessions: &impl Provider, number: u64) {
 
 /// A proxy in front of the server of this URL, and the URL through it.
 pub fn behind_proxy(url: &str) -> (Proxy, String) {
-    let place = url.split_once('@').unwrap().1;
-    let place = &place[..place.find('/').unwrap()];
-    let address = place.to_socket_addrs().unwrap().next().unwrap();
+    let host = url.split_once('@').unwrap().1;
+    let host = &host[..host.find('/').unwrap()];
+    let address = host.to_socket_addrs().unwrap().next().unwrap();
     let proxy = Proxy::start(address).unwrap();
-    let url = url.replace(place, &proxy.address().to_string());
+    let url = url.replace(host, &proxy.address().to_string());
     (proxy, url)
 }
 
-/// Runs statements behind the provider's back.
+/// Runs statements without the provider.
 pub async fn sql(url: &str, statements: &str) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
@@ -108,14 +109,14 @@ pub fn id(name: &str) -> StorageId {
     StorageId::plain(name).unwrap()
 }
 
-/// A hashed id, as a manager gives it.
+/// A hashed id, like a manager's.
 pub fn hashed(number: u64) -> StorageId {
     let mut hash = [7; 32];
     hash[..8].copy_from_slice(&number.to_be_bytes());
     StorageId::from_hash(hash)
 }
 
-/// A first record with one value, that may live for a day.
+/// A first record with one value and a lifetime of one day.
 pub fn record(value: &str) -> Record {
     let now = SystemClock.now();
     let mut body = Body::default();
@@ -123,14 +124,14 @@ pub fn record(value: &str) -> Record {
     Record::new(Header::new(now, now.after(DAY), now.after(MINUTE)), body)
 }
 
-/// The same of somebody's session.
+/// The same for a session with an owner.
 pub fn owned(value: &str, owner: Owner) -> Record {
     let mut record = record(value);
     record.header.owner = Some(owner);
     record
 }
 
-/// The record that a request would write over this one.
+/// The record with which a request would replace this one.
 pub fn changed(record: &Record, value: &str) -> Record {
     let mut body = record.body.clone();
     body.insert("value", Value::encode(value).unwrap());
@@ -149,7 +150,7 @@ pub async fn replace(sessions: &impl Provider, id: &StorageId, old: &Record, new
     sessions.write(id, new, Condition::Over(old.stamp()), MINUTE).await.unwrap()
 }
 
-/// A rename with arguments that live as long as they have to.
+/// A rename that owns its arguments.
 pub struct Move {
     pub old: StorageId,
     pub new: StorageId,
@@ -180,7 +181,7 @@ pub fn is_stored(outcome: &WriteOutcome) -> bool {
     matches!(outcome, WriteOutcome::Stored(_))
 }
 
-/// What a refused write found.
+/// The state that a refused write found.
 pub fn found(outcome: WriteOutcome) -> Option<Record> {
     match outcome {
         WriteOutcome::Refused(refusal) => refusal.current.map(|record| *record),

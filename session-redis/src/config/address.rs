@@ -1,9 +1,9 @@
-//! Where a server listens, and under which other address it is reached.
+//! The address of a server, and the mapping of announced addresses.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a server listens.
+/// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Address {
     Tcp(String, u16),
@@ -11,7 +11,8 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// What is wrong is said without the text itself: it may be a password in the wrong place.
+    /// Parses an address. The error does not contain the text itself: it may be a password in the
+    /// wrong place.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, &'static str> {
         if text.starts_with('/') {
             return Ok(Self::Unix(text.into()));
@@ -38,10 +39,10 @@ impl Address {
         };
         let in_a_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
         if host.is_empty() || !host.chars().all(in_a_host) {
-            return Err("has no host, or one with characters that no host has");
+            return Err("has no host, or an invalid one");
         }
         let port = port.map_or(Some(default_port), |port| port.parse().ok().filter(|port| *port > 0));
-        Ok(Self::Tcp(host.to_owned(), port.ok_or("has a port that is no number from 1 to 65535")?))
+        Ok(Self::Tcp(host.to_owned(), port.ok_or("has a port that is not a number from 1 to 65535")?))
     }
 }
 
@@ -55,11 +56,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// Other addresses for those that nodes and sentinels announce. Empty by default.
+/// A mapping of the addresses that nodes and sentinels announce. Empty by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AddressMap(Vec<(Host, Host)>);
 
-/// A host, and a port unless all are meant.
+/// A host, and a port unless the entry applies to all ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Host {
     name: String,
@@ -68,7 +69,7 @@ struct Host {
 
 impl Host {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        // Zero is refused as a port, so it marks one that was left out.
+        // Zero is not a valid port, so it marks a missing one.
         match Address::parse(text.trim(), 0)? {
             Address::Tcp(name, port) => Ok(Self { name, port: (port != 0).then_some(port) }),
             Address::Unix(_) => Err("is a path"),
@@ -84,7 +85,7 @@ impl AddressMap {
         Ok(())
     }
 
-    /// The address to connect to.
+    /// Returns the address to connect to.
     pub fn reach(&self, announced: &Address) -> Address {
         let Address::Tcp(host, port) = announced else { return announced.clone() };
         let is_meant = |from: &Host| from.name == *host && from.port.is_none_or(|only| only == *port);

@@ -1,4 +1,4 @@
-//! The strings that Azure prints, which are those of its .NET client:
+//! Azure's connection strings, which are those of its .NET client:
 //! `host:port,password=…,ssl=True,…`.
 
 use std::time::Duration;
@@ -7,7 +7,8 @@ use session_core::{Error, Result};
 
 use super::{RedisConfig, Tls, Topology};
 
-/// What is wrong, and what was expected. The text itself is not repeated: it has a password.
+/// Builds an error with the fault and the expected form. It does not contain the text itself, which
+/// has a password.
 fn wrong(what: &str) -> Error {
     Error::config(format!(
         "the connection string {what}; expected `host:port,password=…,ssl=True,abortConnect=False`, with `user`, \
@@ -15,7 +16,7 @@ fn wrong(what: &str) -> Error {
     ))
 }
 
-/// Whether a text is such a string and not one of Beego, whose second field is a number.
+/// Returns whether a text is such a string, and not one of Beego, whose second field is a number.
 pub(super) fn is_one(text: &str) -> bool {
     let known =
         ["password", "ssl", "abortConnect", "user", "defaultDatabase", "connectTimeout", "syncTimeout"];
@@ -43,24 +44,25 @@ pub(super) fn parse(topology: Topology, text: &str) -> Result<RedisConfig> {
             let millis: Option<u32> = value.parse().ok().filter(|millis| *millis > 0);
             millis
                 .map(|millis| Duration::from_millis(millis.into()))
-                .ok_or_else(|| wrong("has a time that is no number of milliseconds from 1"))
+                .ok_or_else(|| wrong("has a time that is not a number of milliseconds from 1"))
         };
         match name.to_ascii_lowercase().as_str() {
             "password" => config = config.password(value),
             "user" => config = config.user(value),
             "ssl" if is_on()? => config = config.tls(Tls::new()),
             "ssl" => {}
-            // Connecting is always tried again.
+            // Failed connections are always retried.
             "abortconnect" => {
                 is_on()?;
             }
             "defaultdatabase" => {
-                config.db =
-                    value.parse().map_err(|_| wrong("has a `defaultDatabase` that is no number from 0"))?;
+                config.db = value
+                    .parse()
+                    .map_err(|_| wrong("has a `defaultDatabase` that is not a number from 0"))?;
             }
             "connecttimeout" => config.connect_timeout = millis()?,
             "synctimeout" => config.response_timeout = millis()?,
-            _ => return Err(wrong("has a field that is not known here: leave it out, or write a URL")),
+            _ => return Err(wrong("has an unknown field: leave it out, or write a URL")),
         }
     }
     Ok(config)

@@ -1,4 +1,4 @@
-//! User and password: fixed, or asked for anew for each connection.
+//! User and password: fixed, or requested for each connection.
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +16,7 @@ pub(crate) struct Login {
 
 type Answer = Pin<Box<dyn Future<Output = Result<(String, Secret)>> + Send>>;
 
-/// Gives user and password for each new connection.
+/// Returns the user and the password for each new connection.
 #[derive(Clone)]
 pub(crate) struct Credentials(Arc<dyn Fn() -> Answer + Send + Sync>);
 
@@ -29,7 +29,7 @@ impl Credentials {
         Self(Arc::new(move || Box::pin(ask())))
     }
 
-    /// The login to use now.
+    /// Returns the current login.
     pub async fn login(&self) -> Result<Login> {
         let (user, password) = (self.0)().await?;
         Ok(Login { user, password })
@@ -42,7 +42,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The same hook, not one that gives the same.
+/// Compares the closures by identity.
 impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -1,5 +1,5 @@
-//! How the servers are reached: a builder, Beego's strings ([`seed`]), URLs ([`url`]) and
-//! Azure's strings ([`azure`]).
+//! The configuration: a builder, Beego's strings ([`seed`]), URLs ([`url`]) and Azure's strings
+//! ([`azure`]).
 
 mod address;
 mod azure;
@@ -27,16 +27,16 @@ pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The topology of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topology {
-    /// One server, or an address behind which there always is the one that takes writes.
+    /// One server, or an address that always leads to the current master.
     Standalone,
-    /// A cluster: every master has some of the keys.
+    /// A cluster: every master has a part of the keys.
     Cluster,
     /// One master with replicas, and sentinels that replace it when it fails.
     Sentinel,
 }
 
-/// How Redis is reached. Begin with [`standalone`](Self::standalone), [`cluster`](Self::cluster),
-/// [`sentinel`](Self::sentinel) or with text:
+/// The configuration of the engine. Start with [`standalone`](Self::standalone),
+/// [`cluster`](Self::cluster), [`sentinel`](Self::sentinel) or a text:
 ///
 /// ```
 /// use session_redis::{RedisConfig, Topology};
@@ -70,51 +70,57 @@ pub struct RedisConfig {
     pub(crate) response_timeout: Duration,
 }
 
-/// How [`count`](session_core::Provider::count) finds out how many sessions there are.
+/// How [`count`](session_core::Provider::count) counts sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Count {
-    /// Walks through the keys with `SCAN` and looks at each: about three seconds per million keys
-    /// of a master, all masters at the same time. `None` with more than 15 million on one of them.
+    /// Scans the keys with `SCAN` and reads the start of each value: about three seconds per
+    /// million keys of a master, on all masters in parallel. `None` with more than 15 million on
+    /// one of them.
     #[default]
     Exact,
-    /// The number of keys (`DBSIZE`), one round trip per master. For databases that hold nothing
-    /// but sessions of this prefix; tombstones of the last minute count too.
+    /// The number of keys (`DBSIZE`), one round trip per master. For databases that contain only
+    /// sessions of this prefix; tombstones of the last minute count too.
     Approximate,
     /// Does not count: `None`.
     Off,
 }
 
 impl RedisConfig {
-    /// One server at `host`, `host:port` (6379 when there is none), `[IPv6]:port` or `/path/of/its.sock`.
+    /// Configures one server at `host`, `host:port` (default 6379), `[IPv6]:port` or
+    /// `/path/of/its.sock`.
     pub fn standalone(address: &str) -> Result<Self> {
         Self::new(Topology::Standalone, [address])
     }
 
-    /// A cluster, of which these nodes are asked for the others. Name several: one has to be up.
+    /// Configures a cluster, from some of its nodes. Name several: one of them must be up.
     pub fn cluster<S: AsRef<str>>(nodes: impl IntoIterator<Item = S>) -> Result<Self> {
         Self::new(Topology::Cluster, nodes)
     }
 
-    /// The master that these sentinels (port 26379 when there is none) watch under that name. Name all of them.
+    /// Configures the master that these sentinels (default port 26379) watch under that name. Name
+    /// all of them.
     pub fn sentinel<S: AsRef<str>>(sentinels: impl IntoIterator<Item = S>, master: &str) -> Result<Self> {
         Self::new(Topology::Sentinel, sentinels)?.master(master)
     }
 
-    /// From text: the Beego-compatible string for this topology, its JSON form, or a URL.
+    /// Parses a text: the Beego-compatible string for this topology, its JSON form, or a URL.
     ///
     /// - one server: `host:port,pool size,password,db,idle timeout,idle check,retries`
     /// - cluster: the same, with `host:port;host:port`
-    /// - sentinels: `host:port;host:port,pool size,password,db,master name,idle timeout,idle check,retries`
+    /// - sentinels: `host:port;host:port,pool size,password,db,master name,idle timeout,idle
+    ///   check,retries`
     /// - JSON: `{"save_path":"…","poolsize":100,"password":"…","db_num":0,"idle_timeout":"30s",…}`
-    /// - `redis://`, `rediss://`, `redis+cluster://`, `redis+sentinel://`, `unix://`; also with `valkey` for `redis`
-    /// - as Azure prints it: `host:port,password=…,ssl=True,abortConnect=False`
+    /// - `redis://`, `rediss://`, `redis+cluster://`, `redis+sentinel://`, `unix://`; also with
+    ///   `valkey` for `redis`
+    /// - Azure's form: `host:port,password=…,ssl=True,abortConnect=False`
     ///
-    /// Everything after the addresses may be left out. The size of the pool, the idle times and the retries
-    /// are checked and have no effect: all requests share a few connections to each server.
+    /// Everything after the addresses is optional. The size of the pool, the idle times and the
+    /// retries are validated but have no effect: all requests share a few connections to each
+    /// server.
     ///
-    /// [`Config`](session_core::ErrorKind::Config) when it cannot be read. The message never repeats the text,
-    /// which may hold a password.
+    /// [`Config`](session_core::ErrorKind::Config) when it cannot be parsed. The message never
+    /// contains the text, which may have a password.
     pub fn parse(topology: Topology, text: &str) -> Result<Self> {
         let text = text.trim();
         if text.starts_with('{') {
@@ -128,36 +134,37 @@ impl RedisConfig {
         }
     }
 
-    /// The user (ACL) to log in as; without one it is the server's `default`.
+    /// Sets the user (ACL) to log in as; the default is the server's `default` user.
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.login.user = user.into();
         self
     }
 
-    /// The password to log in with. A user without one is logged in with an empty password, which
-    /// servers take for users that need none (`nopass`).
+    /// Sets the password. A user without one logs in with an empty password, which servers accept
+    /// for users that need none (`nopass`).
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.login.password = Secret::new(password);
         self
     }
 
-    /// The number of the database, 0 by default. A cluster has no other.
+    /// Sets the number of the database, 0 by default. A cluster has no other.
     pub fn db(mut self, db: u32) -> Self {
         self.db = db;
         self
     }
 
-    /// The user and password of the sentinels themselves, which are not those of the servers that they watch.
+    /// Sets the user and password of the sentinels themselves, which are separate from those of the
+    /// servers that they watch.
     pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.sentinel_login = Login { user: user.into(), password: Secret::new(password) };
         self
     }
 
-    /// Asks for user and password before each new connection, for tokens that expire and secrets
-    /// that are rotated. Replaces [`user`](Self::user) and [`password`](Self::password), for the
-    /// servers that hold the sessions.
+    /// Sets a function that returns the user and the password before each new connection, for
+    /// tokens that expire and secrets that are rotated. It replaces [`user`](Self::user) and
+    /// [`password`](Self::password) for the servers that store the sessions.
     ///
-    /// Connections that are open keep the login they were made with. The call counts towards
+    /// Open connections keep the login that they were made with. The call counts towards
     /// `connect_timeout`, and its error becomes that of connecting.
     ///
     /// ```
@@ -181,21 +188,21 @@ impl RedisConfig {
         self
     }
 
-    /// Speaks TLS to every server, the sentinels included unless they have their own setting.
+    /// Uses TLS for every server, including the sentinels unless they have their own setting.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Speaks TLS to the sentinels with these certificates, whatever the servers have; `None` for
+    /// Uses TLS with these certificates for the sentinels, independently of the servers; `None` for
     /// no TLS.
     pub fn sentinel_tls(mut self, tls: Option<Tls>) -> Self {
         self.sentinel_tls = tls.map_or(SentinelTls::Off, SentinelTls::Own);
         self
     }
 
-    /// Connects to `reached_at` where a node or a sentinel announces `announced`: each is
-    /// `host:port`, or `host` for every port of it. For nodes behind a tunnel or address
+    /// Connects to `reached_at` when a node or a sentinel announces `announced`: each is
+    /// `host:port`, or `host` for all of its ports. For nodes behind a tunnel or address
     /// translation, and for those that announce IP addresses while their certificates have names.
     pub fn map_address(mut self, announced: &str, reached_at: &str) -> Result<Self> {
         self.addresses_of_nodes.add(announced, reached_at).map_err(|why| {
@@ -204,46 +211,49 @@ impl RedisConfig {
         Ok(self)
     }
 
-    /// Speaks RESP2 from the start. Without it RESP3 is tried first, and RESP2 where the server
-    /// refuses `HELLO`.
+    /// Uses RESP2 from the start. By default RESP3 is tried first, then RESP2 if the server refuses
+    /// `HELLO`.
     pub fn resp2(mut self) -> Self {
         self.resp2 = true;
         self
     }
 
-    /// How sessions are counted, [`Count::Exact`] by default.
+    /// Sets how sessions are counted, [`Count::Exact`] by default.
     pub fn count(mut self, count: Count) -> Self {
         self.count = count;
         self
     }
 
-    /// Whether a cache over this engine hears of the changes of other processes (`notices=on` in a URL), by
-    /// `CLIENT TRACKING` on a connection of its own to each master. Off by default.
+    /// Sets whether a cache over this engine is notified of the changes of other processes
+    /// (`notices=on` in a URL), by `CLIENT TRACKING` on a separate connection to each master. Off
+    /// by default.
     ///
-    /// Writes cost nothing more. A read does not move the idle deadline then, which would be a change as well: a
-    /// throttled command of its own does. Set it in every process, since each read of one without it is told to the
-    /// others. Needs RESP3 and connections of our own; where the server refuses, connecting is
+    /// Writes cost nothing extra. Reads then do not extend the idle deadline, because that would
+    /// count as a change: a separate, throttled command does. Enable it in every process, because
+    /// each read of a process without it causes a notice to the others. It needs RESP3 and the
+    /// engine's own connections; if the server refuses, connecting fails with
     /// [`Unsupported`](session_core::ErrorKind::Unsupported).
     pub fn notices(mut self, notices: bool) -> Self {
         self.notices = notices;
         self
     }
 
-    /// The prefix of every key, `session:` by default. Applications that share a database and
-    /// not their sessions need different ones; [`count`](session_core::Provider::count) counts what has it.
+    /// Sets the prefix of every key, `session:` by default. Applications that share a database but
+    /// not their sessions need different ones; [`count`](session_core::Provider::count) counts the
+    /// keys with this prefix.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// How long it may take to connect: name lookup, TCP, TLS and login together. 1 s by default.
+    /// Sets the timeout for connecting: name lookup, TCP, TLS and login together. 1 s by default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// After how long without an answer a server counts as hung and its connection is replaced. 2 s by default.
-    /// A request that has a shorter deadline ends by that.
+    /// Sets the time without an answer after which a server counts as hung and its connection is
+    /// replaced. 2 s by default. A request with a shorter deadline ends at that deadline.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
         self
@@ -260,7 +270,7 @@ impl RedisConfig {
         };
         let addresses = (1..).zip(addresses).map(read).collect::<Result<Vec<_>>>()?;
         if addresses.is_empty() {
-            return Err(Error::config("there is no address: name a server, as in `127.0.0.1:6379`"));
+            return Err(Error::config("there is no address: name a server, for example `127.0.0.1:6379`"));
         }
         Ok(Self {
             topology,
@@ -285,33 +295,32 @@ impl RedisConfig {
     fn master(mut self, name: &str) -> Result<Self> {
         if name.is_empty() || name.chars().any(char::is_whitespace) {
             return Err(Error::config(
-                "the master's name is what `sentinel monitor` calls it, as in `mymaster`",
+                "the master's name must be the one in `sentinel monitor`, for example `mymaster`",
             ));
         }
         name.clone_into(&mut self.master);
         Ok(self)
     }
 
-    /// What no single setter can see.
+    /// Validates the settings as a whole.
     pub(crate) fn check(&self) -> Result<()> {
         if self.topology == Topology::Cluster && self.db != 0 {
-            return Err(Error::config("a cluster has the database 0 only: leave the number out"));
+            return Err(Error::config("a cluster has only database 0: leave the number out"));
         }
         if self.topology != Topology::Standalone {
             if self.addresses.iter().any(|address| matches!(address, Address::Unix(_))) {
                 return Err(Error::config(
-                    "a cluster and sentinels are reached by `host:port`, not by a socket's path",
+                    "a cluster and sentinels need addresses of the form `host:port`, not a socket's path",
                 ));
             }
         } else if self.addresses.len() > 1 {
             return Err(Error::config(
-                "there are several addresses: that is a cluster (`redis_cluster`) or sentinels (`redis_sentinel`)",
+                "there are several addresses: use `redis_cluster` for a cluster or `redis_sentinel` \
+                 for sentinels",
             ));
         }
         if self.connect_timeout.is_zero() || self.response_timeout.is_zero() {
-            return Err(Error::config(
-                "`connect_timeout` and `response_timeout` must be longer than nothing",
-            ));
+            return Err(Error::config("`connect_timeout` and `response_timeout` must be longer than zero"));
         }
         if self.topology != Topology::Sentinel && self.sentinel_tls != SentinelTls::Same {
             return Err(Error::config("there are certificates for sentinels, but no sentinels"));

@@ -1,17 +1,17 @@
-//! What follows the `?` of a URL.
+//! The options after the `?` of a URL.
 
 use session_core::{Error, Result, Secret};
 
 use super::url::{decoded, wrong};
 use super::{Count, RedisConfig, Tls, duration};
 
-/// Options that other clients' URLs have, and what is used here instead.
+/// Options of other clients' URLs, and their replacements.
 const FOREIGN: &[(&str, &str)] = &[
     ("family", "leave it out, IPv4 and IPv6 are both tried"),
     ("pool_size", "leave it out, requests share a few connections"),
     ("max_connections", "leave it out, requests share a few connections"),
     ("min_idle_conns", "leave it out, requests share a few connections"),
-    ("max_retries", "leave it out, nothing is sent twice by itself"),
+    ("max_retries", "leave it out, commands are not resent automatically"),
     ("ssl", "write `rediss://`"),
     ("tls", "write `rediss://`"),
     ("ssl_cert_reqs", "leave it out, or end the URL with `#insecure` to accept any certificate"),
@@ -27,7 +27,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("sentinelMasterId", "write the master's name as the path"),
 ];
 
-/// The files and names of one side's TLS.
+/// The TLS files and names of the servers, or of the sentinels.
 #[derive(Default)]
 struct Files {
     ca: Option<String>,
@@ -56,7 +56,7 @@ impl Files {
     }
 }
 
-/// Sets what the options say.
+/// Applies all options.
 pub(super) fn set_all(mut config: RedisConfig, query: &str) -> Result<RedisConfig> {
     let (mut files, mut of_sentinels, mut sentinel_tls) = (Files::default(), Files::default(), None);
     for option in query.split('&').filter(|option| !option.is_empty()) {
@@ -83,7 +83,7 @@ pub(super) fn set_all(mut config: RedisConfig, query: &str) -> Result<RedisConfi
     }
     match sentinel_tls {
         Some(false) if of_sentinels.is_empty() => Ok(config.sentinel_tls(None)),
-        Some(false) => Err(wrong("has certificates for sentinels that are spoken to without TLS")),
+        Some(false) => Err(wrong("has certificates for sentinels without TLS")),
         None if of_sentinels.is_empty() => Ok(config),
         _ => Ok(config.sentinel_tls(Some(of_sentinels.add_to(Tls::new())?))),
     }
@@ -91,10 +91,10 @@ pub(super) fn set_all(mut config: RedisConfig, query: &str) -> Result<RedisConfi
 
 /// Sets one option.
 pub(super) fn set(mut config: RedisConfig, name: &str, value: &str) -> Result<RedisConfig> {
-    let time = || duration(value).ok_or_else(|| wrong("has a time that is none: `500ms`, `2s`"));
+    let time = || duration(value).ok_or_else(|| wrong("has an invalid time: `500ms`, `2s`"));
     match name {
         "prefix" => config = config.prefix(value),
-        "db" => config.db = value.parse().map_err(|_| wrong("has a database that is no number from 0"))?,
+        "db" => config.db = value.parse().map_err(|_| wrong("has a database that is not a number from 0"))?,
         "connect_timeout" => config.connect_timeout = time()?,
         "response_timeout" => config.response_timeout = time()?,
         "user" | "username" => config = config.user(value),
@@ -136,12 +136,12 @@ fn on_or_off(name: &str, value: &str) -> Result<bool> {
     }
 }
 
-/// Names an option only when it is known from elsewhere: an unknown one may be part of a password.
+/// Names an option only if another client has it: an unknown one may be part of a password.
 fn unknown(name: &str) -> Error {
     match FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
         Some((foreign, instead)) => {
             wrong(&format!("has the option `{foreign}` of another client: {instead}"))
         }
-        None => wrong("has an option that is not known"),
+        None => wrong("has an unknown option"),
     }
 }

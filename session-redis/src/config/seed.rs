@@ -1,4 +1,4 @@
-//! Beego-compatible strings: fields between commas, or JSON.
+//! Beego-compatible strings: comma-separated fields, or JSON.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use session_core::{Error, Result, Secret};
 
 use super::{RedisConfig, Topology, duration};
 
-/// The names of the fields after the addresses, in their order.
+/// Returns the names of the fields after the addresses, in order.
 const fn fields(topology: Topology) -> &'static [&'static str] {
     match topology {
         Topology::Sentinel => {
@@ -16,11 +16,13 @@ const fn fields(topology: Topology) -> &'static [&'static str] {
     }
 }
 
-/// What is wrong, and what was expected. The text itself is not repeated: any part of it may be a password.
+/// Builds an error with the fault and the expected form. It does not contain the text itself: any
+/// part of it may be a password.
 fn wrong(topology: Topology, what: &str) -> Error {
     let addresses = if topology == Topology::Standalone { "host:port" } else { "host:port;host:port" };
     Error::config(format!(
-        "the config string {what}; expected `{addresses},{}` (what follows the addresses may be left out), JSON or a URL",
+        "the config string {what}; expected `{addresses},{}` (everything after the addresses is \
+         optional), JSON or a URL",
         fields(topology).join(",")
     ))
 }
@@ -59,7 +61,7 @@ fn addresses_of(topology: Topology, text: &str) -> Result<RedisConfig> {
     RedisConfig::new(topology, text.split(';').filter(|address| !address.trim().is_empty()))
 }
 
-/// Sets one field; `None` when the value cannot be it.
+/// Sets one field; `None` if the value is invalid.
 fn set(config: RedisConfig, name: &str, value: &str) -> Option<RedisConfig> {
     Some(match name {
         "password" => config.password(value.to_owned()),
@@ -67,7 +69,7 @@ fn set(config: RedisConfig, name: &str, value: &str) -> Option<RedisConfig> {
         "master name" => config.master(value).ok()?,
         "pool size" => value.parse::<u32>().ok().map(|_| config)?,
         "retries" => value.parse::<i32>().ok().map(|_| config)?,
-        // For ever, in other clients.
+        // Means "for ever" in other clients.
         "idle timeout" | "idle check" if value == "-1" => config,
         _ => duration(value).map(|_| config)?,
     })
@@ -75,10 +77,10 @@ fn set(config: RedisConfig, name: &str, value: &str) -> Option<RedisConfig> {
 
 fn expected(name: &str) -> &'static str {
     match name {
-        "db" | "pool size" => "no number from 0",
-        "retries" => "no number",
-        "master name" => "no name",
-        _ => "no time: a number of seconds, or `500ms`, `30s`, `5m`",
+        "db" | "pool size" => "not a number from 0",
+        "retries" => "not a number",
+        "master name" => "not a name",
+        _ => "not a time: a number of seconds, or `500ms`, `30s`, `5m`",
     }
 }
 
@@ -108,10 +110,10 @@ pub(super) fn json(topology: Topology, text: &str) -> Result<RedisConfig> {
              may be missing, also username, sentinel_username, sentinel_password and prefix"
         ))
     };
-    // serde's own message may quote the value it stumbled over.
+    // serde's own message may quote the invalid value.
     let json: Json = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        let what = if error.is_data() { "has an unknown or ill-typed field" } else { "is no JSON" };
+        let what = if error.is_data() { "has an unknown or ill-typed field" } else { "is not JSON" };
         wrong(format!("{what} (line {line}, column {column})"))
     })?;
     let default = if topology == Topology::Sentinel { "127.0.0.1:26379" } else { "127.0.0.1:6379" };

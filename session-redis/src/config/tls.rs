@@ -1,8 +1,8 @@
-//! Which certificates are used, and which name a certificate must have.
+//! The certificates for TLS, and the name that a certificate must have.
 
 use std::path::{Path, PathBuf};
 
-/// Which certificates are used. Without a CA of your own it is the system's that count.
+/// The certificates for TLS. Without a CA of your own, the system's root certificates are used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
     pub(crate) ca: Option<PathBuf>,
@@ -12,7 +12,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// The system's root certificates, and no certificate of our own.
+    /// Uses the system's root certificates, and no client certificate.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -26,26 +26,24 @@ impl Tls {
     }
 
     /// Presents this certificate with its key, both PEM files, to servers that ask for one. The
-    /// files are read anew for each connection, so that a renewed certificate is used without a
-    /// restart.
+    /// files are read for each connection, so that a renewed certificate is used without a restart.
     #[must_use]
     pub fn client(mut self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
         self.client = Some((certificate.as_ref().to_owned(), key.as_ref().to_owned()));
         self
     }
 
-    /// The name that every server's certificate must have, whatever address the server is reached
-    /// at. For clusters and sentinels whose nodes announce IP addresses under a certificate with a
-    /// name.
+    /// Sets the name that every server's certificate must have, whatever the server's address. For
+    /// clusters and sentinels whose nodes announce IP addresses but have a certificate with a name.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// Accepts any certificate: what is sent is encrypted, but any server at the address is
-    /// trusted, and gets the password. For providers with self-signed certificates; prefer
-    /// [`ca`](Self::ca) where there is one.
+    /// Accepts any certificate: the traffic is encrypted, but any server at the address is trusted,
+    /// and receives the password. For providers with self-signed certificates; prefer
+    /// [`ca`](Self::ca) if there is one.
     #[must_use]
     pub const fn danger_accept_any_certificate(mut self) -> Self {
         self.any_certificate = true;
@@ -53,14 +51,14 @@ impl Tls {
     }
 }
 
-/// How the sentinels are spoken to.
+/// The TLS setting of the sentinels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum SentinelTls {
-    /// As the servers that they watch.
+    /// The setting of the servers that they watch.
     #[default]
     Same,
-    /// Without TLS.
+    /// No TLS.
     Off,
-    /// With certificates of their own.
+    /// Separate certificates.
     Own(Tls),
 }

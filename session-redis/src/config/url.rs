@@ -1,4 +1,5 @@
-//! URLs. Read by hand, because a cluster's has several hosts, which no URL library takes.
+//! URLs. Parsed by hand, because that of a cluster has several hosts, which URL libraries do not
+//! accept.
 
 use percent_encoding::percent_decode_str;
 use session_core::{Error, Result};
@@ -6,7 +7,8 @@ use session_core::{Error, Result};
 use super::options::{set, set_all};
 use super::{RedisConfig, Tls, Topology};
 
-/// What is wrong, and what was expected. The URL itself is not repeated: any part of it may be a password.
+/// Builds an error with the fault and the expected form. It does not contain the URL itself: any
+/// part of it may be a password.
 pub(super) fn wrong(what: &str) -> Error {
     Error::config(format!(
         "the URL {what}; expected `redis://user:password@host:port/db`, `rediss://…` (TLS), \
@@ -32,7 +34,7 @@ pub(super) fn parse(topology: Topology, text: &str) -> Result<RedisConfig> {
         (asked, Topology::Standalone) => asked,
         (Topology::Standalone, of_scheme) => of_scheme,
         (asked, of_scheme) if asked == of_scheme => asked,
-        _ => return Err(wrong("is of a cluster where sentinels were asked for, or the other way round")),
+        _ => return Err(wrong("is for a cluster where sentinels are configured, or the other way round")),
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -40,7 +42,7 @@ pub(super) fn parse(topology: Topology, text: &str) -> Result<RedisConfig> {
         return Err(wrong("names no host"));
     }
     let config = RedisConfig::new(topology, hosts.split(','))
-        .map_err(|error| wrong(&format!("cannot be read: {}", error.message())))?;
+        .map_err(|error| wrong(&format!("is invalid: {}", error.message())))?;
     let mut config = with_login(config, login)?;
     match (tls, any_certificate) {
         (true, true) => config = config.tls(Tls::new().danger_accept_any_certificate()),
@@ -64,7 +66,7 @@ pub(super) fn parse(topology: Topology, text: &str) -> Result<RedisConfig> {
     set_all(config, query)
 }
 
-/// What a scheme says, and whether it is one with TLS.
+/// Returns the topology of a scheme, and whether it uses TLS.
 fn scheme_of(scheme: &str) -> Result<(Topology, bool)> {
     let (server, topology) = match scheme.split_once('+') {
         None => (scheme, Topology::Standalone),
@@ -95,7 +97,7 @@ fn unix(rest: &str, query: &str) -> Result<RedisConfig> {
     set_all(with_login(config, login)?, query)
 }
 
-/// `user:password`, `:password`, or a `user` that needs none.
+/// Parses `user:password`, `:password`, or a `user` without a password.
 fn with_login(config: RedisConfig, login: &str) -> Result<RedisConfig> {
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     Ok(config.user(decoded(user)?).password(decoded(password)?))
@@ -103,5 +105,5 @@ fn with_login(config: RedisConfig, login: &str) -> Result<RedisConfig> {
 
 pub(super) fn decoded(text: &str) -> Result<String> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| wrong("has a %-sequence that is no UTF-8"))
+    decoded.map(std::borrow::Cow::into_owned).map_err(|_| wrong("has a %-sequence that is not UTF-8"))
 }

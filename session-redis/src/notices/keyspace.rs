@@ -1,6 +1,8 @@
-//! Keyspace notifications: messages on a channel for each key, where a server is configured to send them.
+//! Keyspace notifications: messages on a channel for each key, if the server is configured to send
+//! them.
 //!
-//! They do not report that a database was flushed. A longer time to live has an event of its own, which is no change.
+//! They do not report a flushed database. A longer time to live has its own event, which is not a
+//! change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +16,14 @@ use super::changed;
 use crate::connection::Connection;
 use crate::error::Failure;
 
-/// How many keys are tried until one belongs to a node of a cluster.
+/// The number of keys that are tried until one belongs to the node of a cluster.
 const MOST_TRIES: usize = 500;
 
-/// The channels of our keys on one server, and what was seen of their events.
+/// The channels of our keys on one server, and the events that were seen.
 #[derive(Clone)]
 pub(super) struct Keyspace {
     prefix: Arc<str>,
-    /// The names of the channels without the keys.
+    /// The names of the channels, without the keys.
     start: Arc<str>,
     has_seen_set: Arc<AtomicBool>,
     has_seen_del: Arc<AtomicBool>,
@@ -33,8 +35,9 @@ impl Keyspace {
         Self { prefix: Arc::clone(prefix), start, has_seen_set: Arc::default(), has_seen_del: Arc::default() }
     }
 
-    /// Subscribes to the events of all keys, and says whether they arrive. A server that is configured to send none, or
-    /// some only, does not say so: a key that is no session is written and removed to find out.
+    /// Subscribes to the events of all keys, and returns whether they arrive. A server that sends
+    /// none or only some does not report this, so a probe key, which is not a session, is written
+    /// and removed.
     pub async fn subscribe(&self, connection: &Connection) -> Result<bool> {
         match connection.psubscribe(&self.pattern()).await {
             Ok(()) => {}
@@ -51,14 +54,14 @@ impl Keyspace {
                 answer => drop(answer.map_err(Failure::of_read)?),
             }
             connection.send(cmd("UNLINK").arg(&key)).await.map_err(Failure::of_read)?;
-            // The events are sent before this is answered.
+            // The server sends the events before this answer.
             connection.send(&cmd("PING")).await.map_err(Failure::of_read)?;
             return Ok(self.has_seen_set.load(Ordering::Acquire) && self.has_seen_del.load(Ordering::Acquire));
         }
         Ok(false)
     }
 
-    /// What a message of the subscription reports: pattern, channel and event.
+    /// Converts a message of the subscription: pattern, channel and event.
     pub fn notice(&self, data: &[Value]) -> Option<Notice> {
         let [_, Value::BulkString(channel), Value::BulkString(event)] = data else {
             return Some(Notice::Everything);
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_names_its_session_and_a_time_to_live_is_no_change() {
+    fn an_event_names_its_session_and_a_new_time_to_live_is_not_a_change() {
         let keyspace = Keyspace::new(3, &"web[1]:".into());
         assert_eq!(keyspace.pattern(), r"__keyspace@3__:web\[1\]:*");
         let id = StorageId::from_hash([7; 32]);

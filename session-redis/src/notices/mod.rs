@@ -1,8 +1,9 @@
-//! Notices of changes: `CLIENT TRACKING` for all keys of our prefix, on a connection of its own to each master.
+//! Notices of changes: `CLIENT TRACKING` for all keys of our prefix, on a separate connection to
+//! each master.
 //!
-//! The server itself names every key that changes, whichever client changes it, so writes cost nothing more. Moving a time to
-//! live is a change as well: with notices a read does not slide. A server that refuses tracking may send keyspace
-//! notifications instead.
+//! The server reports every changed key, whichever client changes it, so writes cost nothing extra.
+//! A new time to live is a change as well, so with notices a read does not extend the idle
+//! deadline. A server that refuses tracking may send keyspace notifications instead.
 
 mod keyspace;
 
@@ -23,12 +24,12 @@ use crate::error::{Failure, Fault};
 use crate::route::Route;
 use crate::server::Server;
 
-/// How many notices may wait. A listener that is slower than that has lost them.
+/// The maximum number of waiting notices. A slower listener fails, because it has lost some.
 const MOST_WAITING: usize = 16_384;
 
 #[async_trait]
 impl Notify for RedisProvider {
-    /// A connection to each master, and one round trip on each; four where tracking is refused.
+    /// Opens a connection to each master, with one round trip on each; four if tracking is refused.
     async fn listen(&self) -> Result<Box<dyn Listener>> {
         let (inbox, notices) = Inbox::new(MOST_WAITING);
         let mut masters = Vec::new();
@@ -40,7 +41,7 @@ impl Notify for RedisProvider {
     }
 }
 
-/// All servers that have keys of their own.
+/// Returns all servers that have keys of their own.
 async fn servers(route: &Route) -> Result<Vec<Server>> {
     let mut servers = Vec::new();
     for master in route.masters().await.map_err(Failure::of_read)? {
@@ -49,25 +50,28 @@ async fn servers(route: &Route) -> Result<Vec<Server>> {
     }
     if servers.is_empty() {
         return Err(unsupported(
-            "notices need connections of our own: they are not there over an application's pool or connection",
+            "notices need the engine's own connections: an application's pool or connection does \
+             not support them",
         ));
     }
     Ok(servers)
 }
 
-/// Has a server report changes on a new connection.
+/// Makes a server report changes on a new connection.
 async fn follow(server: &Server, prefix: &Arc<str>, inbox: &Inbox) -> Result<Connection> {
     let keyspace = Keyspace::new(server.settings.db(), prefix);
-    let (heard, start, to) = (keyspace.clone(), Arc::clone(prefix), inbox.clone());
+    let (events, start, to) = (keyspace.clone(), Arc::clone(prefix), inbox.clone());
     let take = move |push: &PushInfo| match push.kind {
         PushKind::Disconnection => to.end(),
         PushKind::Invalidate => invalidated(&push.data, &start).into_iter().for_each(|notice| to.put(notice)),
-        PushKind::PMessage => heard.notice(&push.data).into_iter().for_each(|notice| to.put(notice)),
+        PushKind::PMessage => events.notice(&push.data).into_iter().for_each(|notice| to.put(notice)),
         _ => {}
     };
     let (connection, _) = server.connect_noticing(take).await.map_err(Fault::into_error)?;
     if server.resp2.load(Ordering::Relaxed) {
-        return Err(unsupported("notices need RESP3: the server, or this configuration, has RESP2 only"));
+        return Err(unsupported(
+            "notices need RESP3: the server, or this configuration, supports only RESP2",
+        ));
     }
     let mut track = cmd("CLIENT");
     track.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(&**prefix);
@@ -81,11 +85,11 @@ async fn follow(server: &Server, prefix: &Arc<str>, inbox: &Inbox) -> Result<Con
     }
     Err(unsupported(
         "notices need CLIENT TRACKING, which the server refuses to this user, or keyspace notifications \
-         (`notify-keyspace-events` with `K$g`, and the right to subscribe to them): allow one, or leave notices out",
+         (`notify-keyspace-events` with `K$g`, and the permission to subscribe to them): allow one, or turn notices off",
     ))
 }
 
-/// The keys that a server names, or nil when the database was flushed.
+/// Converts the keys of an invalidation; nil means that the database was flushed.
 fn invalidated(data: &[Value], prefix: &str) -> Vec<Notice> {
     let [Value::Array(keys)] = data else { return vec![Notice::Everything] };
     keys.iter()
@@ -97,7 +101,7 @@ fn invalidated(data: &[Value], prefix: &str) -> Vec<Notice> {
 }
 
 fn changed(key: &[u8], prefix: &str) -> Option<Notice> {
-    // The indexes of owners, and large records on their way, have a `~`, which is in no id.
+    // Keys of owner indexes, and temporary keys of large records, contain a `~`, which no id does.
     let id = std::str::from_utf8(key).ok()?.strip_prefix(prefix)?;
     StorageId::from_text(id).ok().map(Notice::Changed)
 }
@@ -106,7 +110,7 @@ fn unsupported(message: &'static str) -> Error {
     Fault::new(ErrorKind::Unsupported, message).into_error().during("listen")
 }
 
-/// Where the connections put what they are told, without waiting.
+/// The queue of notices from all connections. Adding one does not wait.
 #[derive(Clone)]
 struct Inbox {
     notices: mpsc::Sender<Notice>,
@@ -128,14 +132,14 @@ impl Inbox {
 
     fn end(&self) {
         self.has_lost.store(true, Ordering::Release);
-        // Wakes the listener. If the queue is full, it is awake already.
+        // Wakes the listener. If the queue is full, it is already awake.
         let _ = self.notices.try_send(Notice::Everything);
     }
 }
 
 struct Listening {
     route: Route,
-    /// By the names of the servers.
+    /// The connections, with the names of their servers.
     masters: Vec<(String, Connection)>,
     inbox: Inbox,
     notices: mpsc::Receiver<Notice>,
@@ -147,16 +151,16 @@ impl Listener for Listening {
         let notice = self.notices.recv().await;
         match notice {
             Some(notice) if !self.inbox.has_lost.load(Ordering::Acquire) => Ok(notice),
-            _ => Err(lost("a connection has ended, or there were more than could be followed")),
+            _ => Err(lost("a connection has ended, or the listener was too slow")),
         }
     }
 
-    /// Also looks whether the masters are still the same.
+    /// Also checks whether the masters are still the same.
     async fn check(&mut self) -> Result<()> {
         let servers = servers(&self.route).await?;
         let is_known = |server: &Server| self.masters.iter().any(|(name, _)| *name == server.to_string());
         if servers.len() != self.masters.len() || !servers.iter().all(is_known) {
-            return Err(lost("there are other masters by now"));
+            return Err(lost("the masters have changed"));
         }
         for (_, connection) in &self.masters {
             connection.send(&cmd("PING")).await.map_err(Failure::of_read)?;

@@ -1,8 +1,8 @@
-//! Sentinels: which server is the master now.
+//! Finds the current master with the help of sentinels.
 //!
-//! A master that was cut off from its sentinels still calls itself one, and so does the sentinel on
-//! its side. Each failover gets a higher configuration epoch, and the highest one known decides:
-//! when a connection is made, and while one is open ([`watch`]).
+//! A master that was cut off from its sentinels still calls itself the master, and so does a
+//! sentinel on its side of the partition. Each failover has a higher configuration epoch, and the
+//! highest known epoch decides: when a connection is made, and while one is open ([`watch`]).
 
 mod ask;
 mod watch;
@@ -22,18 +22,18 @@ use crate::dialer::Dialer;
 use crate::error::Fault;
 use crate::link::Connect;
 use crate::server::Server;
-use ask::{Told, ask};
+use ask::{Answer, ask};
 
-/// How long the other sentinels are waited for once one has answered.
+/// How long to wait for the other sentinels once one has answered.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The way to the master that sentinels agree on. Dropped, it stops watching.
+/// Connects to the master that the sentinels agree on. Dropping it stops the watching.
 pub(crate) struct Sentinels {
     shared: Arc<Shared>,
     watching: Mutex<JoinSet<()>>,
 }
 
-/// What the connecting and the watching side have in common.
+/// The state that connecting and watching share.
 struct Shared {
     servers: Vec<Server>,
     master: String,
@@ -41,7 +41,7 @@ struct Shared {
     known: Mutex<Known>,
 }
 
-/// The master that is connected to, and what is known of failovers.
+/// The connected master, and the latest known failover.
 #[derive(Default)]
 struct Known {
     /// The highest configuration epoch that a sentinel has named.
@@ -68,8 +68,8 @@ impl Sentinels {
         Ok(Self { shared: Arc::new(shared), watching: Mutex::default() })
     }
 
-    /// Watches for failovers, unless that is being done. The tasks end with the runtime that they
-    /// were started on.
+    /// Starts watching for failovers, unless it is running. The tasks end with the runtime that
+    /// they were started on.
     fn keep_watching(&self) {
         let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
         while watching.try_join_next().is_some() {}
@@ -86,14 +86,15 @@ impl Shared {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks all sentinels at once, so that one which hangs or was cut off holds nobody up for long.
-    async fn ask_all(&self) -> Result<Vec<Told>, Fault> {
+    /// Asks all sentinels concurrently, so that a hanging or partitioned one does not delay the
+    /// caller for long.
+    async fn ask_all(&self) -> Result<Vec<Answer>, Fault> {
         let mut questions = JoinSet::new();
         for sentinel in &self.servers {
             let (sentinel, master) = (sentinel.clone(), self.master.clone());
             questions.spawn(async move { ask(&sentinel, &master).await });
         }
-        let (mut told, mut fault) = (Vec::new(), None);
+        let (mut answers, mut fault) = (Vec::new(), None);
         let mut until = None;
         loop {
             let next = match until {
@@ -102,32 +103,32 @@ impl Shared {
             };
             match next.map(Fault::of_task) {
                 Some(Ok(answer)) => {
-                    told.push(answer);
+                    answers.push(answer);
                     until.get_or_insert_with(|| Instant::now() + PATIENCE);
                 }
                 Some(Err(new)) => fault = Some(new),
-                None if told.is_empty() => {
+                None if answers.is_empty() => {
                     return Err(fault.unwrap_or_else(|| Fault::unavailable("there is no sentinel")));
                 }
-                None => return Ok(told),
+                None => return Ok(answers),
             }
         }
     }
 
-    /// The answers of the highest epoch. One that is below what was known before comes from
-    /// sentinels that were cut off, unless most of them agree: then they were set up anew.
-    fn newest(&self, mut told: Vec<Told>) -> Result<(u64, Vec<Address>), Fault> {
-        let epoch = told.iter().map(|told| told.epoch).max().unwrap_or(0);
-        told.retain(|told| told.epoch == epoch);
+    /// Returns the answers with the highest epoch. An epoch below the known one comes from
+    /// sentinels that were cut off, unless a majority agrees: then the sentinels were set up again.
+    fn newest(&self, mut answers: Vec<Answer>) -> Result<(u64, Vec<Address>), Fault> {
+        let epoch = answers.iter().map(|answer| answer.epoch).max().unwrap_or(0);
+        answers.retain(|answer| answer.epoch == epoch);
         let mut known = self.known();
-        if epoch < known.epoch && told.len() <= self.servers.len() / 2 {
+        if epoch < known.epoch && answers.len() <= self.servers.len() / 2 {
             return Err(Fault::unavailable(
-                "the sentinels that answer do not know of the last failover: they may be cut off",
+                "the sentinels that answered do not know the last failover: they may be cut off",
             ));
         }
         known.epoch = epoch;
         let mut addresses: Vec<Address> = Vec::new();
-        for Told { address, .. } in told {
+        for Answer { address, .. } in answers {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -142,21 +143,22 @@ impl Shared {
             return Ok(connection);
         }
         Err(Fault::unavailable(
-            "the server that the sentinels name is not a master: a failover may be under way",
+            "the server that the sentinels name is not a master: a failover may be in progress",
         ))
     }
 
-    /// Leaves the master that is connected to when a sentinel names another one with a higher
-    /// epoch.
-    fn heard(&self, told: Told) {
+    /// Leaves the connected master when a sentinel names another one with a higher epoch.
+    fn note(&self, answer: Answer) {
         let mut known = self.known();
-        if told.epoch < known.epoch {
+        if answer.epoch < known.epoch {
             return;
         }
-        known.epoch = told.epoch;
-        if let Some(current) = known.current.take_if(|it| it.epoch < told.epoch && it.address != told.address)
+        known.epoch = answer.epoch;
+        if let Some(current) =
+            known.current.take_if(|it| it.epoch < answer.epoch && it.address != answer.address)
         {
-            tracing::info!(master = %self.master, "the sentinels name another master: leaving the old one");
+            tracing::info!(master = %self.master, "the sentinels name another master: closing the \
+                                                   connection to the old one");
             current.connection.close();
         }
     }
@@ -173,7 +175,7 @@ impl Connect for Sentinels {
                     self.keep_watching();
                     let mut known = self.shared.known();
                     if known.epoch > epoch {
-                        return Err(Fault::unavailable("the master was replaced while it was connected to"));
+                        return Err(Fault::unavailable("the master was replaced while connecting"));
                     }
                     let current = Current { epoch, address, connection: connection.clone() };
                     known.current = Some(current);

@@ -1,4 +1,4 @@
-//! Hearing of a failover while a connection to the old master is open.
+//! Detects a failover while a connection to the old master is open.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,39 +11,39 @@ use super::Shared;
 use super::ask::ask_over;
 use crate::server::Server;
 
-/// What sentinels publish when they have replaced a master.
+/// The channel on which sentinels announce a new master.
 const CHANNEL: &str = "+switch-master";
-/// How often a sentinel is asked that also tells by itself: a message may be lost.
-const SELDOM: Duration = Duration::from_secs(5);
-/// How often a sentinel is asked that cannot tell by itself, in RESP2; and connected to again.
-const OFTEN: Duration = Duration::from_secs(1);
+/// The polling interval with a subscription: a message may be lost.
+const POLL_SUBSCRIBED: Duration = Duration::from_secs(5);
+/// The polling interval without a subscription, in RESP2, and the pause before reconnecting.
+const POLL_UNSUBSCRIBED: Duration = Duration::from_secs(1);
 
-/// Asks one sentinel again whenever it says that a master was replaced, and now and then.
+/// Asks one sentinel for the master whenever it announces a new one, and periodically.
 pub(super) async fn watch(shared: Weak<Shared>, sentinel: Server) {
     while shared.strong_count() > 0 {
         listen(&shared, &sentinel).await;
-        sleep(OFTEN).await;
+        sleep(POLL_UNSUBSCRIBED).await;
     }
 }
 
-/// The same over one connection, until it ends.
+/// The same on one connection, until it ends.
 async fn listen(shared: &Weak<Shared>, sentinel: &Server) {
-    let news = Arc::new(Notify::new());
-    let noticed = Arc::clone(&news);
+    let changed = Arc::new(Notify::new());
+    let noticed = Arc::clone(&changed);
     let connected = sentinel.connect_noticing(move |push| {
         if matches!(push.kind, PushKind::Message | PushKind::Disconnection) {
             noticed.notify_one();
         }
     });
     let Ok((connection, _)) = connected.await else { return };
-    let pause = if connection.subscribe(CHANNEL).await.is_ok() { SELDOM } else { OFTEN };
+    let pause = if connection.subscribe(CHANNEL).await.is_ok() { POLL_SUBSCRIBED } else { POLL_UNSUBSCRIBED };
     while connection.is_open() {
         let Some(shared) = shared.upgrade() else { return };
-        let told = ask_over(&connection, &shared.master).await;
-        if let Ok(told) = told {
-            shared.heard(told);
+        let answer = ask_over(&connection, &shared.master).await;
+        if let Ok(answer) = answer {
+            shared.note(answer);
         }
         drop(shared);
-        let _ = timeout(pause, news.notified()).await;
+        let _ = timeout(pause, changed.notified()).await;
     }
 }

@@ -1,4 +1,4 @@
-// What Redis and Valkey are to show alike; `start` starts one of them.
+// Tests for both Redis and Valkey; `start` starts one of them.
 
 use session_core::engine::{DestroyOutcome, Rename};
 use session_core::record::State;
@@ -40,7 +40,7 @@ async fn garbage_is_corrupt_and_a_newer_format_unsupported() {
             value,
             "it is left as it is"
         );
-        // A logout ends also what cannot be read.
+        // A logout also removes records that cannot be read.
         let outcome = provider.destroy(&id, None).await.unwrap();
         assert!(matches!(outcome, DestroyOutcome::Destroyed), "{outcome:?}");
         assert_eq!(server.cli(&["EXISTS", &key(&id)]).unwrap().trim(), "0");
@@ -60,7 +60,7 @@ async fn a_replica_takes_no_writes_until_it_is_the_master() {
     let provider = connect(&replica.url()).await;
     let unavailable = Some(ErrorKind::Unavailable);
     let errors = errors(&provider, &id()).await;
-    // Nothing is there to be removed, and a look at it is no write.
+    // No session exists, and checking for it is not a write.
     assert_eq!(kinds(&errors), [unavailable, unavailable, None, None, None], "{errors:?}");
     assert!(errors[0].as_ref().unwrap().to_string().contains("replica"), "{errors:?}");
     replica.cli(&["REPLICAOF", "NO", "ONE"]).unwrap();
@@ -106,7 +106,7 @@ async fn a_server_without_enough_replicas_or_a_disk_is_unavailable() {
     let (id, record) = stored(&provider).await;
     let unavailable = Some(ErrorKind::Unavailable);
     server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]).unwrap();
-    // A read that slides is a write to the server.
+    // A read that extends the lifetime is a write for the server.
     assert_eq!(kinds(&errors(&provider, &id).await), [unavailable, unavailable, None, None, None]);
     let replace = provider.write(&id, &next(&record, 2), Condition::Over(record.stamp()), IDLE).await;
     assert_eq!(replace.unwrap_err().kind(), ErrorKind::Unavailable);
@@ -123,7 +123,8 @@ async fn a_server_that_loads_its_data_is_unavailable_and_then_has_it() {
     let (id, _) = stored(&provider).await;
     server.cli(&["DEBUG", "POPULATE", "4000"]).unwrap();
     server.cli(&["CONFIG", "SET", "key-load-delay", "500"]).unwrap();
-    // Saves, and loads what it saved, half a millisecond a key; every kilobyte it looks after its clients.
+    // Saves, and loads the file at half a millisecond per key; the server handles its clients after
+    // every kilobyte.
     let reload = {
         let port = server.process().port();
         std::thread::spawn(move || raw(port, "AUTH session\r\nDEBUG RELOAD\r\n"))
@@ -146,7 +147,7 @@ async fn a_server_that_loads_its_data_is_unavailable_and_then_has_it() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn what_is_wrong_with_a_server_is_told_when_connecting() {
+async fn connecting_reports_what_is_wrong_with_a_server() {
     let server = start(&[]);
     server.cli(&["ACL", "SETUSER", "app", "on", ">secret", "~session:*", "+getex", "+set"]).unwrap();
     let address = server.process().address();
@@ -164,8 +165,7 @@ async fn what_is_wrong_with_a_server_is_told_when_connecting() {
         assert_eq!(error.kind(), kind, "{url}: {error:?}");
         assert!(error.to_string().contains(says), "{url}: {error:?}");
     }
-    // A user who may do these two things, and no more, reads and creates; connecting says what is
-    // missing.
+    // A user with only these two rights can read and create; connecting reports the missing rights.
     let url = format!("redis://app:secret@{address}");
     assert_eq!(connecting(&url).await.kind(), ErrorKind::Config);
     let provider = config(&url).provider().unwrap();
@@ -178,7 +178,7 @@ async fn what_is_wrong_with_a_server_is_told_when_connecting() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn refused_scripts_are_told_when_connecting() {
+async fn connecting_reports_refused_scripts() {
     let server = start(&[]);
     server.cli(&["ACL", "SETUSER", "app", "on", ">secret", "~session:*", "+@all", "-@scripting"]).unwrap();
     let error = connecting(&format!("redis://app:secret@{}", server.process().address())).await;
@@ -196,7 +196,7 @@ async fn refused_scripts_are_told_when_connecting() {
 /// The list of docs/redis.md.
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn a_user_with_the_rights_that_the_docs_list_can_do_everything() {
+async fn a_user_with_the_documented_rights_can_do_everything() {
     let server = start(&[]);
     let docs = include_str!("../../../docs/redis.md");
     let rule = docs.lines().find_map(|line| line.trim().strip_prefix("ACL SETUSER app ")).unwrap();
@@ -220,6 +220,6 @@ async fn a_user_with_the_rights_that_the_docs_list_can_do_everything() {
     server.cli(&["SET", &key(&new), "SSN\u{1}\u{1}cut short"]).unwrap();
     assert!(matches!(provider.destroy(&new, None).await.unwrap(), DestroyOutcome::Destroyed));
     tokio::time::sleep(Duration::from_millis(50)).await;
-    // What the server refused, it has in its log.
+    // The server logs what it refused.
     assert_eq!(server.cli(&["ACL", "LOG"]).unwrap().trim(), "");
 }

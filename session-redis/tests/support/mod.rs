@@ -1,4 +1,4 @@
-//! What the tests have in common: records, ids and two managers that share nothing but the server.
+//! Shared by the tests: records, ids and two managers that share only the server.
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; helpers are test code too
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use session_servers::proxy::Proxy;
 
 pub const IDLE: Duration = Duration::from_secs(1_800);
 
-/// An id that no other call gives.
+/// A new id.
 pub fn id() -> StorageId {
     let mut bytes = [0; 32];
     for chunk in bytes.chunks_exact_mut(8) {
@@ -22,7 +22,7 @@ pub fn id() -> StorageId {
     StorageId::from_hash(bytes)
 }
 
-/// A session with a number in it.
+/// The record of a session that contains a number.
 pub fn session(number: u64) -> Record {
     let now = SystemClock.now();
     let mut body = Body::default();
@@ -43,7 +43,7 @@ pub async fn connect(url: &str) -> RedisProvider {
     config(url).connect().await.unwrap()
 }
 
-/// How to connect through a proxy in front of a server.
+/// A configuration that connects through a proxy in front of a server.
 pub fn proxied(proxy: &Proxy) -> String {
     format!("redis://:session@{}", proxy.address())
 }
@@ -60,12 +60,12 @@ pub async fn stored(provider: &RedisProvider) -> (StorageId, Record) {
     (id, record)
 }
 
-/// A manager with its own connections, as another process has them.
+/// A manager with its own connections, like that of another process.
 pub async fn manager(url: &str, timeout: Duration) -> Manager {
     Manager::builder(connect(url).await).operation_timeout(timeout).build().unwrap()
 }
 
-/// A session with a counter at zero; its token.
+/// Creates a session with a counter at zero; returns its token.
 pub async fn counter(manager: &Manager) -> Token {
     let session = manager.create();
     session.set("n", &0_u64).unwrap();

@@ -1,4 +1,4 @@
-//! Requests through a service without a network.
+//! Requests to a service without a network.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use axum::Router;
@@ -30,7 +30,7 @@ pub fn set_cookies(response: &Response<Body>) -> Vec<&str> {
     response.headers().get_all(SET_COOKIE).iter().map(|value| value.to_str().unwrap()).collect()
 }
 
-/// The `name=value` of the one session cookie that the response sets.
+/// The `name=value` of the only session cookie that the response sets.
 pub fn cookie_of(response: &Response<Body>) -> String {
     let ours: Vec<_> =
         set_cookies(response).into_iter().filter(|cookie| cookie.contains("session=")).collect();
@@ -44,7 +44,7 @@ pub fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
     all.first().map(|value| value.to_str().unwrap())
 }
 
-/// That the answer is this status, with an empty body and no session cookie.
+/// Asserts that the response has this status, an empty body and no session cookie.
 pub async fn assert_refused(response: Response<Body>, status: StatusCode) {
     assert_eq!(response.status(), status);
     assert_eq!(set_cookies(&response), Vec::<&str>::new());

@@ -1,4 +1,4 @@
-//! A small engine whose capabilities and failures tests decide.
+//! A small engine whose capabilities and failures are set by tests.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ pub struct Inner {
     pub clock: ManualClock,
     pub records: Mutex<HashMap<StorageId, Record>>,
     pub slides: bool,
-    /// The driver sends each write twice, as after a lost answer.
+    /// Sends each write twice, like a driver after a lost answer.
     pub resends: AtomicBool,
     pub writes: AtomicUsize,
     pub reads: AtomicUsize,
@@ -96,7 +96,7 @@ impl Provider for Toy {
         }
         let outcome = self.try_write(id, record, when, ttl);
         if self.0.resends.load(Ordering::SeqCst) {
-            // What a driver does that sends again after a lost answer: the second answer is what is heard.
+            // A driver that resends after a lost answer receives only the second answer.
             return Ok(match self.try_write(id, record, when, ttl) {
                 WriteOutcome::Refused(r) => WriteOutcome::refused_after_resend(r.current.map(|r| *r)),
                 stored @ WriteOutcome::Stored(_) => stored,

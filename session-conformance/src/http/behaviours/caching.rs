@@ -1,4 +1,4 @@
-//! Whether caches may store a response.
+//! The `Cache-Control` and `Vary` headers of responses.
 
 use session_core::Session;
 

@@ -1,16 +1,16 @@
-//! Where a client is, and its calls on their way: an operation has two attempts, and a rename
+//! The phase of a client, and its calls in flight: an operation has two attempts, and a rename has
 //! several writes.
 
 use super::store::{Id, Op, Over, Rec};
 use super::world::{Request, World};
 
-/// The number of a call whose answer nobody waits for.
-pub(super) const UNHEARD: u8 = 0;
+/// The number of a call whose answer no client waits for.
+pub(super) const UNAWAITED: u8 = 0;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Client {
     pub phase: Phase,
-    /// How many calls it has made.
+    /// The number of calls that it has made.
     pub calls: u8,
     pub done: usize,
     pub handle: Option<(Id, Rec)>,
@@ -22,7 +22,7 @@ pub(super) enum Phase {
     #[default]
     New,
     Calling(Calling),
-    /// It waits for its turn, with the newest record that it has seen.
+    /// The client waits for its turn, with the newest record that it has seen.
     Queued(Rec),
     Done,
 }
@@ -32,9 +32,9 @@ pub(super) enum Phase {
 pub(super) struct Calling {
     pub what: What,
     pub tries: u8,
-    /// Which write each attempt waits for; only a rename has more than one.
+    /// The write that each attempt waits for; only a rename has more than one.
     pub stages: [Option<u8>; 2],
-    /// Of a rename: the compare token of the new record, and whether an earlier attempt had stored
+    /// For a rename: the compare token of the new record, and whether an earlier attempt had stored
     /// it.
     pub created: [(u8, bool); 2],
 }
@@ -66,7 +66,7 @@ impl What {
 }
 
 impl World {
-    /// A version that nobody else draws.
+    /// Draws a version that no other client draws.
     pub fn draw(&mut self, at: usize) -> u8 {
         let client = &mut self.clients[at];
         client.drawn += 1;
@@ -81,7 +81,7 @@ impl World {
         self.next_attempt(at);
     }
 
-    /// Sends the next attempt; the one before it may still be under way.
+    /// Sends the next attempt; the previous one may still be in flight.
     pub fn next_attempt(&mut self, at: usize) {
         if let Phase::Calling(calling) = &mut self.clients[at].phase {
             calling.tries += 1;
@@ -100,10 +100,10 @@ impl World {
         }
     }
 
-    /// Removes what may be under an id that nobody was told. It is not waited for, which allows
-    /// every order of what follows.
+    /// Removes a record that may exist under an id that no client knows. No client waits for this
+    /// call, which allows it to interleave with all later ones.
     pub fn withdraw(&mut self, at: usize, id: Id) {
         let op = Op::Destroy { id, stamp: None };
-        self.send(Request { client: at, call: (UNHEARD, 0, 0), resent: false, op });
+        self.send(Request { client: at, call: (UNAWAITED, 0, 0), resent: false, op });
     }
 }

@@ -1,20 +1,20 @@
-//! What a client does between its calls: the steps of `replace`, `relocate`, `create`, `end`,
-//! `merge` and `rename::by_writes`, with the decisions of the code's own `classify`,
-//! `classify_move` and `follows`.
+//! The steps of a client between its calls: those of `replace`, `relocate`, `create`, `end`,
+//! `merge` and `rename::by_writes`, with the decisions of the real `classify`, `classify_move` and
+//! `follows`.
 
 use super::super::classify::{Ending, Meaning, classify, classify_move};
 use super::calling::{Calling, Phase, What};
 use super::flaws::Flaw;
 use super::store::{Answer, Id, Over, Rec, storage_id};
-use super::world::{Do, Request, Scenario, Turn, World};
+use super::world::{Action, Request, Scenario, Turn, World};
 use crate::record::Version;
 use crate::shared::follows;
 
-/// The beginning of work, and what silence leads to.
+/// The start of an operation, and the reaction to a missing answer.
 impl Scenario {
-    /// Loads the session, where that is needed, and begins the first thing to do.
+    /// Loads the session if necessary, and begins the first action.
     pub fn start_client(&self, world: &mut World, at: usize) {
-        if !matches!(self.clients[at].1[0], Do::Create | Do::Logout) {
+        if !matches!(self.clients[at].1[0], Action::Create | Action::Logout) {
             let Some(record) = world.slots[0].live().cloned() else {
                 world.clients[at].phase = Phase::Done;
                 return;
@@ -31,13 +31,13 @@ impl Scenario {
             return;
         };
         match (next, client.handle.clone()) {
-            (Do::Change(_) | Do::Regenerate, Some((_, record))) => self.attempt(world, at, &record),
-            (Do::Destroy, Some((id, record))) => {
+            (Action::Change(_) | Action::Regenerate, Some((_, record))) => self.attempt(world, at, &record),
+            (Action::Destroy, Some((id, record))) => {
                 let stamp = Some(record.stamp());
                 world.call(at, What::Destroy { id, stamp });
             }
-            (Do::Logout, _) => world.call(at, What::Destroy { id: 0, stamp: None }),
-            (Do::Create, _) => {
+            (Action::Logout, _) => world.call(at, What::Destroy { id: 0, stamp: None }),
+            (Action::Create, _) => {
                 let session = u8::try_from(at + 1).unwrap_or(u8::MAX);
                 let record = Rec::first(world.draw(at), session);
                 let first = world.new_id(self.tokens);
@@ -45,17 +45,19 @@ impl Scenario {
                 let second = if same { first } else { world.new_id(self.tokens) };
                 world.call(at, What::Create { ids: [first, second], record });
             }
-            (Do::Change(_) | Do::Regenerate | Do::Destroy, None) => unreachable!("nothing was loaded"),
+            (Action::Change(_) | Action::Regenerate | Action::Destroy, None) => {
+                unreachable!("nothing was loaded")
+            }
         }
     }
 
-    /// One attempt to commit over a record.
+    /// Makes one attempt to commit over a record.
     fn attempt(&self, world: &mut World, at: usize, base: &Rec) {
         let client = &world.clients[at];
         let id = client.handle.as_ref().map_or(0, |(id, _)| *id);
         let change = self.clients[at].1[client.done];
         let mut record = base.next(world.draw(at));
-        if let Do::Change(number) = change {
+        if let Action::Change(number) = change {
             record.counts[number] += 1;
             return world.call(at, What::Write { id, over: Some(base.stamp()), record });
         }
@@ -71,9 +73,9 @@ impl Scenario {
     }
 }
 
-/// What answers lead to.
+/// The reaction to an answer.
 impl Scenario {
-    pub fn hear(&self, world: &mut World, request: &Request, answer: Answer) {
+    pub fn receive(&self, world: &mut World, request: &Request, answer: Answer) {
         let at = request.client;
         if !world.is_awaited(request, at) {
             return;
@@ -101,7 +103,7 @@ impl Scenario {
                     }
                 };
                 if self.flaw == Some(Flaw::TellsTooEarly) {
-                    world.slots[usize::from(ids[attempt])].told = true;
+                    world.slots[usize::from(ids[attempt])].disclosed = true;
                 }
                 world.send_stage(at, attempt, 1);
             }
@@ -129,7 +131,7 @@ impl Scenario {
         }
     }
 
-    /// As `replace::store` and the loop around it.
+    /// Mirrors `replace::store` and the loop around it.
     fn written(
         &self,
         world: &mut World,
@@ -168,7 +170,7 @@ impl Scenario {
         }
     }
 
-    /// As `relocate`.
+    /// Mirrors `relocate`.
     fn moved(&self, world: &mut World, at: usize, attempt: usize, answer: &Answer) {
         let Phase::Calling(Calling { what: What::Move { over, ids, mut record, .. }, tries, .. }) =
             world.clients[at].phase.clone()
@@ -198,7 +200,7 @@ impl Scenario {
         }
     }
 
-    /// As `create`.
+    /// Mirrors `create`.
     fn created(
         &self,
         world: &mut World,
@@ -224,14 +226,14 @@ impl Scenario {
         }
     }
 
-    /// As `end`.
+    /// Mirrors `end`.
     fn destroyed(&self, world: &mut World, at: usize, id: Id, answer: &Answer) {
         match answer {
             Answer::Moved(to) if self.flaw != Some(Flaw::IgnoresTombstones) => {
                 world.call(at, What::Destroy { id: *to, stamp: None });
             }
             Answer::Refused { .. } => world.call(at, What::Destroy { id, stamp: None }),
-            // Such a destroy says that it is too late to know the session's present id.
+            // Such a destroy fails: the tombstone that led to the session's current id has expired.
             Answer::Absent if world.tombstone_expired => self.give_up(world, at),
             _ => {
                 let session = world.clients[at].handle.as_ref().map_or(0, |(_, record)| record.session);
@@ -242,7 +244,7 @@ impl Scenario {
         }
     }
 
-    /// The mistake that takes every refusal that shows a session for a conflict.
+    /// Applies the flaw that treats every refusal with a live record as a conflict.
     fn meaning(&self, answer: &Answer, meaning: Meaning) -> Meaning {
         match current(answer) {
             Some(current) if self.flaw == Some(Flaw::ConflictAfterResend) && current.moved.is_none() => {
@@ -255,14 +257,14 @@ impl Scenario {
     /// A commit is acknowledged.
     fn stored(&self, world: &mut World, at: usize, id: Id, record: Rec) {
         let client = &mut world.clients[at];
-        if let Do::Change(number) = self.clients[at].1[client.done] {
+        if let Action::Change(number) = self.clients[at].1[client.done] {
             world.acked[number] = Some(record.session);
         }
         client.handle = Some((id, record.clone()));
-        world.slots[usize::from(id)].told = true;
+        world.slots[usize::from(id)].disclosed = true;
         world.known[usize::from(record.session)] = true;
         if let Some(turn) = world.turns.iter_mut().find(|turn| turn.holder == at) {
-            let is_of_this_id = turn.place.1 == id || self.flaw == Some(Flaw::QueuesAnotherId);
+            let is_of_this_id = turn.key.1 == id || self.flaw == Some(Flaw::QueuesAnotherId);
             turn.last = is_of_this_id.then_some(record);
         }
         self.leave(world, at);
@@ -274,24 +276,24 @@ impl Scenario {
         self.begin(world, at);
     }
 
-    /// As `Merging::wait`: the first conflict queues, the next ones go on at once.
+    /// Mirrors `Merging::wait`: the first conflict queues, later ones retry immediately.
     fn superseded(&self, world: &mut World, at: usize, answer: &Answer) {
         let Some(found) = current(answer).cloned() else { return self.give_up(world, at) };
         if world.turns.iter().any(|turn| turn.holder == at) {
             return self.attempt(world, at, &found);
         }
         let id = world.clients[at].handle.as_ref().map_or(0, |(id, _)| *id);
-        let place = (self.clients[at].0, id);
-        if let Some(turn) = world.turns.iter_mut().find(|turn| turn.place == place) {
+        let key = (self.clients[at].0, id);
+        if let Some(turn) = world.turns.iter_mut().find(|turn| turn.key == key) {
             turn.waiting.push(at);
             world.clients[at].phase = Phase::Queued(found);
         } else {
-            world.turns.push(Turn { place, holder: at, waiting: Vec::new(), last: None });
+            world.turns.push(Turn { key, holder: at, waiting: Vec::new(), last: None });
             self.attempt(world, at, &found);
         }
     }
 
-    /// Ends a turn; the next in the queue begins with what was stored in it.
+    /// Ends a turn; the next client in the queue starts from the record that was stored in it.
     fn leave(&self, world: &mut World, at: usize) {
         let Some(number) = world.turns.iter().position(|turn| turn.holder == at) else { return };
         let turn = &mut world.turns[number];

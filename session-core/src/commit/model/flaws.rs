@@ -1,11 +1,11 @@
-//! The model's own strength: each flaw turns one rule of the protocol into a mistake, which the
-//! search must find.
+//! Tests of the model itself: each flaw breaks one rule of the protocol, and the search must find
+//! it.
 
 use super::properties::{
     AT_MOST_ONCE, LOGOUT_IS_FINAL, NO_LOST_UPDATE, NOTHING_IS_LOST, ONE_ID, REPLACED_IDS_STAY_DEAD,
 };
 use super::store::Compare::{Cas, Versions};
-use super::world::Do::{Create, Destroy};
+use super::world::Action::{Create, Destroy};
 use super::{
     BOTH, Scenario, a_logout, commits_that_queue, deadlines, saves, tokens_that_are_equal_by_chance,
     two_regenerations_and_a_logout,
@@ -13,25 +13,25 @@ use super::{
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// After a lost answer: the version of our write with the compare token of somebody else's
-    /// newer record.
+    /// After a lost answer, the version of our write is combined with the compare token of another
+    /// client's newer record.
     MixesCas,
-    /// A rename leaves its record, with the token of another id, to those that queue for the old
-    /// one.
+    /// A rename passes its record, with the compare token of another id, to the commits that queue
+    /// for the old id.
     QueuesAnotherId,
-    /// A refusal is a conflict, also when the write may have been sent twice.
+    /// A refusal is a conflict even when the write may have been sent twice.
     ConflictAfterResend,
-    /// The second attempt of a create takes the id of the first.
+    /// The second attempt of a create uses the id of the first.
     CreatesUnderTheSameId,
-    /// A rename tells the new id once its record is there, before the old id is dead.
+    /// A rename discloses the new id once its record exists, before the old id is dead.
     TellsTooEarly,
-    /// A destroy that meets a tombstone is done.
+    /// A destroy that finds a tombstone does not follow it.
     IgnoresTombstones,
-    /// A commit that finds nothing to write over creates the session again.
+    /// A commit that finds no record creates the session again.
     ContinuesAfterDestroy,
     /// A collection lists sessions that have not expired.
     CollectsLiveSessions,
-    /// A collection removes what it listed without looking again.
+    /// A collection removes the record that it listed without checking it again.
     CollectsWithoutCondition,
 }
 

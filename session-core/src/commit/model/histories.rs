@@ -1,9 +1,9 @@
-//! What `classify` says, compared with what is true, in every small history of one write.
+//! Compares the verdicts of `classify` with the truth, in every small history of one write.
 //!
-//! A history is a sequence of steps on the record under one id: the copies of our write arrive
-//! there, others write, rename, end or create. The writer hears the answer to one copy. Histories
-//! with the same observation are collected, so the truth that the observation leaves open is known:
-//! a verdict must hold in all of them, and `Unknown` is allowed only where they differ.
+//! A history is a sequence of steps on the record under one id: the copies of our write arrive, and
+//! other clients write, rename, end or create. The writer receives the answer to one copy.
+//! Histories with the same observation are grouped: a verdict must hold in all of them, and
+//! `Unknown` is allowed only if they differ.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use crate::provider::WriteOutcome;
 use crate::record::{Body, Header, Record, State, VERSIONS, Version};
 use crate::rename;
 
-/// One copy that is applied, an end, a create and seven writes of others that leave none of the
-/// versions of before in the memory, the copy that is answered, and one step more.
+/// One copy that is applied, an end, a create, seven writes of other clients that push all earlier
+/// versions out of the version history, the copy that is answered, and one more step.
 const STEPS: usize = 12;
 
 const BASE: Version = Version(1);
@@ -31,19 +31,19 @@ enum Kind {
     Move([usize; 2]),
 }
 
-/// How an engine finds the record that a refusal shows.
+/// How an engine finds the record that a refusal carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Look {
     /// In the step that refuses.
     AtOnce,
-    /// By a read of its own, with steps of others in between.
+    /// By a separate read, with steps of other clients in between.
     Afterwards,
 }
 
-/// Who may have sent the write more than once: the core, the driver. The order is that of `FLAGS`.
+/// The senders that may have sent the write more than once: the core, and the driver.
 const FLAGS: [(bool, bool); 4] = [(false, false), (true, false), (false, true), (true, true)];
 
-/// What a version is to the writer: it knows its own and the one that it wrote over.
+/// A version as the writer sees it: it knows its own versions and the one that it wrote over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Known {
     None,
@@ -52,13 +52,13 @@ enum Known {
     Other,
 }
 
-/// A record as the writer sees it: the versions, and for a tombstone where it leads.
+/// A record as the writer sees it: its versions, and the target of a tombstone.
 type Seen = ([Known; VERSIONS], Option<Known>);
 
 /// An outcome as the writer sees it; `None` when the engine said "stored".
 type Heard = Option<Option<Seen>>;
 
-/// All that the writer sees. Two histories with equal observations cannot be told apart.
+/// Everything that the writer sees. It cannot distinguish two histories with equal observations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Observation {
     kind: Kind,
@@ -66,15 +66,16 @@ struct Observation {
     heard: Heard,
 }
 
-/// What the future of a history depends on: one history stands for all that have it in common.
+/// Everything that the future of a history depends on: histories with an equal present are explored
+/// once.
 type Present = (Option<Seen>, usize, usize, Option<usize>, bool, Option<Heard>);
 
-/// What follows from an observation.
+/// The conclusion from an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Applied(Option<usize>),
     NotApplied,
-    /// The session is over, which is all that a driver which may resend lets anybody know.
+    /// The session has ended; a driver that may have resent the write leaves the rest open.
     Over,
     Unknown,
 }
@@ -82,7 +83,7 @@ enum Verdict {
 #[derive(Debug, Default)]
 struct Case {
     verdict: Option<Verdict>,
-    /// Which of our copies was applied, in the histories with this observation.
+    /// Which of our copies were applied, in the histories with this observation.
     applied: [bool; 2],
     not_applied: bool,
 }
@@ -90,13 +91,13 @@ struct Case {
 #[derive(Clone)]
 struct History {
     stored: Option<Record>,
-    /// How many copies have arrived, of those that were sent.
+    /// The number of copies that have arrived, and that were sent.
     arrived: usize,
     sent: usize,
     drawn: u64,
     /// The copy that was applied.
     applied: Option<usize>,
-    /// A refusal was sent, and the engine has yet to look what is there.
+    /// The write was refused, and the engine has yet to read the current record.
     refused: bool,
     heard: Option<WriteOutcome>,
 }
@@ -104,7 +105,7 @@ struct History {
 struct Search {
     kind: Kind,
     look: Look,
-    /// How many steps were left to those that were explored.
+    /// The number of steps that were left when a present was explored, plus one.
     explored: HashMap<Present, usize>,
     cases: HashMap<Observation, Case>,
 }
@@ -139,7 +140,7 @@ impl Search {
     fn of(kind: Kind, look: Look) -> HashMap<Observation, Case> {
         let mut search = Self { kind, look, explored: HashMap::new(), cases: HashMap::new() };
         for sent in [1, 2] {
-            // A create finds nothing, unless the id that it drew is in use.
+            // A create finds no record, unless its id is already in use.
             let mut before = vec![Some(first(BASE))];
             if kind == Kind::Create {
                 before = vec![None, Some(first(Version(OTHERS)))];
@@ -181,7 +182,7 @@ impl Search {
         self.others(history, left);
     }
 
-    /// A copy of our write arrives, and is applied when its condition holds.
+    /// A copy of our write arrives, and is applied if its condition holds.
     fn arrive(&mut self, history: &History, left: usize) {
         let copy = history.arrived;
         let mut next = history.clone();
@@ -199,7 +200,7 @@ impl Search {
             next.applied = Some(copy);
             next.stored = Some(record);
         }
-        // Its answer is lost, or the writer has heard another one.
+        // Its answer is lost, or the writer has already received another one.
         self.explore(&next, left - 1);
         if history.heard.is_none() && !history.refused {
             match (is_stored, self.look) {
@@ -211,11 +212,12 @@ impl Search {
         }
     }
 
-    /// Every step of others: a write, a rename, an end (a logout or an expiry), a create.
+    /// Explores every step of other clients: a write, a rename, an end (a logout or an expiry), a
+    /// create.
     ///
-    /// The id of a create is known to nobody before it is acknowledged. That another session has it
-    /// takes a collision of 256 random bits; that this session also ends while the create is under
-    /// way is left out.
+    /// No other client knows the id of a create before it is acknowledged. Another session has it
+    /// only after a collision of 256 random bits; that this session also ends during the create is
+    /// left out.
     fn others(&mut self, history: &History, left: usize) {
         let may_end = self.kind != Kind::Create;
         let version = Version(history.drawn);
@@ -240,7 +242,7 @@ impl Search {
         }
     }
 
-    /// Enters what is true at the end of this history under what its writer saw.
+    /// Records the truth at the end of this history under the writer's observation.
     fn note(&mut self, history: &History) {
         let Some(outcome) = &history.heard else { return };
         let was_sent_once = history.sent == 1;
@@ -258,7 +260,7 @@ impl Search {
         }
     }
 
-    /// To which of the drawn ids a copy leads; always the first one, where nothing moves.
+    /// Returns the index of the drawn id that a copy leads to; always zero, except for moves.
     fn to(&self, copy: usize) -> usize {
         if let Kind::Move(to) = self.kind { to[copy] } else { 0 }
     }
@@ -294,7 +296,7 @@ fn known(version: Version) -> Known {
     }
 }
 
-/// Asks the code, and checks the record that comes with its answer: the newest one that there is.
+/// Calls the real code, and checks that the record in its answer is the newest one.
 fn verdict(kind: Kind, (resent, by_driver): (bool, bool), heard: &WriteOutcome) -> Verdict {
     let mut outcome = heard.clone();
     if let WriteOutcome::Refused(refusal) = &mut outcome {
@@ -332,7 +334,7 @@ fn verdict(kind: Kind, (resent, by_driver): (bool, bool), heard: &WriteOutcome) 
     }
 }
 
-/// Checks every observation, and returns how often each verdict was given.
+/// Checks every observation, and returns the number of times that each verdict was reached.
 fn check(kind: Kind) -> [usize; 3] {
     let mut cases: HashMap<Observation, Case> = HashMap::new();
     for look in [Look::AtOnce, Look::Afterwards] {

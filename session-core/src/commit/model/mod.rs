@@ -1,23 +1,23 @@
-//! A model of the commit protocol, searched completely within bounds, and the truth that `classify`
-//! is compared with.
+//! A bounded model of the commit protocol, searched exhaustively, and the ground truth for
+//! `classify`.
 //!
-//! Up to three clients in two processes work on one session, and one may create another. Every call
-//! is on its way for as long as the search likes: it is applied late, its answer is lost, the
-//! driver sends it once more, or the client takes it for lost, makes its second attempt and gives
-//! up. Deadlines pass, and a collection removes what it has listed. The store compares versions, or
-//! its own tokens.
+//! Up to three clients in two processes work on one session, and one may create another. A call may
+//! be in flight for any length of time: it is applied late, its answer is lost, the driver resends
+//! it, or the client considers it lost, makes its second attempt and gives up. Deadlines pass, and
+//! a collection removes the record that it has listed. The store compares versions, or its own
+//! tokens.
 //!
 //! The decisions are those of the code: `classify`, `classify_move`, `queue::follows`,
-//! `Header::next` and `rename::tombstone`. The order of the calls around them is written again in
+//! `Header::next` and `rename::tombstone`. The order of the calls around them is repeated in
 //! `client`, so a change of `replace`, `relocate`, `create`, `end`, `merge` or `rename::by_writes`
 //! has to be made there too.
 //!
-//! What is assumed, and not searched:
+//! Assumptions, which the search does not cover:
 //!
-//! - An id that was drawn is drawn by nobody else.
-//! - A call that a driver sends again is not applied late: its connection was closed before. A
-//!   create that is applied once more after it was acknowledged could bring back a session that
-//!   ended in between.
+//! - No id is drawn twice.
+//! - The first copy of a call that a driver resends is not applied late: its connection was closed
+//!   before. A create that is applied once more after it was acknowledged could bring back a
+//!   session that ended in between.
 //! - Ids are replaced because a request asks for it. The grace of a renewal is not part of the
 //!   model.
 
@@ -30,21 +30,21 @@ mod search;
 mod store;
 mod world;
 
-use Do::{Change, Create, Destroy, Logout, Regenerate};
+use Action::{Change, Create, Destroy, Logout, Regenerate};
 use flaws::Flaw;
 use search::{Found, search};
 use store::Compare;
-use world::{Do, Scenario};
+use world::{Action, Scenario};
 
-/// How many faults a history may have, where that is more than its scenario says. Each one more makes the states
-/// of the larger scenarios about twenty times as many; a nightly job can afford that:
+/// The number of faults in a history, if larger than the scenario's own. Each additional fault
+/// multiplies the states of the larger scenarios by about twenty, which a nightly job can afford:
 /// `SESSION_MODEL_DEPTH=2 cargo test --release -p session-core --lib commit::model`.
 const DEPTH: &str = "SESSION_MODEL_DEPTH";
 
 const BOTH: [Compare; 2] = [Compare::Versions, Compare::Cas];
 
 impl Scenario {
-    fn of(clients: &[(u8, &[Do])], faults: u8, deadlines: u8) -> Self {
+    fn of(clients: &[(u8, &[Action])], faults: u8, deadlines: u8) -> Self {
         let depth = std::env::var(DEPTH).ok().map_or(0, |depth| depth.parse().expect("a number of faults"));
         Self {
             clients: clients.iter().map(|(process, things)| (*process, things.to_vec())).collect(),
@@ -56,7 +56,7 @@ impl Scenario {
         }
     }
 
-    /// Searches it on both kinds of store.
+    /// Asserts that the search finds nothing, on both kinds of store.
     fn holds(&self) {
         for compare in BOTH {
             let Found { states, broken } = search(&Self { compare, ..self.clone() });
@@ -67,7 +67,7 @@ impl Scenario {
         }
     }
 
-    /// Asserts that the search finds a mistake, by the property that it breaks.
+    /// Asserts that the search finds a flaw by the property that it breaks.
     fn finds(&self, compare: Compare, flaw: Flaw, expected: &str) {
         let found = search(&Self { compare, flaw: Some(flaw), ..self.clone() });
         let (property, steps) = found.broken.unwrap_or_else(|| panic!("{flaw:?} was not found"));
@@ -75,22 +75,22 @@ impl Scenario {
     }
 }
 
-/// Two commits of one process and two of another one.
+/// Two commits in one process and two in another.
 fn commits_that_queue() -> Scenario {
     Scenario::of(&[(0, &[Change(0)]), (0, &[Change(1)]), (1, &[Change(2), Change(3)])], 1, 0)
 }
 
-/// A handle that is saved twice beside another commit.
+/// A handle that is saved twice, concurrently with another commit.
 fn saves() -> Scenario {
     Scenario::of(&[(0, &[Change(0), Change(1)]), (1, &[Change(2)])], 2, 0)
 }
 
-/// A commit and a new id in one process, a commit and a logout in another one.
+/// A commit and a regeneration in one process, a commit and a logout in another.
 fn a_regeneration_among_commits() -> Scenario {
     Scenario::of(&[(0, &[Change(0)]), (0, &[Regenerate, Change(1)]), (1, &[Change(2), Destroy])], 1, 0)
 }
 
-/// Two new ids at once, and a logout by the old one.
+/// Two concurrent regenerations, and a logout by the old id.
 fn two_regenerations_and_a_logout() -> Scenario {
     Scenario::of(&[(0, &[Regenerate]), (1, &[Regenerate]), (1, &[Logout])], 1, 0)
 }
@@ -100,20 +100,21 @@ fn a_logout() -> Scenario {
     Scenario::of(&[(0, &[Change(0)]), (1, &[Logout])], 2, 0)
 }
 
-/// A new session that is changed and ended, beside a commit of the other one.
+/// A new session that is changed and ended, concurrently with a commit to another session.
 fn a_create() -> Scenario {
     Scenario::of(&[(0, &[Create, Change(0), Destroy]), (1, &[Change(1)])], 2, 0)
 }
 
-/// A commit, a new id and a logout, while a deadline passes and expired records are collected.
+/// A commit, a regeneration and a logout, while a deadline passes and expired records are
+/// collected.
 fn deadlines() -> Scenario {
     Scenario::of(&[(0, &[Change(0)]), (1, &[Regenerate]), (1, &[Logout])], 1, 1)
 }
 
-/// A commit queues behind a new id. The tokens of the new id are one behind those of the old one,
-/// so that by chance they will be equal.
+/// A commit queues behind a regeneration. The compare tokens of the new id lag one behind those of
+/// the old id, so that they coincide.
 fn tokens_that_are_equal_by_chance() -> Scenario {
-    let clients: [(u8, &[Do]); 3] = [(0, &[Change(0)]), (0, &[Regenerate]), (1, &[Change(2)])];
+    let clients: [(u8, &[Action]); 3] = [(0, &[Change(0)]), (0, &[Regenerate]), (1, &[Change(2)])];
     Scenario { tokens: 2, ..Scenario::of(&clients, 1, 0) }
 }
 

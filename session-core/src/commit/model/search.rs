@@ -1,12 +1,12 @@
-//! A breadth-first search through every state of a model, with the shortest way to one that is
-//! wrong.
+//! A breadth-first search through every state of a model, which finds the shortest path to a bad
+//! one.
 //!
-//! Written here instead of taken from `stateright` 0.31: that is the best-known checker for Rust,
-//! but its last release and last commit are of July 2025, it has no features to turn off, so that a
-//! web server, actors and a hash map of its own become part of every build of the tests, it
-//! identifies states by 64 bits of hash, and its `eventually` is known to miss counterexamples in
-//! states that are reached twice. What is needed of it is this file; here states are compared as a
-//! whole, and that every request ends is shown by the absence of dead ends and of cycles.
+//! Why not `stateright` 0.31, the best-known checker for Rust: its last release and commit are from
+//! July 2025; it has no optional features, so every build of the tests would include a web server,
+//! actors and its own hash map; it identifies states by a 64-bit hash; and its `eventually` is
+//! known to miss counterexamples in states that are reached twice. This file is all that is needed.
+//! It compares whole states, and proves that every request ends by the absence of dead ends and
+//! cycles.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,11 +19,11 @@ pub(super) trait Model {
     type Step: Clone + Debug;
 
     fn start(&self) -> Self::State;
-    /// Every step that can be next, and where it leads.
+    /// Returns every possible next step, with the state that it leads to.
     fn steps(&self, state: &Self::State) -> Vec<(Self::Step, Self::State)>;
-    /// The property that a state breaks.
+    /// Returns the property that a state breaks.
     fn broken(&self, state: &Self::State) -> Option<&'static str>;
-    /// Whether nothing is left to do.
+    /// Returns whether no work is left.
     fn is_done(&self, state: &Self::State) -> bool;
 }
 
@@ -74,8 +74,8 @@ pub(super) fn search<M: Model>(model: &M) -> Found {
     found(states.len(), broken)
 }
 
-/// A hash of a multiplication for each word, which costs less than the standard one in a build
-/// without optimization.
+/// A hash with one multiplication per word, which is faster than the standard one in an unoptimized
+/// build.
 #[derive(Default)]
 struct Words(u64);
 
@@ -109,8 +109,8 @@ impl Hasher for Words {
     }
 }
 
-/// A state that is part of a cycle, or follows one: those that are left when all without a way to
-/// them are removed.
+/// Returns a state that is part of a cycle, or follows one: a state that remains after repeatedly
+/// removing all states without a predecessor.
 fn in_a_cycle(edges: &[Vec<usize>]) -> Option<usize> {
     let mut ways = vec![0_usize; edges.len()];
     edges.iter().flatten().for_each(|to| ways[*to] += 1);

@@ -1,4 +1,4 @@
-//! The store of the model: records by id, written under a condition.
+//! The store of the model: records by id, with conditional writes.
 
 use std::hash::{Hash, Hasher};
 
@@ -8,34 +8,34 @@ use crate::provider::WriteOutcome;
 use crate::record::{Body, Header, Record, State, VERSIONS, Version};
 use crate::rename;
 
-/// How many changes are counted in the body of a record.
+/// The number of changes that the body of a record counts.
 pub(super) const CHANGES: usize = 4;
 
-/// The number of an id; ids are drawn one after the other.
+/// An id; ids are numbered consecutively.
 pub(super) type Id = u8;
 
-/// What a store compares.
+/// The value that a store compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compare {
     Versions,
-    /// Its own token, which every write changes; the version only where the caller has no token, or
-    /// an old one.
+    /// The store's own token, which every write changes; the version only if the caller has no
+    /// token, or a stale one.
     Cas,
 }
 
-/// A record as the states of the search keep it: small, and with a hash.
+/// A record in a state of the search: small and hashable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rec {
     pub moved: Option<Id>,
     pub versions: [u8; VERSIONS],
     pub cas: u8,
-    /// How often each change was applied.
+    /// The number of times that each change was applied.
     pub counts: [u8; CHANGES],
-    /// Which session it is.
+    /// The number of the session.
     pub session: u8,
 }
 
-/// In three words instead of fifteen bytes: most of the time of a search is spent here.
+/// Hashes three words instead of fifteen bytes: a search spends most of its time here.
 impl Hash for Rec {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let Self { moved, versions, cas, counts, session } = self;
@@ -52,7 +52,7 @@ impl Rec {
         Self { moved: None, versions, cas: 0, counts: [0; CHANGES], session }
     }
 
-    /// The same record as the code knows it.
+    /// Converts the record to the real type.
     pub fn real(&self) -> Record {
         let header = Header {
             state: self.moved.map_or(State::Live, |to| State::Moved(storage_id(to))),
@@ -66,18 +66,18 @@ impl Rec {
         Record { cas: self.cas.into(), ..Record::new(header, Body::default()) }
     }
 
-    /// The next record over this one, with the memory of versions that the code keeps.
+    /// Returns the next record over this one, with the version history of the real code.
     pub fn next(&self, version: u8) -> Self {
         Self { cas: 0, ..self.with_header(&self.real().header.next(), version) }
     }
 
-    /// What the old id shows after a rename.
+    /// Returns the tombstone of the old id after a rename.
     pub fn tombstone(&self, to: Id, version: u8) -> Self {
         let real = rename::tombstone(&self.real(), &storage_id(to), Timestamp::from_millis(0));
         Self { moved: Some(to), cas: 0, counts: [0; CHANGES], ..self.with_header(&real.header, version) }
     }
 
-    /// Draws no random version: equal states must be equal.
+    /// Replaces the random version, because equal states must compare equal.
     fn with_header(&self, header: &Header, version: u8) -> Self {
         let mut versions = header.versions.map(|Version(version)| u8::try_from(version).unwrap_or(u8::MAX));
         versions[0] = version;
@@ -101,20 +101,20 @@ pub(super) fn storage_id(id: Id) -> StorageId {
     StorageId::from_hash([id; 32])
 }
 
-/// What a conditional write compares, as `Stamp`.
+/// The model's `Stamp`: the values that a conditional write compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Over {
     pub version: u8,
     pub cas: u8,
 }
 
-/// How near the idle deadline of a record is.
+/// The state of a record's idle deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Deadline {
     Far,
-    /// It has passed by the clock of a collection, but not by the engine's.
+    /// The deadline has passed by the clock of a collection, but not by the engine's.
     Near,
-    /// The record is there for nobody, and not yet collected.
+    /// The record is invisible, but not yet collected.
     Passed,
 }
 
@@ -122,11 +122,11 @@ pub(super) enum Deadline {
 pub(super) struct Slot {
     pub record: Option<Rec>,
     pub deadline: Deadline,
-    /// The last token that was given out for this id.
+    /// The last compare token of this id.
     cas: u8,
-    /// A client was told of this id.
-    pub told: bool,
-    /// It once held a tombstone.
+    /// A client knows this id.
+    pub disclosed: bool,
+    /// The slot has held a tombstone.
     pub replaced: bool,
 }
 
@@ -146,7 +146,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// The same answer as the code knows it, to a write.
+    /// Converts the answer to a write to the real type.
     pub fn real(&self) -> WriteOutcome {
         match self {
             Self::Stored { cas } => WriteOutcome::stored_with_cas((*cas).into()),
@@ -164,13 +164,13 @@ impl Answer {
 }
 
 impl Slot {
-    /// An empty one. Tokens are unique for one id only: the stores of a cluster count for
-    /// themselves.
-    pub fn new(cas: u8, told: bool) -> Self {
-        Self { record: None, deadline: Deadline::Far, cas, told, replaced: false }
+    /// Creates an empty slot. Compare tokens are unique per id only, because each server of a
+    /// cluster has its own counter.
+    pub fn new(cas: u8, disclosed: bool) -> Self {
+        Self { record: None, deadline: Deadline::Far, cas, disclosed, replaced: false }
     }
 
-    /// What is there for those who look; an expired record is not.
+    /// Returns the record that a reader sees; an expired one is invisible.
     pub fn visible(&self) -> Option<&Rec> {
         self.record.as_ref().filter(|_| self.deadline != Deadline::Passed)
     }
@@ -179,7 +179,7 @@ impl Slot {
         self.visible().filter(|record| record.moved.is_none())
     }
 
-    /// One step of the store.
+    /// Applies one operation.
     pub fn apply(&mut self, compare: Compare, op: &Op, resent: bool) -> Answer {
         match op {
             Op::Write { record, over, .. } => self.write(compare, record, *over, resent),
@@ -211,7 +211,7 @@ impl Slot {
         Answer::Stored { cas }
     }
 
-    /// With a current token nothing is read; without one the record is looked at.
+    /// A current compare token is enough to remove the record; without one the record is read.
     fn destroy(&mut self, compare: Compare, stamp: Option<Over>) -> Answer {
         let Some(current) = self.visible() else { return Answer::Absent };
         let by_token = compare == Compare::Cas && stamp.is_some_and(|stamp| stamp.cas == current.cas);

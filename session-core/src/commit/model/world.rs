@@ -1,15 +1,15 @@
-//! The states of the model and its steps: what is stored, what is on the way, and where every
-//! client is.
+//! The states of the model and its steps: the stored records, the calls in flight, and the phase of
+//! every client.
 
-use super::calling::{Client, Phase, UNHEARD};
+use super::calling::{Client, Phase, UNAWAITED};
 use super::flaws::Flaw;
 use super::search::Model;
 use super::store::{Answer, CHANGES, Compare, Deadline, Id, Op, Rec, Slot};
 
-/// What a client does with its session, one after the other.
+/// One of the actions that a client performs on its session in sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Do {
-    /// Commits one change, known by its number.
+pub(super) enum Action {
+    /// Commits the change with this number.
     Change(usize),
     Regenerate,
     /// Ends the session under the id that the client presented, without a load.
@@ -20,29 +20,29 @@ pub(super) enum Do {
     Create,
 }
 
-/// The three clients of a model, each with its process and what it does, and how much may go wrong.
+/// The clients of a model, each with its process and its actions, and the number of faults.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
-    pub clients: Vec<(u8, Vec<Do>)>,
+    pub clients: Vec<(u8, Vec<Action>)>,
     pub compare: Compare,
     pub flaw: Option<Flaw>,
-    /// How many answers are lost, calls doubled by a driver, or taken for lost while they are late.
+    /// The number of answers that are lost, calls that a driver resends, and late calls that are
+    /// considered lost.
     pub faults: u8,
-    /// How many deadlines pass.
+    /// The number of deadlines that pass.
     pub deadlines: u8,
-    /// The last compare token that the store of a new id has given out: tokens are unique for one
-    /// id only, because the servers of a cluster count for themselves.
+    /// The last compare token of the store of a new id: compare tokens are unique per id only,
+    /// because each server of a cluster has its own counter.
     pub tokens: u8,
 }
 
-/// One call on its way to the store.
+/// One call in flight to the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Request {
     pub client: usize,
-    /// The client's call that it belongs to, which of its two attempts, and which write of a
-    /// rename.
+    /// The number of the client's call, of its attempt, and of the write in a rename.
     pub call: (u8, usize, u8),
-    /// The driver has sent it before.
+    /// The driver has sent this call before.
     pub resent: bool,
     pub op: Op,
 }
@@ -50,7 +50,7 @@ pub(super) struct Request {
 /// The queue of one process for one id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Turn {
-    pub place: (u8, Id),
+    pub key: (u8, Id),
     pub holder: usize,
     pub waiting: Vec<usize>,
     pub last: Option<Rec>,
@@ -64,13 +64,13 @@ pub(super) struct World {
     pub turns: Vec<Turn>,
     pub faults: u8,
     pub deadlines: u8,
-    /// What a collection has listed and not yet removed.
+    /// The record that a collection has listed and not yet removed.
     pub listed: Option<Id>,
-    /// What was acknowledged: changes, with their session, and the end of sessions.
+    /// Acknowledged operations: changes, with their session, and ended sessions.
     pub acked: [Option<u8>; CHANGES],
     pub ended: Vec<bool>,
-    /// By session: whether anybody was told of it, whether a logout was applied, and whether its
-    /// time was over.
+    /// Per session: whether a client knows it, whether a logout was applied, and whether it
+    /// expired.
     pub known: Vec<bool>,
     pub destroyed: Vec<bool>,
     pub expired: Vec<bool>,
@@ -78,14 +78,14 @@ pub(super) struct World {
 }
 
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "what a step carries is read by those who read a counterexample")]
+#[expect(dead_code, reason = "the fields are printed in a counterexample")]
 pub(super) enum Step {
-    /// The client loads its session, and sends the first call.
+    /// The client loads its session and sends the first call.
     Start(usize),
-    /// A call is applied, and its caller hears the answer.
+    /// A call is applied, and its caller receives the answer.
     Applied(Request),
     AppliedAnswerLost(Request),
-    /// The driver will send it once more.
+    /// A call is applied, its answer is lost, and the driver resends it.
     AppliedThenResent(Request),
     SecondAttempt(usize),
     GivesUp(usize),
@@ -147,7 +147,8 @@ impl Scenario {
             match &client.phase {
                 Phase::New => step(Step::Start(at), &|next| self.start_client(next, at)),
                 Phase::Calling(calling) => {
-                    // Silence is a fault while a call is on its way, and what is left when none is.
+                    // Giving up on a call in flight costs a fault; giving up when no call is in
+                    // flight does not.
                     let is_lost = !world.wire.iter().any(|request| world.is_awaited(request, at));
                     if is_lost || world.faults > 0 {
                         let faults = world.faults - u8::from(!is_lost);
@@ -181,7 +182,7 @@ impl Scenario {
             let slot = &mut next.slots[usize::from(id)];
             let session = slot.record.as_ref().map_or(0, |record| usize::from(record.session));
             let answer = slot.apply(self.compare, &request.op, request.resent);
-            next.destroyed[session] |= answer == Answer::Destroyed && request.call.0 != UNHEARD;
+            next.destroyed[session] |= answer == Answer::Destroyed && request.call.0 != UNAWAITED;
             if world.faults > 0 && world.is_awaited(&request, request.client) {
                 let mut lost = next.clone();
                 lost.faults -= 1;
@@ -190,7 +191,7 @@ impl Scenario {
                 steps.push((Step::AppliedThenResent(request.clone()), resent));
                 steps.push((Step::AppliedAnswerLost(request.clone()), lost));
             }
-            self.hear(&mut next, &request, answer);
+            self.receive(&mut next, &request, answer);
             steps.push((Step::Applied(request), next));
         }
     }
@@ -251,7 +252,7 @@ impl World {
         self.wire.insert(at, request);
     }
 
-    /// Whether the client waits for the answer to this call.
+    /// Returns whether the client waits for the answer to this call.
     pub fn is_awaited(&self, request: &Request, by: usize) -> bool {
         let (call, attempt, stage) = request.call;
         let client = &self.clients[request.client];
@@ -267,7 +268,7 @@ impl World {
         }
     }
 
-    /// Draws an id that nobody else has.
+    /// Draws an unused id.
     pub fn new_id(&mut self, tokens: u8) -> Id {
         self.slots.push(Slot::new(tokens, false));
         Id::try_from(self.slots.len() - 1).unwrap_or(Id::MAX)

@@ -1,4 +1,4 @@
-//! Reading.
+//! Decoding.
 
 mod access;
 
@@ -12,18 +12,18 @@ use serde::forward_to_deserialize_any;
 use super::{CodecError, NIL, SOME, enter};
 use access::{Elements, UnitVariant, Variant};
 
-/// Reads what [`encode`](super::encode) wrote, which must fill `bytes`.
+/// Decodes the output of [`encode`](super::encode), which must fill `bytes`.
 pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, CodecError> {
     let mut decoder = Decoder::new(bytes, true);
     match T::deserialize(&mut decoder) {
         Ok(value) if decoder.rest.is_empty() => Ok(value),
-        // Only a type that has two forms asks which one this is.
+        // Only a type with two forms asks which one to read.
         result if decoder.asked.get() => decode_compact(bytes).map_err(|_| failure(result)),
         result => Err(failure(result)),
     }
 }
 
-/// Reads what an earlier version wrote, which stored the compact form of types that have one.
+/// Decodes the output of an earlier version, which stored the compact form of types that have one.
 #[cold]
 fn decode_compact<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, CodecError> {
     let mut decoder = Decoder::new(bytes, false);
@@ -35,18 +35,18 @@ fn decode_compact<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Codec
 
 #[cold]
 fn failure<T>(result: Result<T, CodecError>) -> CodecError {
-    result.err().unwrap_or_else(|| CodecError::new("there is more after it"))
+    result.err().unwrap_or_else(|| CodecError::new("there are extra bytes after it"))
 }
 
 struct Decoder<'de> {
     rest: &'de [u8],
-    /// Whether types are read in their form for people.
+    /// Whether types are read in their human-readable form.
     human: bool,
-    /// Whether a type asked for that.
+    /// Whether a type asked for this.
     asked: Cell<bool>,
-    /// How many arrays and maps are open.
+    /// The number of open arrays and maps.
     depth: u8,
-    /// How many newtype variants, and options in options, are open.
+    /// The number of open newtype variants, and options in options.
     wrappers: u8,
 }
 
@@ -77,7 +77,7 @@ impl<'de> Decoder<'de> {
         Ok(*array)
     }
 
-    /// A length of one, two or four bytes.
+    /// Reads a length of one, two or four bytes.
     fn length(&mut self, width: u8) -> Result<usize, CodecError> {
         let length = match width {
             0 => self.byte()?.into(),
@@ -87,7 +87,7 @@ impl<'de> Decoder<'de> {
         usize::try_from(length).map_err(|_| CodecError::cut_short())
     }
 
-    /// Reads whatever comes. `bytes_are_lists` for types that are lists and may have been written as bytes.
+    /// Reads any value. `bytes_are_lists` is for list types that may have been written as bytes.
     fn any<V: Visitor<'de>>(&mut self, visitor: V, bytes_are_lists: bool) -> Result<V::Value, CodecError> {
         let mark = self.byte()?;
         self.marked(mark, visitor, bytes_are_lists)
@@ -129,14 +129,14 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// Reads what most likely is a number, and a small one.
+    /// Reads a value that is most likely a small number.
     #[inline]
     fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         let mark = self.byte()?;
         if mark < 0x80 { visitor.visit_u8(mark) } else { self.marked(mark, visitor, false) }
     }
 
-    /// Reads what most likely is a text, and a short one.
+    /// Reads a value that is most likely a short text.
     #[inline]
     fn short_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
         let mark = self.byte()?;
@@ -152,7 +152,7 @@ impl<'de> Decoder<'de> {
     }
 
     fn list<V: Visitor<'de>>(&mut self, length: usize, visitor: V) -> Result<V::Value, CodecError> {
-        // Every element takes a byte at least, so that a length that is not true allocates nothing.
+        // Every element takes at least one byte, so a false length allocates nothing.
         if length > self.rest.len() {
             return Err(CodecError::cut_short());
         }
@@ -174,7 +174,7 @@ impl<'de> Decoder<'de> {
         Ok(value)
     }
 
-    /// The content of a `Some` that would read as `None` without its mark.
+    /// Reads the content of a `Some` that would read as `None` without its mark.
     fn some<V: Visitor<'de>>(&mut self, mark: u8, visitor: V) -> Result<V::Value, CodecError> {
         let length = if mark == 0xd4 { 1 } else { self.length(0)? };
         if self.byte()? != SOME || length > self.rest.len() {
@@ -208,7 +208,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// The sixteen bytes of a 128-bit integer that needs them; `None` when an ordinary number comes.
+    /// Reads the sixteen bytes of a wide 128-bit integer; `None` if an ordinary number follows.
     fn wide(&mut self) -> Result<Option<[u8; 16]>, CodecError> {
         if !self.rest.starts_with(&[0xc4, 16]) {
             return Ok(None);
@@ -217,7 +217,7 @@ impl<'de> Decoder<'de> {
         self.array().map(Some)
     }
 
-    /// Passes over one value, without recursion.
+    /// Skips one value, without recursion.
     fn skip(&mut self) -> Result<(), CodecError> {
         let mut values = 1_usize;
         while values > 0 {
@@ -236,7 +236,7 @@ impl<'de> Decoder<'de> {
                 0xcb | 0xcf | 0xd3 => (8, 0),
                 0xdc | 0xdd => (0, self.length(mark - 0xdb)?),
                 0xde | 0xdf => (0, self.length(mark - 0xdd)?.saturating_mul(2)),
-                // The extension values of the format, of which only those of one byte, or with a length, are ours.
+                // Extension values. We write only those of one byte, or with a length.
                 0xc7..=0xc9 => (self.length(mark - 0xc7)?.saturating_add(1), 0),
                 0xd4..=0xd8 => ((1 << (mark - 0xd4)) + 1, 0),
                 0xc1 => return Err(CodecError::new("there is a byte in it that MessagePack does not use")),

@@ -1,13 +1,14 @@
-//! Why a value cannot be written or read.
+//! The errors of encoding and decoding.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Expected, Unexpected};
 
-/// A failure of the codec. It names types, fields and lengths, and never shows a value, which may be a secret.
+/// A failure of the codec. It names types, fields and lengths, but never a value, which may be a
+/// secret.
 ///
-/// One word in size, because every function of the codec returns it.
+/// It is one word in size, because every function of the codec returns it.
 #[derive(Debug)]
 pub struct CodecError(Box<Cow<'static, str>>);
 
@@ -24,7 +25,7 @@ impl CodecError {
 
     #[cold]
     pub(super) fn cut_short() -> Self {
-        Self::new("it is cut short")
+        Self::new("it is truncated")
     }
 
     #[cold]
@@ -52,10 +53,10 @@ impl serde::de::Error for CodecError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
         let message = message.to_string();
-        // serde's words, from its buffer for untagged, internally tagged and flattened types.
+        // The messages of serde's buffer for untagged, internally tagged and flattened types.
         if matches!(&*message, "i128 is not supported" | "u128 is not supported") {
             return Self::new(
-                "serde reads no 128-bit integer inside of an untagged, internally tagged or flattened type: \
+                "serde cannot read a 128-bit integer inside an untagged, internally tagged or flattened type: \
                  put #[serde(with = \"session_core::record::int128\")] on the field",
             );
         }
@@ -78,7 +79,7 @@ impl serde::de::Error for CodecError {
     }
 }
 
-/// The type of what was found, without the value that serde would show.
+/// Describes the type that was found, without the value, which serde would show.
 const fn kind(unexpected: Unexpected<'_>) -> &'static str {
     match unexpected {
         Unexpected::Bool(_) => "a boolean",
@@ -98,7 +99,7 @@ const fn kind(unexpected: Unexpected<'_>) -> &'static str {
         Unexpected::TupleVariant => "a tuple variant",
         Unexpected::StructVariant => "a struct variant",
         Unexpected::Other(what) => {
-            // A static text of the type's own in practice, but nothing says so.
+            // In practice a static text of the type, but serde does not guarantee that.
             let _ = what;
             "something else"
         }

@@ -1,4 +1,4 @@
-//! Writing.
+//! Encoding.
 
 mod compound;
 
@@ -17,9 +17,9 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 
 struct Encoder<'a> {
     out: &'a mut Vec<u8>,
-    /// How many arrays and maps are open.
+    /// The number of open arrays and maps.
     depth: u8,
-    /// How many newtype variants are open.
+    /// The number of open newtype variants.
     wrappers: u8,
 }
 
@@ -77,7 +77,8 @@ impl Encoder<'_> {
         }
     }
 
-    /// The header of what is long: its mark for a length of one, two or four bytes, and the length.
+    /// Writes the header of a long value: the mark for a length of one, two or four bytes, and the
+    /// length.
     fn long(&mut self, marks: [u8; 3], length: usize) -> Result<(), CodecError> {
         if let Ok(length) = u8::try_from(length) {
             self.number(marks[0], [length]);
@@ -90,7 +91,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// Writes what comes before the `written` bytes at the end, which are then moved behind it.
+    /// Inserts a prefix before the last `written` bytes.
     fn prepend(
         &mut self,
         written: usize,
@@ -103,15 +104,16 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// Begins a variant that holds a value: a map of its name to the value.
+    /// Begins a variant with a value: a map of its name to the value.
     fn variant(&mut self, name: &str) -> Result<(), CodecError> {
         self.out.push(0x81);
         self.text(name)
     }
 }
 
-/// Whether `I` iterates over a map or set whose order is arbitrary, and different for equal ones. A type
-/// that is not recognised keeps its order, which is always right and at worst costs a rewrite.
+/// Returns whether `I` iterates over a map or set in an arbitrary order, which differs between
+/// equal ones. An unrecognised type keeps its order, which is always correct and at worst costs a
+/// rewrite.
 fn is_unordered<I>() -> bool {
     let name = std::any::type_name::<I>();
     name.starts_with("&std::collections::hash::map::HashMap<")
@@ -120,7 +122,7 @@ fn is_unordered<I>() -> bool {
         || name.starts_with("&hashbrown::set::HashSet<")
 }
 
-/// The number of elements, when the iterator knows it.
+/// Returns the number of elements, if the iterator knows it.
 fn exact<I: Iterator>(iterator: &I) -> Option<usize> {
     match iterator.size_hint() {
         (low, Some(high)) if low == high => Some(low),
@@ -166,7 +168,7 @@ impl<'a, 'b> Serializer for &'a mut Encoder<'b> {
     }
 
     fn serialize_i128(self, value: i128) -> Result<(), CodecError> {
-        // What fits is an ordinary number, so that the type of a field may change.
+        // A number that fits is written as an ordinary one, so that the type of a field may change.
         if let Ok(number) = i64::try_from(value) {
             self.signed(number);
             return Ok(());

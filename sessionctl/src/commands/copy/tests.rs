@@ -98,7 +98,7 @@ async fn a_replaced_id_is_dead_at_the_target_and_its_tombstone_leads_a_logout_on
     assert_eq!((tally.copied, tally.updated), (1, 1));
     assert_eq!(visits(&two.target, &old).await, None);
     assert_eq!(visits(&two.target, &new).await, Some(1));
-    assert!(two.target.destroy(&old).await.unwrap(), "the tombstone says where the session is");
+    assert!(two.target.destroy(&old).await.unwrap(), "the tombstone leads to the session");
     assert_eq!(visits(&two.target, &new).await, None);
 }
 

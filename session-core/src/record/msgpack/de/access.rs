@@ -8,7 +8,7 @@ use serde::de::{
 use super::Decoder;
 use crate::record::msgpack::{CodecError, NIL, enter};
 
-/// What is left of an array or a map.
+/// The rest of an array or a map.
 pub(super) struct Elements<'a, 'de> {
     pub decoder: &'a mut Decoder<'de>,
     pub left: usize,

@@ -1,4 +1,4 @@
-//! An array or a map while its elements are written.
+//! An array or a map whose elements are being written.
 
 use serde::Serialize;
 use serde::ser::{
@@ -9,7 +9,7 @@ use serde::ser::{
 use super::Encoder;
 use crate::record::msgpack::{CodecError, enter};
 
-/// Whether it is an array or a map, as the header of an empty one.
+/// The kind of a compound: the header of an empty array or map.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Array = 0x90,
@@ -19,9 +19,11 @@ pub(super) enum Kind {
 pub(super) struct Compound<'a, 'b> {
     encoder: &'a mut Encoder<'b>,
     kind: Kind,
-    /// Where the first element begins, when the header is written at the end, since the length was not known.
+    /// The position of the first element, if the header is written at the end because the length is
+    /// unknown.
     late: Option<usize>,
-    /// How many elements are missing; of an unknown number, how many were written, negated.
+    /// The number of missing elements; if the length is unknown, the number of written elements,
+    /// negated.
     missing: usize,
 }
 
@@ -54,13 +56,13 @@ impl<'a, 'b> Compound<'a, 'b> {
     fn close_late(self) -> Result<(), CodecError> {
         let Self { encoder, kind, late, missing } = self;
         let start = late.ok_or_else(|| {
-            CodecError::new("its Serialize wrote another number of elements than it announced")
+            CodecError::new("its Serialize wrote a different number of elements than it announced")
         })?;
         let bytes = encoder.out.len() - start;
         encoder.prepend(bytes, |encoder| header(encoder, kind, missing.wrapping_neg()))
     }
 
-    /// Writes elements, and brings them into the order of their bytes.
+    /// Writes elements, sorted by their bytes.
     pub(super) fn sorted<I: Iterator>(
         &mut self,
         elements: I,
