@@ -10,7 +10,7 @@ use super::next::Next;
 use super::{find, relocate, slide};
 use crate::clock::Timestamp;
 use crate::id::{StorageId, Token};
-use crate::live::{Change, Plan, Stored};
+use crate::live::{Change, Messenger, Plan, Stored};
 use crate::provider::{Condition, Rename, WriteOutcome};
 use crate::record::{Body, Record, State};
 use crate::shared::{Answer, Operation, Shared};
@@ -23,6 +23,7 @@ pub(super) struct Work {
     /// The changes again, to be applied to a newer body.
     pub changes: Vec<Change>,
     pub plan: Plan,
+    pub messenger: Messenger,
 }
 
 impl Work {
@@ -49,7 +50,7 @@ pub(super) async fn replace(
     work: &mut Work,
 ) -> Result<Arc<Stored>> {
     if work.is_empty() {
-        return Ok(Box::pin(slide::slide(shared, whole, stored)).await);
+        return Ok(Box::pin(slide::slide(shared, whole, stored, work.messenger)).await);
     }
     let operation = whole.part(if work.plan.regenerate { "regenerate" } else { "release" }, true);
     // What to build on: the record that was read or, after a refusal, the one that was found instead.
@@ -65,7 +66,10 @@ pub(super) async fn replace(
                 merged(shared, newer, &mut work.changes).map_err(|error| operation.explain(error))?
             }
         };
-        let mut next = Next::over(shared, &stored, base, body, &work.plan, now);
+        let mut next = Next::over(shared, &stored, base, body, (&work.plan, work.messenger), now);
+        if next.renew && work.messenger == Messenger::Nobody {
+            return Err(operation.explain(told_nobody()));
+        }
         let attempt = if next.changed {
             store(shared, &operation, &stored, base, &mut next).await?
         } else if let Some(newest) = newer {
@@ -74,7 +78,7 @@ pub(super) async fn replace(
             whole.begin();
             match Box::pin(changed_meanwhile(shared, whole, &stored)).await? {
                 Some(attempt) => attempt,
-                None => return Ok(Box::pin(slide::slide(shared, whole, stored)).await),
+                None => return Ok(Box::pin(slide::slide(shared, whole, stored, work.messenger)).await),
             }
         };
         match attempt {
@@ -203,6 +207,12 @@ fn write<'a>(shared: &'a Shared, stored: &'a Stored, base: &Record, next: &'a Ne
         let rename = Rename::new((&stored.id, stamp), (&stored.id, record, ttl), record);
         shared.provider.rename(&rename).await
     })
+}
+
+/// The error of a new id that would log its client out.
+fn told_nobody() -> Error {
+    let message = "the response has left, and the client cannot learn of a new id: change it in a request";
+    Error::new(ErrorKind::Released, message)
 }
 
 /// The error of a request whose session is over.
