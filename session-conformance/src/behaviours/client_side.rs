@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use session_core::{ErrorKind, LoadState};
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::id::{StorageId, Token};
 use session_core::transport::Connection;
+use session_core::{ErrorKind, LoadState};
 
 use super::nothing::{presenting, presenting_all};
 use crate::layers::{Method, Spy};

@@ -110,9 +110,8 @@ fn newest(live: &mut Vec<Arc<Stored>>) -> Option<Arc<Stored>> {
         new.header.has_version(old.header.version())
             || (is_of_same_session && old.header.deadline < new.header.deadline)
     };
-    let is_newest = |newer: &Arc<Stored>| {
-        live.iter().all(|older| Arc::ptr_eq(older, newer) || is_older(older, newer))
-    };
+    let is_newest =
+        |newer: &Arc<Stored>| live.iter().all(|older| Arc::ptr_eq(older, newer) || is_older(older, newer));
     let at = live.iter().position(is_newest)?;
     let mut newest = live.swap_remove(at);
     // They stay older than what is written next, for as long as the client brings them.
