@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use redis::{Cmd, ToRedisArgs, Value, cmd};
+use session_core::id::StorageId;
 use session_core::{Error, ErrorKind, Result};
 use tokio::task::JoinSet;
 
@@ -22,11 +23,11 @@ pub(crate) async fn count(masters: Vec<Link>, how: Count, prefix: &str) -> Resul
     if how == Count::Off || masters.is_empty() {
         return Ok(None);
     }
-    let pattern: Arc<str> = format!("{}*", escaped(prefix)).into();
+    let prefix: Arc<str> = prefix.into();
     let mut counting = JoinSet::new();
     for master in masters {
-        let pattern = Arc::clone(&pattern);
-        counting.spawn(async move { on_one(&master, how, &pattern).await });
+        let prefix = Arc::clone(&prefix);
+        counting.spawn(async move { on_one(&master, how, &prefix).await });
     }
     let mut total = Some(0);
     while let Some(counted) = counting.join_next().await {
@@ -37,11 +38,11 @@ pub(crate) async fn count(masters: Vec<Link>, how: Count, prefix: &str) -> Resul
     Ok(total)
 }
 
-async fn on_one(master: &Link, how: Count, pattern: &str) -> Result<Option<u64>> {
+async fn on_one(master: &Link, how: Count, prefix: &str) -> Result<Option<u64>> {
     match (size(master).await, how) {
         (Ok(size), Count::Exact) if size > TOO_MANY => Ok(None),
-        // This also applies if the user may not call DBSIZE.
-        (_, Count::Exact) => walk(master, pattern).await.map(Some),
+        // Also where the user may not ask for the size.
+        (_, Count::Exact) => walk(master, prefix).await.map(Some),
         (size, _) => size.map(Some).map_err(Failure::of_read),
     }
 }
@@ -54,13 +55,14 @@ async fn size(master: &Link) -> Result<u64, Failure> {
     }
 }
 
-/// Counts the sessions of one server. Each step reads the keys that the previous one has found.
-async fn walk(master: &Link, pattern: &str) -> Result<u64> {
-    let unreadable = || Error::new(ErrorKind::Unavailable, "unexpected reply to SCAN");
+/// The number of sessions of one server. Each step looks at the keys that the one before has found.
+async fn walk(master: &Link, prefix: &str) -> Result<u64> {
+    let pattern = format!("{}*", escaped(prefix));
+    let unreadable = || Error::new(ErrorKind::Unavailable, "the answer to SCAN cannot be read");
     let (mut total, mut cursor, mut keys) = (0, String::from("0"), Vec::<Vec<u8>>::new());
     loop {
         let mut scan = cmd("SCAN");
-        scan.arg(&cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
+        scan.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(STEP);
         let step = keys.iter().map(start_of).chain([scan]);
         let mut answers = master.send_all(step).await.map_err(Failure::of_read)?;
         let scanned = answers.pop().ok_or_else(unreadable)?;
@@ -69,6 +71,8 @@ async fn walk(master: &Link, pattern: &str) -> Result<u64> {
             return Err(Fault::answered(error).into_error());
         }
         (cursor, keys) = redis::from_redis_value(scanned).map_err(|_| unreadable())?;
+        // A longer prefix may begin with this one.
+        keys.retain(|key| id_of(prefix, key).is_some());
         if cursor == "0" {
             let starts = master.send_all(keys.iter().map(start_of)).await.map_err(Failure::of_read)?;
             return Ok(total + starts.iter().filter(|start| is_live(start)).count() as u64);
@@ -76,7 +80,13 @@ async fn walk(master: &Link, pattern: &str) -> Result<u64> {
     }
 }
 
-/// Builds the command that reads the magic, the format and the state of a record.
+/// The id of a key of this prefix; `None` for an index, for what was set aside, and for another prefix.
+pub(crate) fn id_of(prefix: &str, key: &[u8]) -> Option<StorageId> {
+    let text = std::str::from_utf8(key.strip_prefix(prefix.as_bytes())?).ok()?;
+    StorageId::from_text(text).ok()
+}
+
+/// Asks for the bytes of a record that say what it is.
 pub(crate) fn start_of(key: impl ToRedisArgs) -> Cmd {
     let mut command = cmd("GETRANGE");
     command.arg(key).arg(0).arg(4);

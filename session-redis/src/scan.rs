@@ -6,7 +6,7 @@ use session_core::engine::{Cursor, Listed, Page, Scan};
 use session_core::id::StorageId;
 use session_core::{Error, ErrorKind, Result};
 
-use crate::count::escaped;
+use crate::count::{escaped, id_of};
 use crate::error::Failure;
 use crate::link::Link;
 use crate::provider::RedisProvider;
@@ -85,9 +85,8 @@ impl RedisProvider {
         Ok(true)
     }
 
-    /// Returns the id of a key of this prefix; `None` for an index, and for a temporary key.
     fn id(&self, key: &str) -> Option<StorageId> {
-        StorageId::from_text(key.strip_prefix(&*self.prefix)?).ok()
+        id_of(&self.prefix, key.as_bytes())
     }
 }
 

@@ -53,7 +53,7 @@ impl Harness for OwnPrefix {
 
     async fn neighbour(&self) -> Option<Arc<dyn Provider>> {
         let config: RedisConfig = self.url.parse().unwrap();
-        Some(Arc::new(config.prefix(format!("neighbour-{}", self.prefix)).connect().await.unwrap()))
+        Some(Arc::new(config.prefix(format!("{}neighbour:", self.prefix)).connect().await.unwrap()))
     }
 
     /// Connects through a proxy in front of the server, if there is a single server.

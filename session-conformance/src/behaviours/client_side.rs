@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use session_core::ErrorKind;
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::id::{StorageId, Token};
 use session_core::transport::Connection;
+use session_core::{ErrorKind, LoadState};
 
-use super::nothing::presenting;
+use super::nothing::{presenting, presenting_all};
 use crate::layers::{Method, Spy};
 use crate::{Context, LONG, begin, fails, number, open, value_of};
 
@@ -87,6 +87,66 @@ pub async fn fresh_keeps_changes(context: Context) {
     let token = session.token().expect("a token");
     assert_eq!(number(&manager, &token, "mine").await, Some(2));
     fails(session.fresh().await, ErrorKind::Released);
+}
+
+/// Two cookies of one session, as browsers send them after the cookie's path was changed: the newer
+/// one is used, for as long as the browser has both.
+pub async fn of_two_tokens_of_one_session_the_newer_is_used(context: Context) {
+    let manager = bound(&context);
+    let old = begin(&manager, "key", 0).await;
+    let mut new = old.clone();
+    for count in 1..=20 {
+        for tokens in [[&old, &new], [&new, &old]] {
+            let request = presenting_all(&manager, &tokens);
+            let session = request.session().await.expect("the session");
+            assert_eq!(session.get::<u64>("key").expect("a number"), Some(count - 1), "after {count} writes");
+        }
+        let request = presenting_all(&manager, &[&old, &new]);
+        let session = request.session().await.expect("the session");
+        session.set("key", &count).expect("a set");
+        request.finish(Connection::default()).await.expect("a release");
+        new = session.token().expect("a token");
+    }
+}
+
+/// Nothing ends an older cookie that the browser keeps, so a sign-in takes its place.
+pub async fn a_sign_in_of_an_ambiguous_client_is_the_session_that_is_used(context: Context) {
+    let manager = bound(&context);
+    let others = [begin(&manager, "key", 1).await, begin(&manager, "key", 2).await];
+    let request = presenting_all(&manager, &[&others[0], &others[1]]);
+    let session = request.session().await.expect("no session");
+    assert_eq!(session.load_state(), LoadState::Ambiguous);
+    session.sign_in("ada").expect("a sign-in");
+    session.set("key", &3).expect("a set");
+    request.finish(Connection::default()).await.expect("a release");
+    let mut token = session.token().expect("a token");
+    for count in 4..=20 {
+        let request = presenting_all(&manager, &[&others[0], &token, &others[1]]);
+        let session = request.session().await.expect("the session");
+        assert_eq!(session.get::<u64>("key").expect("a number"), Some(count - 1));
+        session.set("key", &count).expect("a set");
+        request.finish(Connection::default()).await.expect("a release");
+        token = session.token().expect("a token");
+    }
+}
+
+/// After its request a handle can read what the client brought, but the client would not get what is
+/// stored.
+pub async fn a_handle_that_outlives_its_request_stores_nothing(context: Context) {
+    let manager = bound(&context);
+    let token = begin(&manager, "key", 1).await;
+    let request = presenting(&manager, &token);
+    let session = request.session().await.expect("the session");
+    request.finish(Connection::default()).await.expect("nothing to do");
+    session.reload().await.expect("a reload");
+    assert_eq!(session.get::<u64>("key").expect("a number"), Some(1));
+    fails(session.set("key", &2), ErrorKind::Released);
+    fails(session.save().await, ErrorKind::Released);
+    // Who takes a session from the manager has its token.
+    let worker = open(&manager, &token).await;
+    worker.set("key", &2).expect("a set");
+    worker.save().await.expect("a save");
+    assert_eq!(number(&manager, &worker.token().expect("a token"), "key").await, Some(2));
 }
 
 /// No merging is guaranteed: of two concurrent requests the last response wins completely.

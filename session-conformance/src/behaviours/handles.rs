@@ -97,8 +97,42 @@ pub async fn a_handle_that_outlives_its_request_reloads_and_saves(context: Conte
     assert!(manager.load(&token).await.expect("a load").is_none());
 }
 
-/// A refreshed handle shows the stored changes of others, together with its own, and notices a
-/// logout.
+/// After its request nobody tells the client of a new id. Its old id keeps working, and no session
+/// begins under an id that nobody knows.
+pub async fn a_handle_that_outlives_its_request_gets_no_new_id(context: Context) {
+    let manager = context.manager();
+    for way in 0..3 {
+        let token = begin(&manager, "key", 1).await;
+        let request = presenting(&manager, &token);
+        let session = request.session().await.expect("the session");
+        request.finish(Connection::default()).await.expect("nothing to do");
+        session.reload().await.expect("a reload");
+        match way {
+            0 => session.regenerate().expect("refused by the save"),
+            1 => session.sign_in("ada").expect("refused by the save"),
+            _ => session.elevate().expect("refused by the save"),
+        }
+        session.set("key", &2).expect("a set");
+        fails(session.save().await, ErrorKind::Released);
+        assert_eq!(number(&manager, &token, "key").await, Some(1), "way {way}");
+        session.reload().await.expect("a reload");
+        session.set("key", &3).expect("a set");
+        session.save().await.expect("a save under the same id");
+        assert_eq!(number(&manager, &token, "key").await, Some(3));
+        session.destroy().await.expect("a logout");
+        fails(session.set("key", &4), ErrorKind::Released);
+        assert!(manager.load(&token).await.expect("a load").is_none());
+    }
+    let request = manager.request(Incoming::default());
+    let visitor = request.session().await.expect("a new session");
+    request.finish(Connection::default()).await.expect("nothing to do");
+    visitor.reload().await.expect("nothing to read");
+    fails(visitor.set("key", &1), ErrorKind::Released);
+    visitor.save().await.expect_err("it was not reloaded to store");
+    assert!(visitor.token().is_none());
+}
+
+/// A handle that is made fresh shows what others have stored, with its own changes on top, and hears of a logout.
 pub async fn fresh_shows_what_is_stored_and_keeps_changes(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "n", 1).await;

@@ -116,7 +116,13 @@ pub async fn a_stale_cookie_is_left_alone(context: Context) {
 }
 
 pub(super) fn presenting(manager: &session_core::Manager, token: &Token) -> RequestSession {
-    manager.request(Incoming { cookies: &[cookie(manager, token).as_bytes()], ..Incoming::default() })
+    presenting_all(manager, &[token])
+}
+
+/// A request of a browser that has several cookies of the name.
+pub(super) fn presenting_all(manager: &session_core::Manager, tokens: &[&Token]) -> RequestSession {
+    let cookies: Vec<_> = tokens.iter().map(|token| cookie(manager, token)).collect();
+    manager.request(Incoming { cookies: &[cookies.join("; ").as_bytes()], ..Incoming::default() })
 }
 
 /// The cookie is set when a session begins or gets a new id, removed when it ends, and not sent

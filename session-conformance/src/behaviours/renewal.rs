@@ -68,6 +68,30 @@ pub async fn a_renewed_id_still_works_for_a_while(context: Context) {
     }
 }
 
+/// Only a request renews an id, since its response tells the client: neither a worker that loads the
+/// session, nor a handle that outlives its request.
+pub async fn an_id_is_not_renewed_where_nobody_tells_the_client(context: Context) {
+    let every = context.short();
+    let manager = renewing(&context, every).build().expect("a valid configuration");
+    for writes in [false, true] {
+        let token = begin(&manager, "counter", 0).await;
+        let request = presenting(&manager, &token);
+        let socket = request.session().await.expect("the session");
+        request.finish(Connection::default()).await.expect("it only read");
+        context.outlive(every).await;
+        let worker = open(&manager, &token).await;
+        socket.reload().await.expect("a reload");
+        for session in [&worker, &socket] {
+            if writes {
+                session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");
+            }
+            session.save().await.expect("a save");
+            assert_eq!(session.token().as_ref(), Some(&token), "nobody would tell the client");
+        }
+        assert_eq!(number(&manager, &token, "counter").await, Some(if writes { 2 } else { 0 }));
+    }
+}
+
 /// Requests in flight during a renewal all store their changes.
 pub async fn requests_beside_a_renewal_lose_nothing(context: Context) {
     let every = context.short();
@@ -78,12 +102,11 @@ pub async fn requests_beside_a_renewal_lose_nothing(context: Context) {
         build(context.builder_over(there).renew_id_every(every).renewal_grace(Duration::from_secs(30)));
     let old = begin(&here, "counter", 0).await;
     context.outlive(every).await;
-    let sessions = [
-        open(&here, &old).await,
-        open(&there, &old).await,
-        open(&here, &old).await,
-        open(&there, &old).await,
-    ];
+    let requests = [&here, &there, &here, &there].map(|manager| presenting(manager, &old));
+    let mut sessions = Vec::new();
+    for request in &requests {
+        sessions.push(request.session().await.expect("the session"));
+    }
     let mut tokens = Vec::new();
     for session in &sessions {
         session.update("counter", |old: Option<u64>| old.unwrap_or(0) + 1).expect("an update");

@@ -27,20 +27,20 @@ pub(crate) async fn claim(live: &Arc<Live>, keys: &[SmolStr]) -> Result<Vec<bool
 async fn claim_owned(live: Arc<Live>, keys: Vec<SmolStr>) -> Result<Vec<bool>> {
     let whole = live.shared.operation("take_flash", true);
     let _turn = live.turn(&whole).await?;
-    let stored = {
+    let (stored, messenger) = {
         let mut state = live.state();
         state.must_be_active("take_flash")?;
         // This request has ended the session.
         let Some(stored) = state.stored.clone() else { return Ok(vec![false; keys.len()]) };
         state.phase = Phase::Saving;
-        stored
+        (stored, state.messenger)
     };
     let guard = PanicGuard(&live);
     let mut body = stored.record.body.clone();
     let claims: Vec<_> =
         keys.iter().map(|key| (key.clone(), Arc::new(AtomicBool::new(body.remove(key))))).collect();
     let changes = claims.iter().map(|(key, won)| Change::Claim(key.clone(), Arc::clone(won))).collect();
-    let mut work = Work { body, changes, plan: Plan::default() };
+    let mut work = Work { body, changes, plan: Plan::default(), messenger };
     let outcome = match replace(&live.shared, &whole, stored, &mut work).await {
         Ok(newest) => resume(&live, newest)
             .map(|()| claims.iter().map(|(_, won)| won.load(Ordering::Relaxed)).collect()),

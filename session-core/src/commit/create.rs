@@ -9,20 +9,23 @@ use crate::clock::Timestamp;
 use crate::id::{StorageId, Token};
 use crate::live::{Plan, Stored};
 use crate::provider::{Condition, WriteOutcome};
-use crate::record::{Body, Header, Record};
+use crate::record::{Body, Header, Record, Version};
 use crate::shared::{Class, EventKind, Operation, Shared};
 use crate::{Error, ErrorKind, Result, observe};
 
-/// Stores a new session. One write; a second one, under another id, when the first got no answer.
+/// Stores a new session, after the writes that it supersedes. One write; a second one, under another id, when the first was
+/// not heard.
 pub(super) async fn create(
     shared: &Arc<Shared>,
     whole: &Operation,
     body: Body,
     plan: &Plan,
+    superseded: &[Version],
 ) -> Result<Arc<Stored>> {
     let now = shared.now();
     super::collect::start_if_due(shared, now);
     let (class, ttl, mut record) = first(shared, body, plan, now);
+    record.header.supersede(superseded.iter().copied());
     let operation = whole.part("create", true);
     let drawn = shared.new_id(class).map_err(|error| operation.explain(error))?;
     let at_once = shared.provider.as_immediate().and_then(|engine| {

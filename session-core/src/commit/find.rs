@@ -54,6 +54,8 @@ pub(crate) async fn find(
     trust: Trust,
 ) -> Result<Found> {
     let mut found = Found::default();
+    // Live sessions besides the one that was found last.
+    let mut earlier = Vec::new();
     let trust = &Presented::by(shared, tokens.clone(), trust);
     for token in tokens {
         match find_one(shared, operation, token, trust).await? {
@@ -63,33 +65,65 @@ pub(crate) async fn find(
                     found.session = Some(stored);
                 }
             }
-            Lookup::Live(stored) => {
-                let earlier = found.session.replace(stored);
-                found.others.extend(earlier.map(|stored| Other { id: stored.id.clone(), moved: false }));
-            }
+            Lookup::Live(stored) => earlier.extend(found.session.replace(stored)),
             Lookup::Moved(id) => {
-                found.others.push(Other { id, moved: true });
+                found.others.push(Other { id, version: None, moved: true });
                 found.state = LoadState::Moved;
             }
             Lookup::Nothing(state) if found.state != LoadState::Moved => found.state = state,
             Lookup::Nothing(_) => {}
         }
     }
-    if found.others.iter().any(|other| !other.moved) {
-        // There is no way to know which one the user means, and a sibling domain may have planted
-        // one.
-        let last = found.session.take().map(|stored| Other { id: stored.id.clone(), moved: false });
-        found.others.extend(last);
-        found.state = LoadState::Ambiguous;
-        observe::ambiguous(found.others.iter().filter(|other| !other.moved).count());
+    if !earlier.is_empty() {
+        decide(shared, &mut found, earlier);
     } else if found.session.is_some() {
         found.state = LoadState::Live;
     }
     Ok(found)
 }
 
-/// The synchronous fast path of [`find`]: the client presents at most one token, and the engine has
-/// its record in memory. `None` in all other cases, and in rare ones such as a tombstone.
+/// Decides between several live sessions of one client.
+fn decide(shared: &Shared, found: &mut Found, mut live: Vec<Arc<Stored>>) {
+    live.extend(found.session.take());
+    if shared.capabilities.client_side {
+        found.session = newest(&mut live);
+    }
+    let is_clear = found.session.is_some();
+    found.others.extend(live.iter().map(|stored| {
+        let version = Some(stored.record.header.version());
+        Other { id: stored.id.clone(), version, moved: is_clear }
+    }));
+    if is_clear {
+        found.state = LoadState::Live;
+    } else {
+        // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
+        found.state = LoadState::Ambiguous;
+        observe::ambiguous(live.len());
+    }
+}
+
+/// The one that comes after all others, of records that clients keep: nothing ends an older one that a browser still has
+/// under another path.
+fn newest(live: &mut Vec<Arc<Stored>>) -> Option<Arc<Stored>> {
+    let is_older = |older: &Stored, newer: &Stored| {
+        let (old, new) = (&older.record, &newer.record);
+        let is_of_same_session = new.cas != 0 && new.cas == old.cas;
+        new.header.has_version(old.header.version())
+            || (is_of_same_session && old.header.deadline < new.header.deadline)
+    };
+    let is_newest =
+        |newer: &Arc<Stored>| live.iter().all(|older| Arc::ptr_eq(older, newer) || is_older(older, newer));
+    let at = live.iter().position(is_newest)?;
+    let mut newest = live.swap_remove(at);
+    // They stay older than what is written next, for as long as the client brings them.
+    if let Some(newest) = Arc::get_mut(&mut newest) {
+        newest.record.header.supersede(live.iter().map(|older| older.record.header.version()));
+    }
+    Some(newest)
+}
+
+/// What [`find`] finds without a future: where the client presents no token, or one, and the engine has its record at
+/// hand. `None` for everything else, and for what is rare.
 pub(crate) fn find_at_once<'a>(
     shared: &Arc<Shared>,
     mut tokens: impl Iterator<Item = &'a Token>,

@@ -12,7 +12,7 @@ use super::release::begin;
 use super::replace::{Work, replace};
 use crate::clock::Timestamp;
 use crate::id::StorageId;
-use crate::live::{Live, NewOwner, Plan, Stored};
+use crate::live::{Live, Messenger, NewOwner, Plan, Stored};
 use crate::provider::Listed;
 use crate::record::{Handle, Owner, Record};
 use crate::shared::{Begun, EndedBy, EventKind, Excess, Operation, PerOwner, Shared, Turn, with_deadline};
@@ -65,7 +65,7 @@ pub(super) async fn sign_in(
     };
     // The limit was exceeded by concurrent sign-ins, or could not be checked.
     let undone = if was_there {
-        take_back(shared, whole, Arc::clone(&stored)).await.map(Some)
+        take_back(shared, whole, Arc::clone(&stored), work.messenger).await.map(Some)
     } else {
         end(shared, whole, &stored.id, Some(stored.record.stamp())).await.map(|_| None)
     };
@@ -162,10 +162,14 @@ fn since(record: &Record) -> Timestamp {
     record.header.account().map_or(record.header.created, |account| account.authenticated)
 }
 
-/// Removes the owner again from a session whose sign-in was refused after it was stored: the
-/// visitor keeps the session.
-async fn take_back(shared: &Arc<Shared>, whole: &Operation, stored: Arc<Stored>) -> Result<Arc<Stored>> {
+/// Takes the owner away again from a session whose sign-in was refused after it was stored: the visitor goes on.
+async fn take_back(
+    shared: &Arc<Shared>,
+    whole: &Operation,
+    stored: Arc<Stored>,
+    messenger: Messenger,
+) -> Result<Arc<Stored>> {
     let plan = Plan { owner: Some(Box::new(NewOwner::new(None))), ..Plan::default() };
-    let mut work = Work { body: stored.record.body.clone(), changes: Vec::new(), plan };
+    let mut work = Work { body: stored.record.body.clone(), changes: Vec::new(), plan, messenger };
     replace(shared, whole, stored, &mut work).await
 }

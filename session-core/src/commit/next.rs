@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::live::{Plan, Stored};
+use crate::live::{Messenger, Plan, Stored};
 use crate::record::{Body, Record, Renewed};
 use crate::shared::{Class, Shared};
 
@@ -24,7 +24,7 @@ impl Next {
         stored: &Stored,
         base: &Record,
         body: Body,
-        plan: &Plan,
+        (plan, messenger): (&Plan, Messenger),
         now: Timestamp,
     ) -> Self {
         let before = base.header.owner;
@@ -35,7 +35,7 @@ impl Next {
             (None, Some(_)) => shared.classes.after(stored.class, owner.is_some()),
             (None, None) => stored.class,
         };
-        let due = shared.renewal_is_due(stored, now);
+        let due = shared.renewal_is_due(stored, messenger, now);
         let renew = plan.regenerate || class != stored.class || due;
         let signs_in = renew && (class != stored.class || (owner.is_some() && owner != before));
         let new_lifetime = plan.new_lifetime || signs_in;
@@ -80,9 +80,9 @@ impl Shared {
         self.classes.all().any(|class| self.renews(class).is_some())
     }
 
-    /// Returns whether the id has been in use long enough to be renewed.
-    pub(super) fn renewal_is_due(&self, stored: &Stored, now: Timestamp) -> bool {
-        if !self.renewal.possible {
+    /// Whether the id has been in use for so long that it is to be renewed, by a request whose response tells the client.
+    pub(super) fn renewal_is_due(&self, stored: &Stored, messenger: Messenger, now: Timestamp) -> bool {
+        if !self.renewal.possible || messenger != Messenger::Response {
             return false;
         }
         let Some(every) = self.renews(stored.class) else { return false };

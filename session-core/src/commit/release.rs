@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use super::detach::{Detached, detached};
 use super::replace::{Work, replace};
 use super::{create, end, limit};
-use crate::live::{Live, LoadState, Other, Phase, State, Stored};
+use crate::live::{Live, LoadState, Messenger, Other, Phase, State, Stored};
 use crate::provider::TOMBSTONE_TTL;
 use crate::shared::{EndedBy, EventKind, Operation};
 use crate::{Error, ErrorKind, Result, observe};
@@ -95,7 +95,7 @@ impl Future for Releasing {
 fn is_idle(live: &Live, state: &State, create: Create) -> bool {
     match &state.stored {
         None => create == Create::Never || !state.is_modified(),
-        Some(stored) => !state.is_modified() && live.shared.is_fresh(stored),
+        Some(stored) => !state.is_modified() && live.shared.is_fresh(stored, state.messenger),
     }
 }
 
@@ -126,6 +126,7 @@ async fn release_owned(live: Arc<Live>, create: Create, then: Then) -> Result<()
             body: state.body.clone(),
             changes: std::mem::take(&mut state.changes),
             plan: std::mem::take(&mut state.plan),
+            messenger: state.messenger,
         };
         (state.stored.clone(), work)
     };
@@ -183,10 +184,14 @@ pub(super) fn resume(live: &Live, stored: Arc<Stored>) -> Result<()> {
 /// Creates a session, and ends the others that the client presented.
 pub(super) async fn begin(live: &Live, whole: &Operation, work: &mut Work) -> Result<Arc<Stored>> {
     let has_others = !live.state().others.is_empty();
+    let mut superseded = Vec::new();
     if has_others {
         whole.begin();
+        if live.shared.capabilities.client_side {
+            superseded.extend(live.state().others.iter().filter_map(|other| other.version));
+        }
     }
-    let created = create::create(&live.shared, whole, work.body.clone(), &work.plan).await?;
+    let created = create::create(&live.shared, whole, work.body.clone(), &work.plan, &superseded).await?;
     if has_others {
         Box::pin(end_others(live, whole)).await;
     }
@@ -278,9 +283,10 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
         state.undelivered = true;
         return Err(error);
     }
-    // A request may begin a new session after a logout, for example to show a message on the next
-    // page.
-    let goes_on = matches!(before, Phase::Active | Phase::Failed(_)) && !state.closed;
+    // A request that has logged its client out may begin a new session: a message for the next page.
+    let goes_on = matches!(before, Phase::Active | Phase::Failed(_))
+        && !state.closed
+        && state.messenger != Messenger::Nobody;
     state.phase = if goes_on { Phase::Active } else { Phase::Released };
     // The client does not know a session that this request created, so there is no cookie to
     // remove.

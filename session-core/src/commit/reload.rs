@@ -1,10 +1,11 @@
 //! Reads a session again under a handle that the application already has.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::find::{Trust, find};
 use super::release::PanicGuard;
-use crate::live::{Live, LoadState, Phase, Stored};
+use crate::live::{Live, LoadState, Messenger, Phase, Stored};
 use crate::shared::Operation;
 use crate::{Error, ErrorKind, Result};
 
@@ -17,7 +18,13 @@ pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
     let mut state = live.state();
     state.show(session);
     state.closed = false;
-    state.phase = Phase::Active;
+    if state.messenger == Messenger::Response && !live.in_request.load(Ordering::Relaxed) {
+        state.messenger = Messenger::Nobody;
+    }
+    // What is stored under a token that nobody tells the client is lost to it.
+    let needs_token = state.stored.is_none() || live.shared.capabilities.client_side;
+    let is_told = state.messenger != Messenger::Nobody || !needs_token;
+    state.phase = if is_told { Phase::Active } else { Phase::Released };
     (state.undelivered, state.lost) = (false, false);
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::next::Next;
 use super::{find, relocate, slide};
 use crate::clock::Timestamp;
 use crate::id::{StorageId, Token};
-use crate::live::{Change, Plan, Stored};
+use crate::live::{Change, Messenger, Plan, Stored};
 use crate::provider::{Condition, Rename, WriteOutcome};
 use crate::record::{Body, Record, State};
 use crate::shared::{Answer, Operation, Shared};
@@ -23,6 +23,7 @@ pub(super) struct Work {
     /// The same changes, to be applied to a newer body after a conflict.
     pub changes: Vec<Change>,
     pub plan: Plan,
+    pub messenger: Messenger,
 }
 
 impl Work {
@@ -49,7 +50,7 @@ pub(super) async fn replace(
     work: &mut Work,
 ) -> Result<Arc<Stored>> {
     if work.is_empty() {
-        return Ok(Box::pin(slide::slide(shared, whole, stored)).await);
+        return Ok(Box::pin(slide::slide(shared, whole, stored, work.messenger)).await);
     }
     let operation = whole.part(if work.plan.regenerate { "regenerate" } else { "release" }, true);
     // The base of the next attempt, if it is not the record that was read: the one that a refusal
@@ -66,7 +67,10 @@ pub(super) async fn replace(
                 merged(shared, newer, &mut work.changes).map_err(|error| operation.explain(error))?
             }
         };
-        let mut next = Next::over(shared, &stored, base, body, &work.plan, now);
+        let mut next = Next::over(shared, &stored, base, body, (&work.plan, work.messenger), now);
+        if next.renew && work.messenger == Messenger::Nobody {
+            return Err(operation.explain(told_nobody()));
+        }
         let attempt = if next.changed {
             store(shared, &operation, &stored, base, &mut next).await?
         } else if let Some(newest) = newer {
@@ -75,7 +79,7 @@ pub(super) async fn replace(
             whole.begin();
             match Box::pin(changed_meanwhile(shared, whole, &stored)).await? {
                 Some(attempt) => attempt,
-                None => return Ok(Box::pin(slide::slide(shared, whole, stored)).await),
+                None => return Ok(Box::pin(slide::slide(shared, whole, stored, work.messenger)).await),
             }
         };
         match attempt {
@@ -207,7 +211,13 @@ fn write<'a>(shared: &'a Shared, stored: &'a Stored, base: &Record, next: &'a Ne
     })
 }
 
-/// Builds the error of a request whose session has ended.
+/// The error of a new id that would log its client out.
+fn told_nobody() -> Error {
+    let message = "the response has left, and the client cannot learn of a new id: change it in a request";
+    Error::new(ErrorKind::Released, message)
+}
+
+/// The error of a request whose session is over.
 fn ended(shared: &Shared, operation: &Operation, stored: &Stored, ending: &Ending) -> Error {
     let expired = *ending == Ending::Gone && shared.now() >= stored.record.header.deadline;
     let kind = if expired { ErrorKind::Expired } else { ErrorKind::Gone };

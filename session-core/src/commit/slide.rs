@@ -8,19 +8,19 @@ use std::time::Duration;
 use super::next::Next;
 use super::replace::{Attempt, store, with_record};
 use crate::clock::Timestamp;
-use crate::live::{Plan, Stored};
+use crate::live::{Messenger, Plan, Stored};
 use crate::shared::{Class, Operation, Shared};
 use crate::{Result, observe};
 
 impl Shared {
-    /// Returns whether the release of a request that only reads has nothing to do.
-    pub(super) fn is_fresh(&self, stored: &Stored) -> bool {
-        // The common case does not read the clock.
+    /// Whether a request that only reads has nothing to do at its end.
+    pub(super) fn is_fresh(&self, stored: &Stored, messenger: Messenger) -> bool {
+        // The common case needs no look at the clock.
         if self.capabilities.slides_on_read && !self.renewal.possible {
             return true;
         }
         let now = self.now();
-        !self.must_touch(stored, now) && !self.renewal_is_due(stored, now)
+        !self.must_touch(stored, now) && !self.renewal_is_due(stored, messenger, now)
     }
 
     /// Returns whether the idle deadline was last extended long enough ago to be worth a write.
@@ -35,18 +35,23 @@ impl Shared {
     }
 }
 
-/// Extends the idle deadline with a touch or, where the client holds the record, by reissuing it;
-/// renews the id when it is time to. At most one call, and at most once per `touch_after`.
-pub(super) async fn slide(shared: &Arc<Shared>, whole: &Operation, stored: Arc<Stored>) -> Arc<Stored> {
+/// Moves the idle deadline by a touch or, where the client holds the record, by issuing it again; renews the id when
+/// that is due. At most one call, at most once per `touch_after`.
+pub(super) async fn slide(
+    shared: &Arc<Shared>,
+    whole: &Operation,
+    stored: Arc<Stored>,
+    messenger: Messenger,
+) -> Arc<Stored> {
     let now = shared.now();
     let header = &stored.record.header;
     let is_over = now >= header.absolute || (shared.capabilities.client_side && now >= header.deadline);
-    let renew = shared.renewal_is_due(&stored, now);
+    let renew = shared.renewal_is_due(&stored, messenger, now);
     if is_over || !(renew || shared.must_touch(&stored, now)) {
         return stored;
     }
     let moved = if renew || shared.capabilities.client_side {
-        reissue(shared, whole, &stored, now).await
+        reissue(shared, whole, &stored, messenger, now).await
     } else {
         touch(shared, whole, &stored, now).await
     };
@@ -82,11 +87,13 @@ async fn reissue(
     shared: &Shared,
     whole: &Operation,
     stored: &Stored,
+    messenger: Messenger,
     now: Timestamp,
 ) -> Result<Option<Stored>> {
     let base = &stored.record;
     let operation = whole.part("touch", true);
-    let mut next = Next::over(shared, stored, base, base.body.clone(), &Plan::default(), now);
+    let plan = (&Plan::default(), messenger);
+    let mut next = Next::over(shared, stored, base, base.body.clone(), plan, now);
     match store(shared, &operation, stored, base, &mut next).await? {
         Attempt::Stored { token, id } => {
             Ok(Some(Stored { token, id, class: next.class, record: next.record, seen: now }))

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use change::{Change, Updating};
 pub use load_state::LoadState;
-pub(crate) use state::{NewOwner, Phase, Plan, State, Stored};
+pub(crate) use state::{Messenger, NewOwner, Phase, Plan, State, Stored};
 
 use crate::id::StorageId;
+use crate::record::Version;
 use crate::shared::{Begun, Operation, Shared, with_deadline};
 use crate::{Error, ErrorKind, Result, observe};
 
@@ -31,7 +32,9 @@ pub(crate) struct Found {
 #[derive(Debug, Clone)]
 pub(crate) struct Other {
     pub id: StorageId,
-    /// The session is no longer stored under this id: a logout follows the tombstone.
+    /// Its last write, of a live one.
+    pub version: Option<Version>,
+    /// It is found under this id no more, or the client holds a newer record of it: only a logout ends it too.
     pub moved: bool,
 }
 
@@ -46,12 +49,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(shared: Arc<Shared>, found: Found) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, found: Found, messenger: Messenger) -> Self {
         Self {
             shared,
-            state: Mutex::new(State::new(found)),
+            state: Mutex::new(State::new(found, messenger)),
             gate: tokio::sync::Mutex::default(),
-            in_request: AtomicBool::new(false),
+            in_request: AtomicBool::new(messenger == Messenger::Response),
         }
     }
 

@@ -35,11 +35,23 @@ pub(crate) enum Phase {
     Failed(ErrorKind),
 }
 
+/// Who tells the client of a new token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Messenger {
+    /// The application, which took the session from the manager and has its token.
+    Caller,
+    /// The response to the session's request.
+    Response,
+    /// Nobody: the response has left.
+    Nobody,
+}
+
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct State {
     pub phase: Phase,
-    /// The session in the store; `None` if there is none.
+    pub messenger: Messenger,
+    /// The session in the store; `None` while there is none.
     pub stored: Option<Arc<Stored>>,
     /// The body that the handler sees: the stored one with the changes applied.
     pub body: Body,
@@ -141,7 +153,7 @@ impl Plan {
 }
 
 impl State {
-    pub(super) fn new(found: Found) -> Self {
+    pub(super) fn new(found: Found, messenger: Messenger) -> Self {
         let Found { state: found, session: stored, others } = found;
         let body = stored.as_ref().map(|stored| stored.record.body.clone()).unwrap_or_default();
         let held = stored.as_ref().map(|stored| stored.token.clone());
@@ -149,6 +161,7 @@ impl State {
         let presented = held.is_some() || !others.is_empty();
         Self {
             phase: Phase::Active,
+            messenger,
             stored,
             body,
             changes: Vec::new(),

@@ -113,6 +113,16 @@ impl Header {
         next
     }
 
+    /// Takes other writes for earlier ones of this session, so that their records do not stand beside its own.
+    pub(crate) fn supersede(&mut self, versions: impl IntoIterator<Item = Version>) {
+        for version in versions {
+            let place = self.versions.iter().position(|known| *known == version).unwrap_or(VERSIONS - 1);
+            // The least remembered one makes room, never the own one.
+            self.versions[1..=place.max(1)].rotate_right(1);
+            self.versions[1] = version;
+        }
+    }
+
     pub(crate) fn renewed(&self) -> Option<Renewed> {
         self.details.as_ref()?.renewed
     }

@@ -9,7 +9,6 @@ mod values;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 pub use flash::{Flash, Level};
 pub use key::{AnyKey, Key, ReadKey, WriteKey};
@@ -19,7 +18,7 @@ use crate::Result;
 use crate::clock::Timestamp;
 use crate::commit::{self, Create, Then};
 use crate::id::Token;
-use crate::live::{Found, Live, LoadState};
+use crate::live::{Found, Live, LoadState, Messenger};
 use crate::record::Body;
 use crate::shared::Shared;
 
@@ -50,14 +49,12 @@ pub struct Session(pub(crate) Arc<Live>);
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, found: Found) -> Self {
-        Self(Arc::new(Live::new(shared, found)))
+        Self(Arc::new(Live::new(shared, found, Messenger::Caller)))
     }
 
     /// Creates the session of a request, which will be released.
     pub(crate) fn of_request(shared: Arc<Shared>, found: Found) -> Self {
-        let session = Self::new(shared, found);
-        session.0.in_request.store(true, Ordering::Relaxed);
-        session
+        Self(Arc::new(Live::new(shared, found, Messenger::Response)))
     }
 
     /// Creates an empty session in place of one that was ended without being loaded; a new one may
@@ -153,8 +150,11 @@ impl Session {
     /// request has ended: from then on only [`save`](Self::save) stores them. One round trip, none
     /// for a session that was never stored.
     ///
-    /// [`Gone`](crate::ErrorKind::Gone) when the session has ended or has another id: the user
-    /// logged out, or in.
+    /// After the request nothing tells the client of a new token. Such a handle keeps its id: a save with a sign-in, a
+    /// new id or another class is [`Released`](crate::ErrorKind::Released). Where a change needs a token (a visitor without a session,
+    /// an engine that leaves the record with the client), the handle reads, and takes none.
+    ///
+    /// [`Gone`](crate::ErrorKind::Gone) when the session has ended or has another id: the user logged out, or in.
     pub async fn reload(&self) -> Result<()> {
         commit::reload(&self.0).await
     }
