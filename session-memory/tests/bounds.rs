@@ -19,7 +19,7 @@ async fn a_full_store_refuses_new_sessions_and_serves_the_others() {
     }
     let full = create(&provider, &id(2), &first, MINUTE).await.unwrap_err();
     assert_eq!(full.kind(), ErrorKind::Full);
-    assert!(full.message().contains("the 2 sessions"), "{full}");
+    assert!(full.message().contains("limit of 2 sessions"), "{full}");
 
     let over = Condition::Over(first.stamp());
     let changed = provider.write(&id(0), &next(&first, 1), over, MINUTE).await.unwrap();
