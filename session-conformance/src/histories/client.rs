@@ -112,7 +112,7 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::Unavailable => Found::Unheard,
             Err(error) => Found::Odd(error.kind()),
         };
-        recorder.heard(call, |what| *what = What::Load { token, found });
+        recorder.answered(call, |what| *what = What::Load { token, found });
         loaded.ok().flatten()
     }
 
@@ -142,9 +142,9 @@ impl Client {
         let done = outcome == Outcome::Done;
         let renewed = if done && renews { session.token() } else { None };
         // The others may use the new id once this client has it.
-        let place = renewed.as_ref().map(|_| self.shared.tokens().len());
+        let index = renewed.as_ref().map(|_| self.shared.tokens().len());
         let after = done.then(|| seen(session));
-        self.shared.recorder.heard(call, |event| *event = what(outcome, place, after));
+        self.shared.recorder.answered(call, |event| *event = what(outcome, index, after));
         if let Some(new) = renewed {
             self.shared.tokens().push(new);
         }
@@ -154,7 +154,7 @@ impl Client {
         let recorder = &self.shared.recorder;
         let call = recorder.begin(self.number, What::End { token, outcome: Outcome::Unknown });
         let outcome = outcome(&logout.await);
-        recorder.heard(call, |what| *what = What::End { token, outcome });
+        recorder.answered(call, |what| *what = What::End { token, outcome });
     }
 
     /// Loads every id that was ever issued.

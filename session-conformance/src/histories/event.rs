@@ -105,7 +105,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A call begins. Until it is [`heard`](Self::heard) it counts as not waited for.
+    /// A call begins. Until it is [`answered`](Self::answered) it counts as not waited for.
     pub(crate) fn begin(&self, client: u64, what: What) -> usize {
         let mut events = self.events();
         let begin = self.time.fetch_add(1, Ordering::SeqCst);
@@ -114,7 +114,7 @@ impl Recorder {
     }
 
     /// A call was answered.
-    pub(crate) fn heard(&self, call: usize, answer: impl FnOnce(&mut What)) {
+    pub(crate) fn answered(&self, call: usize, answer: impl FnOnce(&mut What)) {
         let mut events = self.events();
         answer(&mut events[call].what);
         events[call].end = self.time.fetch_add(1, Ordering::SeqCst);

@@ -30,7 +30,7 @@ impl Resent {
 }
 
 /// The result of the second call, which may follow an applied first one.
-fn heard<T>(first: Result<T>, second: Result<T>) -> Result<T> {
+fn received<T>(first: Result<T>, second: Result<T>) -> Result<T> {
     match second {
         Err(error) if error.kind() == ErrorKind::Unavailable && !is_refused(&first) => {
             Err(Error::new(ErrorKind::OutcomeUnknown, "a test resends a call"))
@@ -46,7 +46,7 @@ fn is_refused<T>(answer: &Result<T>) -> bool {
 
 /// The answer that the caller gets to a write that was sent twice.
 fn resent(first: Result<WriteOutcome>, second: Result<WriteOutcome>) -> Result<WriteOutcome> {
-    Ok(match heard(first, second)? {
+    Ok(match received(first, second)? {
         WriteOutcome::Refused(refusal) => {
             WriteOutcome::refused_after_resend(refusal.current.map(|current| *current))
         }
@@ -89,7 +89,7 @@ impl Provider for Resent {
 
     async fn touch(&self, id: &StorageId, seen: &Record, ttl: Duration) -> Result<bool> {
         let first = self.inner.touch(id, seen, ttl).await;
-        heard(first, self.inner.touch(id, seen, ttl).await)
+        received(first, self.inner.touch(id, seen, ttl).await)
     }
 
     async fn rename(&self, rename: &Rename<'_>) -> Result<WriteOutcome> {
@@ -102,7 +102,7 @@ impl Provider for Resent {
             return self.inner.destroy(id, expected).await;
         }
         let first = self.inner.destroy(id, expected).await;
-        heard(first, self.inner.destroy(id, expected).await)
+        received(first, self.inner.destroy(id, expected).await)
     }
 
     async fn exists(&self, id: &StorageId) -> Result<bool> {
