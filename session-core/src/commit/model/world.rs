@@ -1,9 +1,10 @@
 //! The states of the model and its steps: what is stored, what is on the way, and where every
 //! client is.
 
+use session_search::Model;
+
 use super::calling::{Client, Phase, UNHEARD};
 use super::flaws::Flaw;
-use super::search::Model;
 use super::store::{Answer, CHANGES, Compare, Deadline, Id, Op, Rec, Slot};
 
 /// What a client does with its session, one after the other.
