@@ -39,6 +39,6 @@ pub trait Listener: Send {
     async fn next(&mut self) -> Result<Notice>;
 
     /// Asks the server for an answer on the same connection: one round trip. The notices that the server sent before it
-    /// answered have arrived then. When the future is dropped, so must be the listener.
+    /// answered have arrived then: [`next`](Self::next) returns them without waiting. When the future is dropped, so must be the listener.
     async fn check(&mut self) -> Result<()>;
 }
