@@ -5,7 +5,6 @@
 //! changed. A heartbeat detects a connection that died silently: without an answer the bus counts
 //! as lost.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use session_core::{Error, ErrorKind, Provider};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::entries::Entries;
+use crate::rules::{Epoch, epoch_at};
 use crate::{count, gauge};
 
 /// 1 while the bus is connected.
@@ -30,9 +30,6 @@ const GOOD_FOR: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The shortest and the longest pause between attempts to connect.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
-
-/// A period in which all notices have arrived.
-pub(crate) type Epoch = NonZeroU64;
 
 /// Whether a cache is notified of the changes of other processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +73,9 @@ impl Watch {
         if !self.exists {
             return Some(Epoch::MIN);
         }
-        let epoch = Epoch::new(self.epoch.load(Ordering::Acquire))?;
-        // The listening task may be starved, or have ended with its runtime.
-        (self.millis() < self.good_until.load(Ordering::Relaxed)).then_some(epoch)
+        let epoch = self.epoch.load(Ordering::Acquire);
+        // The task that listens may be starved, or have ended with its runtime.
+        epoch_at(epoch, self.millis(), self.good_until.load(Ordering::Relaxed))
     }
 
     pub(crate) fn state(&self) -> Bus {
@@ -124,24 +121,27 @@ impl<'a> Connected<'a> {
         connected
     }
 
-    /// Begins an epoch: reads that finished or started before it are no longer used.
+    /// Begins an epoch: nothing is shown that was read, or asked for, before it. In this order, because whoever sees the
+    /// new epoch may wait for any read that has not been dropped.
     fn begin(&self) {
-        self.0.bus.begin();
         self.0.clear();
+        self.0.bus.begin();
     }
 
     /// Drops the sessions that the notices name, until the connection is lost.
     async fn follow(&self, mut listener: Box<dyn Listener>) -> Error {
         let mut due = Instant::now() + HEARTBEAT;
+        // When the question was asked that has been answered last. The answer counts once the notices before it are
+        // followed: they may have waited for longer than an answer counts.
+        let mut answered = None;
         loop {
             let asked = Instant::now();
-            if asked >= due {
+            if asked >= due && answered.is_none() {
                 match timeout(HEARTBEAT, listener.check()).await {
-                    Ok(Ok(())) => self.0.bus.answered(asked),
+                    Ok(Ok(())) => answered = Some(asked),
                     Ok(Err(error)) => return error,
                     Err(_) => return unanswered(),
                 }
-                due = asked + HEARTBEAT;
             }
             match timeout_at(due, listener.next()).await {
                 Ok(Ok(notice)) => {
@@ -152,7 +152,12 @@ impl<'a> Connected<'a> {
                     }
                 }
                 Ok(Err(error)) => return error,
-                Err(_) => {}
+                Err(_) => {
+                    if let Some(asked) = answered.take() {
+                        self.0.bus.answered(asked);
+                        due = asked + HEARTBEAT;
+                    }
+                }
             }
         }
     }

@@ -25,7 +25,8 @@ use session_core::record::Record;
 use tokio::sync::OnceCell;
 
 use crate::Settings;
-use crate::bus::{Epoch, Watch};
+use crate::bus::Watch;
+use crate::rules::{Asked, Busy};
 
 /// The memory of a session in addition to its keys and values: the header, the id, and the cache's
 /// own overhead.
@@ -36,10 +37,7 @@ const SHARDS: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub record: Record,
-    /// When the read began: the record is at least as new.
-    pub at: Timestamp,
-    /// The epoch in which it was read.
-    epoch: Epoch,
+    pub asked: Asked,
 }
 
 /// The answer to a read of the engine, shared by all callers that wait for it.
@@ -48,26 +46,18 @@ pub(crate) type Answer = Result<Option<Record>, (ErrorKind, String)>;
 /// A read of the engine in flight.
 #[derive(Debug)]
 struct Flight {
-    /// When it began.
-    at: Timestamp,
-    /// The epoch in which it began; `None` while the bus is lost.
-    epoch: Option<Epoch>,
+    asked: Asked,
     answer: OnceCell<Answer>,
     /// The number of callers that wait for the answer. Changed under the lock of the shard.
     readers: AtomicUsize,
 }
 
-/// The operations in flight on one session.
-#[derive(Debug, Default)]
-struct Busy {
-    /// The read whose answer will be cached, and which other callers may join.
-    flight: Option<Arc<Flight>>,
-    writers: usize,
-}
+/// What is under way, by session.
+type Shard = HashMap<StorageId, Busy<Arc<Flight>>>;
 
 pub(crate) struct Entries {
     kept: Cache<StorageId, Arc<Kept>>,
-    busy: [Mutex<HashMap<StorageId, Busy>>; SHARDS],
+    busy: [Mutex<Shard>; SHARDS],
     /// Owners whose sessions were ended together, and when.
     ended: Mutex<HashMap<Owner, Timestamp>>,
     hasher: RandomState,
@@ -100,35 +90,26 @@ impl Entries {
     /// Returns the cached session, if it may be used at this time.
     pub(crate) fn get(&self, id: &StorageId, now: Timestamp) -> Option<Arc<Kept>> {
         let kept = self.kept.get(id)?;
-        let is_watched = self.bus.epoch() == Some(kept.epoch);
-        let may_be_shown = self.is_new(kept.at, now) && is_watched && kept.record.is_alive_at(now);
+        let may_be_shown = kept.asked.is_new(now, self.max_stale)
+            && kept.asked.is_watched(self.bus.epoch())
+            && kept.record.is_alive_at(now);
         (may_be_shown && !self.is_ended(&kept)).then_some(kept)
     }
 
-    /// Returns whether the answer to a read that began at that time may still be used.
-    fn is_new(&self, at: Timestamp, now: Timestamp) -> bool {
-        at <= now && now.since(at) < self.max_stale
-    }
-
-    /// Joins the read of a session in flight, or begins one.
+    /// Joins the read of a session that is under way, or begins one.
     pub(crate) fn read<'a>(&'a self, id: &'a StorageId, now: Timestamp) -> Reading<'a> {
         let mut shard = self.busy(id);
-        let busy = shard.entry(id.clone()).or_default();
-        let flight = match busy.flight.take() {
-            Some(flight) if self.is_new(flight.at, now) => flight,
-            _ => Arc::new(Flight::new(now, self.bus.epoch())),
-        };
+        let may_join = |flight: &Arc<Flight>| flight.asked.is_new(now, self.max_stale);
+        let begin = || Arc::new(Flight::new(Asked { at: now, epoch: self.bus.epoch() }));
+        let flight = shard.entry(id.clone()).or_default().read(may_join, begin);
         flight.readers.fetch_add(1, Ordering::Relaxed);
-        busy.flight = Some(Arc::clone(&flight));
         Reading { entries: self, id, flight }
     }
 
     /// Begins a write of a session: from now on, reads go to the engine.
     pub(crate) fn write<'a>(&'a self, id: &'a StorageId) -> Writing<'a> {
         let mut shard = self.busy(id);
-        let busy = shard.entry(id.clone()).or_default();
-        busy.writers += 1;
-        busy.flight = None;
+        shard.entry(id.clone()).or_default().write();
         self.kept.invalidate(id);
         Writing { entries: self, id }
     }
@@ -150,8 +131,8 @@ impl Entries {
         for shard in &self.busy {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.retain(|_, busy| {
-                busy.flight = None;
-                busy.writers > 0
+                busy.detach();
+                !busy.is_over()
             });
         }
     }
@@ -159,7 +140,7 @@ impl Entries {
     /// Records a new idle deadline of a session that was not written to.
     pub(crate) fn touched(&self, id: &StorageId, seen: &Record, deadline: Timestamp) {
         let shard = self.busy(id);
-        if shard.get(id).is_some_and(|busy| busy.writers > 0) {
+        if shard.get(id).is_some_and(Busy::is_written) {
             return;
         }
         if let Some(kept) = self.kept.get(id)
@@ -184,18 +165,18 @@ impl Entries {
     fn is_ended(&self, kept: &Kept) -> bool {
         let Some(owner) = kept.record.header.owner else { return false };
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.get(&owner).is_some_and(|at| kept.at <= *at)
+        ended.get(&owner).is_some_and(|at| kept.asked.is_before(*at))
     }
 
-    fn busy(&self, id: &StorageId) -> MutexGuard<'_, HashMap<StorageId, Busy>> {
+    fn busy(&self, id: &StorageId) -> MutexGuard<'_, Shard> {
         let hash = usize::try_from(self.hasher.hash_one(id) >> 32).unwrap_or_default();
         self.busy[hash % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Flight {
-    fn new(at: Timestamp, epoch: Option<Epoch>) -> Self {
-        Self { at, epoch, answer: OnceCell::new(), readers: AtomicUsize::new(0) }
+    fn new(asked: Asked) -> Self {
+        Self { asked, answer: OnceCell::new(), readers: AtomicUsize::new(0) }
     }
 }
 
@@ -209,7 +190,7 @@ pub(crate) struct Reading<'a> {
 impl Reading<'_> {
     /// Returns the answer. The first caller makes the read; if it goes away, another caller does.
     pub(crate) async fn answer(&self, ask: impl AsyncFnOnce(Timestamp) -> Answer) -> Answer {
-        self.flight.answer.get_or_init(|| ask(self.flight.at)).await.clone()
+        self.flight.answer.get_or_init(|| ask(self.flight.asked.at)).await.clone()
     }
 }
 
@@ -218,23 +199,18 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         let mut shard = self.entries.busy(self.id);
         let others = self.flight.readers.fetch_sub(1, Ordering::Relaxed) - 1;
-        let Some(busy) = shard.get_mut(self.id) else { return };
-        if !busy.flight.as_ref().is_some_and(|current| Arc::ptr_eq(current, &self.flight)) {
-            return;
-        }
         let answer = self.flight.answer.get();
-        if answer.is_none() && others > 0 {
-            return;
+        let Some(busy) = shard.get_mut(self.id) else { return };
+        let may_keep =
+            busy.leave(|flight| Arc::ptr_eq(flight, &self.flight), answer.is_some() || others == 0);
+        if busy.is_over() {
+            shard.remove(self.id);
         }
-        busy.flight = None;
-        if busy.writers > 0 {
-            return;
-        }
-        shard.remove(self.id);
-        if let (Some(Ok(Some(record))), Some(epoch)) = (answer, self.flight.epoch)
+        if let (true, Some(Ok(Some(record)))) = (may_keep, answer)
             && record.is_live()
+            && self.flight.asked.epoch.is_some()
         {
-            let kept = Kept { record: record.clone(), at: self.flight.at, epoch };
+            let kept = Kept { record: record.clone(), asked: self.flight.asked };
             self.entries.kept.insert(self.id.clone(), Arc::new(kept));
         }
     }
@@ -250,10 +226,8 @@ impl Drop for Writing<'_> {
     fn drop(&mut self) {
         let mut shard = self.entries.busy(self.id);
         let Some(busy) = shard.get_mut(self.id) else { return };
-        busy.writers -= 1;
-        // A read that began during the write may have the record from before it.
-        busy.flight = None;
-        if busy.writers == 0 {
+        busy.written();
+        if busy.is_over() {
             shard.remove(self.id);
         }
     }

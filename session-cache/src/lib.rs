@@ -54,7 +54,10 @@
 
 mod bus;
 mod entries;
+#[cfg(test)]
+mod model;
 mod provider;
+mod rules;
 mod settings;
 
 pub use bus::Bus;

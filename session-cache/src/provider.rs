@@ -83,7 +83,7 @@ impl Cached {
         let now = self.now();
         let kept = self.entries.get(id, now)?;
         count("session_cache_hit");
-        crate::measure("session_cache_age_seconds", now.since(kept.at));
+        crate::measure("session_cache_age_seconds", now.since(kept.asked.at));
         Some(kept.record.clone())
     }
 

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use session_cache::{Bus, Cached, Settings};
@@ -165,6 +165,28 @@ async fn a_bus_that_does_not_answer_is_lost() {
     let begun = tokio::time::Instant::now();
     until_bus(&world.here, Bus::Lost).await;
     assert!(begun.elapsed() <= Duration::from_millis(2_100), "{:?}", begun.elapsed());
+    assert_eq!(world.version(&id).await, new.header.version());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_once_the_notices_before_it_are_followed() {
+    let world = World::connected().await;
+    let (id, old) = stored(&*world.there).await;
+    keep(&world.here, &world.apart, &id).await;
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let (here, looked_at, of) = (Arc::downgrade(&world.here), Arc::clone(&shown), id.clone());
+    world.bus.before_notices(move || {
+        let here = here.upgrade().unwrap();
+        let read = here.as_immediate().unwrap().read_at_once(&of, IDLE);
+        looked_at.lock().unwrap().push(read.map(|read| read.unwrap().unwrap().header.version()));
+    });
+    // The listener does not run for a long time, and finds a question that is due among the notices.
+    let new = change(&*world.there, &id, &old).await;
+    world.bus.post(Notice::Changed(support::id()));
+    world.bus.post(Notice::Changed(id.clone()));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    until_bus(&world.here, Bus::Connected).await;
+    assert_eq!(*shown.lock().unwrap(), [None, None], "the change was ten seconds ago");
     assert_eq!(world.version(&id).await, new.header.version());
 }
 

@@ -1,6 +1,7 @@
 //! Notices sent by the test, and a read that the test can pause: for orders of events that no
 //! server can be made to produce.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -23,6 +24,17 @@ struct State {
     /// The number of notices that the listener has handled: it has asked for the next one.
     done: AtomicUsize,
     listeners: AtomicUsize,
+    before: Hook,
+}
+
+/// What a test looks at before a notice is passed on.
+#[derive(Default)]
+struct Hook(Mutex<Option<Box<dyn Fn() + Send>>>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook").finish_non_exhaustive()
+    }
 }
 
 impl Hand {
@@ -46,10 +58,21 @@ impl Hand {
         self.0.listeners.load(Ordering::SeqCst)
     }
 
-    /// Sends a notice, and waits until the listener has handled it.
-    pub async fn send(&self, notice: Notice) {
-        let sent = self.0.sent.fetch_add(1, Ordering::SeqCst) + 1;
+    /// Looks at something whenever a notice has arrived that is not followed yet.
+    pub fn before_notices(&self, look: impl Fn() + Send + 'static) {
+        *self.0.before.0.lock().unwrap() = Some(Box::new(look));
+    }
+
+    /// Sends a notice.
+    pub fn post(&self, notice: Notice) {
+        self.0.sent.fetch_add(1, Ordering::SeqCst);
         self.0.sender.lock().unwrap().as_ref().unwrap().send(notice).unwrap();
+    }
+
+    /// Sends a notice, and waits until the listener has done what it asks for.
+    pub async fn send(&self, notice: Notice) {
+        self.post(notice);
+        let sent = self.0.sent.load(Ordering::SeqCst);
         super::until("the notice has arrived", async || self.0.done.load(Ordering::SeqCst) == sent).await;
     }
 
@@ -80,6 +103,9 @@ impl Listener for Listening {
         self.state.done.fetch_add(std::mem::take(&mut self.taken), Ordering::SeqCst);
         let notice = self.notices.recv().await.ok_or_else(lost)?;
         self.taken = 1;
+        if let Some(look) = &*self.state.before.0.lock().unwrap() {
+            look();
+        }
         Ok(notice)
     }
 

@@ -40,8 +40,7 @@ pub trait Listener: Send {
     /// Waits for the next notice. The future may be dropped without losing a notice.
     async fn next(&mut self) -> Result<Notice>;
 
-    /// Sends a request on the same connection and waits for the answer: one round trip. All notices
-    /// that the server sent before the answer have then arrived. If the future is dropped, the
-    /// listener must be dropped too.
+    /// Asks the server for an answer on the same connection: one round trip. The notices that the server sent before it
+    /// answered have arrived then: [`next`](Self::next) returns them without waiting. When the future is dropped, so must be the listener.
     async fn check(&mut self) -> Result<()>;
 }

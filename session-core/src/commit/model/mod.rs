@@ -26,13 +26,12 @@ mod client;
 mod flaws;
 mod histories;
 mod properties;
-mod search;
 mod store;
 mod world;
 
 use Action::{Change, Create, Destroy, Logout, Regenerate};
 use flaws::Flaw;
-use search::{Found, search};
+use session_search::{Found, search};
 use store::Compare;
 use world::{Action, Scenario};
 

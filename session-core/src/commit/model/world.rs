@@ -1,9 +1,10 @@
 //! The states of the model and its steps: the stored records, the calls in flight, and the phase of
 //! every client.
 
+use session_search::Model;
+
 use super::calling::{Client, Phase, UNAWAITED};
 use super::flaws::Flaw;
-use super::search::Model;
 use super::store::{Answer, CHANGES, Compare, Deadline, Id, Op, Rec, Slot};
 
 /// One of the actions that a client performs on its session in sequence.

@@ -1,5 +1,5 @@
 //! A breadth-first search through every state of a model, which finds the shortest path to a bad
-//! one.
+//! one. The models are in `session-core/src/commit/model` and `session-cache/src/model`.
 //!
 //! Why not `stateright` 0.31, the best-known checker for Rust: its last release and commit are from
 //! July 2025; it has no optional features, so every build of the tests would include a web server,
@@ -14,10 +14,14 @@ use std::fmt::{Debug, Write as _};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
 
-pub(super) trait Model {
+/// What can happen, and what must hold.
+pub trait Model {
+    /// All that the future depends on.
     type State: Clone + Eq + Hash;
+    /// What happens next; shown to those who read a counterexample.
     type Step: Clone + Debug;
 
+    /// The state that everything begins with.
     fn start(&self) -> Self::State;
     /// Returns every possible next step, with the state that it leads to.
     fn steps(&self, state: &Self::State) -> Vec<(Self::Step, Self::State)>;
@@ -27,17 +31,22 @@ pub(super) trait Model {
     fn is_done(&self, state: &Self::State) -> bool;
 }
 
+/// The result of a search.
 #[derive(Debug)]
-pub(super) struct Found {
+pub struct Found {
+    /// How many different states were reached.
     pub states: usize,
     /// The first property that does not hold, and the steps to the state that breaks it.
     pub broken: Option<(&'static str, String)>,
 }
 
-pub(super) const DEAD_END: &str = "every request ends: nothing can happen any more";
-pub(super) const CYCLE: &str = "every request ends: the same steps repeat for ever";
+/// Broken by a state that is not done and in which nothing can happen.
+pub const DEAD_END: &str = "every request ends: nothing can happen any more";
+/// Broken by steps that lead back to a state before them.
+pub const CYCLE: &str = "every request ends: the same steps repeat for ever";
 
-pub(super) fn search<M: Model>(model: &M) -> Found {
+/// Searches every state that can be reached, the nearest first, until one breaks a property.
+pub fn search<M: Model>(model: &M) -> Found {
     let start = Rc::new(model.start());
     let mut numbers = HashMap::with_hasher(Hashing::default());
     numbers.insert(Rc::clone(&start), 0_usize);
@@ -136,4 +145,60 @@ fn path<S: Debug>(from: &[Option<(usize, S)>], mut at: usize) -> String {
         let _ = writeln!(text, "{:>3}. {step:?}", number + 1);
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts up to four, by one or by two.
+    struct Counting {
+        wrong: Option<u64>,
+        ends_at: u64,
+        begins_again: bool,
+    }
+
+    impl Model for Counting {
+        type State = u64;
+        type Step = u64;
+
+        fn start(&self) -> u64 {
+            0
+        }
+
+        fn steps(&self, state: &u64) -> Vec<(u64, u64)> {
+            if *state == 4 && self.begins_again {
+                return vec![(0, 1)];
+            }
+            [1, 2].into_iter().map(|by| (by, state + by)).filter(|(_, to)| *to <= 4).collect()
+        }
+
+        fn broken(&self, state: &u64) -> Option<&'static str> {
+            (self.wrong == Some(*state)).then_some("wrong")
+        }
+
+        fn is_done(&self, state: &u64) -> bool {
+            *state == self.ends_at
+        }
+    }
+
+    const RIGHT: Counting = Counting { wrong: None, ends_at: 4, begins_again: false };
+
+    #[test]
+    fn every_state_is_reached_once() {
+        let found = search(&RIGHT);
+        assert_eq!((found.states, found.broken), (5, None));
+    }
+
+    #[test]
+    fn the_shortest_way_to_a_wrong_state_is_shown() {
+        let (property, steps) = search(&Counting { wrong: Some(4), ..RIGHT }).broken.unwrap();
+        assert_eq!((property, steps.as_str()), ("wrong", "  1. 2\n  2. 2\n"));
+    }
+
+    #[test]
+    fn a_dead_end_and_a_cycle_are_found() {
+        assert_eq!(search(&Counting { ends_at: 9, ..RIGHT }).broken.unwrap().0, DEAD_END);
+        assert_eq!(search(&Counting { begins_again: true, ..RIGHT }).broken.unwrap().0, CYCLE);
+    }
 }
