@@ -18,6 +18,7 @@ guides! {
     choosing_an_engine, "choosing-an-engine", all();
     axum, "axum", all(feature = "memory", feature = "tower");
     actix, "actix", all(feature = "memory", feature = "actix");
+    poem, "poem", all(feature = "memory", feature = "poem");
     csrf, "csrf", feature = "tower";
     testing, "testing", all(feature = "test", feature = "tower", feature = "actix");
     renewal, "renewal", all();

@@ -77,7 +77,7 @@
 //! | sign users in and out | [`guide::sign_in`], [`guide::remember_me`] |
 //! | list and end a user's sessions | [`guide::accounts`] |
 //! | know what merges and what does not | [`guide::concurrency`] |
-//! | order layers, and answer errors | [`guide::axum`], [`guide::actix`] |
+//! | order layers, and answer errors | [`guide::axum`], [`guide::actix`], [`guide::poem`] |
 //! | keep forms of other sites out | [`guide::csrf`] |
 //! | test an application | [`guide::testing`] |
 //! | renew ids, and change the types of values | [`guide::renewal`], [`guide::changing_types`] |
