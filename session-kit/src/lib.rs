@@ -128,3 +128,8 @@ pub mod test;
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The page about caching reads, compiled.
+#[cfg(all(doctest, feature = "cache"))]
+#[doc = include_str!("../../session-cache/README.md")]
+struct Cache;

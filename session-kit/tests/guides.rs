@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Crates that examples use, as code writes them.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 15] = [
     "actix_session",
     "actix_web",
     "async_trait",
@@ -13,16 +13,32 @@ const CRATES: [&str; 11] = [
     "axum_test",
     "poem",
     "serde",
+    "session_core",
     "session_kit",
+    "session_memory",
+    "session_tower_sessions",
     "tokio",
     "tower",
     "tower_http",
+    "tower_sessions",
 ];
 
 /// Modules of `session_kit` behind a feature of their name.
 const FEATURES: [&str; 14] = [
-    "actix", "cache", "cookie", "couchbase", "file", "memcache", "memory", "mysql", "poem", "postgres", "redis", "sqlite",
-    "test", "tower",
+    "actix",
+    "cache",
+    "cookie",
+    "couchbase",
+    "file",
+    "memcache",
+    "memory",
+    "mysql",
+    "poem",
+    "postgres",
+    "redis",
+    "sqlite",
+    "test",
+    "tower",
 ];
 
 /// The blocks of code of a page: their language with its attributes, and their lines.
@@ -114,7 +130,13 @@ fn missing(page: &str) -> Vec<String> {
 #[test]
 fn each_guide_names_what_its_examples_need() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = vec![root.join("../README.md")];
+    let mut pages = vec![
+        root.join("../README.md"),
+        root.join("../session-cache/README.md"),
+        root.join("../session-poem/README.md"),
+        root.join("../session-tower/README.md"),
+        root.join("../session-tower-sessions/README.md"),
+    ];
     pages.extend(fs::read_dir(root.join("guide")).unwrap().map(|entry| entry.unwrap().path()));
     assert!(pages.len() > 15, "{pages:?}");
     let mut wrong = Vec::new();
@@ -131,7 +153,9 @@ fn what_a_page_leaves_out_is_reported() {
     let page = "```toml\naxum = \"0.8\"\naxum = \"0.8\"\nsession-kit = \"0.1\"\n```\n\n```rust\n# fn main() {\n\
                 use session_kit::{Manager, memory::MemoryProvider};\nuse serde::Deserialize;\n#[tokio::main]\n```\n";
     let missing = missing(page);
-    for expected in ["axum is there twice", "hidden line", "serde is not", "the feature memory", "tokio needs"] {
+    for expected in
+        ["axum is there twice", "hidden line", "serde is not", "the feature memory", "tokio needs"]
+    {
         assert!(missing.iter().any(|said| said.contains(expected)), "{expected}: {missing:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The shards together: which one holds an id, how many sessions there are, and who makes room in a full store.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,7 +25,6 @@ pub(crate) const BATCH: usize = 128;
 /// How many sessions that were used lately are passed over before one is evicted all the same.
 const SECOND_CHANCES: usize = 8;
 
-#[derive(Debug)]
 pub(crate) struct Store {
     shards: Box<[Mutex<Shard>]>,
     /// The heads of each shard's queues, so that finding what is due locks nothing: with all shards it
@@ -216,5 +216,16 @@ impl Store {
     fn earliest(&self, kind: Kind) -> Option<(u64, usize)> {
         let heads = self.heads.iter().map(|heads| heads[kind as usize].load(Relaxed));
         heads.zip(0..).min().filter(|(time, _)| *time < u64::MAX)
+    }
+}
+
+/// A line, and not the shards: a manager, which prints its engine, is often printed as a part of something else.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("sessions", &self.sessions())
+            .field("max", &self.max)
+            .field("eviction", &self.eviction)
+            .finish_non_exhaustive()
     }
 }
