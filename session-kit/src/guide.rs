@@ -24,7 +24,7 @@ guides! {
     renewal, "renewal", all();
     changing_types, "changing-types", all();
     operations, "operations", all();
-    own_engine, "own-engine", feature = "tower";
+    own_engine, "own-engine", all(feature = "test", feature = "tower");
     // `session-tower-sessions` compiles its examples.
     moving_from_tower_sessions, "moving-from-tower-sessions", any();
     moving_from_actix_session, "moving-from-actix-session", feature = "actix-session";
