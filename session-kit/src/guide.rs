@@ -19,6 +19,7 @@ guides! {
     axum, "axum", all(feature = "memory", feature = "tower");
     actix, "actix", all(feature = "memory", feature = "actix");
     poem, "poem", all(feature = "memory", feature = "poem");
+    flash, "flash", all(feature = "memory", feature = "tower");
     csrf, "csrf", all(feature = "memory", feature = "tower");
     testing, "testing", all(feature = "test", feature = "tower", feature = "actix");
     renewal, "renewal", all();

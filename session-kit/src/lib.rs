@@ -78,6 +78,7 @@
 //! | list and end a user's sessions | [`guide::accounts`] |
 //! | know what merges and what does not | [`guide::concurrency`] |
 //! | order layers, and answer errors | [`guide::axum`], [`guide::actix`], [`guide::poem`] |
+//! | show a message on the next page | [`guide::flash`] |
 //! | keep forms of other sites out | [`guide::csrf`] |
 //! | test an application | [`guide::testing`] |
 //! | renew ids, and change the types of values | [`guide::renewal`], [`guide::changing_types`] |
