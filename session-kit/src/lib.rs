@@ -77,7 +77,8 @@
 //! | sign users in and out | [`guide::sign_in`], [`guide::remember_me`] |
 //! | list and end a user's sessions | [`guide::accounts`] |
 //! | know what merges and what does not | [`guide::concurrency`] |
-//! | order layers, and answer errors | [`guide::axum`], [`guide::actix`] |
+//! | order layers, and answer errors | [`guide::axum`], [`guide::actix`], [`guide::poem`] |
+//! | show a message on the next page | [`guide::flash`] |
 //! | keep forms of other sites out | [`guide::csrf`] |
 //! | test an application | [`guide::testing`] |
 //! | renew ids, and change the types of values | [`guide::renewal`], [`guide::changing_types`] |
@@ -128,3 +129,8 @@ pub mod test;
 #[cfg(all(doctest, feature = "memory", feature = "tower"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The page about caching reads, compiled.
+#[cfg(all(doctest, feature = "cache"))]
+#[doc = include_str!("../../session-cache/README.md")]
+struct Cache;

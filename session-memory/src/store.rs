@@ -1,6 +1,7 @@
 //! All shards: assigns ids to them, counts sessions, and makes room in a full store.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,7 +27,6 @@ pub(crate) const BATCH: usize = 128;
 /// The number of recently used sessions that are skipped before one is evicted anyway.
 const SECOND_CHANCES: usize = 8;
 
-#[derive(Debug)]
 pub(crate) struct Store {
     shards: Box<[Mutex<Shard>]>,
     /// The heads of each shard's queues, so that finding due sessions takes no lock: it reads at
@@ -225,5 +225,16 @@ impl Store {
     fn earliest(&self, kind: Kind) -> Option<(u64, usize)> {
         let heads = self.heads.iter().map(|heads| heads[kind as usize].load(Relaxed));
         heads.zip(0..).min().filter(|(time, _)| *time < u64::MAX)
+    }
+}
+
+/// A line, and not the shards: a manager, which prints its engine, is often printed as a part of something else.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("sessions", &self.sessions())
+            .field("max", &self.max)
+            .field("eviction", &self.eviction)
+            .finish_non_exhaustive()
     }
 }
