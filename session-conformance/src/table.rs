@@ -172,6 +172,7 @@ macro_rules! __behaviours {
                 a_conflict_costs_one_more_call,
                 a_destroy_is_one_call,
                 a_regeneration_is_one_rename,
+                a_replaced_id_is_one_call,
                 a_new_visitor_costs_nothing,
             }
             identity {

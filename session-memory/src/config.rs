@@ -138,6 +138,8 @@ mod tests {
         }
         let bounded = Builder::parse("memory:?max_sessions=7&eviction=anonymous-first").unwrap();
         assert_eq!((bounded.max_sessions, bounded.eviction), (Some(7), Some(Eviction::AnonymousFirst)));
+        let refusing = Builder::parse("memory:?eviction=refuse&max_sessions=7").unwrap();
+        assert_eq!((refusing.max_sessions, refusing.eviction), (Some(7), Some(Eviction::Refuse)));
     }
 
     #[test]
@@ -152,6 +154,8 @@ mod tests {
             "memory:?max_sessions=-1",
             "memory:?max_sessions=1&max_sessions=2",
             "memory:?eviction=all",
+            "memory:?eviction=refuse&eviction=refuse",
+            "memory:?eviction=anonymous-first&eviction=anonymous-first",
         ] {
             let error = Builder::parse(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{bad}");

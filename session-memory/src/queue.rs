@@ -143,4 +143,22 @@ mod tests {
             assert!(due.time() <= time && due.hash() == (1 << HASH_BITS) - 1);
         }
     }
+
+    #[test]
+    fn the_memory_of_a_flood_is_given_back_but_for_some_room() {
+        let mut queues = Queues::default();
+        for millis in 0..1_000 {
+            queues.insert(Kind::Owned, Timestamp::from_millis(millis), 7);
+        }
+        for left in [900, 100] {
+            while queues.by_kind[Kind::Owned as usize].len() > left {
+                queues.pop(Kind::Owned);
+            }
+            let before = queues.by_kind[Kind::Owned as usize].capacity();
+            queues.shrink();
+            let after = queues.by_kind[Kind::Owned as usize].capacity();
+            let expected = if left == 100 { 200 } else { before };
+            assert_eq!(after, expected, "of {before} with {left} in use");
+        }
+    }
 }

@@ -184,3 +184,39 @@ fn is(id: &StorageId) -> impl Fn(&Box<Entry>) -> bool {
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use session_core::id::Token;
+    use session_core::record::{Body, Header};
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_a_flood_is_given_back_but_for_some_room() {
+        let (mut shard, now) = (Shard::default(), Timestamp::from_millis(1_000));
+        let ids: Vec<_> =
+            (0..1_000).map(|n| StorageId::of(&Token::new(&n.to_string()).expect("a token"))).collect();
+        let later = now.after(Duration::from_secs(60));
+        for (hash, id) in (0..).zip(&ids) {
+            shard.put(hash, id, Record::new(Header::new(now, later, later), Body::default()));
+        }
+        let full = shard.sessions.capacity();
+        for (hash, id) in (0..).zip(&ids) {
+            let left = shard.sessions.len();
+            if left == 900 {
+                shard.sweep(now, 1);
+                assert_eq!(shard.sessions.capacity(), full, "nearly all of it is in use");
+            }
+            if left == 100 {
+                shard.sweep(now, 1);
+                let capacity = shard.sessions.capacity();
+                assert!((200..=64 + 400).contains(&capacity), "{capacity} of {full}");
+                break;
+            }
+            assert!(shard.remove(hash, id).is_some());
+        }
+    }
+}

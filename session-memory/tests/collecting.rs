@@ -6,13 +6,13 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use requests::{DAY, begin, memory};
+use requests::{DAY, MINUTE, begin, memory};
 use session_conformance::layers::{Around, Call, Layer, Method};
 use session_core::clock::ManualClock;
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp};
-use session_core::{Capabilities, Manager, Provider, Result};
+use session_core::{Capabilities, ErrorKind, Manager, Provider, Result};
 
 /// A batch is always full.
 #[derive(Debug, Default)]
@@ -150,4 +150,65 @@ async fn a_collection_with_full_batches_ends_with_its_manager() {
     let before = counting.0.load(std::sync::atomic::Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(counting.0.load(std::sync::atomic::Ordering::SeqCst), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collection_that_runs_is_not_started_twice() {
+    let counting = Arc::new(Counting::default());
+    let provider = Layer::over(memory(&ManualClock::default()), &counting);
+    let manager = Manager::builder_shared(provider).gc_interval(MINUTE).build().unwrap();
+    let _tasks = [manager.spawn_gc(), manager.spawn_gc()];
+    tokio::time::sleep(MINUTE * 10 + MINUTE / 2).await;
+    let collections = counting.0.load(std::sync::atomic::Ordering::SeqCst);
+    assert!((9..=11).contains(&collections), "{collections} within ten minutes");
+}
+
+/// The first so many batches are not answered.
+#[derive(Debug)]
+struct Unanswered(std::sync::atomic::AtomicUsize);
+
+#[session_conformance::async_trait]
+impl Around for Unanswered {
+    type Memo = ();
+    async fn before(&self, call: &Call) -> Result<()> {
+        use std::sync::atomic::Ordering::SeqCst;
+        if call.method == Method::Gc
+            && self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+        {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_not_answered_is_made_smaller_and_the_smallest_fails() {
+    for (unanswered, fails) in [(1, false), (4, false), (5, true), (usize::MAX, true)] {
+        let clock = ManualClock::default();
+        let layer = Arc::new(Unanswered(unanswered.into()));
+        let provider = Layer::over(memory(&clock), &layer);
+        let builder = Manager::builder_shared(provider).clock(clock.clone()).gc_interval(None);
+        let manager = builder.build().unwrap();
+        for _ in 0..20 {
+            begin(&manager).await;
+        }
+        clock.advance(DAY);
+        let collected = tokio::time::timeout(DAY, manager.collect()).await.expect("an end");
+        match collected {
+            Ok(removed) => assert!(!fails && removed == 20, "{removed} after {unanswered}"),
+            Err(error) => assert!(fails && error.kind() == ErrorKind::Unavailable, "{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_collection_of_several_batches_says_how_many_sessions_it_removed() {
+    let clock = ManualClock::default();
+    let manager =
+        Manager::builder_shared(memory(&clock)).clock(clock.clone()).gc_interval(None).build().unwrap();
+    for _ in 0..2_500 {
+        begin(&manager).await;
+    }
+    clock.advance(DAY);
+    assert_eq!(manager.collect().await.unwrap(), 2_500);
 }

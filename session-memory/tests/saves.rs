@@ -4,15 +4,16 @@
 mod requests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use requests::{Lazy, begin, finish, memory, presenting};
-use session_conformance::layers::{Fault, Faulty, Layer};
+use session_conformance::layers::{Around, Call, Fault, Faulty, Layer, Method};
 use session_core::adapter::RequestSession;
 use session_core::clock::ManualClock;
 use session_core::id::Token;
 use session_core::transport::Connection;
-use session_core::{ErrorKind, Manager, Session};
+use session_core::{ErrorKind, Manager, Result, Session};
 use tokio::time::Instant;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -173,4 +174,53 @@ async fn a_new_id_that_is_being_saved_reaches_the_client_of_a_handler_that_faile
         Some(session_core::accounts::Owner::of("ada"))
     );
     assert!(request.abandon_under_way(&context).is_none(), "nothing is under way any more");
+}
+
+#[tokio::test]
+async fn a_reload_says_why_the_session_is_not_there() {
+    let manager = Manager::builder_shared(memory(&ManualClock::default())).build().unwrap();
+    for (logs_out, why) in [(false, "its id was replaced"), (true, "it has ended or expired")] {
+        let token = begin(&manager).await;
+        let [session, other] =
+            [manager.load(&token).await, manager.load(&token).await].map(|found| found.unwrap().unwrap());
+        if logs_out {
+            other.destroy().await.unwrap();
+        } else {
+            other.regenerate().unwrap();
+            other.release().await.unwrap();
+        }
+        for error in [session.reload().await.unwrap_err(), session.fresh().await.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Gone);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+}
+
+/// The first write answers late, the second one far too late. Both are stored.
+#[derive(Debug, Default)]
+struct LateAnswers(AtomicUsize);
+
+#[session_conformance::async_trait]
+impl Around for LateAnswers {
+    type Memo = ();
+    async fn before(&self, _: &Call) -> Result<()> {
+        Ok(())
+    }
+    async fn after(&self, call: &Call, (): ()) -> Result<()> {
+        if call.method == Method::Write {
+            let is_first = self.0.fetch_add(1, Ordering::Relaxed) == 0;
+            tokio::time::sleep(if is_first { TIMEOUT * 9 / 10 } else { TIMEOUT * 2 }).await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_that_was_not_needed_leaves_no_session() {
+    let memory = memory(&ManualClock::default());
+    let provider = Layer::over(Arc::clone(&memory), &Arc::new(LateAnswers::default()));
+    let manager = Manager::builder_shared(provider).operation_timeout(TIMEOUT).build().unwrap();
+    let token = begin(&manager).await;
+    assert!(manager.load(&token).await.unwrap().is_some());
+    assert_eq!(memory.count().await.unwrap(), Some(1));
 }

@@ -171,6 +171,7 @@ pub async fn a_user_is_signed_out_everywhere(context: Context) {
     assert_eq!(devices(&manager, &ada).await.len(), 120);
     let session = open(&manager, &tokens[0]).await;
     assert_eq!(manager.end_others(&session).await.expect("an end"), 119);
+    assert_eq!(manager.end_others(&session).await.expect("an end"), 0, "there are no others");
     assert_eq!(labels(&manager, &ada).await, BTreeSet::from(["0".to_owned()]));
     for number in 0..110 {
         sign_in(&manager, &ada, &number.to_string()).await;

@@ -100,6 +100,22 @@ pub async fn a_regeneration_is_one_rename(context: Context) {
     }
 }
 
+/// Where no id is renewed without being asked, nothing is looked up behind an id that was replaced.
+pub async fn a_replaced_id_is_one_call(context: Context) {
+    if context.capabilities().client_side {
+        return;
+    }
+    let (provider, spy) = Spy::on(context.provider());
+    let manager = context.manager_over(provider);
+    let token = begin(&manager, "key", 1).await;
+    let session = open(&manager, &token).await;
+    session.regenerate().expect("a new id");
+    session.release().await.expect("a release");
+    spy.take();
+    assert!(manager.load(&token).await.expect("a load").is_none());
+    assert_eq!(spy.methods(), [Method::Read]);
+}
+
 /// A malformed token never reaches the engine; a well-formed one is looked up once.
 pub async fn a_new_visitor_costs_nothing(context: Context) {
     let (provider, spy) = Spy::on(context.provider());

@@ -85,9 +85,33 @@ struct Backoff(u32);
 impl Backoff {
     async fn wait(&mut self, until: Instant) {
         self.0 += 1;
-        if self.0.is_multiple_of(2) {
-            let around = Duration::from_millis(1 << (self.0 / 2 - 1).min(4));
+        if let Some(around) = Self::around(self.0) {
             tokio::time::sleep_until((Instant::now() + jitter(around)).min(until)).await;
         }
+    }
+
+    /// How long to wait, give or take, after so many conflicts.
+    fn around(conflicts: u32) -> Option<Duration> {
+        conflicts.is_multiple_of(2).then(|| Duration::from_millis(1 << (conflicts / 2 - 1).min(4)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_follow_every_second_conflict_grow_and_end_at_the_deadline() {
+        let waits: Vec<_> = (1..=12).filter_map(Backoff::around).map(|around| around.as_millis()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 16]);
+
+        let (mut backoff, begun) = (Backoff(5), Instant::now());
+        backoff.wait(begun + Duration::from_secs(1)).await;
+        // Half of 4 ms, or one and a half times that, and the millisecond up to which timers round.
+        assert!((2..=7).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+        backoff.wait(begun).await;
+        let first = Instant::now();
+        backoff.wait(first).await;
+        assert!(first.elapsed() <= Duration::from_millis(1), "{:?}", first.elapsed());
     }
 }
