@@ -39,7 +39,7 @@ async fn changing(manager: &Manager) -> (RequestSession, Session) {
 }
 
 /// Starts a save and runs it until it reaches the engine.
-async fn saving(session: &Session) -> tokio::task::JoinHandle<session_core::Result<()>> {
+async fn saving(session: &Session) -> tokio::task::JoinHandle<Result<()>> {
     let saving = session.clone();
     let task = tokio::spawn(async move { saving.save().await });
     tokio::task::yield_now().await;
