@@ -85,7 +85,8 @@ impl Scan for FileProvider {
 
 fn name_of(cursor: &Cursor) -> Result<Name> {
     Name::parse(&cursor.0).ok_or_else(|| {
-        Error::config("the cursor belongs to another list: start again without a cursor").in_engine(crate::ENGINE)
+        Error::config("the cursor belongs to another list: start again without a cursor")
+            .in_engine(crate::ENGINE)
     })
 }
 
