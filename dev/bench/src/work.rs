@@ -155,17 +155,29 @@ pub struct Job {
     pub work: Work,
     pub clients: usize,
     pub shape: Shape,
+    /// The session is in the cookie, so the next request sends what a response has set.
+    pub in_cookie: bool,
 }
 
 impl Job {
     /// One client, and a session of the usual shape.
     pub const fn of(work: Work) -> Self {
-        Self { work, clients: 1, shape: Shape::USUAL }
+        Self { work, clients: 1, shape: Shape::USUAL, in_cookie: false }
     }
 
     /// With this number of clients.
     pub const fn clients(self, clients: usize) -> Self {
         Self { clients, ..self }
+    }
+
+    /// With sessions in cookies.
+    pub const fn in_cookie(self) -> Self {
+        Self { in_cookie: true, ..self }
+    }
+
+    /// Whether a client keeps the cookies of a response.
+    pub fn follows(self) -> bool {
+        self.work == Work::Regenerate || (self.in_cookie && self.work.has_session())
     }
 
     /// With sessions of this shape.

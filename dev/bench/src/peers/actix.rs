@@ -87,7 +87,9 @@ where
     for client in 0..job.clients {
         let (cookies, ready) = (None, Vec::new());
         // Staggered, so that they do not all write at the same time.
-        let mut visitor = Visitor { send: Rc::clone(&send), work: job.work, cookies, sent: client, ready };
+        let send = Rc::clone(&send);
+        let follows = job.follows();
+        let mut visitor = Visitor { send, work: job.work, cookies, follows, sent: client, ready };
         if job.work.has_session() {
             // Without sessions, the request is the same.
             visitor.cookies = match visitor.create().await {
@@ -104,6 +106,7 @@ struct Visitor<F> {
     send: Rc<F>,
     work: Work,
     cookies: Option<HeaderValue>,
+    follows: bool,
     /// How many requests.
     sent: usize,
     /// Sessions to end.
@@ -137,8 +140,10 @@ impl<F: AsyncFn(TestRequest) -> Answer + 'static> Client for Visitor<F> {
         }
         let answer = (self.send)(request).await;
         assert_eq!(answer.status, 200, "{}", self.work.name());
-        if self.work == Work::Regenerate {
-            self.cookies = answer.cookies();
+        if self.follows
+            && let Some(cookies) = answer.cookies()
+        {
+            self.cookies = Some(cookies);
         }
     }
 }

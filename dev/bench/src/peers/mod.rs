@@ -58,7 +58,8 @@ pub fn axum(role: Role, name: &'static str, thread: &Thread, app: Router, job: J
         let mut visitors = Vec::new();
         for client in 0..job.clients {
             // Staggered, so that they do not all write at the same time.
-            let visitor = Visitor { sent: client, ..Visitor::new(app.clone(), job.work).await };
+            let new = Visitor::new(app.clone(), job.work).await;
+            let visitor = Visitor { sent: client, follows: job.follows(), ..new };
             visitors.push(visitor);
         }
         visitors
@@ -71,6 +72,7 @@ pub struct Visitor {
     app: Router,
     work: Work,
     cookies: Option<HeaderValue>,
+    follows: bool,
     /// How many requests.
     sent: usize,
     /// Sessions to end.
@@ -80,7 +82,8 @@ pub struct Visitor {
 impl Visitor {
     /// A browser that does this work, with a session if it needs one.
     pub async fn new(app: Router, work: Work) -> Self {
-        let mut visitor = Self { app, work, cookies: None, sent: 0, ready: Vec::new() };
+        let follows = Job::of(work).follows();
+        let mut visitor = Self { app, work, cookies: None, follows, sent: 0, ready: Vec::new() };
         if work.has_session() {
             // Without sessions, the request is the same.
             visitor.cookies = match visitor.create().await {
@@ -93,7 +96,8 @@ impl Visitor {
 
     /// Another browser with the same session, which does this work in this application.
     pub fn with(&self, app: Router, work: Work) -> Self {
-        Self { app, work, cookies: self.cookies.clone(), sent: 0, ready: Vec::new() }
+        let follows = Job::of(work).follows();
+        Self { app, work, cookies: self.cookies.clone(), follows, sent: 0, ready: Vec::new() }
     }
 
     /// Sends the request of that work.
@@ -135,8 +139,10 @@ impl Client for Visitor {
         self.sent += 1;
         let response = self.send(work, self.cookies.as_ref()).await;
         assert_eq!(response.status(), 200, "{}", self.work.name());
-        if self.work == Work::Regenerate {
-            self.cookies = cookies(&response);
+        if self.follows
+            && let Some(cookies) = cookies(&response)
+        {
+            self.cookies = Some(cookies);
         }
     }
 }

@@ -23,7 +23,7 @@ pub fn rows(effort: Effort) -> io::Result<Vec<Section>> {
         actix::cookie(&thread, job),
     ];
     let mut rows = vec![Row::measured("actix untouched", subjects, effort)];
-    for job in Work::USUAL.map(Job::of) {
+    for job in Work::USUAL.map(|work| Job::of(work).in_cookie()) {
         let thread = Thread::new();
         let subjects = vec![
             actix::floor(&thread, job),

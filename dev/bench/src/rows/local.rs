@@ -61,7 +61,7 @@ pub fn sealing() -> CookieProvider {
 pub fn cookie(effort: Effort) -> std::io::Result<Vec<Section>> {
     let thread = Thread::new();
     let rows = Work::USUAL.map(|work| {
-        let job = Job::of(work);
+        let job = Job::of(work).in_cookie();
         let subjects = vec![peers::floor(&thread, job), peers::ours(&thread, sealing(), job)];
         Row::measured(&job.title("cookie"), subjects, effort)
     });
