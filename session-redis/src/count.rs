@@ -80,7 +80,8 @@ async fn walk(master: &Link, prefix: &str) -> Result<u64> {
     }
 }
 
-/// The id of a key of this prefix; `None` for an index, for what was set aside, and for another prefix.
+/// The id of a key of this prefix; `None` for an index, for what was set aside, and for another
+/// prefix.
 pub(crate) fn id_of(prefix: &str, key: &[u8]) -> Option<StorageId> {
     let text = std::str::from_utf8(key.strip_prefix(prefix.as_bytes())?).ok()?;
     StorageId::from_text(text).ok()

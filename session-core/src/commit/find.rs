@@ -96,14 +96,15 @@ fn decide(shared: &Shared, found: &mut Found, mut live: Vec<Arc<Stored>>) {
     if is_clear {
         found.state = LoadState::Live;
     } else {
-        // Which of them the user means cannot be known, and one may have been planted by a sibling domain.
+        // Which of them the user means cannot be known, and one may have been planted by a sibling
+        // domain.
         found.state = LoadState::Ambiguous;
         observe::ambiguous(live.len());
     }
 }
 
-/// The one that comes after all others, of records that clients keep: nothing ends an older one that a browser still has
-/// under another path.
+/// The one that comes after all others, of records that clients keep: nothing ends an older one that
+/// a browser still has under another path.
 fn newest(live: &mut Vec<Arc<Stored>>) -> Option<Arc<Stored>> {
     let is_older = |older: &Stored, newer: &Stored| {
         let (old, new) = (&older.record, &newer.record);

@@ -80,7 +80,8 @@ impl Shared {
         self.classes.all().any(|class| self.renews(class).is_some())
     }
 
-    /// Whether the id has been in use for so long that it is to be renewed, by a request whose response tells the client.
+    /// Whether the id has been in use for so long that it is to be renewed, by a request whose
+    /// response tells the client.
     pub(super) fn renewal_is_due(&self, stored: &Stored, messenger: Messenger, now: Timestamp) -> bool {
         if !self.renewal.possible || messenger != Messenger::Response {
             return false;

@@ -34,7 +34,8 @@ pub(crate) struct Other {
     pub id: StorageId,
     /// Its last write, of a live one.
     pub version: Option<Version>,
-    /// It is found under this id no more, or the client holds a newer record of it: only a logout ends it too.
+    /// It is found under this id no more, or the client holds a newer record of it: only a logout
+    /// ends it too.
     pub moved: bool,
 }
 

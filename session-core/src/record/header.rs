@@ -113,7 +113,8 @@ impl Header {
         next
     }
 
-    /// Takes other writes for earlier ones of this session, so that their records do not stand beside its own.
+    /// Takes other writes for earlier ones of this session, so that their records do not stand beside
+    /// its own.
     pub(crate) fn supersede(&mut self, versions: impl IntoIterator<Item = Version>) {
         for version in versions {
             let place = self.versions.iter().position(|known| *known == version).unwrap_or(VERSIONS - 1);
