@@ -3,7 +3,7 @@
 use super::flaws::Flaw;
 use super::process::{Kept, Number};
 use super::properties::{self, CONDITION, Shown};
-use super::world::{Do, Scenario, State, Step, Steps, World};
+use super::world::{Client, Do, Scenario, State, Step, Steps, World};
 use crate::rules::Asked;
 use session_core::clock::Timestamp;
 
@@ -65,12 +65,14 @@ impl Scenario {
             Phase::IsFresh => steps.push(Step::Asks(at), |next| {
                 next.clients[at].phase = Phase::Waits(self.join(next, process));
             }),
-            Phase::Alone => steps.push(Step::Answered(at), |next| self.read(next, at, next.engine.present())),
+            Phase::Alone => {
+                steps.push(Step::Answered(at), |next| self.show(next, at, next.engine.present(), false));
+            }
             Phase::Waits(flight) => {
                 if world.flights[flight].as_ref().is_some_and(|flight| flight.answer.is_some()) {
                     steps.push(Step::Answered(at), |next| {
                         if let Some(state) = self.leave(next, flight) {
-                            self.read(next, at, state);
+                            self.show(next, at, state, false);
                         }
                     });
                 }
@@ -80,7 +82,7 @@ impl Scenario {
                 next.clients[at].phase = Phase::Writes(base, Some(told));
             }),
             Phase::Writes(_, Some(told)) => {
-                steps.push(Step::Answered(at), |next| self.written(next, at, told))
+                steps.push(Step::Answered(at), |next| self.written(next, at, told));
             }
             Phase::Done => {}
         }
@@ -93,10 +95,7 @@ impl Scenario {
         (client.begun, client.floor) = (world.now, world.processes[process].floor);
         match what {
             Do::Read => match self.hit(world, process) {
-                Some(state) => {
-                    let cut = world.processes[process].link.cut;
-                    self.show(world, at, Shown { from_memory: true, cut, ..self.shown(world, at, state) });
-                }
+                Some(state) => self.show(world, at, state, true),
                 None => world.clients[at].phase = Phase::Misses,
             },
             Do::Fresh => {
@@ -112,18 +111,13 @@ impl Scenario {
         }
     }
 
-    fn read(&self, world: &mut World, at: usize, state: State) {
-        self.show(world, at, self.shown(world, at, state));
-    }
-
-    fn shown(&self, world: &World, at: usize, state: State) -> Shown {
-        let client = &world.clients[at];
-        Shown { state, begun: client.begun, floor: client.floor, from_memory: false, cut: None }
-    }
-
-    fn show(&self, world: &mut World, at: usize, shown: Shown) {
+    /// A read is answered, by the engine or from memory.
+    fn show(&self, world: &mut World, at: usize, state: State, from_memory: bool) {
+        let Client { begun, floor, .. } = world.clients[at];
+        let cut = world.processes[self.clients[at].0].link.cut.filter(|_| from_memory);
+        let shown = Shown { state, begun, floor, from_memory, cut };
         world.broken = world.broken.or(properties::of_read(self, &world.engine, shown));
-        self.go_on(world, at, shown.state);
+        self.go_on(world, at, state);
     }
 
     /// A write is answered: what comes after it is told so.
