@@ -32,8 +32,8 @@ const LOCK: i64 = 7_094_703_411_062_235_961;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What is said when a statement finds the table missing or different.
-pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or PostgresProvider::migrate(); PostgresProvider::check() \
-                                 compares the table with what is expected";
+pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or PostgresProvider::migrate(), or connect with \
+                                 migrate=true; PostgresProvider::check() compares the table with what is expected";
 
 const COLUMNS: [(&str, &str); 8] = [
     ("session_key", "character(64)"),
