@@ -18,8 +18,8 @@ pub(crate) const MIGRATIONS: [&str; 2] =
 const MARK: &str = "session-kit schema ";
 
 /// The advice when the table is missing or different.
-pub(crate) const REMEDY: &str = "run migrations/mysql/*.sql or MySqlProvider::migrate(); MySqlProvider::check() compares the \
-                                 table with what is expected";
+pub(crate) const REMEDY: &str = "run migrations/mysql/*.sql or MySqlProvider::migrate(), or connect with \
+                                 migrate=true; MySqlProvider::check() compares the table with what is expected";
 
 /// Removes the display width of some servers, as in `bigint(20) unsigned`.
 const COLUMNS: [(&str, &str); 8] = [

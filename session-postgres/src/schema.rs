@@ -33,8 +33,8 @@ const LOCK: i64 = 7_094_703_411_062_235_961;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The advice when a statement finds the table missing or different.
-pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or PostgresProvider::migrate(); PostgresProvider::check() \
-                                 reports the differences from the expected table";
+pub(crate) const REMEDY: &str = "run migrations/postgres/*.sql or PostgresProvider::migrate(), or connect with \
+                                 migrate=true; PostgresProvider::check() reports the differences from the expected table";
 
 const COLUMNS: [(&str, &str); 8] = [
     ("session_key", "character(64)"),
