@@ -164,6 +164,14 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_named_as_what_is_wrong() {
+        for address in ["memory:7", "memory://host"] {
+            let error = Builder::parse(address).unwrap_err();
+            assert!(error.message().contains("has no address"), "{address}: {error}");
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         for contradiction in
             [Builder::default().max_sessions(0), Builder::default().eviction(Eviction::AnonymousFirst)]

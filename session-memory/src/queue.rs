@@ -150,7 +150,7 @@ mod tests {
         for millis in 0..1_000 {
             queues.insert(Kind::Owned, Timestamp::from_millis(millis), 7);
         }
-        for left in [900, 100] {
+        for left in [250, 100] {
             while queues.by_kind[Kind::Owned as usize].len() > left {
                 queues.pop(Kind::Owned);
             }

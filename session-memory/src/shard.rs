@@ -206,9 +206,9 @@ mod tests {
         let full = shard.sessions.capacity();
         for (hash, id) in (0..).zip(&ids) {
             let left = shard.sessions.len();
-            if left == 900 {
+            if left == 440 {
                 shard.sweep(now, 1);
-                assert_eq!(shard.sessions.capacity(), full, "nearly all of it is in use");
+                assert_eq!(shard.sessions.capacity(), full, "a quarter of it is in use");
             }
             if left == 100 {
                 shard.sweep(now, 1);

@@ -5,6 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{MINUTE, create, id, next, owned, record, store, tombstone, value};
+use session_core::accounts::Owner;
 use session_core::clock::Clock as _;
 use session_core::engine::{Condition, DestroyOutcome, Rename, TOMBSTONE_TTL, WriteOutcome};
 use session_core::{ErrorKind, Provider as _};
@@ -179,4 +180,36 @@ async fn a_write_to_a_full_store_yields_while_it_searches_for_room() {
     });
     assert_eq!(outcome.await.unwrap_err().kind(), ErrorKind::Full);
     assert!(waits > 50, "it has looked at 20,000 sessions, and let others run {waits} times");
+}
+
+/// The time under which a removed session was filed is nobody's any more: a full store does not look for it for ever.
+#[tokio::test]
+async fn a_removed_session_leaves_nothing_to_search_for() {
+    let (provider, clock) = store(|builder| builder.max_sessions(2));
+    let first = record(&clock, 0);
+    create(&provider, &id(0), &first, MINUTE).await.unwrap();
+    create(&provider, &id(1), &first, MINUTE * 9).await.unwrap();
+    provider.destroy(&id(0), None).await.unwrap();
+    create(&provider, &id(2), &first, MINUTE * 9).await.unwrap();
+    clock.advance(MINUTE * 2);
+    let write = create(&provider, &id(3), &first, MINUTE);
+    let full = tokio::time::timeout(MINUTE / 6, write).await.expect("an answer").unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::Full);
+}
+
+#[tokio::test]
+async fn a_session_that_got_an_owner_is_collected_and_no_batch_is_larger_than_asked() {
+    let (provider, clock) = store(|builder| builder.max_sessions(60));
+    for number in 0..20 {
+        let visitor = record(&clock, 0);
+        create(&provider, &id(number), &visitor, MINUTE).await.unwrap();
+        let mut user = next(&visitor, 1);
+        user.header.owner = Some(Owner::of("ada"));
+        let over = Condition::Over(visitor.stamp());
+        provider.write(&id(number), &user, over, MINUTE).await.unwrap();
+    }
+    clock.advance(MINUTE);
+    assert_eq!(provider.gc(5).await.unwrap(), 5);
+    assert_eq!(provider.gc(100).await.unwrap(), 15);
+    assert_eq!(provider.count().await.unwrap(), Some(0));
 }

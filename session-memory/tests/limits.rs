@@ -6,7 +6,7 @@ mod requests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use requests::{begin, memory};
+use requests::{MINUTE, begin, memory};
 use session_conformance::layers::{Around, Call, Layer, Method};
 use session_core::accounts::Excess;
 use session_core::clock::ManualClock;
@@ -90,4 +90,19 @@ async fn a_user_at_the_limit_may_sign_in_again_in_the_same_session() {
     session.sign_in("ada").unwrap();
     session.release().await.unwrap();
     assert_eq!(sessions(&manager).await, 1);
+}
+
+/// The session of a process whose clock is ahead was there before, although it seems to be newer.
+#[tokio::test]
+async fn a_clock_that_is_ahead_does_not_win_against_the_next_sign_in() {
+    let memory = memory(&ManualClock::default());
+    let ahead = ManualClock::default();
+    ahead.advance(MINUTE);
+    let [fast, right] = [ahead, ManualClock::default()].map(|clock| {
+        let builder = Manager::builder_shared(Arc::clone(&memory)).clock(clock);
+        builder.max_sessions_per_owner(1, Excess::EndOldest).build().unwrap()
+    });
+    sign_in(&fast).await.unwrap();
+    sign_in(&right).await.expect("the other one is ended");
+    assert_eq!(sessions(&right).await, 1);
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use requests::{Lazy, begin, finish, memory, presenting};
-use session_conformance::layers::{Around, Call, Fault, Faulty, Layer, Method};
+use requests::{Lazy, Yields, begin, finish, memory, presenting};
+use session_conformance::layers::{Around, Call, Fault, Faulty, Layer, Method, Spy};
 use session_core::adapter::RequestSession;
 use session_core::clock::ManualClock;
 use session_core::id::Token;
@@ -223,4 +223,56 @@ async fn a_second_attempt_that_was_not_needed_leaves_no_session() {
     let token = begin(&manager).await;
     assert!(manager.load(&token).await.unwrap().is_some());
     assert_eq!(memory.count().await.unwrap(), Some(1));
+}
+
+/// What could not be ended with a client's other sessions is ended by its logout.
+#[tokio::test(start_paused = true)]
+async fn a_logout_ends_the_other_session_that_a_save_could_not_end() {
+    let (manager, faulty) = manager();
+    let both = [begin(&manager).await, begin(&manager).await];
+    let request = presenting(&manager, &[&both[0], &both[1]]);
+    let session = request.session().await.unwrap();
+    session.set("n", &1_u64).unwrap();
+    // The second call and its repetition: the end of the first of the two.
+    faulty.strike(Fault::Refused, 1, 2);
+    session.save().await.unwrap();
+    faulty.heal();
+    let mut left = 0;
+    for token in &both {
+        left += usize::from(manager.exists(token).await.unwrap());
+    }
+    assert_eq!(left, 1, "one could not be ended");
+    session.destroy().await.unwrap();
+    for token in &both {
+        assert!(!manager.exists(token).await.unwrap());
+    }
+}
+
+/// The second of three commits leaves its record to the third, which need not meet it first.
+#[tokio::test]
+async fn commits_that_queue_are_refused_once_each() {
+    let (provider, spy) = Spy::on(Layer::over(memory(&ManualClock::default()), &Arc::new(Yields)));
+    let manager = Manager::builder_shared(provider).build().unwrap();
+    let token = begin(&manager).await;
+    let mut sessions = Vec::new();
+    for n in 0..3 {
+        let session = manager.load(&token).await.unwrap().unwrap();
+        session.set(&n.to_string(), &n).unwrap();
+        sessions.push(session);
+    }
+    spy.take();
+    let [one, two, three] = &sessions[..] else { unreachable!("three sessions") };
+    let done = tokio::join!(one.release(), two.release(), three.release());
+    assert!(done.0.is_ok() && done.1.is_ok() && done.2.is_ok(), "{done:?}");
+    assert_eq!(spy.methods(), [Method::Write; 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_waits_for_a_save_and_has_nothing_to_add_closes_the_session() {
+    let (manager, _) = manager();
+    let (_request, session) = changing(&manager).await;
+    let task = saving(&session).await;
+    session.release().await.unwrap();
+    task.await.unwrap().unwrap();
+    assert_eq!(session.set("late", &1).unwrap_err().kind(), ErrorKind::Released);
 }

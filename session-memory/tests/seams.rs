@@ -11,6 +11,7 @@ use requests::{
 };
 use session_conformance::layers::Layer;
 use session_core::clock::ManualClock;
+use session_core::id::Token;
 use session_core::transport::{Connection, Incoming};
 use session_core::{ErrorKind, Lifetime, LoadState, Manager, ManagerBuilder};
 
@@ -19,10 +20,13 @@ async fn two_cookies_of_one_renewed_session_are_not_ambiguous() {
     let clock = ManualClock::default();
     let manager = builder(&clock).renew_id_every(MINUTE).build().unwrap();
     let [old, new] = renewed(&manager, &clock, MINUTE).await;
-    // The cookie's domain was changed: browsers keep the old cookie.
-    let request = presenting(&manager, &[&old, &new]);
-    let session = request.session().await.unwrap();
-    assert_eq!(session.load_state(), LoadState::Live);
+    // The cookie's domain was changed: browsers keep the cookie that they had.
+    for both in [[&old, &new], [&new, &old]] {
+        let request = presenting(&manager, &both);
+        let session = request.session().await.unwrap();
+        assert_eq!(session.load_state(), LoadState::Live);
+        assert_eq!(session.token().as_ref(), Some(&new), "the token that lasts");
+    }
 }
 
 #[tokio::test]
@@ -229,7 +233,7 @@ async fn a_session_exists_under_its_old_id_as_long_as_that_is_good() {
     let manager = builder(&clock).renew_id_every(MINUTE).build().unwrap();
     let [old, new] = renewed(&manager, &clock, MINUTE).await;
     assert!(manager.exists(&old).await.unwrap() && manager.exists(&new).await.unwrap());
-    clock.advance(SECOND * 15);
+    clock.advance(SECOND * 10);
     assert!(!manager.exists(&old).await.unwrap() && manager.exists(&new).await.unwrap());
 }
 
@@ -239,4 +243,42 @@ async fn visitors_do_not_outlive_users() {
     let error = builder(&clock).idle_timeout(MINUTE).anonymous_idle_timeout(MINUTE * 2).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.message().contains("anonymous_idle_timeout"), "{error}");
+}
+
+#[tokio::test]
+async fn of_two_cookies_that_lead_nowhere_the_replaced_one_says_more() {
+    let clock = ManualClock::default();
+    let manager = builder(&clock).build().unwrap();
+    let old = begin(&manager).await;
+    manager.regenerate(&old).await.unwrap().unwrap();
+    let [unknown, another] = ["A", "B"].map(|letter| Token::new(&letter.repeat(43)).unwrap());
+    for (presented, state) in [
+        ([&old, &unknown], LoadState::Moved),
+        ([&unknown, &old], LoadState::Moved),
+        ([&unknown, &another], LoadState::Expired),
+    ] {
+        let session = presenting(&manager, &presented).session().await.unwrap();
+        assert_eq!(session.load_state(), state);
+    }
+}
+
+/// Browsers forget a cookie after 400 days. Where the session ends before, or with the browser, its id stays.
+#[tokio::test]
+async fn an_id_is_renewed_for_the_cookie_only_where_the_cookie_would_be_forgotten() {
+    for (days, persistent, renews) in [(500, true, true), (300, true, false), (500, false, false)] {
+        let clock = ManualClock::default();
+        let class = Lifetime::idle(DAY * days).absolute(DAY * days).persistent(persistent);
+        let manager = builder(&clock).class("long", class).build().unwrap();
+        let session = manager.create();
+        session.set_class("long").unwrap();
+        session.set("n", &1).unwrap();
+        session.release().await.unwrap();
+        let token = session.token().unwrap();
+        clock.advance(DAY * 250);
+        let request = presenting(&manager, &[&token]);
+        assert!(request.session().await.unwrap().load_state() == LoadState::Live);
+        let told = cookie(&finish(&request).await.unwrap());
+        let is_new = told.is_some_and(|told| told != token.expose());
+        assert_eq!(is_new, renews, "{days} days, persistent: {persistent}");
+    }
 }

@@ -144,3 +144,22 @@ async fn expired_sessions_are_collected_automatically() {
     }
     panic!("{:?} sessions are kept", provider.count().await.unwrap());
 }
+
+/// Only a sign-in begins a new absolute time: an id that is drawn anew every few hours keeps nobody logged in for ever.
+#[tokio::test]
+async fn a_regeneration_of_a_user_keeps_the_absolute_time() {
+    let clock = ManualClock::default();
+    let manager = builder(&clock).idle_timeout(MINUTE * 600).build().unwrap(); // 12 h absolute
+    let session = manager.create();
+    session.sign_in("ada").unwrap();
+    session.release().await.unwrap();
+    let mut token = session.token().unwrap();
+    for _ in 0..2 {
+        clock.advance(MINUTE * 300);
+        token = manager.regenerate(&token).await.unwrap().unwrap();
+    }
+    clock.advance(MINUTE * 119);
+    assert!(manager.load(&token).await.unwrap().is_some());
+    clock.advance(MINUTE);
+    assert!(manager.load(&token).await.unwrap().is_none(), "twelve hours after the sign-in");
+}
