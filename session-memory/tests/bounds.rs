@@ -190,7 +190,7 @@ async fn a_removed_session_leaves_nothing_to_search_for() {
     create(&provider, &id(0), &first, MINUTE).await.unwrap();
     create(&provider, &id(1), &first, MINUTE * 9).await.unwrap();
     provider.destroy(&id(0), None).await.unwrap();
-    create(&provider, &id(2), &first, MINUTE * 9).await.unwrap();
+    create(&provider, &id(2), &first, MINUTE * 10).await.unwrap();
     clock.advance(MINUTE * 2);
     let another = id(3);
     let write = create(&provider, &another, &first, MINUTE);
