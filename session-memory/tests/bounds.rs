@@ -190,9 +190,10 @@ async fn a_removed_session_leaves_nothing_to_search_for() {
     create(&provider, &id(0), &first, MINUTE).await.unwrap();
     create(&provider, &id(1), &first, MINUTE * 9).await.unwrap();
     provider.destroy(&id(0), None).await.unwrap();
-    create(&provider, &id(2), &first, MINUTE * 9).await.unwrap();
+    create(&provider, &id(2), &first, MINUTE * 10).await.unwrap();
     clock.advance(MINUTE * 2);
-    let write = create(&provider, &id(3), &first, MINUTE);
+    let another = id(3);
+    let write = create(&provider, &another, &first, MINUTE);
     let full = tokio::time::timeout(MINUTE / 6, write).await.expect("an answer").unwrap_err();
     assert_eq!(full.kind(), ErrorKind::Full);
 }
