@@ -147,13 +147,20 @@ pub async fn an_id_that_is_used_after_its_grace_is_dead(context: Context) {
     }
 }
 
-/// A sign-in has no grace period: the previous id stops working at once.
+/// A sign-in or a new id that was requested has no grace period, even while a renewal is due: the
+/// previous id stops working at once.
 pub async fn a_sign_in_has_no_grace(context: Context) {
-    let manager = renewing(&context, LONG).build().expect("a valid configuration");
-    let old = begin(&manager, "cart", 1).await;
-    let session = open(&manager, &old).await;
-    session.sign_in("ada").expect("a sign-in");
-    session.release().await.expect("a release");
-    assert!(manager.load(&old).await.expect("a load").is_none());
-    assert_eq!(number(&manager, &session.token().expect("a token"), "cart").await, Some(1));
+    for (every, signs_in) in [(LONG, true), (context.short(), true), (context.short(), false)] {
+        let manager = renewing(&context, every).build().expect("a valid configuration");
+        let old = begin(&manager, "cart", 1).await;
+        if every != LONG {
+            context.outlive(every).await;
+        }
+        let request = presenting(&manager, &old);
+        let session = request.session().await.expect("the session");
+        if signs_in { session.sign_in("ada") } else { session.regenerate() }.expect("a new id");
+        request.finish(Connection::default()).await.expect("a release");
+        assert!(manager.load(&old).await.expect("a load").is_none(), "signs in: {signs_in}");
+        assert_eq!(number(&manager, &session.token().expect("a token"), "cart").await, Some(1));
+    }
 }
