@@ -64,8 +64,8 @@ fn errors_explain_a_wrong_string_and_never_show_the_password() {
         (Standalone, "redis://:hunter2%ff@127.0.0.1", "UTF-8"),
         (Standalone, "redis://:hunt#er2@127.0.0.1", "%23"),
         // A password with characters that must be escaped.
-        (Standalone, "redis://:hunter2/x@127.0.0.1", "cannot be read"),
-        (Standalone, "redis://:hunter2?x@127.0.0.1", "cannot be read"),
+        (Standalone, "redis://:hunter2/x@127.0.0.1", "the URL is invalid"),
+        (Standalone, "redis://:hunter2?x@127.0.0.1", "the URL is invalid"),
         (Standalone, "redis://:hunter2@127.0.0.1,127.0.0.2", "redis_cluster"),
         (Standalone, "unix://tmp/redis.sock?password=hunter2", "three slashes"),
         (Cluster, "redis+sentinel://:hunter2@127.0.0.1", "other way round"),
