@@ -257,7 +257,7 @@ async fn commits_that_queue_are_refused_once_each() {
     let mut sessions = Vec::new();
     for n in 0..3 {
         let session = manager.load(&token).await.unwrap().unwrap();
-        session.set(&n.to_string(), &n).unwrap();
+        session.set(n.to_string(), &n).unwrap();
         sessions.push(session);
     }
     spy.take();
