@@ -94,7 +94,7 @@ async fn migrate_once(connection: &mut MySqlConnection, table: &TableName) -> sq
         }
         for statement in statements_of(&sql) {
             if statement.starts_with("UPDATE") {
-                in_batches(connection, &statement).await?;
+                in_batches(connection, &name, &statement).await?;
             } else {
                 if statement.starts_with("EXECUTE") || statement.starts_with("ALTER") {
                     nobody_holds(connection, table).await?;
@@ -118,13 +118,28 @@ async fn nobody_holds(connection: &mut MySqlConnection, table: &TableName) -> sq
     done.map(drop)
 }
 
-/// Each batch is its own transaction.
-async fn in_batches(connection: &mut MySqlConnection, update: &str) -> sqlx::Result<()> {
-    let batch = format!("{update} LIMIT {BATCH}");
-    while execute(connection, &batch).await? >= BATCH {
+/// Updates the rows in the order of their keys, each batch in a transaction of its own. Without the
+/// range, each batch would search through all rows of the earlier ones.
+async fn in_batches(connection: &mut MySqlConnection, table: &str, update: &str) -> sqlx::Result<()> {
+    let update = update.replacen(" SET ", " FORCE INDEX (PRIMARY) SET ", 1);
+    let end = format!(
+        "SELECT CAST(session_key AS CHAR) FROM {table} WHERE session_key > ? ORDER BY session_key \
+         LIMIT 1 OFFSET {}",
+        BATCH - 1
+    );
+    let mut last = String::new();
+    loop {
+        let end = sqlx::query_scalar(AssertSqlSafe(end.as_str())).bind(&last);
+        let end: Option<String> = end.fetch_optional(&mut *connection).await?;
+        let range = if end.is_some() { "session_key > ? AND session_key <= ?" } else { "session_key > ?" };
+        let batch = format!("{update} AND {range}");
+        let batch = sqlx::query(AssertSqlSafe(batch)).bind(&last);
+        let batch = end.iter().fold(batch, |batch, end| batch.bind(end));
+        batch.execute(&mut *connection).await?;
+        let Some(end) = end else { return Ok(()) };
+        last = end;
         sleep(Duration::from_millis(2)).await;
     }
-    Ok(())
 }
 
 async fn execute(connection: &mut MySqlConnection, statement: &str) -> sqlx::Result<u64> {

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use session_core::Manager;
+use session_core::{Manager, Provider};
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_postgres::{PostgresConfig, PostgresProvider};
 use session_servers::postgres::Postgres;
@@ -97,16 +97,16 @@ fn postgres(fill: Fill) -> io::Result<Collected> {
     let config: PostgresConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = PgPool::connect(&server.url()).await.map_err(io::Error::other)?;
-        let provider = PostgresProvider::connect(config.migrate(true)).await.map_err(io::Error::other)?;
+        let provider = PostgresProvider::connect(config.clone().migrate(true)).await;
+        drop(provider.map_err(io::Error::other)?);
         let statistics = sqlx::query("CREATE EXTENSION pg_stat_statements").execute(&pool).await;
         statistics.map_err(io::Error::other)?;
-        // Nothing is collected but by the call that is measured.
-        let manager = Manager::builder(provider).gc_interval(None).build().map_err(io::Error::other)?;
         calmer_of_two(fill, async |fill| {
             stored::postgres(&pool, fill).await.map_err(io::Error::other)?;
             let forget = sqlx::query("SELECT pg_stat_statements_reset()").execute(&pool).await;
             forget.map_err(io::Error::other)?;
-            let mut collected = collect(&manager).await.map_err(io::Error::other)?;
+            let provider = PostgresProvider::connect(config.clone()).await.map_err(io::Error::other)?;
+            let mut collected = collect(&fresh(provider)?, fill).await?;
             let question = "SELECT max_exec_time FROM pg_stat_statements \
                             WHERE query LIKE 'DELETE FROM %FOR UPDATE SKIP LOCKED%'";
             collected.longest =
@@ -124,14 +124,14 @@ fn mysql(fill: Fill) -> io::Result<Collected> {
     let config: MySqlConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;
-        let provider = MySqlProvider::connect(config.migrate(true)).await.map_err(io::Error::other)?;
-        // Nothing is collected but by the call that is measured.
-        let manager = Manager::builder(provider).gc_interval(None).build().map_err(io::Error::other)?;
+        let provider = MySqlProvider::connect(config.clone().migrate(true)).await;
+        drop(provider.map_err(io::Error::other)?);
         calmer_of_two(fill, async |fill| {
             stored::mysql(&pool, fill).await.map_err(io::Error::other)?;
             let forget = sqlx::query("TRUNCATE mysql.slow_log").execute(&pool).await;
             forget.map_err(io::Error::other)?;
-            let mut collected = collect(&manager).await.map_err(io::Error::other)?;
+            let provider = MySqlProvider::connect(config.clone()).await.map_err(io::Error::other)?;
+            let mut collected = collect(&fresh(provider)?, fill).await?;
             let question = "SELECT CAST(max(time_to_sec(query_time)) * 1000 AS DOUBLE) FROM mysql.slow_log \
                             WHERE sql_text LIKE 'DELETE FROM %session_key IN (%'";
             let longest: Option<f64> =
@@ -142,6 +142,11 @@ fn mysql(fill: Fill) -> io::Result<Collected> {
         })
         .await
     })
+}
+
+/// A manager that collects only when it is asked to, and begins with the oldest session.
+fn fresh(provider: impl Provider) -> io::Result<Manager> {
+    Manager::builder(provider).gc_interval(None).build().map_err(io::Error::other)
 }
 
 /// Collects from the filled table, then the same number of expired sessions once more, and uses the
@@ -167,7 +172,7 @@ struct Collected {
 }
 
 /// Collects while visitors send requests.
-async fn collect(manager: &Manager) -> session_core::Result<Collected> {
+async fn collect(manager: &Manager, fill: Fill) -> io::Result<Collected> {
     let app = kit::app(manager.clone(), Shape::USUAL);
     let times = Rc::new(RefCell::new(Vec::<f64>::new()));
     let visit = |reader: Visitor, writer: Visitor, times: Rc<RefCell<Vec<f64>>>| async move {
@@ -201,13 +206,19 @@ async fn collect(manager: &Manager) -> session_core::Result<Collected> {
         took += begun.elapsed();
         with.append(&mut times.borrow_mut());
         if let Ok(removed) = removed {
-            break removed?;
+            break removed.map_err(io::Error::other)?;
         }
     };
     for visit in visits {
         // A panicked visitor had a failed request.
         assert!(!visit.is_finished(), "the visitors run until they are stopped");
         visit.abort();
+    }
+    if (removed as u64) < fill.expired {
+        return Err(io::Error::other(format!(
+            "{removed} of {} expired sessions are collected",
+            fill.expired
+        )));
     }
     let (without, with) = (percentiles(&without), percentiles(&with));
     Ok(Collected { removed, took, longest: f64::NAN, without, with })
