@@ -134,7 +134,10 @@ async fn in_batches(connection: &mut MySqlConnection, table: &str, update: &str)
         let range = if end.is_some() { "session_key > ? AND session_key <= ?" } else { "session_key > ?" };
         let batch = format!("{update} AND {range}");
         let batch = sqlx::query(AssertSqlSafe(batch)).bind(&last);
-        let batch = end.iter().fold(batch, |batch, end| batch.bind(end));
+        let batch = match &end {
+            Some(end) => batch.bind(end),
+            None => batch,
+        };
         batch.execute(&mut *connection).await?;
         let Some(end) = end else { return Ok(()) };
         last = end;
