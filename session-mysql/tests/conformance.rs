@@ -21,9 +21,7 @@ struct OwnTable {
 impl OwnTable {
     /// Named after the test.
     fn new(server: Service) -> Self {
-        let test = std::thread::current().name().unwrap_or_default().replace("::", "_");
-        let tail = test.len().saturating_sub(50);
-        Self { name: format!("suite_{}", &test[tail..]), server }
+        Self { name: session_servers::name_of_test("suite"), server }
     }
 
     fn place(&self) -> String {

@@ -19,9 +19,7 @@ struct OwnSchema {
 impl OwnSchema {
     /// Named after the test.
     fn new() -> Self {
-        let test = std::thread::current().name().unwrap_or_default().replace("::", "_");
-        let tail = test.len().saturating_sub(50);
-        Self { name: format!("suite_{}", &test[tail..]) }
+        Self { name: session_servers::name_of_test("suite") }
     }
 
     fn url(&self) -> String {

@@ -21,9 +21,7 @@ struct Pooled {
 impl Pooled {
     /// Named after the test.
     fn new(pooler: Service) -> Self {
-        let test = std::thread::current().name().unwrap_or_default().replace("::", "_");
-        let tail = test.len().saturating_sub(50);
-        Self { name: format!("pooled_{}", &test[tail..]), pooler }
+        Self { name: session_servers::name_of_test("pooled"), pooler }
     }
 
     async fn through(&self) -> Arc<dyn Provider> {

@@ -38,3 +38,16 @@ pub mod redis;
 mod signals;
 mod spawn;
 pub mod wheels;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+/// The name of a test's own table or schema, at most 56 characters: the end of the test's name, and
+/// a hash of all of it, because two modules may have tests of one name.
+#[must_use]
+pub fn name_of_test(prefix: &str) -> String {
+    let test = std::thread::current().name().unwrap_or_default().replace("::", "_");
+    let mut hasher = DefaultHasher::new();
+    test.hash(&mut hasher);
+    let tail = &test[test.len().saturating_sub(40)..];
+    format!("{prefix}_{tail}_{:08x}", hasher.finish() & u64::from(u32::MAX))
+}
