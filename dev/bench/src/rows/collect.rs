@@ -214,6 +214,7 @@ async fn collect(manager: &Manager, fill: Fill) -> io::Result<Collected> {
         assert!(!visit.is_finished(), "the visitors run until they are stopped");
         visit.abort();
     }
+    // The rounded deadline of those that expired in the last two minutes may be still to come.
     if (removed as u64) < fill.expired / 100 * 95 {
         return Err(io::Error::other(format!(
             "{removed} of {} expired sessions are collected",
