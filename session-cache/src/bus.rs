@@ -121,8 +121,8 @@ impl<'a> Connected<'a> {
         connected
     }
 
-    /// Begins an epoch: nothing is shown that was read, or asked for, before it. In this order, because whoever sees the
-    /// new epoch may wait for any read that has not been dropped.
+    /// Begins an epoch: reads that started before it are not used. The entries are cleared first,
+    /// because a reader of the new epoch may join any read that has not been dropped.
     fn begin(&self) {
         self.0.clear();
         self.0.bus.begin();
@@ -131,8 +131,8 @@ impl<'a> Connected<'a> {
     /// Drops the sessions that the notices name, until the connection is lost.
     async fn follow(&self, mut listener: Box<dyn Listener>) -> Error {
         let mut due = Instant::now() + HEARTBEAT;
-        // When the question was asked that has been answered last. The answer counts once the notices before it are
-        // followed: they may have waited for longer than an answer counts.
+        // The time of the last heartbeat that was answered. The answer counts once the notices
+        // before it are applied: they may have waited for longer than an answer counts.
         let mut answered = None;
         loop {
             let asked = Instant::now();

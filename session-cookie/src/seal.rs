@@ -82,8 +82,8 @@ impl Sealer {
         let limit = self.max_record_bytes() - if identity.epoch == 0 { 0 } else { EPOCH };
         if record.len() > limit {
             let message = format!(
-                "the session has {} bytes, but a cookie of {MAX_COOKIE_OCTETS} octets has room for {limit}: store \
-                 less in it, or use an engine on a server",
+                "the session has {} bytes, but a cookie of {MAX_COOKIE_OCTETS} octets holds at most {limit}: \
+                 store less in it, or use an engine on a server",
                 record.len(),
             );
             return Err(Error::new(ErrorKind::TooLarge, message));

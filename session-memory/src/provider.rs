@@ -143,7 +143,7 @@ impl Provider for MemoryProvider {
         condition: Condition,
         ttl: Duration,
     ) -> Result<WriteOutcome> {
-        // Concurrent writes may take the freed room, but only a bounded number of times.
+        // Concurrent writes may use the space that an eviction freed, so the attempts are limited.
         let mut attempts = ATTEMPTS;
         while attempts > 0 {
             if let Some(outcome) = self.try_write(id, record, condition, ttl) {
@@ -263,7 +263,7 @@ impl Immediate for MemoryProvider {
         Some(Ok(self.slide(id, idle)))
     }
 
-    /// `None` if a full store must make room first.
+    /// Returns `None` if a full store must evict a session first.
     fn write_at_once(
         &self,
         id: &StorageId,

@@ -11,9 +11,9 @@ pub(super) enum Flaw {
     RemovesWithoutDetaching,
     /// A read that began during a write is kept.
     DetachesOnlyBeforeAWrite,
-    /// Whoever reads waits for a read that has been detached.
+    /// A reader joins a read that has been detached.
     JoinsWhatWasDetached,
-    /// The end of all sessions of an owner tells the reads under way nothing.
+    /// The end of all sessions of an owner does not detach the reads in flight.
     EndsAllWithoutDetaching,
     /// The end of all sessions of an owner hides nothing that is kept.
     LooksAtNoEndOfAll,

@@ -113,7 +113,8 @@ pub(super) enum Step {
     Tick,
     /// A client begins its next call.
     Begins(usize, Do),
-    /// What is in memory is not shown; a fresh read has made room for its own.
+    /// The cache has no usable entry, so the client reads from the engine. A fresh read detaches the
+    /// earlier one first.
     Asks(usize),
     /// The engine answers a read, or a write.
     ReadAtEngine(usize),

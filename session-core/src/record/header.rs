@@ -113,12 +113,12 @@ impl Header {
         next
     }
 
-    /// Takes other writes for earlier ones of this session, so that their records do not stand beside
-    /// its own.
+    /// Adds versions of other records to the history of this one, so that it counts as newer than
+    /// they are.
     pub(crate) fn supersede(&mut self, versions: impl IntoIterator<Item = Version>) {
         for version in versions {
             let place = self.versions.iter().position(|known| *known == version).unwrap_or(VERSIONS - 1);
-            // The least remembered one makes room, never the own one.
+            // Drops the oldest version of the history, never the current one.
             self.versions[1..=place.max(1)].rotate_right(1);
             self.versions[1] = version;
         }
