@@ -21,10 +21,10 @@ pub(crate) async fn reload(live: &Arc<Live>) -> Result<()> {
     if state.messenger == Messenger::Response && !live.in_request.load(Ordering::Relaxed) {
         state.messenger = Messenger::Nobody;
     }
-    // What is stored under a token that nobody tells the client is lost to it.
+    // The client could not use a session whose token it does not learn.
     let needs_token = state.stored.is_none() || live.shared.capabilities.client_side;
-    let is_told = state.messenger != Messenger::Nobody || !needs_token;
-    state.phase = if is_told { Phase::Active } else { Phase::Released };
+    let is_deliverable = state.messenger != Messenger::Nobody || !needs_token;
+    state.phase = if is_deliverable { Phase::Active } else { Phase::Released };
     (state.undelivered, state.lost) = (false, false);
     Ok(())
 }

@@ -69,7 +69,7 @@ pub(super) async fn replace(
         };
         let mut next = Next::over(shared, &stored, base, body, (&work.plan, work.messenger), now);
         if next.renew && work.messenger == Messenger::Nobody {
-            return Err(operation.explain(told_nobody()));
+            return Err(operation.explain(undeliverable_id()));
         }
         let attempt = if next.changed {
             store(shared, &operation, &stored, base, &mut next).await?
@@ -212,7 +212,7 @@ fn write<'a>(shared: &'a Shared, stored: &'a Stored, base: &Record, next: &'a Ne
 }
 
 /// The error of a new id that would log its client out.
-fn told_nobody() -> Error {
+fn undeliverable_id() -> Error {
     let message = "the response has left, and the client cannot learn of a new id: change it in a request";
     Error::new(ErrorKind::Released, message)
 }

@@ -116,10 +116,11 @@ impl Header {
     /// Adds versions of other records to the history of this one, so that it counts as newer than
     /// they are.
     pub(crate) fn supersede(&mut self, versions: impl IntoIterator<Item = Version>) {
-        for version in versions {
+        let own = self.version();
+        for version in versions.into_iter().filter(|version| *version != own) {
+            // A version that is not known yet takes the place of the oldest one.
             let place = self.versions.iter().position(|known| *known == version).unwrap_or(VERSIONS - 1);
-            // Drops the oldest version of the history, never the current one.
-            self.versions[1..=place.max(1)].rotate_right(1);
+            self.versions[1..=place].rotate_right(1);
             self.versions[1] = version;
         }
     }
