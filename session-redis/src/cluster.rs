@@ -68,6 +68,11 @@ impl Cluster {
         Ok(Self(Arc::new(Shared { dialer, seeds, map, others, reading, turn })))
     }
 
+    /// Returns whether the nodes compare digests, as far as is known.
+    pub fn compares_digests(&self) -> bool {
+        self.0.dialer.compares_digests()
+    }
+
     /// Sends a command about one key to the node that has it.
     pub async fn send(&self, key: &[u8], command: &Cmd) -> Result<Value, Failure> {
         let slot = slot(key);

@@ -1,7 +1,7 @@
 //! The settings for connecting to any server: login, TLS, protocol and timeouts.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     map: AddressMap,
     pub connect_timeout: Duration,
     pub response_timeout: Duration,
+    /// Whether the server that was connected last compares digests.
+    pub compares_digests: AtomicBool,
 }
 
 impl Dialer {
@@ -75,7 +77,13 @@ impl Dialer {
             map,
             connect_timeout: config.connect_timeout,
             response_timeout: config.response_timeout,
+            compares_digests: AtomicBool::default(),
         })))
+    }
+
+    /// Returns whether the servers compare digests, as far as is known.
+    pub fn compares_digests(&self) -> bool {
+        self.0.compares_digests.load(Ordering::Relaxed)
     }
 
     /// Returns the server at this address, after the address map was applied.
@@ -115,6 +123,7 @@ impl Settings {
             map: AddressMap::default(),
             connect_timeout: CONNECT_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
+            compares_digests: AtomicBool::default(),
         }
     }
 }

@@ -12,6 +12,9 @@ pub(crate) struct Hello {
     pub mode: String,
     /// `master` or another role.
     pub role: String,
+    /// The name in the answer to `HELLO`; empty after `INFO`.
+    server: String,
+    version: String,
 }
 
 impl Hello {
@@ -41,15 +44,24 @@ impl Hello {
         match key {
             "mode" | "redis_mode" => self.mode = value,
             "role" => self.role = value,
-            "version" | "redis_version" if too_old(&value) => {
+            "server" => self.server = value,
+            "version" | "redis_version" if numbers(&value).is_some_and(|version| version < (6, 2)) => {
                 return Err(Fault::new(
                     ErrorKind::Config,
                     format!("the server has version {value}: 6.2 or later is needed"),
                 ));
             }
+            "version" | "redis_version" => self.version = value,
             _ => {}
         }
         Ok(())
+    }
+
+    /// Returns whether `SET` compares digests (`IFDEQ`): since Redis 8.4. Valkey has versions of its
+    /// own; its `INFO` reports Redis 7.2.
+    pub fn compares_digests(&self) -> bool {
+        matches!(self.server.as_str(), "redis" | "")
+            && numbers(&self.version).is_some_and(|version| version >= (8, 4))
     }
 
     /// Fails if the server has another mode than `expected`.
@@ -73,10 +85,10 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// Returns whether the version is before 6.2, which added `GETEX`.
-fn too_old(version: &str) -> bool {
-    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
-    numbers.next().is_some_and(|major| (major, numbers.next().unwrap_or(0)) < (6, 2))
+/// Returns the first two numbers of a version.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map_while(|number| number.parse().ok());
+    Some((numbers.next()?, numbers.next().unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -98,6 +110,29 @@ mod tests {
             [("redis", "6.2.14"), ("redis", "7.0.15"), ("redis", "8.2.0"), ("valkey", "8.0.1"), ("other", "")]
         {
             assert!(hello(&[("server", server), ("version", version)]).is_ok(), "{server} {version}");
+        }
+    }
+
+    #[test]
+    fn only_redis_since_8_4_compares_digests() {
+        for (server, version, compares) in [
+            ("redis", "8.4.0", true),
+            ("redis", "8.6.2", true),
+            ("redis", "10.0.0", true),
+            ("redis", "8.2.3", false),
+            ("redis", "7.0.15", false),
+            ("valkey", "9.1.2", false),
+            ("redis", "", false),
+        ] {
+            let hello = hello(&[("server", server), ("version", version)]).unwrap();
+            assert_eq!(hello.compares_digests(), compares, "{server} {version}");
+        }
+        for (info, compares) in [
+            ("redis_version:8.6.2\r\n", true),
+            ("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n", false),
+        ] {
+            let hello = Hello::read(Value::BulkString(info.into())).unwrap();
+            assert_eq!(hello.compares_digests(), compares, "{info}");
         }
     }
 

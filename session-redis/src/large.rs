@@ -23,6 +23,8 @@ pub(crate) struct Replacement<'a> {
     pub key: &'a str,
     /// The version that must be stored.
     pub over: &'a [u8],
+    /// The digest of the record with that version; zero if it is unknown.
+    pub digest: u64,
     /// The version of the record, which is part of the temporary key.
     pub version: u64,
     pub value: &'a [u8],

@@ -41,6 +41,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backoff;
+mod compare;
 mod config;
 mod connection;
 mod count;
@@ -58,6 +59,7 @@ mod scan;
 mod script;
 mod server;
 mod tls;
+mod write;
 
 #[cfg(feature = "cluster")]
 mod cluster;

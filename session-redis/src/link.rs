@@ -31,6 +31,11 @@ const REST: Duration = Duration::from_secs(1);
 pub(crate) trait Connect: fmt::Display + Send + Sync + 'static {
     async fn connect(&self) -> Result<Connection, Fault>;
 
+    /// Returns whether the server compares digests, as far as is known.
+    fn compares_digests(&self) -> bool {
+        false
+    }
+
     /// Opens another connection to the server of an existing one.
     async fn another(&self, existing: &Connection) -> Result<Connection, Fault> {
         match existing.server() {
@@ -53,6 +58,10 @@ impl Connect for Direct {
         let (connection, hello) = self.server.connect().await?;
         hello.expect_mode(self.mode)?;
         Ok(connection)
+    }
+
+    fn compares_digests(&self) -> bool {
+        self.server.settings.compares_digests.load(Ordering::Relaxed)
     }
 }
 
@@ -93,6 +102,11 @@ impl Link {
     /// Returns the name of the server.
     pub fn name(&self) -> String {
         self.0.connector.to_string()
+    }
+
+    /// Returns whether the server compares digests, as far as is known.
+    pub fn compares_digests(&self) -> bool {
+        self.0.connector.compares_digests()
     }
 
     /// Sends a command, once.

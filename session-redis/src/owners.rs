@@ -23,7 +23,7 @@ use session_core::record::Record;
 use session_core::{Error, ErrorKind, Result};
 
 use crate::error::Failure;
-use crate::provider::{RedisProvider, millis, record};
+use crate::provider::{RedisProvider, millis};
 use crate::script::{ENTER, LEAVE, PAGE, REMOVE};
 
 /// The maximum number of entries that one call reads.
@@ -225,7 +225,7 @@ impl RedisProvider {
                 Err(Failure::Refused(error)) if error.code() == "WRONGTYPE" => Ok(Value::Nil),
                 found => found,
             };
-            let mut found = record(found.map_err(Failure::of_read)?, ErrorKind::Unavailable);
+            let mut found = self.record(found.map_err(Failure::of_read)?, ErrorKind::Unavailable);
             // A record that was written between the two commands has its deadline in the header.
             if let (Ok(Some(record)), Ok(Value::Int(life @ 0..))) = (&mut found, life) {
                 record.header.deadline = now.after(Duration::from_millis(life.unsigned_abs()));

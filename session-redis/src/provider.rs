@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
-use redis::{Client, Cmd, ServerError, Value, cmd};
+use redis::{Client, Value, cmd};
 use session_core::accounts::Owner;
 use session_core::clock::{Clock, SystemClock};
 use session_core::engine::{
@@ -17,13 +17,14 @@ use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 
+use crate::compare;
 use crate::config::{Count, PREFIX, RedisConfig};
 use crate::count::{is_live, start_of};
 use crate::error::Failure;
-use crate::large::{self, LARGE, Replacement};
-use crate::owners::{Changed, Entry};
+use crate::large::Replacement;
+use crate::owners::Changed;
 use crate::route::Route;
-use crate::script::{CREATE, CREATE_OWNED, ENTER, REMOVE, REPLACE, Script};
+use crate::script::{ENTER, REMOVE, Script};
 
 /// Sessions in Redis. Clones share the connections.
 #[derive(Clone)]
@@ -35,9 +36,11 @@ pub struct RedisProvider {
     /// Notices are enabled, so reads must not change a record.
     notices: bool,
     /// The server does not accept `NX` and `GET` in one `SET`.
-    before_7: Arc<AtomicBool>,
+    pub(crate) before_7: Arc<AtomicBool>,
     /// The user may not call `RENAME`, which writes of large records need.
-    no_rename: Arc<AtomicBool>,
+    pub(crate) no_rename: Arc<AtomicBool>,
+    /// A server does not compare digests, although another one does.
+    pub(crate) no_digests: Arc<AtomicBool>,
 }
 
 impl RedisConfig {
@@ -118,9 +121,9 @@ impl RedisProvider {
     }
 
     fn over(route: Route, prefix: &str) -> Self {
-        let (before_7, no_rename) = (Arc::default(), Arc::default());
+        let (before_7, no_rename, no_digests) = (Arc::default(), Arc::default(), Arc::default());
         let (prefix, clock, count) = (prefix.into(), Arc::new(SystemClock), Count::Exact);
-        Self { route, prefix, clock, count, notices: false, before_7, no_rename }
+        Self { route, prefix, clock, count, notices: false, before_7, no_rename, no_digests }
     }
 
     pub(crate) fn key(&self, id: &StorageId) -> String {
@@ -145,75 +148,6 @@ impl RedisProvider {
         }
     }
 
-    /// One `SET … NX GET`, or one script if the server does not accept `NX` and `GET` together.
-    async fn create(&self, key: &str, value: &[u8], ttl: i64) -> Result<Value, Failure> {
-        if !self.before_7.load(Ordering::Relaxed) {
-            let mut command = Cmd::with_capacity(7, value.len() + key.len() + 40);
-            command.arg("SET").arg(key).arg(value).arg("NX").arg("GET").arg("PX").arg(ttl);
-            match self.route.send(key, &command).await {
-                Ok(Value::Nil) => return Ok(Value::Int(1)),
-                Err(Failure::Refused(error))
-                    if error.details().is_some_and(|it| it.contains("syntax error")) =>
-                {
-                    self.before_7.store(true, Ordering::Relaxed);
-                }
-                answer => return answer,
-            }
-        }
-        self.run(&CREATE, &[key], &[value, ttl.to_string().as_bytes()]).await
-    }
-
-    /// One script, which creates the entry as well. In a cluster an earlier call creates the entry.
-    async fn create_owned(&self, key: &str, value: &[u8], ttl: i64, entry: &Entry) -> Result<Value> {
-        if self.route.single().is_none() {
-            self.enter(entry).await?;
-            return self.create(key, value, ttl).await.map_err(Failure::of_write);
-        }
-        let ttl = ttl.to_string();
-        let [member, deadline, past, life] = entry.arguments();
-        let arguments = [value, ttl.as_bytes(), member, deadline, past, life];
-        self.run(&CREATE_OWNED, &[key, &entry.key], &arguments).await.map_err(Failure::of_write)
-    }
-
-    /// One script; for a large record on a single server, a `SET` and a script in one packet.
-    async fn replace(&self, replacement: &Replacement<'_>) -> Result<Value, Failure> {
-        let &Replacement { key, value, ttl, entry, .. } = replacement;
-        if value.len() >= LARGE
-            && let Some(link) = self.route.single()
-            && !self.no_rename.load(Ordering::Relaxed)
-        {
-            match large::replace(link, replacement).await {
-                Err(Failure::Refused(error)) if is_forbidden(&error) => {
-                    self.no_rename.store(true, Ordering::Relaxed);
-                }
-                answer => return answer,
-            }
-        }
-        let ttl = ttl.to_string();
-        match entry.filter(|_| self.route.single().is_some()) {
-            Some(entry) => {
-                let arguments = replacement.arguments(&ttl, value, true);
-                self.run(&REPLACE, &[key, &entry.key], &arguments).await
-            }
-            None => self.run(&REPLACE, &[key], &replacement.arguments(&ttl, value, false)).await,
-        }
-    }
-
-    /// The same for a session whose owner or absolute deadline may have changed: in a cluster the
-    /// entry is then created first, which takes two more round trips.
-    async fn replace_entered(&self, replacement: Replacement<'_>) -> Result<Changed> {
-        match Changed::of(self.replace(&replacement).await.map_err(Failure::of_write)?) {
-            Changed::EnterFirst => {
-                if let Some(entry) = replacement.entry {
-                    self.enter(entry).await?;
-                }
-                let replacement = Replacement { entry: None, ..replacement };
-                Ok(Changed::of(self.replace(&replacement).await.map_err(Failure::of_write)?))
-            }
-            changed => Ok(changed),
-        }
-    }
-
     /// Runs scripts on keys that do not exist, so that a user or a server without scripts is
     /// reported when connecting. Other failures may be over by the first request.
     async fn try_scripts(&self) -> Result<()> {
@@ -230,6 +164,24 @@ impl RedisProvider {
             }
         }
         Ok(())
+    }
+
+    /// Returns the record in an answer; an unexpected type is an error of the kind `unexpected`.
+    pub(crate) fn record(&self, answer: Value, unexpected: ErrorKind) -> Result<Option<Record>> {
+        match answer {
+            Value::BulkString(bytes) => {
+                let mut record = Record::decode(&bytes)?;
+                record.cas = self.token(&record, &bytes);
+                Ok(Some(record))
+            }
+            Value::Nil => Ok(None),
+            _ => Err(Error::new(unexpected, "unexpected reply type")),
+        }
+    }
+
+    /// Returns the compare token of a record; zero if writes over it compare its version.
+    fn token(&self, record: &Record, encoded: &[u8]) -> u64 {
+        if self.compares_digests() { compare::token(record, encoded) } else { 0 }
     }
 
     fn refused(&self, current: Option<Record>) -> WriteOutcome {
@@ -269,7 +221,8 @@ impl Provider for RedisProvider {
         Ok(self.read_sliding(id, ttl).await?.is_some_and(|record| record.is_live()))
     }
 
-    /// One `SET … NX GET`, or one script, or both in one packet for a large record.
+    /// One `SET … NX GET` or `SET … IFDEQ`, or one script, or both in one packet for a large
+    /// record.
     async fn write(
         &self,
         id: &StorageId,
@@ -291,7 +244,9 @@ impl Provider for RedisProvider {
             (Condition::Over(stamp), entry) => {
                 let (over, version) = (&stamp.version.0.to_be_bytes(), record.header.version().0);
                 let entry = entry.as_ref();
-                self.replace_entered(Replacement { key: &key, over, version, value: &value, ttl, entry })
+                let digest = stamp.cas;
+                let value = &value;
+                self.replace_entered(Replacement { key: &key, over, digest, version, value, ttl, entry })
                     .await?
             }
         };
@@ -304,9 +259,9 @@ impl Provider for RedisProvider {
                 if let Some(owner) = owner {
                     self.tidy(owner, entries);
                 }
-                Ok(WriteOutcome::stored())
+                Ok(WriteOutcome::stored_with_cas(self.token(record, &value)))
             }
-            Changed::Other(current) => Ok(self.refused(self::record(current, ErrorKind::OutcomeUnknown)?)),
+            Changed::Other(current) => Ok(self.refused(self.record(current, ErrorKind::OutcomeUnknown)?)),
             Changed::EnterFirst => Err(Error::new(ErrorKind::OutcomeUnknown, "unexpected reply type")),
         }
     }
@@ -327,7 +282,7 @@ impl Provider for RedisProvider {
             Changed::Other(current) => current,
             Changed::EnterFirst => Value::Okay,
         };
-        match record(current, ErrorKind::OutcomeUnknown) {
+        match self.record(current, ErrorKind::OutcomeUnknown) {
             Ok(None) => Ok(DestroyOutcome::Absent),
             Ok(Some(record)) => Ok(match record.header.state {
                 State::Moved(to) => DestroyOutcome::Moved(to),
@@ -384,21 +339,6 @@ impl fmt::Debug for RedisProvider {
             .field("route", &self.route)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
-    }
-}
-
-/// Returns whether the user lacks a permission, as reported by the server or by its scripts.
-fn is_forbidden(error: &ServerError) -> bool {
-    let says = |text: &str| error.details().is_some_and(|details| details.contains(text));
-    error.code() == "NOPERM" || says("NOPERM") || says("no permissions") || says("can't run this command")
-}
-
-/// Returns the record in an answer; an unexpected type is an error of the kind `unexpected`.
-pub(crate) fn record(answer: Value, unexpected: ErrorKind) -> Result<Option<Record>> {
-    match answer {
-        Value::BulkString(bytes) => Record::decode(bytes).map(Some),
-        Value::Nil => Ok(None),
-        _ => Err(Error::new(unexpected, "unexpected reply type")),
     }
 }
 

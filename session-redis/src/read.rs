@@ -10,7 +10,7 @@ use session_core::{Error, ErrorKind, Result};
 
 use crate::RedisProvider;
 use crate::error::Failure;
-use crate::provider::{millis, record};
+use crate::provider::millis;
 use crate::script::READ;
 
 impl RedisProvider {
@@ -20,7 +20,7 @@ impl RedisProvider {
         let mut command = Cmd::with_capacity(4, key.len() + 40);
         command.arg("GETEX").arg(&key).arg("PX").arg(millis(idle));
         let answer = self.route.send(&key, &command).await.map_err(Failure::of_read)?;
-        let Some(mut record) = record(answer, ErrorKind::Unavailable)? else { return Ok(None) };
+        let Some(mut record) = self.record(answer, ErrorKind::Unavailable)? else { return Ok(None) };
         if record.is_live() {
             record.header.deadline = self.clock.now().after(idle);
         } else {
@@ -54,7 +54,7 @@ impl RedisProvider {
             },
             _ => return Err(unexpected()),
         };
-        let Some(mut record) = record(value, ErrorKind::Unavailable)? else { return Ok(None) };
+        let Some(mut record) = self.record(value, ErrorKind::Unavailable)? else { return Ok(None) };
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         record.header.deadline = asked.after(left).min(record.header.absolute);
         Ok(Some(record))

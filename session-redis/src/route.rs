@@ -128,6 +128,16 @@ impl Route {
         }
     }
 
+    /// Returns whether the servers compare digests; not known of an application's connections.
+    pub fn compares_digests(&self) -> bool {
+        match self {
+            Self::One(link) => link.compares_digests(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(cluster) => cluster.compares_digests(),
+            Self::AppConnection(_) => false,
+        }
+    }
+
     /// Returns whether the keys can be counted.
     pub fn enumerates(&self) -> bool {
         !matches!(self, Self::AppConnection(_))

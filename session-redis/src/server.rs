@@ -99,7 +99,9 @@ impl Server {
         {
             return Err(Fault::answered(error).into());
         }
-        Ok((Connection::new(driver, state), Hello::read(hello)?))
+        let hello = Hello::read(hello)?;
+        self.settings.compares_digests.store(hello.compares_digests(), Ordering::Relaxed);
+        Ok((Connection::new(driver, state), hello))
     }
 }
 

@@ -1,5 +1,5 @@
-//! The conformance tests on a single server (Redis, its oldest supported version, Valkey), over a
-//! pool, on a cluster, and on a master with sentinels.
+//! The conformance tests on a single server (Redis, its oldest supported version, one that compares
+//! digests, Valkey), over a pool, on a cluster, and on a master with sentinels.
 #![allow(clippy::unwrap_used)] // the helpers are test code too
 
 use std::net::ToSocketAddrs as _;
@@ -116,6 +116,19 @@ mod redis_6_2 {
     session_conformance::suite!(
         #[ignore = "needs a server: cargo xtask test"]
         OwnPrefix::new(compose::REDIS_6_2)
+    );
+}
+
+mod redis_8_6 {
+    use super::*;
+
+    session_conformance::suite!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS_8_6)
+    );
+    session_conformance::histories!(
+        #[ignore = "needs a server: cargo xtask test"]
+        OwnPrefix::new(compose::REDIS_8_6)
     );
 }
 

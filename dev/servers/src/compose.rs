@@ -57,6 +57,9 @@ pub const REDIS: Service = service("SESSION_TEST_REDIS", "redis://:session@127.0
 /// One Redis server of the oldest version that is supported, 6.2.
 pub const REDIS_6_2: Service = service("SESSION_TEST_REDIS_6_2", "redis://:session@127.0.0.1:13362");
 
+/// One Redis server that compares digests, which Redis 8.4 introduced.
+pub const REDIS_8_6: Service = service("SESSION_TEST_REDIS_8_6", "redis://:session@127.0.0.1:13386");
+
 /// One Valkey server.
 pub const VALKEY: Service = service("SESSION_TEST_VALKEY", "redis://:session@127.0.0.1:13380");
 
@@ -92,6 +95,7 @@ pub const ALL: &[Service] = &[
     MYSQL_ITSELF,
     REDIS,
     REDIS_6_2,
+    REDIS_8_6,
     VALKEY,
     REDIS_CLUSTER,
     REDIS_SENTINEL,

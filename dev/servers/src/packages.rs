@@ -70,13 +70,49 @@ pub fn ensure(packages: &[Package]) -> io::Result<()> {
     if still.is_empty() { Ok(()) } else { Err(missing(&still, "its package does not contain it")) }
 }
 
+/// Unpacks packages of another release of Debian into a folder, without installing them.
+pub fn unpack(release: &str, packages: &[&str], folder: &Path) -> io::Result<()> {
+    let required = |tool| find(tool).ok_or_else(|| io::Error::other(format!("there is no {tool} here")));
+    let (apt, dpkg) = (required("apt-get")?, required("dpkg-deb")?);
+    let source = source(&targets(&apt)?, release)
+        .ok_or_else(|| io::Error::other(format!("apt has no source next to which {release} could be")))?;
+    let dir = tempfile::tempdir()?;
+    fs::create_dir_all(dir.path().join("lists/partial"))?;
+    let list = dir.path().join("sources.list");
+    fs::write(&list, source)?;
+    let options = [
+        format!("Dir::Etc::SourceList={}", list.display()),
+        "Dir::Etc::SourceParts=-".to_owned(),
+        format!("Dir::State::Lists={}", dir.path().join("lists").display()),
+        "APT::Sandbox::User=root".to_owned(),
+    ];
+    let options: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+    run_in(dir.path(), &apt, &[&["update"], &options[..]].concat())?;
+    run_in(dir.path(), &apt, &[&["download"], &options[..], packages].concat())?;
+    for file in fs::read_dir(dir.path())? {
+        let file = file?.path();
+        if file.extension().is_some_and(|extension| extension == "deb") {
+            let status = Command::new(&dpkg).arg("--extract").arg(&file).arg(folder).status()?;
+            if !status.success() {
+                return Err(io::Error::other(format!("dpkg-deb: {status}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lists the places and releases of the machine's sources, one pair per line.
+fn targets(apt: &Path) -> io::Result<String> {
+    let question = ["indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"];
+    let targets = Command::new(apt).args(question).stdin(Stdio::null()).output()?;
+    Ok(String::from_utf8_lossy(&targets.stdout).into_owned())
+}
+
 /// The machine's sources and the backports of its release, for one call of apt. If both have a
 /// package, apt prefers the release.
 fn with_backports(apt: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let question = ["indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Identifier: Packages"];
-    let targets = Command::new(apt).args(question).stdin(Stdio::null()).output()?;
     let mut sources = fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
-    if let Some(backports) = backports(&String::from_utf8_lossy(&targets.stdout)) {
+    if let Some(backports) = backports(&targets(apt)?) {
         sources.push_str(&backports);
     }
     let mut file = tempfile::Builder::new().prefix("session-servers-").suffix(".list").tempfile()?;
@@ -86,11 +122,22 @@ fn with_backports(apt: &Path) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// The source line of the backports: next to the release, whose name has no suffix.
+/// The source line of the backports: next to the release.
 fn backports(targets: &str) -> Option<String> {
+    let (_, release) = release(targets)?;
+    source(targets, &format!("{release}-backports"))
+}
+
+/// The source line of another release: next to that of the machine.
+fn source(targets: &str, other: &str) -> Option<String> {
+    let (place, _) = release(targets)?;
+    Some(format!("\ndeb {place} {other} main\n"))
+}
+
+/// The place and the name of the machine's release. Only its name has no suffix.
+fn release(targets: &str) -> Option<(&str, &str)> {
     let mut targets = targets.lines().filter_map(|target| target.split_once(' '));
-    let (place, release) = targets.find(|(_, release)| !release.is_empty() && !release.contains('-'))?;
-    Some(format!("\ndeb {place} {release}-backports main\n"))
+    targets.find(|(_, release)| !release.is_empty() && !release.contains('-'))
 }
 
 fn absent(packages: &[Package]) -> Vec<Package> {
@@ -107,8 +154,13 @@ fn missing(packages: &[Package], why: &str) -> io::Error {
 }
 
 fn run(apt: &Path, arguments: &[&str]) -> io::Result<()> {
+    run_in(Path::new("/"), apt, arguments)
+}
+
+fn run_in(folder: &Path, apt: &Path, arguments: &[&str]) -> io::Result<()> {
     // Waits for a concurrent installation.
     let output = Command::new(apt)
+        .current_dir(folder)
         .args(["-q", "-o", "DPkg::Lock::Timeout=300"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")

@@ -43,6 +43,11 @@ impl Redis {
         Self::launch("redis-6.2", wheels::require(wheels::REDIS_6_2)?, false, options)
     }
 
+    /// The same with Redis 8.6.
+    pub fn start_8_6(options: &[&str]) -> io::Result<Self> {
+        Self::launch("redis-8.6", wheels::require(wheels::REDIS_8_6)?, true, options)
+    }
+
     /// The same with Valkey, which has the same protocol and options.
     pub fn start_valkey(options: &[&str]) -> io::Result<Self> {
         Self::launch("valkey", require(PACKAGES[2])?, true, options)

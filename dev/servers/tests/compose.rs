@@ -72,6 +72,7 @@ fn every_address_leads_to_its_service() {
     leads_to(compose::MYSQL_ITSELF, &["mysql"]);
     leads_to(compose::REDIS, &["redis"]);
     leads_to(compose::REDIS_6_2, &["redis-6-2"]);
+    leads_to(compose::REDIS_8_6, &["redis-8-6"]);
     leads_to(compose::VALKEY, &["valkey"]);
     leads_to(compose::REDIS_CLUSTER, &["redis-cluster"]);
     leads_to(compose::REDIS_SENTINEL, &["redis-sentinel"]);
@@ -116,6 +117,7 @@ fn users_and_passwords_are_those_of_the_file() {
     for (service, name) in [
         (compose::REDIS, "redis"),
         (compose::REDIS_6_2, "redis-6-2"),
+        (compose::REDIS_8_6, "redis-8-6"),
         (compose::VALKEY, "valkey"),
         (compose::REDIS_CLUSTER, "redis-cluster"),
         (compose::REDIS_SENTINEL, "redis-sentinel"),

@@ -74,6 +74,11 @@ const LOCAL: &[fn() -> io::Result<Local>] = &[
         Ok(Local { addresses, _server: Box::new(server) })
     },
     || {
+        let server = Redis::start_8_6(&[]).inspect_err(|error| eprintln!("note: {error}")).ok();
+        let addresses = server.iter().map(|server| (compose::REDIS_8_6, server.url())).collect();
+        Ok(Local { addresses, _server: Box::new(server) })
+    },
+    || {
         let server = Redis::start_valkey(&[])?;
         Ok(Local { addresses: vec![(compose::VALKEY, server.url())], _server: Box::new(server) })
     },

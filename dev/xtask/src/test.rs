@@ -60,7 +60,7 @@ fn commands(arguments: &[&str]) -> Vec<Command> {
 /// they report missing ones.
 pub fn install() -> io::Result<()> {
     if let Err(error) = wheels::ensure(wheels::ALL) {
-        eprintln!("note: the tests of older servers will fail: {error}");
+        eprintln!("note: the tests of other versions of Redis will fail: {error}");
     }
     match packages::ensure(&PACKAGES.concat()) {
         Err(error) if docker() => {

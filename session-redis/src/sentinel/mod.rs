@@ -166,6 +166,10 @@ impl Shared {
 
 #[async_trait]
 impl Connect for Sentinels {
+    fn compares_digests(&self) -> bool {
+        self.shared.dialer.compares_digests()
+    }
+
     async fn connect(&self) -> Result<Connection, Fault> {
         let (epoch, addresses) = self.shared.newest(self.shared.ask_all().await?)?;
         let mut fault = None;
