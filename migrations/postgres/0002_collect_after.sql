@@ -58,7 +58,6 @@ BEGIN
         EXECUTE format('DROP INDEX %s', half);
     END IF;
 END $$;
-
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "session_by_ending" ON "session" (collect_after, moved);
 
 -- Drops the index that is no longer needed, in whatever schema the table is.

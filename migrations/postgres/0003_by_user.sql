@@ -21,7 +21,6 @@ BEGIN
         EXECUTE format('DROP INDEX %s', half);
     END IF;
 END $$;
-
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "session_by_user" ON "session" (owner, session_key) WHERE owner IS NOT NULL;
 
 -- Drops the index that is no longer needed, in whatever schema the table is.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::{Error, ErrorKind, Result};
-use session_sql::{Client, Effect, TableName, statements_of};
+use session_sql::{Client, Effect, Patience, TableName, steps_of};
 use sqlx::mysql::{MySql, MySqlConnection};
 use sqlx::{AssertSqlSafe, Row};
 use tokio::time::{Instant, sleep};
@@ -36,7 +36,7 @@ const COLUMNS: [(&str, &str); 8] = [
 /// The name of the lock that lets one process migrate while the others wait.
 const LOCK: &str = "session-kit migration";
 
-/// How long a step is retried while other transactions hold the table.
+/// How long the lock of another process is waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How many rows are written at once when a column is filled.
@@ -63,45 +63,36 @@ async fn run(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Resul
     {
         return Err(error);
     }
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match migrate_once(connection, table).await {
-            Err(error) if number(&error).is_some_and(may_pass) && begun.elapsed() < PATIENCE => {
-                tracing::debug!("a migration waits for others: {error}");
-                sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
-                pause = (pause * 3 / 2).min(Duration::from_secs(2));
-            }
-            done => return done,
-        }
-    }
-}
-
-/// Every step can be repeated: after an error it restarts with the first unfinished one.
-async fn migrate_once(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<()> {
     one_at_a_time(connection).await?;
-    let done = version(connection, table).await?;
-    if done >= MIGRATIONS.len() {
-        return Ok(());
-    }
     let name = table.quoted('`');
-    for migration in MIGRATIONS.iter().skip(done) {
+    for migration in MIGRATIONS.iter().skip(version(connection, table).await?) {
         // Only the checked table name is inserted into the file.
         let mut sql = migration.replace("`session`", &name);
         sql = sql.replace("'session'", &format!("'{}'", table.table()));
         if let Some(schema) = table.schema() {
             sql = sql.replace("DATABASE()", &format!("'{schema}'"));
         }
-        for statement in statements_of(&sql) {
-            if statement.starts_with("UPDATE") {
-                in_batches(connection, &name, &statement).await?;
-            } else {
-                if statement.starts_with("EXECUTE") || statement.starts_with("ALTER") {
-                    nobody_holds(connection, table).await?;
+        for step in steps_of(&sql) {
+            match step.as_slice() {
+                [update] if update.starts_with("UPDATE") => in_batches(connection, &name, update).await?,
+                step => {
+                    let mut patience = Patience::new();
+                    while let Err(error) = run_step(connection, table, step).await {
+                        patience.after(error, may_pass).await?;
+                    }
                 }
-                execute(connection, &statement).await?;
             }
         }
+    }
+    Ok(())
+}
+
+async fn run_step(connection: &mut MySqlConnection, table: &TableName, step: &[String]) -> sqlx::Result<()> {
+    for statement in step {
+        if statement.starts_with("EXECUTE") || statement.starts_with("ALTER") {
+            nobody_holds(connection, table).await?;
+        }
+        execute(connection, statement).await?;
     }
     Ok(())
 }
@@ -118,31 +109,44 @@ async fn nobody_holds(connection: &mut MySqlConnection, table: &TableName) -> sq
     done.map(drop)
 }
 
-/// Updates the rows in the order of their keys, each batch in a transaction of its own. Without the
-/// range, each batch would search through all rows of the earlier ones.
+/// Updates the rows in the order of their keys, each batch in a transaction of its own.
 async fn in_batches(connection: &mut MySqlConnection, table: &str, update: &str) -> sqlx::Result<()> {
     let update = update.replacen(" SET ", " FORCE INDEX (PRIMARY) SET ", 1);
+    let (mut first, mut patience) = (String::new(), Patience::new());
+    loop {
+        match batch(connection, table, &update, &first).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(end)) => (first, patience) = (end, Patience::new()),
+            Err(error) => patience.after(error, may_pass).await?,
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Updates the rows after a key, and returns the key after which the next batch begins. Without the
+/// range, each batch would search through all rows of the earlier ones.
+async fn batch(
+    connection: &mut MySqlConnection,
+    table: &str,
+    update: &str,
+    after: &str,
+) -> sqlx::Result<Option<String>> {
     let end = format!(
         "SELECT CAST(session_key AS CHAR) FROM {table} WHERE session_key > ? ORDER BY session_key \
          LIMIT 1 OFFSET {}",
         BATCH - 1
     );
-    let mut last = String::new();
-    loop {
-        let end = sqlx::query_scalar(AssertSqlSafe(end.as_str())).bind(&last);
-        let end: Option<String> = end.fetch_optional(&mut *connection).await?;
-        let range = if end.is_some() { "session_key > ? AND session_key <= ?" } else { "session_key > ?" };
-        let batch = format!("{update} AND {range}");
-        let batch = sqlx::query(AssertSqlSafe(batch)).bind(&last);
-        let batch = match &end {
-            Some(end) => batch.bind(end),
-            None => batch,
-        };
-        batch.execute(&mut *connection).await?;
-        let Some(end) = end else { return Ok(()) };
-        last = end;
-        sleep(Duration::from_millis(2)).await;
+    let end = sqlx::query_scalar(AssertSqlSafe(end)).bind(after);
+    let end: Option<String> = end.fetch_optional(&mut *connection).await?;
+    let range = if end.is_some() { "session_key > ? AND session_key <= ?" } else { "session_key > ?" };
+    let update = sqlx::query(AssertSqlSafe(format!("{update} AND {range}"))).bind(after);
+    match &end {
+        Some(end) => update.bind(end),
+        None => update,
     }
+    .execute(&mut *connection)
+    .await?;
+    Ok(end)
 }
 
 async fn execute(connection: &mut MySqlConnection, statement: &str) -> sqlx::Result<u64> {
@@ -181,8 +185,8 @@ async fn version(connection: &mut MySqlConnection, table: &TableName) -> sqlx::R
 }
 
 /// A lock timeout, a deadlock, or another process that did the same at the same time.
-const fn may_pass(number: u16) -> bool {
-    matches!(number, 1205 | 1213 | 1020 | 1050 | 1060 | 1061 | 1091 | 1412 | 1969)
+fn may_pass(error: &sqlx::Error) -> bool {
+    matches!(number(error), Some(1205 | 1213 | 1020 | 1050 | 1060 | 1061 | 1091 | 1412 | 1969))
 }
 
 /// Compares the table with the columns that the statements expect.

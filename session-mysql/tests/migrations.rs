@@ -282,6 +282,38 @@ async fn sessions_are_read_while_a_migration_waits_for_an_idle_transaction() {
     assert_eq!(ask(&url, filled).await, ["20000"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_step_that_waits_does_not_repeat_the_steps_before_it() {
+    let server = MariaDb::start().unwrap();
+    let (url, admin) = (server.url(), server.admin_url());
+    sql(&url, FILES[0]).await;
+    let rows = "INSERT INTO session (session_key, session_data, session_expiry) \
+                SELECT CONCAT('k', seq), '', 4000000000000 + seq FROM seq_1_to_10000";
+    sql(&url, rows).await;
+    let updates = async || {
+        let status = "SELECT CAST(variable_value AS CHAR) FROM information_schema.global_status \
+                      WHERE variable_name = 'COM_UPDATE'";
+        ask(&admin, status).await[0].parse::<u64>().unwrap()
+    };
+    let before = updates().await;
+    let sessions = connect(&url).await;
+    let migrating = tokio::spawn(async move { sessions.migrate().await });
+    while updates().await == before {
+        assert!(!migrating.is_finished(), "the migration updates rows");
+    }
+    // The steps after the update wait for this transaction.
+    let mut idle = MySqlConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT COUNT(*) FROM session").execute(&mut idle).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!migrating.is_finished(), "the table is still held");
+    sqlx::raw_sql("COMMIT").execute(&mut idle).await.unwrap();
+    migrating.await.unwrap().unwrap();
+    // Batches of a hundred rows, the first one without an end included.
+    let sent = updates().await - before;
+    assert!((100..150).contains(&sent), "{sent} updates");
+}
+
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn connecting_can_check_the_table_without_changing_it() {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use session_core::{Error, ErrorKind, Result};
-use session_sql::{Client, Effect, TableName, statements_of};
+use session_sql::{Client, Effect, Patience, TableName, steps_of};
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{AssertSqlSafe, Row};
 use tokio::time::{Instant, sleep};
@@ -29,7 +29,7 @@ const LONGEST: usize = 63 - "_by_expiry".len();
 /// The key of the advisory lock, by which one process migrates while the others wait.
 const LOCK: i64 = 7_094_703_411_062_235_961;
 
-/// How long a step is retried while other transactions lock the table.
+/// How long the lock of another process is waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The advice when a statement finds the table missing or different.
@@ -78,32 +78,24 @@ async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) 
             .into(),
     );
     sqlx::query(AssertSqlSafe(settings.text(&[Arg::Text(time_zone)]))).fetch_one(&mut *connection).await?;
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match migrate_once(connection, table, &name).await {
-            Err(error) if code(&error).is_some_and(may_pass) && begun.elapsed() < PATIENCE => {
-                tracing::debug!("a migration waits for other transactions: {error}");
-                sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
-                pause = (pause * 3 / 2).min(Duration::from_secs(2));
-            }
-            done => return done,
-        }
-    }
-}
-
-/// Every step can be repeated: after an error the next attempt starts with the first step that is
-/// not done.
-async fn migrate_once(connection: &mut PgConnection, table: &TableName, name: &str) -> sqlx::Result<()> {
     one_at_a_time(connection).await?;
-    let done = version(connection, name).await?;
-    for migration in MIGRATIONS.iter().skip(done) {
+    for migration in MIGRATIONS.iter().skip(version(connection, &name).await?) {
         // Only the validated name is inserted into the file.
         let sql =
-            migration.replace("\"session\"", name).replace("session_by_", &format!("{}_by_", table.table()));
-        for statement in statements_of(&sql) {
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
+            migration.replace("\"session\"", &name).replace("session_by_", &format!("{}_by_", table.table()));
+        for step in steps_of(&sql) {
+            let mut patience = Patience::new();
+            while let Err(error) = run_step(connection, &step).await {
+                patience.after(error, may_pass).await?;
+            }
         }
+    }
+    Ok(())
+}
+
+async fn run_step(connection: &mut PgConnection, step: &[String]) -> sqlx::Result<()> {
+    for statement in step {
+        sqlx::raw_sql(AssertSqlSafe(statement.as_str())).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -137,8 +129,13 @@ async fn version(connection: &mut PgConnection, name: &str) -> sqlx::Result<usiz
 
 /// Returns whether an error may be transient: a lock timeout, a deadlock, or another process that
 /// did the same concurrently.
-fn may_pass(code: &str) -> bool {
-    matches!(code, "55P03" | "40P01" | "40001" | "23505" | "42P07" | "42701" | "42710" | "42P06" | "XX000")
+fn may_pass(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| {
+        matches!(
+            code,
+            "55P03" | "40P01" | "40001" | "23505" | "42P07" | "42701" | "42710" | "42P06" | "XX000"
+        )
+    })
 }
 
 /// Compares the table with the one that the statements expect.

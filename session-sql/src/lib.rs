@@ -9,6 +9,7 @@
 //! - [`Client`]: runs one statement and reports its outcome, using the engine's [`Driver`].
 //! - [`Collector`]: removes expired rows in small batches.
 //! - [`page()`] and [`begin()`]: a list of rows in the order of their keys, page by page.
+//! - [`steps_of()`] and [`Patience`]: the steps of a migration, and their repetition.
 //! - [`step()`]: the rounding of a row's collection time, so that writes seldom change it.
 //! - [`Target`], [`Settings`], [`TableName`]: config strings, parsed without ever repeating a
 //!   password.
@@ -31,6 +32,8 @@ mod key;
 mod migration;
 mod page;
 #[cfg(feature = "server")]
+mod patience;
+#[cfg(feature = "server")]
 mod pool;
 mod settings;
 mod step;
@@ -46,8 +49,10 @@ pub use connect::{Connect, Credential, Credentials, unfit};
 #[cfg(feature = "server")]
 pub use failure::{Failure, cause};
 pub use key::key;
-pub use migration::statements_of;
+pub use migration::{statements_of, steps_of};
 pub use page::{MOVES, begin, contended, page};
+#[cfg(feature = "server")]
+pub use patience::Patience;
 #[cfg(feature = "server")]
 pub use pool::{Lease, Pool, PoolStatus};
 pub use settings::{Migrate, Settings, duration, file, number};

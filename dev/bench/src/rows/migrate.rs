@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_postgres::{PostgresConfig, PostgresProvider};
+use session_servers::mariadb::MariaDb;
 use session_servers::postgres::Postgres;
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
@@ -14,7 +15,6 @@ use sqlx::postgres::PgPool;
 use crate::measure::Effort;
 use crate::report::{Section, Table, Verdict};
 use crate::rows::collect::percentiles;
-use crate::rows::servers::start_mariadb;
 use crate::stored;
 use crate::thread::Thread;
 
@@ -26,6 +26,11 @@ const WITHOUT: Duration = Duration::from_secs(10);
 
 /// No statement of the application takes longer, in milliseconds.
 const LONGEST: f64 = 100.0;
+
+/// As servers are by default, and unlike those of the tests: every commit is on the disk. Otherwise the
+/// first change of a table, which flushes files in any case, also writes what was put off before it.
+const DURABLE_MARIADB: [&str; 2] = ["--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=fsync"];
+const DURABLE_POSTGRES: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
 
 /// Both SQL engines, from the first version of their tables to the newest.
 pub fn sql(effort: Effort) -> io::Result<Vec<Section>> {
@@ -60,7 +65,8 @@ pub fn sql(effort: Effort) -> io::Result<Vec<Section>> {
     }
     let note = format!(
         "A table of version 1 with {rows} rows is migrated to the newest version, while {CLIENTS} clients read and update \
-         rows by their keys, each with a pause of {} ms between two statements. Statements are timed by the client.",
+         rows by their keys, each with a pause of {} ms between two statements. The servers flush every commit to the disk, as \
+         they do by default. Statements are timed by the client.",
         THINKING.as_millis()
     );
     let section = Section::new("migrating", "Migrating a table under load: SQL", table);
@@ -68,7 +74,7 @@ pub fn sql(effort: Effort) -> io::Result<Vec<Section>> {
 }
 
 fn postgres(rows: u64) -> io::Result<Migrated> {
-    let server = Postgres::start_with(&["shared_buffers=1GB", "max_wal_size=4GB"])?;
+    let server = Postgres::start_with(&[&DURABLE_POSTGRES[..], &["shared_buffers=1GB"]].concat())?;
     let config: PostgresConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = PgPool::connect(&server.url()).await.map_err(io::Error::other)?;
@@ -95,7 +101,7 @@ fn postgres(rows: u64) -> io::Result<Migrated> {
 }
 
 fn mysql(rows: u64) -> io::Result<Migrated> {
-    let server = start_mariadb(&stored::MARIADB)?;
+    let server = MariaDb::start_with(&[&DURABLE_MARIADB[..], &["--innodb-buffer-pool-size=1G"]].concat())?;
     let config: MySqlConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;
