@@ -43,6 +43,7 @@ mod plans;
 mod provider;
 mod schema;
 mod statements;
+mod stored;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use session_sql::{Executed, MOVES, begin, contended, page};
 
 use crate::MySqlProvider;
 use crate::failure::ENGINE;
-use crate::provider::Bound;
+use crate::stored::Bound;
 
 #[async_trait]
 impl Indexed for MySqlProvider {

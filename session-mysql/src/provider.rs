@@ -11,11 +11,9 @@ use session_core::engine::{
 use session_core::id::StorageId;
 use session_core::record::{Record, Stamp, State};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
-use session_sql::{
-    Client, Collector, Effect, Executed, MOST, Migrate, Pool, PoolStatus, TableName, key, step,
-};
+use session_sql::{Client, Collector, Effect, Executed, MOST, Migrate, Pool, PoolStatus, TableName, key};
 use sqlx::Row;
-use sqlx::mysql::{MySql, MySqlArguments, MySqlPool, MySqlRow};
+use sqlx::mysql::{MySql, MySqlPool, MySqlRow};
 use sqlx::query::Query;
 use tokio::sync::OnceCell;
 
@@ -23,7 +21,8 @@ use crate::MySqlConfig;
 use crate::connect::Connector;
 use crate::failure::{DRIVER, ENGINE};
 use crate::schema::{self, REMEDY};
-use crate::statements::{FEW, Statement, Statements};
+use crate::statements::{FEW, Statements};
+use crate::stored::{Stored, below, milliseconds};
 
 /// Records up to this size are sent without asking for the server's limit, which is never lower.
 const SURELY_FITS: usize = 16 * 1024;
@@ -196,66 +195,6 @@ impl MySqlProvider {
     }
 }
 
-pub(crate) type Bound = Query<'static, MySql, MySqlArguments>;
-
-/// A record with the values of all its columns.
-struct Stored {
-    key: String,
-    data: Vec<u8>,
-    idle: u64,
-    /// The bit mask that rounds its deadline up.
-    below: u64,
-    absolute: u64,
-    version: u64,
-    owner: Option<[u8; 32]>,
-    moved: bool,
-}
-
-impl Stored {
-    fn new(id: &StorageId, record: &Record, ttl: Duration, clock: &dyn Clock) -> Result<Self> {
-        let header = &record.header;
-        let absolute = header.absolute.since(clock.now());
-        let idle = ttl.min(absolute);
-        Ok(Self {
-            key: key(id),
-            data: record.encode()?,
-            idle: milliseconds(idle),
-            below: below(idle),
-            absolute: milliseconds(absolute),
-            version: header.version().0,
-            owner: header.owner.map(|owner| owner.0),
-            moved: !record.is_live(),
-        })
-    }
-
-    /// Binds the eight arguments before the key.
-    fn bind(&self, statement: &Statement) -> Bound {
-        statement
-            .query()
-            .bind(&self.data)
-            .bind(self.idle)
-            .bind(self.idle)
-            .bind(self.below)
-            .bind(self.absolute)
-            .bind(self.version)
-            .bind(self.owner())
-            .bind(self.moved)
-    }
-
-    /// Binds nine pairs of arguments, the key included.
-    fn bind_with(&self, other: &Self, statement: &Statement) -> Bound {
-        let query = statement.query().bind(&self.data).bind(&other.data);
-        let query = query.bind(self.idle).bind(other.idle).bind(self.idle).bind(other.idle);
-        let query = query.bind(self.below).bind(other.below).bind(self.absolute).bind(other.absolute);
-        let query = query.bind(self.version).bind(other.version).bind(self.owner()).bind(other.owner());
-        query.bind(self.moved).bind(other.moved).bind(&self.key).bind(&other.key)
-    }
-
-    fn owner(&self) -> Option<&[u8]> {
-        self.owner.as_ref().map(|owner| &owner[..])
-    }
-}
-
 #[async_trait]
 impl Provider for MySqlProvider {
     fn engine(&self) -> &'static str {
@@ -392,18 +331,6 @@ impl Provider for MySqlProvider {
 fn contended(operation: &'static str) -> Error {
     let message = "too many concurrent changes to this session; retry the request";
     Error::new(ErrorKind::Conflict, message).in_engine(ENGINE).during(operation)
-}
-
-/// A hundred years: practically forever, and safe to add to the time on every server.
-const LONGEST: u64 = 100 * 365 * 86_400 * 1_000;
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST).min(LONGEST)
-}
-
-/// The bits below the step to which a deadline is rounded up.
-fn below(idle: Duration) -> u64 {
-    milliseconds(step(idle)) - 1
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ mod provider;
 mod request;
 mod schema;
 mod statements;
+mod stored;
 
 use std::sync::Arc;
 

@@ -82,6 +82,7 @@ impl Dialer {
     }
 
     /// Returns whether the servers compare digests, as far as is known.
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
     pub fn compares_digests(&self) -> bool {
         self.0.compares_digests.load(Ordering::Relaxed)
     }

@@ -58,6 +58,7 @@ mod plans;
 mod provider;
 mod schema;
 mod statements;
+mod stored;
 
 use std::sync::Arc;
 

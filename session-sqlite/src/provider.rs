@@ -14,14 +14,14 @@ use session_core::record::{Record, Stamp, State};
 use session_core::{Capabilities, Error, ErrorKind, Provider, Result};
 use session_sql::{TableName, key, step};
 use sqlx::Row as _;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use crate::collect::{BATCH, PAUSE, shrink};
 use crate::config::{Place, SqliteConfig, Synchronous};
 use crate::connections::{Connections, Work};
 use crate::failure::{Effect, failed, is_duplicate};
-use crate::statements::{Statement, Statements};
+use crate::statements::Statements;
+use crate::stored::{Bound, Stored, millis};
 use crate::{ENGINE, open, schema};
 
 /// Sessions in a table of SQLite.
@@ -183,8 +183,6 @@ impl SqliteProvider {
     }
 }
 
-pub(crate) type Bound = Query<'static, Sqlite, SqliteArguments>;
-
 /// The outcome of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Changed {
@@ -192,47 +190,6 @@ pub(crate) enum Changed {
     Rows(u64),
     /// No row matched, or the key already existed.
     Nothing,
-}
-
-/// A record with the values of all its columns: seven arguments in the order of the statements.
-struct Stored {
-    key: String,
-    data: Vec<u8>,
-    expiry: i64,
-    absolute: i64,
-    version: i64,
-    owner: Option<Vec<u8>>,
-    moved: bool,
-}
-
-impl Stored {
-    fn new(id: &StorageId, record: &Record, ttl: Duration, now: Timestamp) -> Result<Self> {
-        let header = &record.header;
-        Ok(Self {
-            key: key(id),
-            data: record.encode()?,
-            expiry: millis(now.after(ttl).min(header.absolute)),
-            absolute: millis(header.absolute),
-            version: header.version().0.cast_signed(),
-            owner: header.owner.map(|owner| owner.0.to_vec()),
-            moved: !record.is_live(),
-        })
-    }
-
-    fn bind(self, statement: &Statement) -> Bound {
-        self.bind_to(statement.query())
-    }
-
-    fn bind_to(self, query: Bound) -> Bound {
-        query
-            .bind(self.key)
-            .bind(self.data)
-            .bind(self.expiry)
-            .bind(self.absolute)
-            .bind(self.version)
-            .bind(self.owner)
-            .bind(self.moved)
-    }
 }
 
 #[async_trait]
@@ -374,13 +331,6 @@ impl Provider for SqliteProvider {
 
 fn version(stamp: Stamp) -> i64 {
     stamp.version.0.cast_signed()
-}
-
-/// The latest time that is stored, so that nothing overflows.
-const LATEST: i64 = i64::MAX / 2;
-
-fn millis(time: Timestamp) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(LATEST).min(LATEST)
 }
 
 /// How much earlier than its end the row of a session with the idle timeout `ttl` may be marked for

@@ -68,7 +68,7 @@ const ROWS: &[(&str, Goal)] = &[
 ];
 
 /// The engines whose sessions are on a server.
-const SERVERS: [&str; 5] = ["redis", "postgres", "mysql", "memcached", "couchbase"];
+const SERVERS: [&str; 6] = ["redis", "redis-8.6", "postgres", "mysql", "memcached", "couchbase"];
 
 /// The goals of a row, by its title: the engine, the work, and anything unusual.
 fn goals_of(row: &str) -> Vec<Goal> {

@@ -30,7 +30,7 @@ type Measuring = fn(Effort) -> io::Result<Vec<Section>>;
 const ON_REQUEST: &str = "build";
 
 /// The groups, by the name that `--only` takes.
-const GROUPS: [(&str, Measuring); 23] = [
+const GROUPS: [(&str, Measuring); 24] = [
     ("untouched", local::untouched),
     ("memory", local::memory),
     ("cookie", local::cookie),
@@ -38,6 +38,7 @@ const GROUPS: [(&str, Measuring); 23] = [
     ("file", local::file),
     ("sqlite", local::sqlite),
     ("redis", servers::redis),
+    ("redis-8", servers::redis_8),
     ("cache", cache::rows),
     ("postgres", servers::postgres),
     ("mysql", servers::mysql),

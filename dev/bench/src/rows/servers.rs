@@ -27,7 +27,7 @@ use crate::measure::{Effort, Subject};
 use crate::peers::{self, actix, axum_session, raw};
 use crate::report::{Row, Section};
 use crate::thread::Thread;
-use crate::work::{Job, Work};
+use crate::work::{Job, Shape, Work};
 
 /// Starts MariaDB with additional options. It has one core, where spinning for a lock only blocks
 /// its holder; with the default sizes of log and buffer it stops for seconds to flush pages; and
@@ -63,6 +63,17 @@ pub fn redis(effort: Effort) -> io::Result<Vec<Section>> {
     let version = server.cli(&["INFO", "server"])?;
     let version = version.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown");
     Ok(vec![Section::of_rows("redis", "Redis", rows).note(format!("Redis {}.", version.trim()))])
+}
+
+/// Redis 8.6, which compares digests: writes over a record, of all sizes.
+pub fn redis_8(effort: Effort) -> io::Result<Vec<Section>> {
+    let server = Redis::start_8_6(&[])?;
+    let rows = [240, 4 * 1_024, 64 * 1_024].map(|value| {
+        let thread = Thread::new();
+        let job = Job::of(Work::ReadModifyWrite).shape(Shape { value, keys: 1 });
+        Row::measured(&job.title("redis-8.6"), on_redis(&thread, &server, job), effort)
+    });
+    Ok(vec![Section::of_rows("redis-8", "Redis 8.6", rows.into())])
 }
 
 /// All subjects with sessions in Redis.
