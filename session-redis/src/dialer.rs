@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     pub connect_timeout: Duration,
     pub response_timeout: Duration,
     /// Whether the server that was connected last compares digests.
-    pub compares_digests: AtomicBool,
+    compares_digests: AtomicBool,
 }
 
 impl Dialer {
@@ -84,7 +84,7 @@ impl Dialer {
     /// Returns whether the servers compare digests, as far as is known.
     #[cfg(any(feature = "cluster", feature = "sentinel"))]
     pub fn compares_digests(&self) -> bool {
-        self.0.compares_digests.load(Ordering::Relaxed)
+        self.0.compares_digests()
     }
 
     /// Returns the server at this address, after the address map was applied.
@@ -107,6 +107,16 @@ impl Settings {
             None => self.redis.clone(),
         };
         Ok(settings.set_protocol(protocol).set_skip_set_lib_name())
+    }
+
+    /// Returns whether the server that was connected last compares digests.
+    pub fn compares_digests(&self) -> bool {
+        self.compares_digests.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the server that was just connected compares digests.
+    pub fn note_digests(&self, compares: bool) {
+        self.compares_digests.store(compares, Ordering::Relaxed);
     }
 
     /// Returns the database of the connections.

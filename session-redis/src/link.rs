@@ -61,7 +61,7 @@ impl Connect for Direct {
     }
 
     fn compares_digests(&self) -> bool {
-        self.server.settings.compares_digests.load(Ordering::Relaxed)
+        self.server.settings.compares_digests()
     }
 }
 

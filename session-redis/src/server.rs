@@ -100,7 +100,7 @@ impl Server {
             return Err(Fault::answered(error).into());
         }
         let hello = Hello::read(hello)?;
-        self.settings.compares_digests.store(hello.compares_digests(), Ordering::Relaxed);
+        self.settings.note_digests(hello.compares_digests());
         Ok((Connection::new(driver, state), hello))
     }
 }
