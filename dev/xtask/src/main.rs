@@ -25,6 +25,7 @@ cargo xtask bench [ARGUMENTS] measure against the peers, with the servers they n
 cargo xtask instructions      count the instructions of a request, and compare with dev/instructions/budget.toml;
                               --update writes it
 cargo xtask features          check that session-kit builds with each feature alone and links no other engine
+                              (--no-check: without the builds)
 cargo xtask dependencies      check that no dependency needs a newer Rust than its crate declares
 cargo xtask publish           package every published crate and build each package; nothing is uploaded
                               (--no-verify: without the builds)
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         ["services"] => services::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["instructions", rest @ ..] => instructions::run(rest),
-        ["features"] => features::run(),
+        ["features", rest @ ..] => features::run(rest),
         ["dependencies"] => dependencies::run(),
         ["publish", rest @ ..] => publish::run(rest),
         ["api", rest @ ..] => api::run(rest),
