@@ -126,6 +126,7 @@ macro_rules! engine {
 engine!(postgres, Engine::Postgres);
 engine!(redis_7, Engine::Redis(compose::REDIS));
 engine!(redis_6_2, Engine::Redis(compose::REDIS_6_2));
+engine!(redis_8_6, Engine::Redis(compose::REDIS_8_6));
 engine!(valkey, Engine::Redis(compose::VALKEY));
 
 /// Clusters and sentinels have no proxy for a bus.

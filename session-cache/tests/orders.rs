@@ -180,7 +180,8 @@ async fn an_answer_counts_once_the_notices_before_it_are_followed() {
         let read = here.as_immediate().unwrap().read_at_once(&of, IDLE);
         looked_at.lock().unwrap().push(read.map(|read| read.unwrap().unwrap().header.version()));
     });
-    // The listener does not run for a long time, and finds a question that is due among the notices.
+    // The listener does not run for a long time, and finds a question that is due among the
+    // notices.
     let new = change(&*world.there, &id, &old).await;
     world.bus.post(Notice::Changed(support::id()));
     world.bus.post(Notice::Changed(id.clone()));

@@ -15,7 +15,8 @@ use crate::{ENGINE, ttl};
 /// The overhead of an item: header, compare token, flags, and the terminators of both strings.
 pub(crate) const ITEM_OVERHEAD: usize = 63;
 
-/// The client flags of a tombstone, so that `exists` need not fetch the record. Sessions have flags 0.
+/// The client flags of a tombstone, so that `exists` need not fetch the record. Sessions have flags
+/// 0.
 const TOMBSTONE: u32 = 1;
 
 /// One key on its server.

@@ -1,4 +1,5 @@
-//! How much memory a stored session takes: the growth of this process's resident memory, divided by the sessions.
+//! How much memory a stored session takes: the growth of this process's resident memory, divided by
+//! the sessions.
 //!
 //! `cargo run --release -p session-memory --example bytes_per_session [SESSIONS]` (Linux).
 #![allow(clippy::print_stdout, reason = "it reports to a terminal")]

@@ -228,7 +228,8 @@ impl Store {
     }
 }
 
-/// A line, and not the shards: a manager, which prints its engine, is often printed as a part of something else.
+/// A line, and not the shards: a manager, which prints its engine, is often printed as a part of
+/// something else.
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")

@@ -182,7 +182,8 @@ async fn a_write_to_a_full_store_yields_while_it_searches_for_room() {
     assert!(waits > 50, "it has looked at 20,000 sessions, and let others run {waits} times");
 }
 
-/// The time under which a removed session was filed is nobody's any more: a full store does not look for it for ever.
+/// The time under which a removed session was filed is nobody's any more: a full store does not
+/// look for it for ever.
 #[tokio::test]
 async fn a_removed_session_leaves_nothing_to_search_for() {
     let (provider, clock) = store(|builder| builder.max_sessions(2));

@@ -1,4 +1,5 @@
-//! The limit on a user's sessions: above a page of the list, and where another process signs in at the same time.
+//! The limit on a user's sessions: above a page of the list, and where another process signs in at
+//! the same time.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod requests;
@@ -12,7 +13,8 @@ use session_core::accounts::Excess;
 use session_core::clock::ManualClock;
 use session_core::{ErrorKind, Manager, Provider, Result};
 
-/// Another process, whose configuration has no limit, signs in before the second list of the engine.
+/// Another process, whose configuration has no limit, signs in before the second list of the
+/// engine.
 #[derive(Debug)]
 struct Meanwhile(Manager, AtomicUsize);
 

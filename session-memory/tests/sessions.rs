@@ -145,7 +145,8 @@ async fn expired_sessions_are_collected_automatically() {
     panic!("{:?} sessions are kept", provider.count().await.unwrap());
 }
 
-/// Only a sign-in begins a new absolute time: an id that is drawn anew every few hours keeps nobody logged in for ever.
+/// Only a sign-in begins a new absolute time: an id that is drawn anew every few hours keeps nobody
+/// logged in for ever.
 #[tokio::test]
 async fn a_regeneration_of_a_user_keeps_the_absolute_time() {
     let clock = ManualClock::default();

@@ -57,8 +57,8 @@ impl Hello {
         Ok(())
     }
 
-    /// Returns whether `SET` compares digests (`IFDEQ`): since Redis 8.4. Valkey has versions of its
-    /// own; its `INFO` reports Redis 7.2.
+    /// Returns whether `SET` compares digests (`IFDEQ`): since Redis 8.4. Valkey has versions of
+    /// its own; its `INFO` reports Redis 7.2.
     pub fn compares_digests(&self) -> bool {
         matches!(self.server.as_str(), "redis" | "")
             && numbers(&self.version).is_some_and(|version| version >= (8, 4))

@@ -20,7 +20,8 @@ fn list<'a>(service: &'a YamlOwned, key: &str) -> Vec<&'a str> {
     list.into_iter().flatten().map(|item| item.as_str().unwrap()).collect()
 }
 
-/// The ports on this machine that are mapped to a service: `127.0.0.1:8000-8001:80-81` is 8000 and 8001.
+/// The ports on this machine that are mapped to a service: `127.0.0.1:8000-8001:80-81` is 8000 and
+/// 8001.
 fn ports(service: &YamlOwned) -> BTreeSet<u16> {
     let mut ports = BTreeSet::new();
     for mapping in list(service, "ports") {

@@ -1,7 +1,9 @@
-//! `cargo xtask api`: the public API of every library that is published, compared with its listing in `docs/api`.
+//! `cargo xtask api`: the public API of every library that is published, compared with its listing
+//! in `docs/api`.
 //!
-//! A change of the API thereby shows in the diff of a commit. The listings leave out blanket implementations; they hold
-//! `Send`, `Sync` and the derived traits, which can break a user's code as well.
+//! A change of the API thereby shows in the diff of a commit. The listings leave out blanket
+//! implementations; they hold `Send`, `Sync` and the derived traits, which can break a user's code
+//! as well.
 
 use crate::publish::is_published;
 use crate::tools::{cargo, list, metadata, output, text};
@@ -12,7 +14,8 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// It reads the JSON of the rustdoc of one range of compilers; `README.md` of its repository says which.
+/// It reads the JSON of the rustdoc of one range of compilers; `README.md` of its repository says
+/// which.
 const TOOL: [&str; 3] = ["cargo-public-api", "--version", "0.52.0"];
 
 /// The rustdoc of another compiler writes other JSON, and lists other traits.
@@ -60,8 +63,8 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Writes `doc/*.json` of all libraries. The packages and features are those of the other checks, so that nothing is
-/// compiled again.
+/// Writes `doc/*.json` of all libraries. The packages and features are those of the other checks,
+/// so that nothing is compiled again.
 fn document() -> io::Result<()> {
     let mut command = cargo(&["doc", "--quiet", "--workspace", "--lib", "--no-deps", "--all-features"]);
     let rustdoc = env::current_dir()?.join("dev/xtask/rustdoc-json");

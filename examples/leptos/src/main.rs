@@ -1,8 +1,9 @@
 //! Leptos server functions that read and change the session.
 //!
-//! `SessionLayer` goes around the routes of Leptos. A server function extracts `LazySession`, whose extraction does no
-//! I/O: Leptos sends the text of a failed extraction to the browser, and an error of the engine may name hosts. A server
-//! function that returns an error is answered 500, and what it changed is not stored.
+//! `SessionLayer` goes around the routes of Leptos. A server function extracts `LazySession`, whose
+//! extraction does no I/O: Leptos sends the text of a failed extraction to the browser, and an
+//! error of the engine may name hosts. A server function that returns an error is answered 500, and
+//! what it changed is not stored.
 
 use axum::Router;
 use axum::routing::post;

@@ -1,4 +1,4 @@
-//! The bus of one process: the notices on their way, the heartbeat, and the listener.
+//! The bus of one process: the notices in transit, the heartbeat, and the listener.
 
 use super::flaws::Flaw;
 use super::world::{Bus, Scenario, Steps, World};
@@ -15,31 +15,31 @@ pub(super) struct Link {
     last: u64,
     good_until: u64,
     wire: Vec<Message>,
-    /// When the server was last asked for an answer.
+    /// When the last heartbeat was sent.
     asked: Option<u64>,
-    /// Since when nothing arrives, for a process that could know of it.
+    /// Since when nothing arrives, if the process could have noticed.
     pub cut: Option<u64>,
 }
 
-/// Where the listener is.
+/// The position of the listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stage {
     Lost,
     /// The server sends notices from now on.
     Listens,
-    /// An epoch is to begin, and what is older has been dropped.
+    /// An epoch is about to begin, and older entries have been dropped.
     Begins,
     Follows,
-    /// The epoch has ended, and nothing has been dropped.
+    /// The epoch has ended, and older entries have not been dropped yet.
     Ends,
 }
 
-/// What a server sends.
+/// A message from the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Message {
     Changed,
     Everything,
-    /// To the question of that time.
+    /// The answer to the heartbeat of this time.
     Answer(u64),
 }
 
@@ -71,12 +71,12 @@ impl Link {
         }
     }
 
-    /// As `Watch::epoch`.
+    /// Like `Watch::epoch`.
     pub fn epoch(&self, now: u64) -> Option<Epoch> {
         if self.exists { epoch_at(self.epoch, now, self.good_until) } else { Some(Epoch::MIN) }
     }
 
-    /// As `Watch::begin`.
+    /// Like `Watch::begin`.
     fn begin(&mut self) {
         self.last += 1;
         self.epoch = self.last;
@@ -88,7 +88,7 @@ impl Link {
 }
 
 impl World {
-    /// The server tells all who listen that the session has changed.
+    /// The server notifies all listeners of a change of the session.
     pub fn notify(&mut self, names_ids: bool) {
         let notice = if names_ids { Message::Changed } else { Message::Everything };
         for process in &mut self.processes {
@@ -157,7 +157,7 @@ impl Scenario {
         }
     }
 
-    /// In any order, but an answer not before the notices that were sent before it.
+    /// In any order, except that an answer arrives after the notices that were sent before it.
     fn messages_arrive(&self, steps: &mut Steps<'_>, at: usize) {
         let now = steps.world.now;
         let link = &steps.world.processes[at].link;
@@ -186,7 +186,7 @@ impl Scenario {
         }
     }
 
-    /// As `Connected::begin`, which is seen in two parts.
+    /// Like `Connected::begin`, in two steps.
     fn begin_epoch(&self, next: &mut World, at: usize) {
         let process = &mut next.processes[at];
         match self.flaw {

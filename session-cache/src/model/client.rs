@@ -1,4 +1,4 @@
-//! What clients do: the steps of `Cached`, with what the engine does in between.
+//! The steps of clients: those of `Cached`, with the work of the engine in between.
 
 use super::flaws::Flaw;
 use super::process::{Kept, Number};
@@ -10,14 +10,14 @@ use session_core::clock::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Idle,
-    /// What is kept may not be shown.
+    /// The entry must not be returned.
     Misses,
     /// A fresh read has detached the others.
     IsFresh,
     Waits(Number),
     /// Reads the engine itself, while the bus is lost.
     Alone,
-    /// Over what it has read; and the state that the engine answered with.
+    /// Over the record that it has read; and the state in the answer of the engine.
     Writes(State, Option<State>),
     Done,
 }
@@ -88,7 +88,7 @@ impl Scenario {
         }
     }
 
-    /// As the first look of `Cached::read`, and the beginning of a write.
+    /// Like the lookup in `Cached::read`, and the beginning of a write.
     fn begin(&self, world: &mut World, at: usize, what: Do) {
         let process = self.clients[at].0;
         let client = &mut world.clients[at];
@@ -111,7 +111,7 @@ impl Scenario {
         }
     }
 
-    /// A read is answered, by the engine or from memory.
+    /// A read gets its answer, from the engine or from memory.
     fn show(&self, world: &mut World, at: usize, state: State, from_memory: bool) {
         let Client { begun, floor, .. } = world.clients[at];
         let cut = world.processes[self.clients[at].0].link.cut.filter(|_| from_memory);
@@ -120,7 +120,7 @@ impl Scenario {
         self.go_on(world, at, state);
     }
 
-    /// A write is answered: what comes after it is told so.
+    /// A write gets its answer: later calls know of it.
     fn written(&self, world: &mut World, at: usize, told: State) {
         let what = self.clients[at].1[world.clients[at].done];
         let (now, is_live) = (world.now, world.engine.is_live(told));
@@ -144,7 +144,7 @@ impl Scenario {
         let client = &mut world.clients[at];
         client.done += 1;
         let left = &self.clients[at].1[client.done..];
-        // What does not matter any more is the same in all states.
+        // Values that no longer matter are equal in all states, so that fewer states differ.
         let is_needed = left.iter().any(|it| matches!(it, Do::Change | Do::Regenerate));
         client.seen = if is_needed { seen } else { 0 };
         (client.begun, client.floor) = (0, 0);
@@ -170,14 +170,14 @@ impl Scenario {
         world.engine.present()
     }
 
-    /// A client is not there any more: its request was given up. What it has asked for may still be done.
+    /// A client has disconnected, and its request was given up. The engine may still do its call.
     fn client_goes_away(&self, steps: &mut Steps<'_>, at: usize) {
         let (process, things) = &self.clients[at];
         let client = &steps.world.clients[at];
         match client.phase {
             Phase::Waits(flight) => steps.push(Step::GoesAway(at), |next| {
-                // The answer was on its way to this client, so that another one asks again; had it come, the read
-                // would end as it does for a client that is answered.
+                // The answer was meant for this client, so another client must ask again. If the
+                // answer had arrived, the read would end like any other.
                 if let Some(flight) = &mut next.flights[flight] {
                     flight.answer = None;
                 }

@@ -1,4 +1,4 @@
-//! The model's own strength: each flaw turns one rule of the cache into a mistake, which the search must find.
+//! Planted flaws: each breaks one rule of the cache, and the search must find it.
 
 use super::properties::{CONDITION, CUT, EXPIRED, OWN, STALE, UNHEARD};
 use super::{
@@ -7,7 +7,7 @@ use super::{
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// A write, or a notice, removes what is kept and tells the reads under way nothing.
+    /// A write or a notice removes the entry, and does not detach the reads in progress.
     RemovesWithoutDetaching,
     /// A read that began during a write is kept.
     DetachesOnlyBeforeAWrite,
@@ -15,29 +15,29 @@ pub(super) enum Flaw {
     JoinsWhatWasDetached,
     /// The end of all sessions of an owner does not detach the reads in flight.
     EndsAllWithoutDetaching,
-    /// The end of all sessions of an owner hides nothing that is kept.
+    /// The end of all sessions of an owner does not hide kept entries.
     LooksAtNoEndOfAll,
-    /// What was written is kept.
+    /// The written record is kept.
     KeepsWhatWasWritten,
-    /// What is kept is shown without a look at its deadline.
+    /// An entry is returned without a check of its deadline.
     LooksAtNoDeadline,
-    /// What is read counts as new from the end of the read on.
+    /// The age of an answer counts from the end of the read.
     CountsFromTheEndOfTheRead,
     /// A write is passed to the engine without its condition.
     WritesWithoutACondition,
-    /// A clear tells the reads under way nothing.
+    /// A clear does not detach the reads in progress.
     ClearsWithoutDetaching,
-    /// A bus that is connected drops nothing.
+    /// A bus that connects drops no entries.
     BeginsWithoutClearing,
-    /// It drops what is older after it counts as connected.
+    /// It drops older entries after it counts as connected.
     BeginsBeforeItClears,
-    /// What was read in another epoch, or in none, is shown.
+    /// An answer from another epoch, or from none, is returned.
     ComparesNoEpochs,
     /// A bus counts as connected until its loss is noticed.
     HasNoHeartbeat,
     /// An answer to the heartbeat counts from its arrival on.
     CountsFromTheAnswer,
-    /// An answer counts before the notices are followed that were sent before it.
+    /// An answer counts before the notices that were sent before it are applied.
     CountsAnswersBeforeNotices,
 }
 

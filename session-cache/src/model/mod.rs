@@ -1,22 +1,23 @@
 //! A model of the cache, searched completely within bounds.
 //!
-//! Two processes with a cache each work on one session of one engine. Their clients read it through the cache or past it,
-//! change it, log out, replace its id, or end all sessions of its owner. Every call is on its way for as long as the search
-//! likes, and what it does is seen by the others in between: its beginning, what the engine does, its answer, and the lock
-//! under which that is kept. Clients go away before they are answered, and the engine may then do late what they asked for.
-//! Time passes until the session expires. Notices are delivered in any order, the bus breaks with or without a word, comes
-//! back, and is asked for an answer.
+//! Two processes, each with a cache, work on one session of one engine. Their clients read it
+//! through the cache or directly, change it, log out, replace its id, or end all sessions of its
+//! owner. Each call has several steps (its beginning, the engine's work, the answer, keeping the
+//! answer), and the search interleaves the steps of all clients in every order. A client may give
+//! up; the engine may then still do its call later. Time passes until the session expires. Notices
+//! arrive in any order. The bus breaks, with or without an error, reconnects, and is checked by a
+//! heartbeat.
 //!
-//! The decisions are those of the code: `rules`. The order of the steps around them is written again in `client` and `bus`,
-//! so a change of `entries`, of `Cached` or of the listener has to be made there too.
+//! The decisions are those of the code (`rules`). The order of the steps is repeated in `client` and
+//! `bus`, so a change of `entries`, `Cached` or the listener must be repeated there.
 //!
-//! What is assumed, and not searched:
+//! Assumptions:
 //!
-//! - The engine keeps its own promises: it compares and sets at once, and a listener fails, or its check does, when a
-//!   notice was lost (see `session_core::engine::Notify`).
-//! - Both processes have the same clock, whose time is that of the heartbeat as well.
-//! - Nothing is dropped to save memory: that could only make the cache ask more often.
-//! - A deadline that moves (`touch`) is no part of the model.
+//! - The engine keeps its own promises: it compares and sets atomically, and a listener or its check
+//!   fails after a notice was lost (see `session_core::engine::Notify`).
+//! - Both processes and the heartbeat have the same clock.
+//! - No entry is removed to save memory: that could only cause more reads of the engine.
+//! - Deadlines do not move (`touch`).
 
 mod bus;
 mod client;
@@ -31,9 +32,9 @@ use flaws::Flaw;
 use world::Do::{Change, EndAll, Fresh, Logout, Read, Regenerate};
 use world::{Bus, Do, Scenario};
 
-/// How many ticks of the clock an answer of a read may be shown where there is no bus.
+/// For how many ticks of the clock an answer may be returned without a bus.
 const SHORT: u64 = 2;
-/// The same beside a bus: longer than the time that passes, so that the heartbeat decides.
+/// The same with a bus: longer than the time that passes, so that the heartbeat decides.
 const LONG: u64 = 4;
 
 impl Scenario {
@@ -91,7 +92,8 @@ fn changes() -> Scenario {
     Scenario { ticks: 2, deadline: 2, ..Scenario::of(&clients) }
 }
 
-/// A change in one process and a logout in the other one, long enough for what was read to become too old.
+/// A change in one process and a logout in the other one, long enough for what was read to become
+/// too old.
 fn time() -> Scenario {
     Scenario { ticks: SHORT, ..Scenario::of(&[(0, &[Read, Read]), (0, &[Change]), (1, &[Logout])]) }
 }

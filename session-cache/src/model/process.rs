@@ -1,4 +1,4 @@
-//! The cache of one process, as `entries`: what is kept, and what is under way.
+//! The cache of one process, like `entries`: the kept records, and the calls in progress.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ pub(super) struct Process {
     pub busy: Busy<Number>,
     /// When all sessions of the owner were ended.
     pub ended: Option<Timestamp>,
-    /// The newest state that this process was told of as the result of a write.
+    /// The newest state that this process knows from the result of a write.
     pub floor: State,
     pub link: Link,
-    /// For a mistake: the read that was detached last.
+    /// For a flaw: the read that was detached last.
     detached: Option<Number>,
 }
 
@@ -31,12 +31,12 @@ pub(super) struct Kept {
     pub asked: Asked,
 }
 
-/// A read of the engine that is under way.
+/// A read of the engine in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Flight {
     pub process: usize,
     pub asked: Asked,
-    /// What the engine answered.
+    /// The answer of the engine.
     pub answer: Option<State>,
     readers: u8,
 }
@@ -53,7 +53,7 @@ impl Process {
         }
     }
 
-    /// As `Entries::write`.
+    /// Like `Entries::write`.
     pub fn write(&mut self, flaw: Option<Flaw>) {
         self.kept = None;
         self.note_detached(flaw);
@@ -75,13 +75,13 @@ impl Process {
         }
     }
 
-    /// As `Entries::changed`.
+    /// Like `Entries::changed`.
     pub fn changed(&mut self, flaw: Option<Flaw>) {
         self.write(flaw);
         self.written(flaw);
     }
 
-    /// As `Entries::clear`.
+    /// Like `Entries::clear`.
     pub fn clear(&mut self, flaw: Option<Flaw>) {
         self.note_detached(flaw);
         if flaw != Some(Flaw::ClearsWithoutDetaching) {
@@ -90,7 +90,7 @@ impl Process {
         self.kept = None;
     }
 
-    /// As `Entries::ended`.
+    /// Like `Entries::ended`.
     pub fn end_all(&mut self, now: u64, flaw: Option<Flaw>) {
         self.ended = Some(Timestamp::from_millis(now));
         self.note_detached(flaw);
@@ -112,7 +112,7 @@ impl Scenario {
         Duration::from_millis(self.max_stale)
     }
 
-    /// As `Entries::get`.
+    /// Like `Entries::get`.
     pub fn hit(&self, world: &World, at: usize) -> Option<State> {
         let process = &world.processes[at];
         let kept = process.kept.as_ref()?;
@@ -126,7 +126,7 @@ impl Scenario {
         may_be_shown.then_some(kept.state)
     }
 
-    /// As `Entries::read`: joins the read that is under way, or begins one.
+    /// Like `Entries::read`: joins the read in progress, or begins one.
     pub fn join(&self, world: &mut World, at: usize) -> Number {
         let World { now, processes, flights, .. } = world;
         let (process, time) = (&mut processes[at], Timestamp::from_millis(*now));
@@ -153,7 +153,7 @@ impl Scenario {
         number
     }
 
-    /// As the end of a `Reading`: keeps what was found, if that may be. Returns it.
+    /// Like the end of a `Reading`: keeps the answer if that is allowed, and returns it.
     pub fn leave(&self, world: &mut World, number: Number) -> Option<State> {
         let flight = world.flights[number].as_mut()?;
         flight.readers -= 1;

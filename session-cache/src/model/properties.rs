@@ -1,4 +1,4 @@
-//! What must hold for every read, and for every write.
+//! The properties of every read and every write.
 
 use super::bus::GOOD_FOR;
 use super::world::{Bus, Engine, Scenario, State};
@@ -12,20 +12,20 @@ pub(super) const CUT: &str = "after a cut nothing is kept for longer than a hear
 pub(super) const EXPIRED: &str = "no session is shown after its deadline";
 pub(super) const CONDITION: &str = "a write is applied only over what its writer has read";
 
-/// A read that is answered.
+/// A read with its answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shown {
     pub state: State,
-    /// When it began, and the newest state that its process had been told of then as the result of a write.
+    /// When it began, and the newest state that its process knew then from the result of a write.
     pub begun: u64,
     pub floor: State,
-    /// It comes from memory.
+    /// The answer is from memory.
     pub from_memory: bool,
-    /// Since when the bus is cut.
+    /// Since when the bus has been cut.
     pub cut: Option<u64>,
 }
 
-/// The property that a read breaks.
+/// The property that a read violates.
 pub(super) fn of_read(scenario: &Scenario, engine: &Engine, shown: Shown) -> Option<&'static str> {
     let Shown { state, begun, floor, from_memory, cut } = shown;
     let was = &engine.history[usize::from(state)];
@@ -33,7 +33,7 @@ pub(super) fn of_read(scenario: &Scenario, engine: &Engine, shown: Shown) -> Opt
     if state < floor {
         Some(OWN)
     } else if from_memory && begun >= scenario.deadline {
-        // What was under way is looked at once more by the load that waits for it.
+        // The load that waits for the read checks the answer again.
         Some(EXPIRED)
     } else if changed_ago(scenario.max_stale) {
         Some(STALE)

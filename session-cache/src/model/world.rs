@@ -1,4 +1,5 @@
-//! The states of the model and its steps: the engine, the processes, and where every client is.
+//! The states of the model and its steps: the engine, the processes, and the position of every
+//! client.
 
 use session_search::Model;
 
@@ -9,17 +10,17 @@ use super::process::{Flight, Process};
 /// The number of a state of the session: each change at the engine makes a new one.
 pub(super) type State = u8;
 
-/// What a client does, one after the other.
+/// The calls of a client, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Do {
     /// Reads through the cache.
     Read,
     /// Reads at the engine.
     Fresh,
-    /// Writes over what the client has read.
+    /// Writes over the record that the client has read.
     Change,
     Logout,
-    /// Replaces the id: what follows is about the old one.
+    /// Replaces the id: later calls use the old one.
     Regenerate,
     /// Ends all sessions of the owner.
     EndAll,
@@ -33,25 +34,25 @@ pub(super) enum Bus {
     Connected,
 }
 
-/// What two processes do with a session, and how much may go wrong.
+/// The calls of two processes, and the number of faults.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     /// Each with its process.
     pub clients: Vec<(usize, Vec<Do>)>,
     pub bus: Bus,
-    /// A notice says which session has changed.
+    /// A notice names the session that has changed.
     pub names_ids: bool,
     pub max_stale: u64,
-    /// How far time goes.
+    /// The last tick of the clock.
     pub ticks: u64,
     /// When the session expires.
     pub deadline: u64,
-    /// How often a client goes away, or the bus is cut.
+    /// How often a client disconnects, or the bus is cut.
     pub faults: u8,
     pub flaw: Option<Flaw>,
 }
 
-/// What the engine has held under the id.
+/// The history of the record in the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Engine {
     pub history: Vec<Was>,
@@ -85,9 +86,9 @@ impl Engine {
 pub(super) struct Client {
     pub phase: Phase,
     pub done: usize,
-    /// What it has read or written, over which it writes.
+    /// The record that it has read or written, over which it writes.
     pub seen: State,
-    /// Of its present read: when it began, and what its process had been told of then.
+    /// Of its current read: when it began, and the newest state that its process knew then.
     pub begun: u64,
     pub floor: State,
 }
@@ -98,9 +99,9 @@ pub(super) struct World {
     pub engine: Engine,
     pub processes: [Process; 2],
     pub clients: Vec<Client>,
-    /// Reads of the engine that somebody waits for.
+    /// Reads of the engine that clients wait for.
     pub flights: Vec<Option<Flight>>,
-    /// Writes whose clients have gone away.
+    /// Writes whose clients have disconnected.
     pub late: Vec<(Do, State)>,
     pub faults: u8,
     pub broken: Option<&'static str>,
@@ -113,14 +114,14 @@ pub(super) enum Step {
     Tick,
     /// A client begins its next call.
     Begins(usize, Do),
-    /// The cache has no usable entry, so the client reads from the engine. A fresh read detaches the
-    /// earlier one first.
+    /// The cache has no usable entry, so the client reads from the engine. A fresh read detaches
+    /// the earlier one first.
     Asks(usize),
     /// The engine answers a read, or a write.
     ReadAtEngine(usize),
     WrittenAtEngine(usize),
     WrittenLate(Do),
-    /// A client has its answer.
+    /// A client gets its answer.
     Answered(usize),
     GoesAway(usize),
     Bus(usize, super::bus::Step),
@@ -165,7 +166,7 @@ impl Model for Scenario {
 }
 
 impl Scenario {
-    /// Whether a process reads: another one needs no cache.
+    /// Returns whether a process reads: others need no cache.
     pub fn reads(&self, process: usize) -> bool {
         let reads = |(of, things): &(usize, Vec<Do>)| {
             *of == process && things.iter().any(|it| matches!(it, Do::Read | Do::Fresh))
@@ -189,7 +190,7 @@ impl Scenario {
     }
 }
 
-/// The steps that can be next.
+/// The possible next steps.
 pub(super) struct Steps<'a> {
     pub world: &'a World,
     pub steps: Vec<(Step, World)>,

@@ -130,8 +130,8 @@ pub async fn a_sign_in_of_an_ambiguous_client_is_the_session_that_is_used(contex
     }
 }
 
-/// After its request a handle can read what the client brought, but the client would not get what is
-/// stored.
+/// After its request a handle can read what the client brought, but the client would not get what
+/// is stored.
 pub async fn a_handle_that_outlives_its_request_stores_nothing(context: Context) {
     let manager = bound(&context);
     let token = begin(&manager, "key", 1).await;

@@ -132,7 +132,8 @@ pub async fn a_handle_that_outlives_its_request_gets_no_new_id(context: Context)
     assert!(visitor.token().is_none());
 }
 
-/// A handle that is made fresh shows what others have stored, with its own changes on top, and hears of a logout.
+/// A handle that is made fresh shows what others have stored, with its own changes on top, and
+/// hears of a logout.
 pub async fn fresh_shows_what_is_stored_and_keeps_changes(context: Context) {
     let manager = context.manager();
     let token = begin(&manager, "n", 1).await;

@@ -68,8 +68,8 @@ pub async fn a_renewed_id_still_works_for_a_while(context: Context) {
     }
 }
 
-/// Only a request renews an id, since its response tells the client: neither a worker that loads the
-/// session, nor a handle that outlives its request.
+/// Only a request renews an id, since its response tells the client: neither a worker that loads
+/// the session, nor a handle that outlives its request.
 pub async fn an_id_is_not_renewed_where_nobody_tells_the_client(context: Context) {
     let every = context.short();
     let manager = renewing(&context, every).build().expect("a valid configuration");

@@ -11,8 +11,8 @@ use crate::support::{Example, Flaw, Kind};
 /// Long enough for a very busy machine; most are found in the first second.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Runs until a history violates one of these guarantees. A flaw may violate others as well, which may
-/// be found first.
+/// Runs until a history violates one of these guarantees. A flaw may violate others as well, which
+/// may be found first.
 fn finds(promises: &[Promise], kind: Kind, flaw: Flaw) {
     let begun = Instant::now();
     let mut others = HashSet::new();

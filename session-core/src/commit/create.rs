@@ -13,8 +13,8 @@ use crate::record::{Body, Header, Record, Version};
 use crate::shared::{Class, EventKind, Operation, Shared};
 use crate::{Error, ErrorKind, Result, observe};
 
-/// Stores a new session, after the writes that it supersedes. One write; a second one, under another
-/// id, when the first was not heard.
+/// Stores a new session, after the writes that it supersedes. One write; a second one, under
+/// another id, when the first was not heard.
 pub(super) async fn create(
     shared: &Arc<Shared>,
     whole: &Operation,

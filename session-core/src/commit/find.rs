@@ -103,8 +103,8 @@ fn decide(shared: &Shared, found: &mut Found, mut live: Vec<Arc<Stored>>) {
     }
 }
 
-/// The one that comes after all others, of records that clients keep: nothing ends an older one that
-/// a browser still has under another path.
+/// The one that comes after all others, of records that clients keep: nothing ends an older one
+/// that a browser still has under another path.
 fn newest(live: &mut Vec<Arc<Stored>>) -> Option<Arc<Stored>> {
     let is_older = |older: &Stored, newer: &Stored| {
         let (old, new) = (&older.record, &newer.record);
@@ -123,8 +123,8 @@ fn newest(live: &mut Vec<Arc<Stored>>) -> Option<Arc<Stored>> {
     Some(newest)
 }
 
-/// What [`find`] finds without a future: where the client presents no token, or one, and the engine has its record at
-/// hand. `None` for everything else, and for what is rare.
+/// What [`find`] finds without a future: where the client presents no token, or one, and the engine
+/// has its record at hand. `None` for everything else, and for what is rare.
 pub(crate) fn find_at_once<'a>(
     shared: &Arc<Shared>,
     mut tokens: impl Iterator<Item = &'a Token>,

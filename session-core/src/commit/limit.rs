@@ -162,7 +162,8 @@ fn since(record: &Record) -> Timestamp {
     record.header.account().map_or(record.header.created, |account| account.authenticated)
 }
 
-/// Takes the owner away again from a session whose sign-in was refused after it was stored: the visitor goes on.
+/// Takes the owner away again from a session whose sign-in was refused after it was stored: the
+/// visitor goes on.
 async fn take_back(
     shared: &Arc<Shared>,
     whole: &Operation,

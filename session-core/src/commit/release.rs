@@ -283,7 +283,8 @@ async fn destroy_owned(live: Arc<Live>) -> Result<()> {
         state.undelivered = true;
         return Err(error);
     }
-    // A request that has logged its client out may begin a new session: a message for the next page.
+    // A request that has logged its client out may begin a new session: a message for the next
+    // page.
     let goes_on = matches!(before, Phase::Active | Phase::Failed(_))
         && !state.closed
         && state.messenger != Messenger::Nobody;

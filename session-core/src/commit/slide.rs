@@ -35,8 +35,8 @@ impl Shared {
     }
 }
 
-/// Moves the idle deadline by a touch or, where the client holds the record, by issuing it again; renews the id when
-/// that is due. At most one call, at most once per `touch_after`.
+/// Moves the idle deadline by a touch or, where the client holds the record, by issuing it again;
+/// renews the id when that is due. At most one call, at most once per `touch_after`.
 pub(super) async fn slide(
     shared: &Arc<Shared>,
     whole: &Operation,

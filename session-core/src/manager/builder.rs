@@ -156,10 +156,11 @@ impl ManagerBuilder {
 
     /// Renews the id of a session in use automatically after this time. Default never.
     ///
-    /// A stolen id is then of use for this long at most. Requests of one page that still carry the old id go on: see
-    /// [`renewal_grace`](Self::renewal_grace). Only requests renew, whose response tells the client,
-    /// and neither [`Manager::load`] nor a handle that outlives its request. Costs one round trip
-    /// more for a request that renews, and one for a request that comes with the old id.
+    /// A stolen id is then of use for this long at most. Requests of one page that still carry the
+    /// old id go on: see [`renewal_grace`](Self::renewal_grace). Only requests renew, whose
+    /// response tells the client, and neither [`Manager::load`] nor a handle that outlives its
+    /// request. Costs one round trip more for a request that renews, and one for a request that
+    /// comes with the old id.
     pub fn renew_id_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.renew_every = interval.into();
         self

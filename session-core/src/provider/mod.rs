@@ -126,9 +126,9 @@ pub trait Provider: Send + Sync + fmt::Debug + 'static {
     }
 
     /// Removes up to about `limit` expired records, and returns their number. Fewer than `limit`
-    /// means that there are currently no more; but a call that has taken a second may end early, and
-    /// only zero then means the same. The cost depends on the number of expired records, not on that
-    /// of stored ones.
+    /// means that there are currently no more; but a call that has taken a second may end early,
+    /// and only zero then means the same. The cost depends on the number of expired records, not on
+    /// that of stored ones.
     async fn gc(&self, limit: usize) -> Result<usize>;
 
     /// Returns the engine's index of owners, if it has one; see

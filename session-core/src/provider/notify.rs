@@ -40,7 +40,8 @@ pub trait Listener: Send {
     /// Waits for the next notice. The future may be dropped without losing a notice.
     async fn next(&mut self) -> Result<Notice>;
 
-    /// Asks the server for an answer on the same connection: one round trip. The notices that the server sent before it
-    /// answered have arrived then: [`next`](Self::next) returns them without waiting. When the future is dropped, so must be the listener.
+    /// Asks the server for an answer on the same connection: one round trip. The notices that the
+    /// server sent before it answered have arrived then: [`next`](Self::next) returns them without
+    /// waiting. When the future is dropped, so must be the listener.
     async fn check(&mut self) -> Result<()>;
 }

@@ -150,12 +150,13 @@ impl Session {
     /// request has ended: from then on only [`save`](Self::save) stores them. One round trip, none
     /// for a session that was never stored.
     ///
-    /// After the request nothing tells the client of a new token. Such a handle keeps its id: a save
-    /// with a sign-in, a new id or another class is [`Released`](crate::ErrorKind::Released). Where a
-    /// change needs a token (a visitor without a session, an engine that leaves the record with the
-    /// client), the handle reads, and takes none.
+    /// After the request nothing tells the client of a new token. Such a handle keeps its id: a
+    /// save with a sign-in, a new id or another class is [`Released`](crate::ErrorKind::Released).
+    /// Where a change needs a token (a visitor without a session, an engine that leaves the record
+    /// with the client), the handle reads, and takes none.
     ///
-    /// [`Gone`](crate::ErrorKind::Gone) when the session has ended or has another id: the user logged out, or in.
+    /// [`Gone`](crate::ErrorKind::Gone) when the session has ended or has another id: the user
+    /// logged out, or in.
     pub async fn reload(&self) -> Result<()> {
         commit::reload(&self.0).await
     }

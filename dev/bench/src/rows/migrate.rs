@@ -18,7 +18,8 @@ use crate::rows::collect::percentiles;
 use crate::stored;
 use crate::thread::Thread;
 
-/// How many clients read and write meanwhile, and how long each of them waits between two statements.
+/// How many clients read and write meanwhile, and how long each of them waits between two
+/// statements.
 const CLIENTS: u32 = 8;
 const THINKING: Duration = Duration::from_millis(5);
 /// For how long they go on without a migration, before it.
@@ -27,8 +28,9 @@ const WITHOUT: Duration = Duration::from_secs(10);
 /// No statement of the application takes longer, in milliseconds.
 const LONGEST: f64 = 100.0;
 
-/// As servers are by default, and unlike those of the tests: every commit is on the disk. Otherwise the
-/// first change of a table, which flushes files in any case, also writes what was put off before it.
+/// As servers are by default, and unlike those of the tests: every commit is on the disk. Otherwise
+/// the first change of a table, which flushes files in any case, also writes what was put off
+/// before it.
 const DURABLE_MARIADB: [&str; 2] = ["--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=fsync"];
 const DURABLE_POSTGRES: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
 
