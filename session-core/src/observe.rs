@@ -69,7 +69,7 @@ pub(crate) fn event_dropped() {
 
 pub(crate) fn not_stored(session: Option<&StorageId>, error: &Error) {
     count("session_not_stored", 1);
-    tracing::warn!(?session, %error, "session not stored");
+    tracing::warn!(session = session.map(tracing::field::debug), %error, "session not stored");
 }
 
 pub(crate) fn unreadable(session: &StorageId, error: &Error) {
@@ -94,7 +94,8 @@ pub(crate) fn collected(sessions: usize) {
 
 pub(crate) fn dropped_unsaved(session: Option<&StorageId>) {
     count("session_dropped_unsaved", 1);
-    tracing::warn!(?session, "a session with unsaved changes was dropped: call `release` or `save`");
+    let session = session.map(tracing::field::debug);
+    tracing::warn!(session, "a session with unsaved changes was dropped: call `release` or `save`");
 }
 
 pub(crate) fn replaced_id_used(session: &StorageId) {

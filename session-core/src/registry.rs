@@ -99,10 +99,8 @@ pub async fn connect(name: &str, options: ConnectOptions) -> Result<Arc<dyn Prov
     if let Some(factory) = registered {
         return factory(options).await;
     }
-    match linked(name) {
-        Some(engine) => (engine.connect)(options).await,
-        None => Err(unknown(name)),
-    }
+    let Some((engine, name)) = linked(name) else { return Err(unknown(name)) };
+    (engine.connect)(options).await.map_err(|error| error.during("connect").in_engine(name))
 }
 
 /// Returns the names of all available engines, sorted.
@@ -114,8 +112,10 @@ pub fn engines() -> Vec<String> {
     names
 }
 
-fn linked(name: &str) -> Option<&'static Engine> {
-    inventory::iter::<Engine>().find(|engine| engine.names.contains(&name))
+/// The engine with this name, and the name as it was registered.
+fn linked(name: &str) -> Option<(&'static Engine, &'static str)> {
+    inventory::iter::<Engine>()
+        .find_map(|engine| Some((engine, *engine.names.iter().find(|known| **known == name)?)))
 }
 
 /// The engines of this project, with the crates that provide them. These crates depend on this one,
@@ -175,5 +175,11 @@ mod tests {
         assert_eq!(of("own").await, "reached");
         assert!(message(register("own", nothing).unwrap_err()).contains("already"));
         assert!(message(register("linked", nothing).unwrap_err()).contains("already"));
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_connect_is_named() {
+        let error = connect("linked", ConnectOptions::new("")).await.unwrap_err();
+        assert_eq!((error.engine(), error.operation()), (Some("linked"), Some("connect")));
     }
 }

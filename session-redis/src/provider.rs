@@ -26,6 +26,9 @@ use crate::owners::Changed;
 use crate::route::Route;
 use crate::script::{ENTER, REMOVE, Script};
 
+/// The name in errors and metrics.
+const ENGINE: &str = "redis";
+
 /// Sessions in Redis. Clones share the connections.
 #[derive(Clone)]
 pub struct RedisProvider {
@@ -61,6 +64,10 @@ impl RedisConfig {
     /// [`Config`](ErrorKind::Config) in these cases, [`Unavailable`](ErrorKind::Unavailable) when
     /// no server answers.
     pub async fn connect(self) -> Result<RedisProvider> {
+        self.connected().await.map_err(|error| error.during("connect").in_engine(ENGINE))
+    }
+
+    async fn connected(self) -> Result<RedisProvider> {
         let provider = self.provider()?;
         provider.route.connect().await.map_err(Failure::of_read)?;
         provider.try_scripts().await?;
@@ -196,7 +203,7 @@ impl RedisProvider {
 #[async_trait]
 impl Provider for RedisProvider {
     fn engine(&self) -> &'static str {
-        "redis"
+        ENGINE
     }
 
     fn capabilities(&self) -> Capabilities {

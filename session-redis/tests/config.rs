@@ -140,6 +140,13 @@ fn a_missing_file_is_named() {
     assert!(error.kind() == ErrorKind::Config && error.message().contains("/nowhere/ca.pem"), "{error}");
 }
 
+#[tokio::test]
+async fn a_failed_connection_names_the_engine() {
+    let config = RedisConfig::parse(Standalone, "unix:///nowhere/redis.sock").unwrap();
+    let error = config.connect().await.unwrap_err();
+    assert_eq!((error.engine(), error.operation()), (Some("redis"), Some("connect")), "{error}");
+}
+
 proptest! {
     #[test]
     fn hostile_configurations_never_panic(

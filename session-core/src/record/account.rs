@@ -51,7 +51,8 @@ impl fmt::Debug for Handle {
 impl FromStr for Handle {
     type Err = Error;
 
-    /// [`Codec`](ErrorKind::Codec) when the text is not 22 URL-safe characters.
+    /// [`Codec`](ErrorKind::Codec) when the text is not 22 URL-safe characters. Answer it like a
+    /// handle that names no session: the text comes from a client.
     fn from_str(text: &str) -> Result<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
         let message = "a session handle has 22 characters: letters, digits, `-` and `_`";

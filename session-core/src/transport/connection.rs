@@ -10,10 +10,11 @@ use crate::{Error, Result};
 /// Whether the cookie is written with `Secure`, which makes browsers send it over TLS only.
 ///
 /// Over plain HTTP browsers drop a cookie with `Secure`, so every request starts a new session,
-/// except on the browser's own machine (`http://localhost`, `http://127.0.0.1`, `http://[::1]`). To
-/// try a service from another machine without TLS, use [`Never`](Self::Never) and a cookie name
-/// without a prefix ([`CookieSettings::named`](super::CookieSettings::named)). The event
-/// `secure_cookie_over_plain_http` is logged when this happens.
+/// except on the browser's own machine (`http://localhost`, `http://127.0.0.1`, `http://[::1]`),
+/// where only Safari drops it. To try a service in Safari, or from another machine without TLS, use
+/// [`Never`](Self::Never) and a cookie name without a prefix
+/// ([`CookieSettings::named`](super::CookieSettings::named)). The event
+/// `secure_cookie_over_plain_http` is logged when this happens at another address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SecureMode {

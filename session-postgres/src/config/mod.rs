@@ -251,6 +251,17 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_parameter_is_answered_with_all_known_ones() {
+        let error = "host=db.example tabel=web_session".parse::<PostgresConfig>().unwrap_err();
+        let (_, known) = error.message().split_once("known parameters are ").unwrap();
+        let known: Vec<_> = known.split([',', ';', ' ']).collect();
+        for name in ["host", "target_session_attrs", "prepared_statements", "pgbouncer", "notices", "migrate"]
+        {
+            assert!(known.contains(&name), "{error}");
+        }
+    }
+
+    #[test]
     fn beegos_example_and_sockets_are_understood() {
         let seed: PostgresConfig =
             "postgres://pqgotest:password@localhost/pqgotest?sslmode=verify-full".parse().unwrap();

@@ -8,7 +8,8 @@ use sqlx::postgres::PgSslMode;
 use super::PostgresConfig;
 
 const NAMES: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslrootcert, sslcert, sslkey, \
-                     application_name, options, search_path, target_session_attrs";
+                     application_name, options, search_path, target_session_attrs, prepared_statements, \
+                     pgbouncer, notices";
 
 /// Parameters that only concern other clients, or that are the default here anyway.
 const WITHOUT_EFFECT: [&str; 17] = [
