@@ -273,4 +273,12 @@ mod tests {
         let same = ids.iter().filter(|id| one.locate(id).hash == other.locate(id).hash).count();
         assert!(same < 10, "{same} of {}", ids.len());
     }
+
+    #[test]
+    fn a_store_is_printed_as_its_settings_and_the_number_of_its_sessions() {
+        let store = Store::new(Some(7), Eviction::AnonymousFirst);
+        assert!(store.reserve());
+        let printed = "Store { sessions: 1, max: 7, eviction: AnonymousFirst, .. }";
+        assert_eq!(format!("{store:?}"), printed);
+    }
 }

@@ -297,3 +297,22 @@ async fn a_request_goes_on_when_the_messages_could_not_be_taken() {
     let later = manager.load(&token).await.unwrap().unwrap();
     assert_eq!(later.take_flash::<String>().await.unwrap().len(), 1, "the message has stayed");
 }
+
+/// Of a handle that the application took from the manager, and of a request that is under way.
+#[tokio::test]
+async fn a_session_that_was_reloaded_can_still_get_a_new_id() {
+    let (manager, _) = manager();
+    for in_request in [false, true] {
+        let token = begin(&manager).await;
+        let request = presenting(&manager, &[&token]);
+        let session = if in_request {
+            request.session().await.unwrap()
+        } else {
+            manager.load(&token).await.unwrap().unwrap()
+        };
+        session.reload().await.unwrap();
+        session.regenerate().unwrap();
+        session.release().await.unwrap();
+        assert_ne!(session.token(), Some(token), "in a request: {in_request}");
+    }
+}
