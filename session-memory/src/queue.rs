@@ -138,7 +138,8 @@ mod tests {
     #[test]
     fn a_session_that_was_removed_is_not_first_any_more() {
         let mut queues = Queues::default();
-        let [early, late] = [5, 6].map(|millis| queues.insert(Kind::Owned, Timestamp::from_millis(millis), 7));
+        let [early, late] =
+            [5, 6].map(|millis| queues.insert(Kind::Owned, Timestamp::from_millis(millis), 7));
         assert_eq!(queues.first(Kind::Owned), Some(early));
         queues.heads_changed();
         queues.remove(Kind::Owned, late);

@@ -31,7 +31,8 @@ async fn a_full_store_refuses_new_sessions_and_serves_the_others() {
 
 #[test]
 fn only_a_store_that_evicts_says_so() {
-    for (eviction, evicts) in [(None, false), (Some(Eviction::Refuse), false), (Some(Eviction::AnonymousFirst), true)]
+    for (eviction, evicts) in
+        [(None, false), (Some(Eviction::Refuse), false), (Some(Eviction::AnonymousFirst), true)]
     {
         let (provider, _) = store(|builder| {
             let builder = builder.max_sessions(2);
@@ -277,5 +278,32 @@ async fn a_batch_over_several_shards_is_no_larger_than_asked() {
     clock.advance(MINUTE);
     for removed in [100, 100, 56, 0] {
         assert_eq!(provider.gc(100).await.unwrap(), removed);
+    }
+}
+
+#[tokio::test]
+async fn a_scan_returns_every_session_of_a_shard_once() {
+    // One shard, and four.
+    for max in [10, 256] {
+        let (provider, clock) = store(|builder| builder.max_sessions(max));
+        for number in 0..10 {
+            create(&provider, &id(number), &record(&clock, 0), MINUTE).await.unwrap();
+        }
+        for limit in [1, 2, 3, 10, 11] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = provider.as_scan().unwrap().scan(after.as_ref(), limit).await.unwrap();
+                assert!(page.sessions.len() <= limit && found.len() <= 10);
+                found.extend(page.sessions.into_iter().map(|listed| listed.id));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            found.sort();
+            let mut all: Vec<_> = (0..10).map(id).collect();
+            all.sort();
+            assert_eq!(found, all, "of {max}, by {limit}");
+        }
     }
 }

@@ -11,7 +11,10 @@ use session_core::{LoadState, Manager};
 fn manager() -> (Manager, ManualClock) {
     let clock = ManualClock::default();
     let builder = Manager::builder_shared(memory(&ManualClock::default())).clock(clock.clone());
-    (builder.idle_timeout(MINUTE * 10).absolute_timeout(MINUTE * 10).gc_interval(None).build().unwrap(), clock)
+    (
+        builder.idle_timeout(MINUTE * 10).absolute_timeout(MINUTE * 10).gc_interval(None).build().unwrap(),
+        clock,
+    )
 }
 
 #[tokio::test]

@@ -105,7 +105,9 @@ async fn a_clock_that_is_ahead_does_not_win_against_the_next_sign_in() {
             builder.max_sessions_per_owner(1, Excess::EndOldest).build().unwrap()
         });
         sign_in(&fast).await.unwrap();
-        let [earlier] = &right.sessions_of("ada").latest(10).await.unwrap()[..] else { panic!("one session") };
+        let [earlier] = &right.sessions_of("ada").latest(10).await.unwrap()[..] else {
+            panic!("one session")
+        };
         let kept = if wins {
             assert_eq!(sign_in(&right).await.unwrap_err().kind(), ErrorKind::TooManySessions, "{by:?}");
             true

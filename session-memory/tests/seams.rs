@@ -265,7 +265,9 @@ async fn of_two_cookies_that_lead_nowhere_the_replaced_one_says_more() {
 /// Browsers forget a cookie after 400 days. Where the session ends before, or with the browser, its id stays.
 #[tokio::test]
 async fn an_id_is_renewed_for_the_cookie_only_where_the_cookie_would_be_forgotten() {
-    for (days, persistent, renews) in [(500, true, true), (400, true, false), (300, true, false), (500, false, false)] {
+    for (days, persistent, renews) in
+        [(500, true, true), (400, true, false), (300, true, false), (500, false, false)]
+    {
         let clock = ManualClock::default();
         let class = Lifetime::idle(DAY * days).absolute(DAY * days).persistent(persistent);
         let manager = builder(&clock).class("long", class).build().unwrap();
