@@ -155,6 +155,8 @@ mod tests {
         for time in [Timestamp::from_millis(0), Timestamp::from_millis(0), Timestamp::MAX, Timestamp::MAX] {
             let due = queues.insert(Kind::Owned, time, (1 << HASH_BITS) - 1);
             assert!(due.time() <= time && due.hash() == (1 << HASH_BITS) - 1);
+            let in_2109 = Timestamp::from_millis(4_390_000_000_000);
+            assert!(due.time() >= time.min(in_2109), "a session of years is not due at once");
         }
     }
 

@@ -318,6 +318,46 @@ fn extra_bytes_after_a_value_are_an_error_in_both_forms_of_a_type() {
     }
 }
 
+/// Announces the length that its iterator may have, or another one.
+struct Announced(Option<usize>, Vec<u8>);
+
+impl Serialize for Announced {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq as _;
+        let mut list = serializer.serialize_seq(self.0)?;
+        self.1.iter().try_for_each(|number| list.serialize_element(number))?;
+        list.end()
+    }
+}
+
+#[test]
+fn a_list_has_as_many_elements_as_it_announced_or_its_own_number() {
+    for length in [0, 1, 20, 300] {
+        let list = vec![7_u8; length];
+        for announced in [None, Some(length)] {
+            let stored = Value::encode(&Announced(announced, list.clone())).unwrap();
+            assert_eq!(stored.decode::<Vec<u8>>().unwrap(), list, "{announced:?}");
+        }
+        for wrong in [length + 1, length.wrapping_sub(1) % 1_000] {
+            let error = Value::encode(&Announced(Some(wrong), list.clone())).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Codec, "{wrong} for {length}");
+        }
+    }
+}
+
+#[test]
+fn an_iterator_that_does_not_know_its_length_is_stored() {
+    struct Even(u8);
+    impl Serialize for Even {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq((0..self.0).filter(|number| number % 2 == 0))
+        }
+    }
+    for (below, expected) in [(0, vec![]), (1, vec![0]), (5, vec![0, 2, 4])] {
+        assert_eq!(Value::encode(&Even(below)).unwrap().decode::<Vec<u8>>().unwrap(), expected);
+    }
+}
+
 /// Some encoders write a variant without a value as a map of its name to nothing.
 #[test]
 fn a_variant_without_a_value_may_be_a_map_to_nothing() {
@@ -333,12 +373,23 @@ fn an_empty_map_is_no_number() {
 
 #[test]
 fn values_in_values_are_limited_by_their_depth_and_not_by_their_number() {
-    let lists = vec![vec![1_u8]; 300];
-    assert_eq!(Value::encode(&lists).unwrap().decode::<Vec<Vec<u8>>>().unwrap(), lists);
-    let trees = Tree::List((0..300).map(|_| Tree::Wrapped(Box::new(Tree::Leaf))).collect());
-    assert_eq!(Value::encode(&trees).unwrap().decode::<Tree>().unwrap(), trees);
-    let many = vec![Some(None::<u8>); 300];
-    assert_eq!(Value::encode(&many).unwrap().decode::<Vec<Option<Option<u8>>>>().unwrap(), many);
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
+    struct Pair(u8, u8);
+    fn many<T: Serialize + DeserializeOwned + PartialEq + Debug>(make: impl Fn() -> T) {
+        let values: Vec<_> = (0..300).map(|_| make()).collect();
+        assert_eq!(Value::encode(&values).unwrap().decode::<Vec<T>>().unwrap(), values);
+    }
+    many(|| vec![1_u8]);
+    many(|| (1_u8, 2_u8));
+    many(|| Pair(1, 2));
+    many(|| BTreeMap::from([(1_u8, 2_u8)]));
+    many(|| HashMap::from([(1_u8, 2_u8)]));
+    many(|| Cart { items: HashMap::new() });
+    many(|| Tree::Wrapped(Box::new(Tree::Leaf)));
+    many(|| Tree::List(vec![Tree::Leaf]));
+    many(|| Tree::Pair(1, Box::new(Tree::Leaf)));
+    many(|| Tree::Map { inside: Box::new(Tree::Leaf) });
+    many(|| Some(None::<u8>));
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
