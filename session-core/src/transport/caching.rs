@@ -148,6 +148,8 @@ mod tests {
             &["x=\"private\""],
             &["x=\"a, private\""],
             &["x=\"a, no-store\""],
+            &["x=\"a, no-store, b\""],
+            &["x=\"\\\", no-store, \\\"\""],
             &["x=\"\\\", no-store\""],
             &["privately"],
             &["no-store=1"],
