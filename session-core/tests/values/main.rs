@@ -366,6 +366,38 @@ fn a_variant_without_a_value_may_be_a_map_to_nothing() {
 }
 
 #[test]
+fn an_extension_value_of_another_type_or_of_a_false_length_is_an_error() {
+    assert_eq!(Value::from_encoded(b"\xd4\x01\xc0").decode::<Option<Option<u8>>>().unwrap(), Some(None));
+    for other in [&b"\xd4\x02\xc0"[..], b"\xc7\x01\x02\xc0", b"\xc7\x05\x01\xc0", b"\xd5\x01\xc0\xc0"] {
+        let error = Value::from_encoded(other).decode::<Option<Option<u8>>>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Codec);
+    }
+}
+
+#[test]
+fn an_error_names_the_kind_of_value_that_was_found() {
+    for (stored, kind) in [
+        (Value::encode(&true), "a boolean"),
+        (Value::encode(&7), "an integer"),
+        (Value::encode(&-7), "an integer"),
+        (Value::encode(&0.5), "a floating point number"),
+        (Value::encode(&()), "nil"),
+        (Value::encode(&[1]), "a list"),
+        (Value::encode(&BTreeMap::from([(1, 2)])), "a map"),
+    ] {
+        let error = stored.unwrap().decode::<String>().unwrap_err();
+        assert!(error.message().contains(&format!("{kind}, expected a string")), "{kind}: {error}");
+    }
+    let error = Value::encode("text").unwrap().decode::<u8>().unwrap_err();
+    assert!(error.message().contains("a string, expected u8"), "{error}");
+}
+
+#[test]
+fn a_value_is_printed_as_its_size() {
+    assert_eq!(format!("{:?}", Value::encode("text").unwrap()), "Value(5 bytes)");
+}
+
+#[test]
 fn an_empty_map_is_no_number() {
     let empty = Value::encode(&BTreeMap::<String, u8>::new()).unwrap();
     assert!(empty.decode::<u64>().is_err() && empty.decode::<i32>().is_err());
