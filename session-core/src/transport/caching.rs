@@ -149,6 +149,7 @@ mod tests {
             &["x=\"a, private\""],
             &["x=\"a, no-store\""],
             &["x=\"a, no-store, b\""],
+            &["x=\\\"a, no-store"],
             &["x=\"\\\", no-store, \\\"\""],
             &["x=\"\\\", no-store\""],
             &["privately"],
