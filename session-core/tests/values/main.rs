@@ -393,6 +393,22 @@ fn an_error_names_the_kind_of_value_that_was_found() {
 }
 
 #[test]
+fn a_number_of_128_bits_as_text_says_what_it_can_be() {
+    #[derive(Deserialize, Debug)]
+    struct Number(#[serde(with = "session_core::record::int128")] u128);
+    assert_eq!(Value::encode("7").unwrap().decode::<Number>().unwrap().0, 7);
+    assert_eq!(Value::encode(&7).unwrap().decode::<Number>().unwrap().0, 7);
+    for (stored, why) in [
+        (Value::encode(&true), "a boolean, expected an integer, or one as text"),
+        (Value::encode("seven"), "the text is not an integer, or out of range"),
+        (Value::encode(&-7), "the integer is out of range"),
+    ] {
+        let error = stored.unwrap().decode::<Number>().unwrap_err();
+        assert!(error.message().contains(why), "{error}");
+    }
+}
+
+#[test]
 fn a_value_is_printed_as_its_size() {
     assert_eq!(format!("{:?}", Value::encode("text").unwrap()), "Value(5 bytes)");
 }
