@@ -367,6 +367,7 @@ fn a_variant_without_a_value_may_be_a_map_to_nothing() {
 
 #[test]
 fn an_extension_value_of_another_type_or_of_a_false_length_is_an_error() {
+    assert_eq!(Value::encode(&Some(None::<u8>)).unwrap().as_encoded(), b"\xd4\x01\xc0");
     assert_eq!(Value::from_encoded(b"\xd4\x01\xc0").decode::<Option<Option<u8>>>().unwrap(), Some(None));
     for other in [&b"\xd4\x02\xc0"[..], b"\xc7\x01\x02\xc0", b"\xc7\x05\x01\xc0", b"\xd5\x01\xc0\xc0"] {
         let error = Value::from_encoded(other).decode::<Option<Option<u8>>>().unwrap_err();
