@@ -230,8 +230,8 @@ async fn a_session_that_got_an_owner_is_collected_and_no_batch_is_larger_than_as
     assert_eq!(provider.count().await.unwrap(), Some(0));
 }
 
-/// Each of many shards has a tombstone that expired, and sessions that are due to be checked and are in use: the first
-/// makes no room, and is no failed attempt.
+/// Each of many shards has a tombstone that expired, and sessions that are due to be checked and
+/// are in use: removing the tombstone makes no room, and is no failed attempt.
 #[tokio::test]
 async fn tombstones_that_expire_make_no_room_and_cost_no_attempt() {
     const SESSIONS: usize = 2_048;

@@ -191,7 +191,7 @@ async fn a_collection_of_several_batches_says_how_many_sessions_it_removed() {
     assert_eq!(manager.collect().await.unwrap(), 2_500);
 }
 
-/// Of 2,500 sessions: a batch of 1,000, which is not answered, and then 250, 500, 1,000 and the rest.
+/// Of 2,500 sessions: a batch of 1,000, which is not answered, then 250, 500, 1,000 and the rest.
 #[tokio::test(start_paused = true)]
 async fn batches_grow_again_after_one_that_was_not_answered() {
     let clock = ManualClock::default();

@@ -92,8 +92,8 @@ async fn a_user_at_the_limit_may_sign_in_again_in_the_same_session() {
     assert_eq!(sessions(&manager).await, 1);
 }
 
-/// A session that seems to be more than ten seconds newer is of another clock, and was there before. Up to that, of two
-/// sign-ins the newer one stays.
+/// A session that seems to be more than ten seconds newer is of another clock, and was there
+/// before. Up to that, of two sign-ins the newer one stays.
 #[tokio::test]
 async fn a_clock_that_is_ahead_does_not_win_against_the_next_sign_in() {
     for (by, wins) in [(SECOND, true), (SECOND * 10, true), (SECOND * 11, false), (MINUTE, false)] {

@@ -77,6 +77,21 @@ fn a_transport_says_what_it_reads_and_writes() {
 }
 
 #[test]
+fn candidates_are_counted_and_given_out_in_the_order_of_the_request() {
+    let transport = named("id");
+    let ids = ["a", "b", "c"].map(|letter| letter.repeat(ID.len()));
+    for number in 0..=3 {
+        let cookies: Vec<_> = ids[..number].iter().map(|id| format!("id={id}")).collect();
+        let cookies = [cookies.join("; ")];
+        let cookies: Vec<_> = cookies.iter().map(String::as_bytes).collect();
+        let candidates = transport.candidates(Incoming { cookies: &cookies, ..Incoming::default() }, &accept);
+        assert_eq!((candidates.len(), candidates.is_empty()), (number, number == 0));
+        let given: Vec<_> = candidates.into_iter().map(|token| token.expose().to_owned()).collect();
+        assert_eq!(given, ids[..number]);
+    }
+}
+
+#[test]
 fn the_longest_path_and_the_longest_domain_are_allowed() {
     for (length, fits) in [(1_024, true), (1_025, false)] {
         let path = format!("/{}", "x".repeat(length - 1));
