@@ -9,7 +9,7 @@ use session_cookie::CookieProvider;
 use session_core::adapter::{Reply, RequestSession};
 use session_core::clock::ManualClock;
 use session_core::transport::{Connection, Incoming};
-use session_core::{Manager, Secret};
+use session_core::{LoadState, Manager, Secret};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -148,4 +148,32 @@ async fn a_request_that_changes_something_is_always_answered_with_a_cookie() {
     let second = cookie(&finish(second).await).unwrap();
     assert_eq!(app.keys(&first).await, ["first", "user"]);
     assert_eq!(app.keys(&second).await, ["second", "user"]);
+}
+
+/// A browser has both where the cookie's path or domain was changed.
+#[tokio::test]
+async fn of_two_copies_of_one_session_that_were_written_apart_the_later_one_is_used() {
+    let app = App::new(None);
+    let held = app.first_visit().await;
+    let (first, second) = (app.request(&held).await, app.request(&held).await);
+    first.session().await.unwrap().set("first", &1).unwrap();
+    let first = cookie(&finish(first).await).unwrap();
+    app.clock.advance(MINUTE * 2);
+    second.session().await.unwrap().set("second", &2).unwrap();
+    let second = cookie(&finish(second).await).unwrap();
+    for both in [[&first, &second], [&second, &first]] {
+        assert_eq!(app.keys(&format!("{}; {}", both[0], both[1])).await, ["second", "user"]);
+    }
+}
+
+#[tokio::test]
+async fn of_two_sessions_of_one_client_none_is_used_even_if_one_is_newer() {
+    let app = App::new(None);
+    let older = app.first_visit().await;
+    app.clock.advance(MINUTE * 2);
+    let newer = app.first_visit().await;
+    for both in [[&older, &newer], [&newer, &older]] {
+        let request = app.request(&format!("{}; {}", both[0], both[1])).await;
+        assert_eq!(request.session().await.unwrap().load_state(), LoadState::Ambiguous);
+    }
 }

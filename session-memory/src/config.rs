@@ -172,6 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn an_option_that_is_known_is_not_called_unknown() {
+        for (config, why) in [
+            ("memory:?eviction=all", "`eviction` is repeated or has an unknown value"),
+            ("memory:?max_sessions=1&max_sessions=2", "`max_sessions` is repeated"),
+            ("memory:?max=7", "there is no option `max`"),
+        ] {
+            let error = Builder::parse(config).unwrap_err();
+            assert!(error.message().contains(why), "{config}: {error}");
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         for contradiction in
             [Builder::default().max_sessions(0), Builder::default().eviction(Eviction::AnonymousFirst)]

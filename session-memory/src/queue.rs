@@ -136,11 +136,27 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_was_removed_is_not_first_any_more() {
+        let mut queues = Queues::default();
+        let [early, late] =
+            [5, 6].map(|millis| queues.insert(Kind::Owned, Timestamp::from_millis(millis), 7));
+        assert_eq!(queues.first(Kind::Owned), Some(early));
+        queues.heads_changed();
+        queues.remove(Kind::Owned, late);
+        assert!(!queues.heads_changed());
+        queues.remove(Kind::Owned, early);
+        assert!(queues.heads_changed());
+        assert_eq!(queues.first(Kind::Owned), None);
+    }
+
+    #[test]
     fn the_earliest_and_the_latest_time_can_be_filed() {
         let mut queues = Queues::default();
         for time in [Timestamp::from_millis(0), Timestamp::from_millis(0), Timestamp::MAX, Timestamp::MAX] {
             let due = queues.insert(Kind::Owned, time, (1 << HASH_BITS) - 1);
             assert!(due.time() <= time && due.hash() == (1 << HASH_BITS) - 1);
+            let in_2109 = Timestamp::from_millis(4_390_000_000_000);
+            assert!(due.time() >= time.min(in_2109), "a session of years is not due at once");
         }
     }
 

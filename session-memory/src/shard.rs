@@ -219,4 +219,25 @@ mod tests {
             assert!(shard.remove(hash, id).is_some());
         }
     }
+
+    /// Two of many sessions may have the same kept bits of their hashes.
+    #[test]
+    fn what_comes_due_is_the_session_that_was_filed_not_another_one_of_its_hash() {
+        let (now, soon) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
+        let late = now.after(Duration::from_secs(60));
+        let [a, b] = ["a", "b"].map(|token| StorageId::of(&Token::new(token).expect("a token")));
+        for in_order in [true, false] {
+            let mut shard = Shard::default();
+            let mut both = [(&a, soon), (&b, late)];
+            if !in_order {
+                both.reverse();
+            }
+            for (id, deadline) in both {
+                shard.put(7, id, Record::new(Header::new(now, late, deadline), Body::default()));
+            }
+            let swept = shard.sweep(soon, 10);
+            assert_eq!(swept.removed.iter().map(|(id, _)| id).collect::<Vec<_>>(), [&a]);
+            assert!(shard.get(7, &a).is_none() && shard.get(7, &b).is_some());
+        }
+    }
 }

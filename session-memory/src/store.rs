@@ -239,3 +239,47 @@ impl fmt::Debug for Store {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use session_core::id::Token;
+
+    use super::*;
+
+    fn ids(of: impl Fn(&str) -> StorageId) -> Vec<StorageId> {
+        (0..1_000).map(|number| of(&format!("session-{number}-of-a-client"))).collect()
+    }
+
+    #[test]
+    fn sessions_spread_over_the_shards_and_in_their_tables() {
+        let store = Store::new(None, Eviction::Refuse);
+        for ids in [
+            ids(|text| StorageId::of(&Token::new(text).expect("a token"))),
+            ids(|text| StorageId::plain(text).expect("a plain id")),
+        ] {
+            let found: Vec<_> = ids.iter().map(|id| store.locate(id)).collect();
+            let shards: HashSet<_> = found.iter().map(|at| at.shard).collect();
+            let hashes: HashSet<_> = found.iter().map(|at| at.hash).collect();
+            assert!(shards.len() > 700 && hashes.len() > 990, "{} and {}", shards.len(), hashes.len());
+        }
+    }
+
+    /// A client that chooses its id would otherwise choose where it is stored.
+    #[test]
+    fn plain_ids_are_in_other_places_in_every_process() {
+        let [one, other] = [(); 2].map(|()| Store::new(None, Eviction::Refuse));
+        let ids = ids(|text| StorageId::plain(text).expect("a plain id"));
+        let same = ids.iter().filter(|id| one.locate(id).hash == other.locate(id).hash).count();
+        assert!(same < 10, "{same} of {}", ids.len());
+    }
+
+    #[test]
+    fn a_store_is_printed_as_its_settings_and_the_number_of_its_sessions() {
+        let store = Store::new(Some(7), Eviction::AnonymousFirst);
+        assert!(store.reserve());
+        let printed = "Store { sessions: 1, max: 7, eviction: AnonymousFirst, .. }";
+        assert_eq!(format!("{store:?}"), printed);
+    }
+}

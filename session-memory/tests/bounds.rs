@@ -29,6 +29,21 @@ async fn a_full_store_refuses_new_sessions_and_serves_the_others() {
     create(&provider, &id(2), &first, MINUTE).await.unwrap();
 }
 
+#[test]
+fn only_a_store_that_evicts_says_so() {
+    for (eviction, evicts) in
+        [(None, false), (Some(Eviction::Refuse), false), (Some(Eviction::AnonymousFirst), true)]
+    {
+        let (provider, _) = store(|builder| {
+            let builder = builder.max_sessions(2);
+            eviction.map_or(builder.clone(), |eviction| builder.eviction(eviction))
+        });
+        assert_eq!(provider.capabilities().evicts, evicts, "{eviction:?}");
+        assert_eq!(provider.engine(), session_memory::ENGINE);
+    }
+    assert!(!store(|builder| builder).0.capabilities().evicts, "an unbounded one");
+}
+
 #[tokio::test]
 async fn expired_sessions_make_room_first() {
     let (provider, clock) = store(|builder| builder.max_sessions(100).eviction(Eviction::AnonymousFirst));
@@ -214,4 +229,82 @@ async fn a_session_that_got_an_owner_is_collected_and_no_batch_is_larger_than_as
     assert_eq!(provider.gc(5).await.unwrap(), 5);
     assert_eq!(provider.gc(100).await.unwrap(), 15);
     assert_eq!(provider.count().await.unwrap(), Some(0));
+}
+
+/// Each of many shards has a tombstone that expired, and sessions that are due to be checked and
+/// are in use: removing the tombstone makes no room, and is no failed attempt.
+#[tokio::test]
+async fn tombstones_that_expire_make_no_room_and_cost_no_attempt() {
+    const SESSIONS: usize = 2_048;
+    let (provider, clock) =
+        store(|builder| builder.max_sessions(SESSIONS).eviction(Eviction::AnonymousFirst));
+    let (first, long) = (record(&clock, 0), TOMBSTONE_TTL * 2);
+    let (moved, end) = (next(&first, 0), clock.now().after(TOMBSTONE_TTL));
+    for number in 0..SESSIONS {
+        let (old, new) = (id(number), id(SESSIONS + number));
+        create(&provider, &old, &first, TOMBSTONE_TTL).await.unwrap();
+        let grave = tombstone(&first, &new, end);
+        let rename = Rename::new((&old, first.stamp()), (&new, &moved, TOMBSTONE_TTL), &grave);
+        assert!(matches!(provider.rename(&rename).await.unwrap(), WriteOutcome::Stored(_)));
+        assert!(provider.read(&new, long).await.unwrap().is_some());
+    }
+    clock.advance(TOMBSTONE_TTL);
+    create(&provider, &id(2 * SESSIONS), &record(&clock, 0), long).await.expect("another one is evicted");
+    assert_eq!(provider.count().await.unwrap(), u64::try_from(SESSIONS).ok());
+}
+
+#[tokio::test]
+async fn a_shard_in_which_everything_is_due_is_collected() {
+    // So small a store has one shard.
+    let (provider, clock) = store(|builder| builder.max_sessions(10));
+    let user = owned(&clock, "ada");
+    create(&provider, &id(0), &record(&clock, 0), MINUTE).await.unwrap();
+    create(&provider, &id(1), &user, MINUTE).await.unwrap();
+    let (moved, grave) = (next(&user, 0), tombstone(&user, &id(2), clock.now().after(MINUTE)));
+    let (old, new) = (id(1), id(2));
+    let rename = Rename::new((&old, user.stamp()), (&new, &moved, MINUTE), &grave);
+    assert!(matches!(provider.rename(&rename).await.unwrap(), WriteOutcome::Stored(_)));
+    assert_eq!(provider.gc(10).await.unwrap(), 0);
+    clock.advance(MINUTE);
+    assert_eq!(provider.gc(10).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_batch_over_several_shards_is_no_larger_than_asked() {
+    // So large a store has four shards.
+    let (provider, clock) = store(|builder| builder.max_sessions(256));
+    for number in 0..256 {
+        create(&provider, &id(number), &record(&clock, 0), MINUTE).await.unwrap();
+    }
+    clock.advance(MINUTE);
+    for removed in [100, 100, 56, 0] {
+        assert_eq!(provider.gc(100).await.unwrap(), removed);
+    }
+}
+
+#[tokio::test]
+async fn a_scan_returns_every_session_of_a_shard_once() {
+    // One shard, and four.
+    for max in [10, 256] {
+        let (provider, clock) = store(|builder| builder.max_sessions(max));
+        for number in 0..10 {
+            create(&provider, &id(number), &record(&clock, 0), MINUTE).await.unwrap();
+        }
+        for limit in [1, 2, 3, 10, 11] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = provider.as_scan().unwrap().scan(after.as_ref(), limit).await.unwrap();
+                assert!(page.sessions.len() <= limit && found.len() <= 10);
+                found.extend(page.sessions.into_iter().map(|listed| listed.id));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            found.sort();
+            let mut all: Vec<_> = (0..10).map(id).collect();
+            all.sort();
+            assert_eq!(found, all, "of {max}, by {limit}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use requests::{DAY, MINUTE, begin, memory};
-use session_conformance::layers::{Around, Call, Layer, Method};
+use session_conformance::layers::{Around, Call, Layer, Method, Spy};
 use session_core::clock::ManualClock;
 use session_core::{ErrorKind, Manager, Result};
 
@@ -131,6 +131,8 @@ async fn a_collection_that_runs_is_not_started_twice() {
     assert!((9..=11).contains(&collections), "{collections} within ten minutes");
 }
 
+const MAINTENANCE: Duration = Duration::from_secs(30);
+
 /// The first so many batches are not answered.
 #[derive(Debug)]
 struct Unanswered(std::sync::atomic::AtomicUsize);
@@ -156,14 +158,17 @@ async fn a_batch_that_is_not_answered_is_made_smaller_and_the_smallest_fails() {
         let layer = Arc::new(Unanswered(unanswered.into()));
         let provider = Layer::over(memory(&clock), &layer);
         let builder = Manager::builder_shared(provider).clock(clock.clone()).gc_interval(None);
-        let manager = builder.build().unwrap();
+        let manager = builder.maintenance_timeout(MAINTENANCE).build().unwrap();
         for _ in 0..20 {
             begin(&manager).await;
         }
         clock.advance(DAY);
         let begun = tokio::time::Instant::now();
         let collected = tokio::time::timeout(DAY, manager.collect()).await.expect("an end");
-        if !fails {
+        if fails {
+            let four = Duration::from_secs(5) * 4;
+            assert!(begun.elapsed() >= four + MAINTENANCE, "the smallest has the time of maintenance");
+        } else {
             let whole = Duration::from_secs(5) * u32::try_from(unanswered).unwrap();
             assert!(begun.elapsed() < whole + Duration::from_secs(1), "each has the time of an operation");
         }
@@ -184,4 +189,19 @@ async fn a_collection_of_several_batches_says_how_many_sessions_it_removed() {
     }
     clock.advance(DAY);
     assert_eq!(manager.collect().await.unwrap(), 2_500);
+}
+
+/// Of 2,500 sessions: a batch of 1,000, which is not answered, then 250, 500, 1,000 and the rest.
+#[tokio::test(start_paused = true)]
+async fn batches_grow_again_after_one_that_was_not_answered() {
+    let clock = ManualClock::default();
+    let (provider, spy) = Spy::on(Layer::over(memory(&clock), &Arc::new(Unanswered(1.into()))));
+    let manager = Manager::builder_shared(provider).clock(clock.clone()).gc_interval(None).build().unwrap();
+    for _ in 0..2_500 {
+        begin(&manager).await;
+    }
+    clock.advance(DAY);
+    spy.take();
+    assert_eq!(manager.collect().await.unwrap(), 2_500);
+    assert_eq!(spy.methods(), [Method::Gc; 5]);
 }

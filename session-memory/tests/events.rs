@@ -146,3 +146,24 @@ async fn a_listener_that_is_slow_or_panics_holds_up_no_request() {
     let called = tokio::task::spawn_blocking(move || runtime.join().unwrap()).await.unwrap();
     assert!((1_024..=1_026).contains(&called), "the queue is bounded: {called} of 1,500 events");
 }
+
+#[tokio::test]
+async fn changes_that_lead_back_to_what_was_read_are_no_conflict_unless_there_was_one() {
+    let recorder = Recorder::default();
+    let manager = recorder.listen(builder(&ManualClock::default()));
+    let token = begin(&manager).await;
+    for meanwhile in [false, true] {
+        let session = manager.load(&token).await.unwrap().unwrap();
+        session.set("n", &1_u64).unwrap();
+        session.set("n", &0_u64).unwrap();
+        if meanwhile {
+            let other = manager.load(&token).await.unwrap().unwrap();
+            other.set("n", &2_u64).unwrap();
+            other.release().await.unwrap();
+        }
+        recorder.take().await;
+        session.release().await.unwrap();
+        assert_eq!(recorder.kinds().await.contains(&EventKind::Conflict), meanwhile);
+    }
+    assert_eq!(manager.load(&token).await.unwrap().unwrap().get("n").unwrap(), Some(0_u64));
+}

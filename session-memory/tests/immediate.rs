@@ -46,3 +46,9 @@ async fn a_full_store_does_not_answer_at_once_and_makes_room_in_a_call() {
     let outcome = provider.write(&id(1), &record(&clock, 1), Condition::Absent, MINUTE).await.unwrap();
     assert!(matches!(outcome, WriteOutcome::Stored(_)));
 }
+
+#[test]
+fn sessions_can_be_listed_and_scanned() {
+    let (provider, _) = store(|builder| builder);
+    assert!(provider.as_indexed().is_some() && provider.as_scan().is_some());
+}

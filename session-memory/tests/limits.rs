@@ -1,13 +1,13 @@
 //! The limit on a user's sessions: above a page of the list, and where another process signs in at
 //! the same time.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod requests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use requests::{MINUTE, begin, memory};
+use requests::{MINUTE, SECOND, begin, memory};
 use session_conformance::layers::{Around, Call, Layer, Method};
 use session_core::accounts::Excess;
 use session_core::clock::ManualClock;
@@ -94,17 +94,30 @@ async fn a_user_at_the_limit_may_sign_in_again_in_the_same_session() {
     assert_eq!(sessions(&manager).await, 1);
 }
 
-/// The session of a process whose clock is ahead was there before, although it seems to be newer.
+/// A session that seems to be more than ten seconds newer is of another clock, and was there
+/// before. Up to that, of two sign-ins the newer one stays.
 #[tokio::test]
 async fn a_clock_that_is_ahead_does_not_win_against_the_next_sign_in() {
-    let memory = memory(&ManualClock::default());
-    let ahead = ManualClock::default();
-    ahead.advance(MINUTE);
-    let [fast, right] = [ahead, ManualClock::default()].map(|clock| {
-        let builder = Manager::builder_shared(Arc::clone(&memory)).clock(clock);
-        builder.max_sessions_per_owner(1, Excess::EndOldest).build().unwrap()
-    });
-    sign_in(&fast).await.unwrap();
-    sign_in(&right).await.expect("the other one is ended");
-    assert_eq!(sessions(&right).await, 1);
+    for (by, wins) in [(SECOND, true), (SECOND * 10, true), (SECOND * 11, false), (MINUTE, false)] {
+        let memory = memory(&ManualClock::default());
+        let ahead = ManualClock::default();
+        ahead.advance(by);
+        let [fast, right] = [ahead, ManualClock::default()].map(|clock| {
+            let builder = Manager::builder_shared(Arc::clone(&memory)).clock(clock);
+            builder.max_sessions_per_owner(1, Excess::EndOldest).build().unwrap()
+        });
+        sign_in(&fast).await.unwrap();
+        let [earlier] = &right.sessions_of("ada").latest(10).await.unwrap()[..] else {
+            panic!("one session")
+        };
+        let kept = if wins {
+            assert_eq!(sign_in(&right).await.unwrap_err().kind(), ErrorKind::TooManySessions, "{by:?}");
+            true
+        } else {
+            sign_in(&right).await.expect("the other one is ended");
+            false
+        };
+        let [left] = &right.sessions_of("ada").latest(10).await.unwrap()[..] else { panic!("one session") };
+        assert_eq!(left.handle == earlier.handle, kept, "{by:?}");
+    }
 }

@@ -11,6 +11,7 @@ use requests::{Lazy, Yields, begin, finish, memory, presenting};
 use session_conformance::layers::{Around, Call, Fault, Faulty, Layer, Method, Spy};
 use session_core::adapter::RequestSession;
 use session_core::clock::ManualClock;
+use session_core::flash::Level;
 use session_core::id::Token;
 use session_core::transport::Connection;
 use session_core::{ErrorKind, Manager, Result, Session};
@@ -275,4 +276,43 @@ async fn a_release_that_waits_for_a_save_and_has_nothing_to_add_closes_the_sessi
     session.release().await.unwrap();
     task.await.unwrap().unwrap();
     assert_eq!(session.set("late", &1).unwrap_err().kind(), ErrorKind::Released);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_goes_on_when_the_messages_could_not_be_taken() {
+    let (manager, faulty) = manager();
+    let token = begin(&manager).await;
+    let earlier = manager.load(&token).await.unwrap().unwrap();
+    earlier.flash(Level::Info, "hello").unwrap();
+    earlier.release().await.unwrap();
+    let request = presenting(&manager, &[&token]);
+    let session = request.session().await.unwrap();
+    session.set("n", &1_u64).unwrap();
+    faulty.down(Fault::Refused);
+    assert_eq!(session.take_flash::<String>().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    faulty.heal();
+    session.set("beside", &7_u64).unwrap();
+    finish(&request).await.unwrap();
+    assert_eq!(values(&manager, &token).await, [Some(1), Some(7)]);
+    let later = manager.load(&token).await.unwrap().unwrap();
+    assert_eq!(later.take_flash::<String>().await.unwrap().len(), 1, "the message has stayed");
+}
+
+/// Of a handle that the application took from the manager, and of a request that is under way.
+#[tokio::test]
+async fn a_session_that_was_reloaded_can_still_get_a_new_id() {
+    let (manager, _) = manager();
+    for in_request in [false, true] {
+        let token = begin(&manager).await;
+        let request = presenting(&manager, &[&token]);
+        let session = if in_request {
+            request.session().await.unwrap()
+        } else {
+            manager.load(&token).await.unwrap().unwrap()
+        };
+        session.reload().await.unwrap();
+        session.regenerate().unwrap();
+        session.release().await.unwrap();
+        assert_ne!(session.token(), Some(token), "in a request: {in_request}");
+    }
 }

@@ -109,6 +109,7 @@ mod tests {
         backoff.wait(begun + Duration::from_secs(1)).await;
         // Half of 4 ms, or one and a half times that, and the millisecond up to which timers round.
         assert!((2..=7).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+        assert_eq!(backoff.0, 6, "each conflict counts");
         backoff.wait(begun).await;
         let first = Instant::now();
         backoff.wait(first).await;

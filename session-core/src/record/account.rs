@@ -161,3 +161,37 @@ pub(crate) struct Account {
     pub idle: Duration,
     pub device: Option<Box<Device>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_is_parsed_from_what_it_prints() {
+        let handle = Handle::random();
+        let text = handle.to_string();
+        assert_eq!((text.len(), text.parse().ok()), (22, Some(handle)));
+        assert_eq!(format!("{handle:?}"), format!("Handle({text})"));
+        assert_eq!(text[1..].parse::<Handle>().unwrap_err().kind(), ErrorKind::Codec);
+    }
+
+    #[test]
+    fn a_device_has_the_texts_that_were_set() {
+        let texts = |device: &Device| {
+            let texts = [device.get_label(), device.get_user_agent(), device.get_ip(), device.get_place()];
+            texts.map(|text| text.map(ToOwned::to_owned))
+        };
+        assert_eq!(texts(&Device::new()), [const { None }; 4]);
+        let device = Device::new().label("phone").user_agent("Firefox").ip("192.0.2.1").place("Graz");
+        let set = ["phone", "Firefox", "192.0.2.1", "Graz"].map(|text| Some(text.to_owned()));
+        assert_eq!(texts(&device), set);
+    }
+
+    #[test]
+    fn the_texts_of_a_device_are_limited_together() {
+        let device = |bytes: usize| Device::new().label("12345678").user_agent("x".repeat(bytes - 8));
+        assert!(device(MAX_DEVICE_BYTES).check().is_ok());
+        let error = device(MAX_DEVICE_BYTES + 1).check().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+    }
+}

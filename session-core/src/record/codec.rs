@@ -231,6 +231,8 @@ mod tests {
     fn an_encoded_record_is_decoded() {
         let mut record = sample(&[("b", "2"), ("a", "1")]);
         assert_eq!(Record::decode(record.encode().unwrap()).unwrap(), record);
+        record.header.owner = None;
+        assert_eq!(Record::decode(record.encode().unwrap()).unwrap(), record);
         record.body.clear();
         for id in [StorageId::from_hash([7; 32]), StorageId::plain("xsnk").unwrap()] {
             record.header.state = State::Moved(id);

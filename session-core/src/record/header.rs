@@ -163,3 +163,34 @@ impl Header {
         self.versions.contains(&version)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_supersedes_others_has_their_versions_and_keeps_its_own() {
+        let time = Timestamp::from_millis;
+        let first = Header::new(time(1), time(9), time(5));
+        let mut header = first.next();
+        let (own, before) = (header.version(), first.version());
+        let [a, b, c] = [(); 3].map(|()| Version::random());
+        header.supersede([a, b, c]);
+        assert_eq!(header.versions[..5], [own, c, b, a, before]);
+        // A known version comes to the front and is not there twice; the record's own stays first.
+        header.supersede([b, own]);
+        assert_eq!(header.versions[..5], [own, b, c, a, before]);
+        assert_eq!(header.versions[5..], [Version::default(); 3]);
+        let many = [(); VERSIONS].map(|()| Version::random());
+        header.supersede(many);
+        assert_eq!(header.version(), own);
+        assert!(header.versions[1..].iter().eq(many[1..].iter().rev()), "the oldest are forgotten");
+    }
+
+    #[test]
+    fn an_owner_is_printed_as_the_beginning_of_its_hash() {
+        let mut owner = Owner([0; 32]);
+        owner.0[..5].copy_from_slice(&[0x01, 0xab, 0x23, 0xcd, 0x45]);
+        assert_eq!(format!("{owner:?}"), "Owner(01ab23cd)");
+    }
+}

@@ -83,3 +83,19 @@ pub struct Stamp {
     /// reads the record and compares the version.
     pub cas: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_at_the_earlier_of_its_deadlines() {
+        let time = Timestamp::from_millis;
+        for (absolute, deadline) in [(5, 9), (9, 5), (5, 5)] {
+            let header = Header::new(time(1), time(absolute), time(deadline));
+            let record = Record::new(header, Body::default());
+            let alive = [4, 5, 6].map(|now| record.is_alive_at(time(now)));
+            assert_eq!(alive, [true, false, false], "{absolute} and {deadline}");
+        }
+    }
+}

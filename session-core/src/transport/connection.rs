@@ -191,6 +191,11 @@ mod tests {
                 Connection { forwarded_proto: Some(plain), forwarded: Some(plain), ..from("10.2.3.4") };
             assert!(!auto.applies(connection));
         }
+        for plain in [&b"proto=http"[..], b"by=https;proto=http", b"for=https", b"proto=;by=https", b"proto"]
+        {
+            let connection = Connection { forwarded: Some(plain), ..from("10.2.3.4") };
+            assert!(!auto.applies(connection), "{}", plain.escape_ascii());
+        }
         assert!(!auto.applies(Connection { forwarded_proto: Some(b"https"), ..Connection::default() }));
     }
 

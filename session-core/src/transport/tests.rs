@@ -60,6 +60,93 @@ fn the_default_cookie_is_host_bound_secure_http_only_and_lax() {
 }
 
 #[test]
+fn a_transport_says_what_it_reads_and_writes() {
+    let names = |transport: &Transport| {
+        [transport.cookie_name(), transport.header_name(), transport.query_name()]
+            .map(|name| name.map(ToOwned::to_owned).unwrap_or_default())
+    };
+    let all = named("id").with_header("X-Session").with_query("sid");
+    assert_eq!(names(&all), ["id", "X-Session", "sid"]);
+    assert_eq!((&*all.vary(), all.query_mode()), ("Cookie, X-Session", true));
+    assert_eq!(all.cookie_settings(), Some(&CookieSettings::named("id")));
+    let header = Transport::header("X-Session");
+    assert_eq!(names(&header), ["", "X-Session", ""]);
+    assert_eq!((&*header.vary(), header.query_mode()), ("X-Session", false));
+    assert_eq!(names(&all.without_cookie()), ["", "X-Session", "sid"]);
+    assert_eq!((&*named("id").vary(), header.cookie_settings()), ("Cookie", None));
+}
+
+#[test]
+fn candidates_are_counted_and_given_out_in_the_order_of_the_request() {
+    let transport = named("id");
+    let ids = ["a", "b", "c"].map(|letter| letter.repeat(ID.len()));
+    for number in 0..=3 {
+        let cookies: Vec<_> = ids[..number].iter().map(|id| format!("id={id}")).collect();
+        let cookies = [cookies.join("; ")];
+        let cookies: Vec<_> = cookies.iter().map(String::as_bytes).collect();
+        let candidates = transport.candidates(Incoming { cookies: &cookies, ..Incoming::default() }, &accept);
+        assert_eq!((candidates.len(), candidates.is_empty()), (number, number == 0));
+        let given: Vec<_> = candidates.into_iter().map(|token| token.expose().to_owned()).collect();
+        assert_eq!(given, ids[..number]);
+    }
+}
+
+#[test]
+fn the_longest_path_and_the_longest_domain_are_allowed() {
+    for (length, fits) in [(1_024, true), (1_025, false)] {
+        let path = format!("/{}", "x".repeat(length - 1));
+        assert_eq!(CookieSettings::named("id").path(path).check().is_ok(), fits, "a path of {length}");
+    }
+    for (length, fits) in [(1, true), (63, true), (64, false)] {
+        let domain = format!("{}.example", "x".repeat(length));
+        assert_eq!(CookieSettings::named("id").domain(&domain).check().is_ok(), fits, "a label of {length}");
+    }
+    for (last, fits) in [(61, true), (62, false)] {
+        let label = "x".repeat(63);
+        let domain = format!("{label}.{label}.{label}.{}", "x".repeat(last));
+        assert_eq!(CookieSettings::named("id").domain(&domain).check().is_ok(), fits, "192 and {last}");
+    }
+}
+
+#[test]
+fn a_cookie_that_holds_the_record_is_sent_whatever_the_settings_say() {
+    let transport = Transport::cookie(CookieSettings::named("id").send(false)).with_header("X-Session");
+    let sent = transport.clone().always_sent();
+    assert_eq!(sent.cookie_settings(), Some(&CookieSettings::named("id")));
+    assert_eq!(sent.header_name(), Some("X-Session"));
+    assert!(!transport.delivers_new_tokens() && sent.delivers_new_tokens());
+    assert_eq!(Transport::header("X-Session").always_sent(), Transport::header("X-Session"));
+}
+
+#[test]
+fn the_debug_output_of_a_request_has_the_number_of_its_parts() {
+    let incoming = Incoming { cookies: &[b"a=1", b"b=2"], header: None, query: Some("sid=1") };
+    assert_eq!(format!("{incoming:?}"), "Incoming { cookies: 2, header: false, query: true }");
+    assert_eq!(format!("{:?}", Domains::of(["example.com"])), "Domains([\"example.com\"])");
+    assert_eq!(format!("{:?}", Domains::by(|_| None)), "Domains(function)");
+}
+
+#[test]
+fn a_context_says_what_was_chosen_for_its_request() {
+    let auto = SecureMode::Auto(TrustedProxies::none());
+    let cookie = CookieSettings::named("id").secure(auto).domains(Domains::of(["example.com"]));
+    let transport = Transport::cookie(cookie);
+    for tls in [false, true] {
+        for (host, domain) in [("a.example.com", Some("example.com")), ("example.org", None)] {
+            let host = Some(host.as_bytes());
+            let context = transport.context(Connection { tls, host, ..Connection::default() });
+            assert_eq!((context.secure(), context.domain()), (tls, domain));
+        }
+    }
+    assert!(transport.depends_on_connection() && !named("id").depends_on_connection());
+    let by_host = CookieSettings::named("id").domains(Domains::of(["example.com"]));
+    let by_tls = CookieSettings::named("id").secure(SecureMode::Auto(TrustedProxies::none()));
+    for settings in [by_host, by_tls] {
+        assert!(Transport::cookie(settings).depends_on_connection());
+    }
+}
+
+#[test]
 fn a_prefix_that_browsers_would_not_honour_is_refused() {
     let host = CookieSettings::default();
     assert!(refusal(host.clone().secure(SecureMode::Never)).contains("Secure"));

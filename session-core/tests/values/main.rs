@@ -250,6 +250,197 @@ fn an_integer_may_change_its_width() {
     assert_eq!(Value::encode(&300).unwrap().decode::<u8>().unwrap_err().kind(), ErrorKind::Codec);
 }
 
+/// Lengths around those at which their encoding changes, and with all bits of the shortest one.
+const LENGTHS: [usize; 13] = [0, 1, 2, 5, 10, 15, 16, 21, 31, 32, 255, 256, 70_000];
+
+fn of_every_length() -> Vec<Value> {
+    let mut values = Vec::new();
+    for length in LENGTHS {
+        values.push(Value::encode(&vec![true; length]).unwrap());
+        values.push(Value::encode(&"x".repeat(length)).unwrap());
+        let map: BTreeMap<_, _> = (0..length).map(|key| (key, None::<u8>)).collect();
+        values.push(Value::encode(&map).unwrap());
+    }
+    values
+}
+
+#[test]
+fn collections_and_texts_of_every_length_are_read_back() {
+    for length in LENGTHS {
+        let (list, text) = (vec![true; length], "x".repeat(length));
+        let map: BTreeMap<_, _> = (0..length).map(|key| (key, None::<u8>)).collect();
+        assert_eq!(Value::encode(&list).unwrap().decode::<Vec<bool>>().unwrap(), list);
+        assert_eq!(Value::encode(&text).unwrap().decode::<String>().unwrap(), text);
+        assert_eq!(Value::encode(&map).unwrap().decode::<BTreeMap<usize, Option<u8>>>().unwrap(), map);
+    }
+}
+
+#[test]
+fn a_field_that_is_not_known_any_more_is_skipped_whatever_it_is() {
+    #[derive(Deserialize)]
+    struct Kept {
+        kept: u8,
+    }
+    let mut raw: Vec<Vec<u8>> = of_every_length().iter().map(|value| value.as_encoded().to_vec()).collect();
+    for (mark, bytes) in
+        [(0xcc, 1), (0xcd, 2), (0xce, 4), (0xcf, 8), (0xd0, 1), (0xd1, 2), (0xd2, 4), (0xd3, 8)]
+            .into_iter()
+            .chain([(0xca, 4), (0xcb, 8), (0xd4, 2), (0xd5, 3), (0xd6, 5), (0xd7, 9), (0xd8, 17)])
+            .chain([(0xc0, 0), (0xc2, 0), (0xc3, 0), (0x00, 0), (0x7f, 0), (0xe0, 0), (0xff, 0)])
+    {
+        raw.push([vec![mark], vec![1; bytes]].concat());
+    }
+    // Bytes, and extension values, with a length of one, two and four bytes.
+    for length in [0_u32, 1, 5, 200] {
+        let [.., a, b, c, d] = length.to_be_bytes();
+        for (first, more) in [(0xc4, 0), (0xc7, 1)] {
+            for (mark, prefix) in [(first, vec![d]), (first + 1, vec![c, d]), (first + 2, vec![a, b, c, d])] {
+                raw.push([vec![mark], prefix, vec![1; length as usize + more]].concat());
+            }
+        }
+    }
+    for unknown in raw {
+        let stored = [&b"\x82\xa7unknown"[..], &unknown, b"\xa4kept\x07"].concat();
+        let kept = Value::from_encoded(&stored).decode::<Kept>().map(|read| read.kept);
+        assert!(matches!(kept, Ok(7)), "{:x?}: {kept:?}", &unknown[..unknown.len().min(20)]);
+    }
+}
+
+#[test]
+fn extra_bytes_after_a_value_are_an_error_in_both_forms_of_a_type() {
+    let id = uuid::Uuid::from_bytes([7; 16]);
+    let compact = [&b"\xc4\x10"[..], id.as_bytes()].concat();
+    for stored in [compact, Value::encode(&id).unwrap().as_encoded().to_vec()] {
+        assert_eq!(Value::from_encoded(&stored).decode::<uuid::Uuid>().unwrap(), id);
+        let longer = [stored, vec![0]].concat();
+        let error = Value::from_encoded(&longer).decode::<uuid::Uuid>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Codec);
+    }
+}
+
+/// Announces the length that its iterator may have, or another one.
+struct Announced(Option<usize>, Vec<u8>);
+
+impl Serialize for Announced {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq as _;
+        let mut list = serializer.serialize_seq(self.0)?;
+        self.1.iter().try_for_each(|number| list.serialize_element(number))?;
+        list.end()
+    }
+}
+
+#[test]
+fn a_list_has_as_many_elements_as_it_announced_or_its_own_number() {
+    for length in [0, 1, 20, 300] {
+        let list = vec![7_u8; length];
+        for announced in [None, Some(length)] {
+            let stored = Value::encode(&Announced(announced, list.clone())).unwrap();
+            assert_eq!(stored.decode::<Vec<u8>>().unwrap(), list, "{announced:?}");
+        }
+        for wrong in [length + 1, length.wrapping_sub(1) % 1_000] {
+            let error = Value::encode(&Announced(Some(wrong), list.clone())).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Codec, "{wrong} for {length}");
+        }
+    }
+}
+
+#[test]
+fn an_iterator_that_does_not_know_its_length_is_stored() {
+    struct Even(u8);
+    impl Serialize for Even {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq((0..self.0).filter(|number| number % 2 == 0))
+        }
+    }
+    for (below, expected) in [(0, vec![]), (1, vec![0]), (5, vec![0, 2, 4])] {
+        assert_eq!(Value::encode(&Even(below)).unwrap().decode::<Vec<u8>>().unwrap(), expected);
+    }
+}
+
+/// Some encoders write a variant without a value as a map of its name to nothing.
+#[test]
+fn a_variant_without_a_value_may_be_a_map_to_nothing() {
+    assert_eq!(Value::from_encoded(b"\x81\xa4Leaf\xc0").decode::<Tree>().unwrap(), Tree::Leaf);
+    assert!(Value::from_encoded(b"\x81\xa4Leaf\x07").decode::<Tree>().is_err());
+}
+
+#[test]
+fn an_extension_value_of_another_type_or_of_a_false_length_is_an_error() {
+    assert_eq!(Value::encode(&Some(None::<u8>)).unwrap().as_encoded(), b"\xd4\x01\xc0");
+    assert_eq!(Value::from_encoded(b"\xd4\x01\xc0").decode::<Option<Option<u8>>>().unwrap(), Some(None));
+    for other in [&b"\xd4\x02\xc0"[..], b"\xc7\x01\x02\xc0", b"\xc7\x05\x01\xc0", b"\xd5\x01\xc0\xc0"] {
+        let error = Value::from_encoded(other).decode::<Option<Option<u8>>>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Codec);
+    }
+}
+
+#[test]
+fn an_error_names_the_kind_of_value_that_was_found() {
+    for (stored, kind) in [
+        (Value::encode(&true), "a boolean"),
+        (Value::encode(&7), "an integer"),
+        (Value::encode(&-7), "an integer"),
+        (Value::encode(&0.5), "a floating point number"),
+        (Value::encode(&()), "nil"),
+        (Value::encode(&[1]), "a list"),
+        (Value::encode(&BTreeMap::from([(1, 2)])), "a map"),
+    ] {
+        let error = stored.unwrap().decode::<String>().unwrap_err();
+        assert!(error.message().contains(&format!("{kind}, expected a string")), "{kind}: {error}");
+    }
+    let error = Value::encode("text").unwrap().decode::<u8>().unwrap_err();
+    assert!(error.message().contains("a string, expected u8"), "{error}");
+}
+
+#[test]
+fn a_number_of_128_bits_as_text_says_what_it_can_be() {
+    #[derive(Deserialize, Debug)]
+    struct Number(#[serde(with = "session_core::record::int128")] u128);
+    assert_eq!(Value::encode("7").unwrap().decode::<Number>().unwrap().0, 7);
+    assert_eq!(Value::encode(&7).unwrap().decode::<Number>().unwrap().0, 7);
+    for (stored, why) in [
+        (Value::encode(&true), "a boolean, expected an integer, or one as text"),
+        (Value::encode("seven"), "the text is not an integer, or out of range"),
+        (Value::encode(&-7), "the integer is out of range"),
+    ] {
+        let error = stored.unwrap().decode::<Number>().unwrap_err();
+        assert!(error.message().contains(why), "{error}");
+    }
+}
+
+#[test]
+fn a_value_is_printed_as_its_size() {
+    assert_eq!(format!("{:?}", Value::encode("text").unwrap()), "Value(5 bytes)");
+}
+
+#[test]
+fn an_empty_map_is_no_number() {
+    let empty = Value::encode(&BTreeMap::<String, u8>::new()).unwrap();
+    assert!(empty.decode::<u64>().is_err() && empty.decode::<i32>().is_err());
+}
+
+#[test]
+fn values_in_values_are_limited_by_their_depth_and_not_by_their_number() {
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
+    struct Pair(u8, u8);
+    fn many<T: Serialize + DeserializeOwned + PartialEq + Debug>(make: impl Fn() -> T) {
+        let values: Vec<_> = (0..300).map(|_| make()).collect();
+        assert_eq!(Value::encode(&values).unwrap().decode::<Vec<T>>().unwrap(), values);
+    }
+    many(|| vec![1_u8]);
+    many(|| (1_u8, 2_u8));
+    many(|| Pair(1, 2));
+    many(|| BTreeMap::from([(1_u8, 2_u8)]));
+    many(|| HashMap::from([(1_u8, 2_u8)]));
+    many(|| Cart { items: HashMap::new() });
+    many(|| Tree::Wrapped(Box::new(Tree::Leaf)));
+    many(|| Tree::List(vec![Tree::Leaf]));
+    many(|| Tree::Pair(1, Box::new(Tree::Leaf)));
+    many(|| Tree::Map { inside: Box::new(Tree::Leaf) });
+    many(|| Some(None::<u8>));
+}
+
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 struct Cart {
     items: HashMap<String, HashSet<u32>>,
