@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_postgres::{PostgresConfig, PostgresProvider};
-use session_servers::mariadb::MariaDb;
 use session_servers::postgres::Postgres;
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
@@ -15,6 +14,7 @@ use sqlx::postgres::PgPool;
 use crate::measure::Effort;
 use crate::report::{Section, Table, Verdict};
 use crate::rows::collect::percentiles;
+use crate::rows::servers::start_mariadb;
 use crate::stored;
 use crate::thread::Thread;
 
@@ -31,7 +31,8 @@ const LONGEST: f64 = 100.0;
 /// As servers are by default, and unlike those of the tests: every commit is on the disk. Otherwise
 /// the first change of a table, which flushes files in any case, also writes what was put off
 /// before it.
-const DURABLE_MARIADB: [&str; 2] = ["--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=fsync"];
+const DURABLE_MARIADB: [&str; 3] =
+    ["--innodb-flush-log-at-trx-commit=1", "--innodb-flush-log-at-timeout=1", "--innodb-flush-method=fsync"];
 const DURABLE_POSTGRES: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
 
 /// Both SQL engines, from the first version of their tables to the newest.
@@ -103,7 +104,7 @@ fn postgres(rows: u64) -> io::Result<Migrated> {
 }
 
 fn mysql(rows: u64) -> io::Result<Migrated> {
-    let server = MariaDb::start_with(&[&DURABLE_MARIADB[..], &["--innodb-buffer-pool-size=1G"]].concat())?;
+    let server = start_mariadb(&DURABLE_MARIADB)?;
     let config: MySqlConfig = server.url().parse().map_err(io::Error::other)?;
     Thread::new().block_on(async {
         let pool = MySqlPool::connect(&server.admin_url()).await.map_err(io::Error::other)?;
