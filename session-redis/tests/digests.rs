@@ -10,7 +10,7 @@ use session_core::Provider;
 use session_core::accounts::Owner;
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::id::StorageId;
-use session_core::record::Record;
+use session_core::record::{Record, Value};
 use session_redis::RedisProvider;
 use session_servers::proxy::Proxy;
 use session_servers::redis::Redis;
@@ -99,6 +99,26 @@ async fn without_a_token_or_with_an_owner_the_script_compares_versions() {
     assert!(matches!(write(&provider, &id, &fourth, &third).await, WriteOutcome::Stored(_)));
     assert!(scripts(&server) - before >= 3);
     assert_eq!(number(&read(&provider, &id).await), 4);
+}
+
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_large_record_is_replaced_by_renaming() {
+    let server = Redis::start_8_6(&[]).unwrap();
+    let provider = connect(&server.url()).await;
+    let (id, _) = stored(&provider).await;
+    let first = read(&provider, &id).await;
+    let mut second = next(&first, 2);
+    second.body.insert("text", Value::encode(&"x".repeat(20_000)).unwrap());
+    let before = scripts(&server);
+    assert!(matches!(write(&provider, &id, &second, &first).await, WriteOutcome::Stored(_)));
+    assert_eq!(scripts(&server) - before, 0, "the record that was read is small");
+    let second = read(&provider, &id).await;
+    let mut third = next(&second, 3);
+    third.body.insert("text", Value::encode(&"y".repeat(20_000)).unwrap());
+    assert!(matches!(write(&provider, &id, &third, &second).await, WriteOutcome::Stored(_)));
+    assert_eq!(server.calls("rename").unwrap(), 1);
+    assert_eq!(number(&read(&provider, &id).await), 3);
 }
 
 #[tokio::test]
