@@ -1,5 +1,4 @@
-//! An engine of one's own, over a map behind a lock. It keeps the whole contract: the suite runs on
-//! it.
+//! An engine over a map behind a lock. It keeps the whole contract: the suite runs on it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
