@@ -197,8 +197,8 @@ async fn a_write_to_a_full_store_yields_while_it_searches_for_room() {
     assert!(waits > 50, "it has looked at 20,000 sessions, and let others run {waits} times");
 }
 
-/// The time under which a removed session was filed is nobody's any more: a full store does not
-/// look for it for ever.
+/// The queue still has the deadline of a removed session. A full store drops it, and does not search
+/// for the session again and again.
 #[tokio::test]
 async fn a_removed_session_leaves_nothing_to_search_for() {
     let (provider, clock) = store(|builder| builder.max_sessions(2));
@@ -232,7 +232,7 @@ async fn a_session_that_got_an_owner_is_collected_and_no_batch_is_larger_than_as
 }
 
 /// Each of many shards has a tombstone that expired, and sessions that are due to be checked and
-/// are in use: removing the tombstone makes no room, and is no failed attempt.
+/// are in use: removing the tombstone frees no space, and does not count as a failed attempt.
 #[tokio::test]
 async fn tombstones_that_expire_make_no_room_and_cost_no_attempt() {
     const SESSIONS: usize = 2_048;
