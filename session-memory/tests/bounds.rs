@@ -197,8 +197,8 @@ async fn a_write_to_a_full_store_yields_while_it_searches_for_room() {
     assert!(waits > 50, "it has looked at 20,000 sessions, and let others run {waits} times");
 }
 
-/// The queue still has the deadline of a removed session. A full store drops it, and does not search
-/// for the session again and again.
+/// The queue still has the deadline of a removed session. A full store drops it, and does not
+/// search for the session again and again.
 #[tokio::test]
 async fn a_removed_session_leaves_nothing_to_search_for() {
     let (provider, clock) = store(|builder| builder.max_sessions(2));

@@ -7,7 +7,7 @@ use requests::{MINUTE, begin, memory, presenting};
 use session_core::clock::ManualClock;
 use session_core::{LoadState, Manager};
 
-/// A manager whose sessions last ten minutes, and its clock. The clock of the engine stands still.
+/// A manager whose sessions last ten minutes, and its clock. The clock of the engine does not move.
 fn manager() -> (Manager, ManualClock) {
     let clock = ManualClock::default();
     let builder = Manager::builder_shared(memory(&ManualClock::default())).clock(clock.clone());
