@@ -22,8 +22,9 @@ use session_tower::{Session, SessionError, SessionLayer};
 use tower::ServiceExt as _;
 
 /// What is done, over which engine, at which path of the application, and whether with a session.
-const PATHS: [(&str, Engine, &str, bool); 8] = [
+const PATHS: [(&str, Engine, &str, bool); 9] = [
     ("untouched", Engine::Memory, "/untouched", true),
+    ("anonymous", Engine::Memory, "/read", false),
     ("memory-read", Engine::Memory, "/read", true),
     ("memory-read-modify-write", Engine::Memory, "/rmw", true),
     ("memory-create", Engine::Memory, "/create", false),
