@@ -44,4 +44,8 @@ BEGIN
     END IF;
 END $$;
 
-COMMENT ON TABLE "session" IS 'session-kit schema 1';
+DO $$
+BEGIN
+    PERFORM set_config('lock_timeout', '2s', true);
+    COMMENT ON TABLE "session" IS 'session-kit schema 1';
+END $$;

@@ -59,4 +59,8 @@ BEGIN
     END IF;
 END $$;
 
-COMMENT ON TABLE "session" IS 'session-kit schema 3';
+DO $$
+BEGIN
+    PERFORM set_config('lock_timeout', '2s', true);
+    COMMENT ON TABLE "session" IS 'session-kit schema 3';
+END $$;
