@@ -109,6 +109,26 @@ impl CookieProvider {
         Ok(WriteOutcome::stored_in(token, identity.session))
     }
 
+    /// Seals a record for this identity, unless it would only reissue a token without need.
+    fn write_as(
+        &self,
+        identity: Identity,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Result<WriteOutcome> {
+        if condition == Condition::Absent {
+            return self.seal(identity, record, ttl);
+        }
+        if let Some(held) = self.unneeded_reissue(id, record, ttl, identity.session)? {
+            return Ok(WriteOutcome::refused(Some(held)));
+        }
+        let sealed = self.seal(identity, record, ttl)?;
+        self.recent.note(identity.session, record.header.version(), self.clock.now());
+        Ok(sealed)
+    }
+
     /// The lifetime of a token that is sealed now, apart from the absolute deadline.
     fn lifetime(&self, ttl: Duration) -> Duration {
         self.max_age.map_or(ttl, |max_age| ttl.min(max_age))
@@ -235,18 +255,13 @@ impl Provider for CookieProvider {
     ) -> Result<WriteOutcome> {
         let owner = record.header.owner;
         let identity = match condition {
-            Condition::Absent => return self.seal(self.new_identity(owner).await?, record, ttl),
-            Condition::Over(read) => match self.continued(id, read.cas, owner).await? {
-                Some(identity) => identity,
-                None => return Ok(WriteOutcome::refused(None)),
-            },
+            Condition::Absent => Some(self.new_identity(owner).await?),
+            Condition::Over(read) => self.continued(id, read.cas, owner).await?,
         };
-        if let Some(held) = self.unneeded_reissue(id, record, ttl, identity.session)? {
-            return Ok(WriteOutcome::refused(Some(held)));
+        match identity {
+            Some(identity) => self.write_as(identity, id, record, condition, ttl),
+            None => Ok(WriteOutcome::refused(None)),
         }
-        let sealed = self.seal(identity, record, ttl)?;
-        self.recent.note(identity.session, record.header.version(), self.clock.now());
-        Ok(sealed)
     }
 
     /// Seals with another session id, and revokes the old one if there is a list.
@@ -324,6 +339,20 @@ impl Provider for CookieProvider {
 impl Immediate for CookieProvider {
     fn read_at_once(&self, id: &StorageId, _idle: Duration) -> Option<Result<Option<Record>>> {
         Some(self.open(id).map(|opened| opened.map(|(_, record)| record)))
+    }
+
+    fn write_at_once(
+        &self,
+        id: &StorageId,
+        record: &Record,
+        condition: Condition,
+        ttl: Duration,
+    ) -> Option<Result<WriteOutcome>> {
+        let session = match condition {
+            Condition::Absent => seal::new_session(),
+            Condition::Over(read) => read.cas,
+        };
+        Some(self.write_as(Identity { session, epoch: 0 }, id, record, condition, ttl))
     }
 }
 

@@ -10,7 +10,7 @@ use session_redis::RedisProvider;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
-    // Address, login, TLS and the number of connections are the pool's. Sessions hold up to four of
+    // Address, login, TLS and the number of connections are the pool's. Sessions hold one or two of
     // its objects.
     let pool = Config::from_url(url).builder()?.max_size(16).runtime(Runtime::Tokio1).build()?;
 

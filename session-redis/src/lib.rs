@@ -2,7 +2,7 @@
 //!
 //! A read slides the idle deadline in the same round trip (`GETEX`); a create, a conditional write
 //! and a destroy take one each. The server compares and sets. All requests share one connection to
-//! each server, and up to four while several requests wait; they are replaced when one breaks, and
+//! each server, or two while several requests wait; they are replaced when one breaks, and
 //! when the server hangs. `docs/redis.md` explains what a failover may undo, which eviction policy
 //! to choose, and which permissions are needed.
 //!

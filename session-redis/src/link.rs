@@ -3,9 +3,9 @@
 //!
 //! Requests on a shared connection do not wait for each other's answers, so there is no pool whose
 //! connections could run out or become stale. One connection is enough unless another request waits
-//! on it. Under load there are up to [`MOST`], so that the server works on one batch while this
-//! process works on another (docs/redis.md has the measurement). The driver's own reconnecting
-//! connection is not used, because it does not leave a hanging server.
+//! on it. Under load there are two, so that the server works on one batch while this process works
+//! on another (docs/redis.md has the measurement). The driver's own reconnecting connection is not
+//! used, because it does not leave a hanging server.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ use crate::error::{Failure, Fault};
 use crate::server::Server;
 
 /// The maximum number of connections to one server.
-const MOST: usize = 4;
+const MOST: usize = 2;
 /// The pause after a server has refused another connection.
 const REST: Duration = Duration::from_secs(1);
 

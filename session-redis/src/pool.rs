@@ -70,7 +70,7 @@ fn fault(error: PoolError) -> Fault {
     match error {
         PoolError::Backend(error) => Fault::connecting(&error),
         PoolError::Timeout(_) => Fault::unavailable(
-            "the pool had no free connection in time: sessions use up to four, so increase its size",
+            "the pool had no free connection in time: sessions use up to two, so increase its size",
         ),
         PoolError::NoRuntimeSpecified => Fault::new(
             ErrorKind::Config,

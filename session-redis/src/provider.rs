@@ -99,9 +99,9 @@ impl RedisProvider {
     /// Uses a pool of the application, which determines address, login, TLS and the number of
     /// connections.
     ///
-    /// A call is one round trip: up to four of the pool's objects are kept, shared by all calls and
-    /// returned when the provider is dropped, so give the pool that many more than the application
-    /// itself uses. A connection that breaks, hangs or leads to a replica is removed from the pool.
+    /// A call is one round trip: one or two of the pool's objects are kept, shared by all calls and
+    /// returned when the provider is dropped, so give the pool two more than the application itself
+    /// uses. A connection that breaks, hangs or leads to a replica is removed from the pool.
     /// docs/redis.md has an example.
     #[cfg(feature = "deadpool")]
     pub fn from_pool(pool: deadpool_redis::Pool) -> Self {

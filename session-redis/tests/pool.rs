@@ -72,10 +72,10 @@ async fn a_call_is_one_round_trip() {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn up_to_four_objects_are_held_and_given_back() {
+async fn up_to_two_objects_are_held_and_given_back() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
-    for (size, held) in [(16, 4), (2, 2), (1, 1)] {
+    for (size, held) in [(16, 2), (2, 2), (1, 1)] {
         let pool = pool(&proxied(&proxy), size);
         let provider = RedisProvider::from_pool(pool.clone());
         proxy.delay_answers(Duration::from_millis(5));

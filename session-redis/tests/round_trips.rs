@@ -234,7 +234,7 @@ async fn read_at_once(provider: &RedisProvider, count: usize) {
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
-async fn requests_share_one_connection_and_four_when_many_wait() {
+async fn requests_share_one_connection_and_two_when_many_wait() {
     let server = Redis::start().unwrap();
     let proxy = Proxy::start(server.process().address()).unwrap();
     let provider = connect(&proxied(&proxy)).await;
@@ -247,7 +247,7 @@ async fn requests_share_one_connection_and_four_when_many_wait() {
     for _ in 0..20 {
         read_at_once(&provider, 64).await;
     }
-    assert_eq!(proxy.counts().connections, 4);
+    assert_eq!(proxy.counts().connections, 2);
 }
 
 #[tokio::test]

@@ -54,7 +54,8 @@ pub enum Synchronous {
     /// the writes and logouts since the last checkpoint, but damages nothing.
     #[default]
     Normal,
-    /// When it is on disk: one disk wait per write. It survives a power loss.
+    /// When it is on disk: one disk wait per write, or per group of concurrent writes. It survives a
+    /// power loss.
     Full,
 }
 

@@ -1,9 +1,9 @@
 //! Connections: one for writes and a few for reads, each with its own thread in the driver.
 //!
 //! A future may be dropped at any await. The driver then finishes the current statement and drops
-//! its result: every command has its own channel, so no result reaches another caller. Every
-//! operation consists of single statements, so no transaction is ever left open, and the connection
-//! can be reused.
+//! its result: every command has its own channel, so no result reaches another caller. A connection
+//! that is taken runs single statements, so no transaction is left open, and it can be reused; for a
+//! transaction it is detached.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -67,6 +67,19 @@ impl Connections {
         Self::Own(Box::new(Own { options, writer: Lane::new(1, vec![only]), readers: None, table }))
     }
 
+    /// Returns whether waiting writes may be stored together: in a file that this engine has opened.
+    /// A database in memory ends with its connection, which a failed transaction would close.
+    pub(crate) fn groups(&self) -> bool {
+        matches!(self, Self::Own(own) if own.readers.is_some())
+    }
+
+    /// Takes the engine's own writer, unless it is in use.
+    pub(crate) async fn take_free_writer(&self, operation: &'static str) -> Option<Result<Taken<'_>>> {
+        let Self::Own(own) = self else { return None };
+        let permit = own.writer.permits.try_acquire().ok()?;
+        Some(own.hold(&own.writer, permit, operation).await)
+    }
+
     /// Waits for a connection for a statement of this kind.
     pub(crate) async fn take(&self, operation: &'static str, work: Work) -> Result<Taken<'_>> {
         match self {
@@ -92,6 +105,15 @@ impl Own {
             (Some(readers), Work::Read) => (readers, readers.permit().await?),
             _ => (&self.writer, self.writer.permit().await?),
         };
+        self.hold(lane, permit, operation).await
+    }
+
+    async fn hold<'a>(
+        &self,
+        lane: &'a Lane,
+        permit: SemaphorePermit<'a>,
+        operation: &'static str,
+    ) -> Result<Taken<'a>> {
         let idle = lane.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -139,6 +161,21 @@ impl Taken<'_> {
         match &mut self.0 {
             Held::Own { connection, .. } => connection.as_mut().ok_or(sqlx::Error::WorkerCrashed),
             Held::Given(connection) => Ok(connection),
+        }
+    }
+
+    /// Takes the engine's own connection out. Unless it is [attached](Self::attach) again, the next
+    /// caller opens another one.
+    pub(crate) fn detach(&mut self) -> sqlx::Result<SqliteConnection> {
+        match &mut self.0 {
+            Held::Own { connection, .. } => connection.take().ok_or(sqlx::Error::WorkerCrashed),
+            Held::Given(_) => Err(sqlx::Error::WorkerCrashed),
+        }
+    }
+
+    pub(crate) fn attach(&mut self, detached: SqliteConnection) {
+        if let Held::Own { connection, .. } = &mut self.0 {
+            *connection = Some(detached);
         }
     }
 

@@ -40,6 +40,12 @@ pub(crate) fn is_duplicate(error: &Sqlx) -> bool {
     matches!(code(error), Some(NOT_NULL | PRIMARY_KEY | UNIQUE))
 }
 
+/// Whether a statement violates a constraint of the table: only the statement was rolled back, and
+/// its transaction continues.
+pub(crate) fn is_constraint(error: &Sqlx) -> bool {
+    code(error).is_some_and(|code| code & 0xff == 19)
+}
+
 /// The extended result code.
 fn code(error: &Sqlx) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()

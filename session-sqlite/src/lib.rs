@@ -33,7 +33,8 @@
 //! - The file is in WAL mode: readers and the writer never wait for each other. It is created with
 //!   mode 0600, and so are SQLite's additional files `-wal` and `-shm`.
 //! - Every change is one statement: a dropped future or a killed process leaves all of it or
-//!   nothing.
+//!   nothing. Changes that wait for each other are stored in one transaction (a group commit), and
+//!   none is acknowledged before its commit.
 //! - Sessions survive a crash of the process. A power loss may undo the last writes and logouts
 //!   unless [`Synchronous::Full`] is set. Neither damages the file.
 //! - **Local file systems only**: SQLite's locks and shared memory do not work over a network.
@@ -42,7 +43,9 @@
 //!
 //! SQLite's calls block, so the driver makes them on its own threads: one for the writing
 //! connection, one for each reading one. An operation is one message to such a thread and one back;
-//! statements are prepared once per connection, and nothing is sent between uses. After a conflict
+//! statements are prepared once per connection, and nothing is sent between uses. Writes that find
+//! the writer busy are stored together, up to 64 in one transaction: with [`Synchronous::Full`] they
+//! share one wait for the disk. After a conflict
 //! a write needs a second round trip, which reads the current record. `count` reads an index; `gc`
 //! removes 50 rows per statement, with a pause of 5 ms in between, and shrinks the file if more
 //! than a quarter of it is empty.
@@ -59,6 +62,7 @@ mod provider;
 mod schema;
 mod statements;
 mod stored;
+mod writes;
 
 use std::sync::Arc;
 

@@ -11,8 +11,8 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::connections::Work;
 use crate::failure::{Effect, failed};
-use crate::provider::Changed;
 use crate::stored::Bound;
+use crate::writes::Changed;
 use crate::{ENGINE, SqliteProvider};
 
 #[async_trait]

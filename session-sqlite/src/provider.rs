@@ -19,9 +19,10 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use crate::collect::{BATCH, PAUSE, shrink};
 use crate::config::{Place, SqliteConfig, Synchronous};
 use crate::connections::{Connections, Work};
-use crate::failure::{Effect, failed, is_duplicate};
+use crate::failure::{Effect, failed};
 use crate::statements::Statements;
 use crate::stored::{Bound, Stored, millis};
+use crate::writes::{Changed, Writes};
 use crate::{ENGINE, open, schema};
 
 /// Sessions in a table of SQLite.
@@ -30,7 +31,8 @@ use crate::{ENGINE, open, schema};
 /// selects the statement that is likely to match; the version is compared.
 #[derive(Debug)]
 pub struct SqliteProvider {
-    pub(crate) connections: Connections,
+    pub(crate) connections: Arc<Connections>,
+    writes: Arc<Writes>,
     pub(crate) statements: Statements,
     table: TableName,
     durability: Durability,
@@ -65,7 +67,9 @@ impl SqliteProvider {
 
     fn on(connections: Connections, table: TableName, durability: Durability) -> Self {
         let (statements, clock) = (Statements::new(&table), Arc::new(SystemClock));
-        Self { connections, statements, table, durability, clock }
+        let connections = Arc::new(connections);
+        let writes = Writes::new(Arc::clone(&connections));
+        Self { connections, writes, statements, table, durability, clock }
     }
 
     /// Uses another clock than the system's. All processes that share the file must use the same.
@@ -130,20 +134,7 @@ impl SqliteProvider {
 
     /// The number of rows that a statement changes.
     pub(crate) async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
-        let mut taken = self.connections.take(operation, Work::Write).await?;
-        let changed = match taken.connection() {
-            Ok(connection) => query.execute(connection).await,
-            Err(error) => Err(error),
-        };
-        match changed {
-            Ok(done) if done.rows_affected() > 0 => Ok(Changed::Rows(done.rows_affected())),
-            Ok(_) => Ok(Changed::Nothing),
-            Err(error) if is_duplicate(&error) => Ok(Changed::Nothing),
-            Err(error) => {
-                taken.failed(&error);
-                Err(failed(operation, Effect::Write, error))
-            }
-        }
+        self.writes.change(operation, query).await
     }
 
     /// Replaces the version that was read.
@@ -181,15 +172,6 @@ impl SqliteProvider {
     pub(crate) fn now(&self) -> i64 {
         millis(self.clock.now())
     }
-}
-
-/// The outcome of a statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Changed {
-    /// This number of rows, at least one.
-    Rows(u64),
-    /// No row matched, or the key already existed.
-    Nothing,
 }
 
 #[async_trait]
@@ -314,7 +296,7 @@ impl Provider for SqliteProvider {
                 break;
             }
         }
-        if matches!(&self.connections, Connections::Own(_)) {
+        if matches!(*self.connections, Connections::Own(_)) {
             shrink(&self.connections).await?;
         }
         Ok(removed)

@@ -102,14 +102,17 @@ impl Harness for InPool {
 mod file {
     use super::InFile;
     session_conformance::suite!(InFile::new());
+    session_conformance::histories!(InFile::new());
 }
 
 mod memory {
     use super::InMemory;
     session_conformance::suite!(InMemory::default());
+    session_conformance::histories!(InMemory::default());
 }
 
 mod pool {
     use super::{InFile, InPool};
     session_conformance::suite!(InPool(InFile::new()));
+    session_conformance::histories!(InPool(InFile::new()));
 }

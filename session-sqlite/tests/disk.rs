@@ -65,11 +65,10 @@ async fn a_read_only_file_is_refused() {
     fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
 }
 
-/// On a disk of 1 MB if root runs the tests, otherwise in a database limited to 200 pages.
-#[tokio::test]
-async fn a_full_disk_is_a_distinct_error_and_stored_sessions_are_kept() {
-    let mounted = Mounted::new("1m");
-    let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+/// A provider with little space: on a disk of 1 MB if root runs the tests, otherwise in a database
+/// limited to 200 pages.
+async fn with_little_space() -> (Option<Mounted>, TempDir, SqliteProvider) {
+    let (mounted, directory) = (Mounted::new("1m"), tempfile::tempdir().unwrap());
     let provider = if let Some(mounted) = &mounted {
         SqliteProvider::connect(SqliteConfig::file(file(&mounted.0))).await.unwrap()
     } else {
@@ -80,7 +79,12 @@ async fn a_full_disk_is_a_distinct_error_and_stored_sessions_are_kept() {
         provider.migrate().await.unwrap();
         provider
     };
-    let provider = provider.clock(Arc::new(clock.clone()));
+    (mounted, directory, provider.clock(Arc::new(ManualClock::default())))
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_distinct_error_and_stored_sessions_are_kept() {
+    let (_mounted, _directory, provider) = with_little_space().await;
     let mut stored = 0;
     let error = loop {
         let large = with_filling(&record(stored), 20_000);
@@ -100,4 +104,45 @@ async fn a_full_disk_is_a_distinct_error_and_stored_sessions_are_kept() {
     }
     assert!(provider.read(&numbered(stored), MINUTE).await.unwrap().is_none());
     assert_eq!(provider.count().await.unwrap(), Some(stored));
+}
+
+#[tokio::test]
+async fn when_the_disk_fills_up_concurrent_writes_are_stored_or_refused() {
+    let (_mounted, _directory, provider) = with_little_space().await;
+    let provider = Arc::new(provider);
+    let (mut stored, mut refused, mut number) = (Vec::new(), Vec::new(), 0);
+    // In groups of decreasing size, until not even one fits.
+    for concurrent in [8, 8, 8, 8, 8, 8, 4, 4, 2, 2, 2, 2] {
+        let writes: Vec<_> = (number..number + concurrent)
+            .map(|number| {
+                let (provider, large) = (Arc::clone(&provider), with_filling(&record(number), 20_000));
+                tokio::spawn(async move {
+                    provider.write(&numbered(number), &large, Condition::Absent, MINUTE).await
+                })
+            })
+            .collect();
+        for (number, write) in (number..).zip(writes) {
+            match write.await.unwrap() {
+                Ok(outcome) => {
+                    assert!(is_stored(&outcome));
+                    stored.push(number);
+                }
+                Err(error) => {
+                    let kinds = [ErrorKind::Full, ErrorKind::Unavailable];
+                    assert!(kinds.contains(&error.kind()), "{error}");
+                    refused.push((number, error.kind()));
+                }
+            }
+        }
+        number += concurrent;
+    }
+    assert!(refused.iter().any(|(_, kind)| *kind == ErrorKind::Full), "{refused:?}");
+    for number in &stored {
+        let found = provider.read(&numbered(*number), MINUTE).await.unwrap().unwrap();
+        assert_eq!(value(&found), *number);
+    }
+    for (number, _) in refused {
+        assert!(provider.read(&numbered(number), MINUTE).await.unwrap().is_none(), "{number}");
+    }
+    assert_eq!(provider.count().await.unwrap(), Some(stored.len() as u64));
 }

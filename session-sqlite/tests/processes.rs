@@ -9,7 +9,8 @@ use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use session_core::Provider as _;
@@ -95,7 +96,17 @@ async fn processes_that_start_at_once_on_a_new_file_all_connect() {
 #[allow(clippy::print_stdout, reason = "reports progress to the other process")]
 /// For each number: writes or ends the session of that number, and reports it afterwards.
 async fn work_until_killed(file: PathBuf) {
-    let provider = patient(file).await;
+    let provider = Arc::new(patient(file).await);
+    // Others write at the same time, so that writes are stored in groups.
+    for other in 0..3_u64 {
+        let (provider, id) = (Arc::clone(&provider), numbered(SLOTS + other));
+        tokio::spawn(async move {
+            provider.write(&id, &record(0), Condition::Absent, DAY).await.unwrap();
+            loop {
+                increment(&provider, &id).await;
+            }
+        });
+    }
     for number in 0_u64.. {
         let id = numbered(number % SLOTS);
         let seen = provider.read(&id, DAY).await.unwrap();
@@ -133,8 +144,8 @@ async fn a_killed_writer_loses_no_acknowledged_write_and_blocks_no_other() {
     let (mut counted, mut checked) = (0, 0);
     for _ in 0..8 {
         let mut other = Other::start(TEST, &file(&directory));
-        let (output, begun) = (other.output(), std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0)));
-        let seen = std::sync::Arc::clone(&begun);
+        let (output, begun) = (other.output(), Arc::new(AtomicU64::new(0)));
+        let seen = Arc::clone(&begun);
         let lines = tokio::task::spawn_blocking(move || {
             let numbers =
                 output.lines().map_while(Result::ok).filter_map(|line| line.split_once(DONE)?.1.parse().ok());

@@ -22,12 +22,14 @@ use session_tower::{Session, SessionError, SessionLayer};
 use tower::ServiceExt as _;
 
 /// What is done, over which engine, at which path of the application, and whether with a session.
-const PATHS: [(&str, Engine, &str, bool); 6] = [
+const PATHS: [(&str, Engine, &str, bool); 8] = [
     ("untouched", Engine::Memory, "/untouched", true),
     ("memory-read", Engine::Memory, "/read", true),
     ("memory-read-modify-write", Engine::Memory, "/rmw", true),
     ("memory-create", Engine::Memory, "/create", false),
     ("cookie-read", Engine::Cookie, "/read", true),
+    ("cookie-read-modify-write", Engine::Cookie, "/rmw", true),
+    ("cookie-create", Engine::Cookie, "/create", false),
     ("cached-read", Engine::Cached, "/read", true),
 ];
 
@@ -81,12 +83,12 @@ async fn run(path: (&str, Engine, &str, bool), requests: usize) -> session_core:
         .route("/rmw", get(read_modify_write))
         .layer(SessionLayer::new(manager));
     let (_, cookie) = send(&app, "/create", None).await;
-    let cookie = cookie.filter(|_| with_session);
-    // What is done once only is over.
-    send(&app, uri, cookie.as_ref()).await;
-    for _ in 0..requests {
-        let (status, _) = send(&app, uri, cookie.as_ref()).await;
+    let mut cookie = cookie.filter(|_| with_session);
+    // One more, because the first request also does what is done only once.
+    for _ in 0..=requests {
+        let (status, set) = send(&app, uri, cookie.as_ref()).await;
         assert_eq!(status, StatusCode::OK);
+        cookie = set.filter(|_| with_session).or(cookie);
     }
     Ok(())
 }
