@@ -80,7 +80,7 @@ async fn lose_answers(managers: [Manager; 2], proxies: &[Proxy], to: &[u8]) {
     }
     let counted = count(&managers[1], &token).await;
     eprintln!("{lost} answers lost; {acknowledged} acknowledged, {unknown} unknown, {counted} counted");
-    assert!(lost >= 20 && acknowledged >= 100, "{lost} answers lost, {acknowledged} acknowledged");
+    assert!(lost >= 20 && acknowledged >= 30, "{lost} answers lost, {acknowledged} acknowledged");
     assert!((acknowledged..=acknowledged + unknown).contains(&counted));
 }
 
