@@ -296,6 +296,7 @@ macro_rules! __behaviours {
                 a_create_is_tried_again_under_another_id,
                 a_logout_whose_answer_is_lost_is_a_logout,
                 a_regeneration_whose_answer_is_lost_is_done_once,
+                a_regeneration_whose_answer_comes_with_the_second_try_is_done_once,
                 a_logout_before_the_second_try_of_a_regeneration_holds,
                 a_late_update_changes_nothing,
                 a_late_create_brings_nobody_back,

@@ -24,7 +24,7 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for mut command in commands(arguments) {
         if env::var_os(TEST_THREADS).is_none() {
-            command.env(TEST_THREADS, "8");
+            command.env(TEST_THREADS, "16");
         }
         let status = interrupt.run(command.envs(services.environment()))?;
         if !status.success() {

@@ -7,7 +7,7 @@ use session_core::id::Token;
 use session_core::{ErrorKind, Manager};
 
 use super::renaming::both;
-use crate::layers::{ByWrites, Delayed, Fault, Faulty, Meddler, Method, Spy};
+use crate::layers::{ByWrites, Delayed, Fault, Faulty, LastMoment, Meddler, Method, Spy};
 use crate::{Context, begin, fails, number, open, side_by_side};
 
 async fn add_one(manager: &Manager, token: &Token) -> session_core::Result<()> {
@@ -254,6 +254,26 @@ async fn regenerate_with(
     assert_eq!(number(manager, &new, "counter").await, Some(2), "{fault:?} at {nth}");
     assert!(manager.load(&old).await.expect("a load").is_none(), "{fault:?} at {nth}");
     (old, new)
+}
+
+/// The response to a regeneration comes when the manager has given up waiting for it, and just
+/// before the second call is made: the session has the first new id.
+pub async fn a_regeneration_whose_answer_comes_with_the_second_try_is_done_once(context: Context) {
+    let usual = context.manager();
+    side_by_side(both(&context).map(|inner| {
+        let manager = context.impatient(LastMoment::on(inner, Method::Rename));
+        let usual = usual.clone();
+        async move {
+            let old = begin(&usual, "counter", 1).await;
+            let session = open(&manager, &old).await;
+            session.regenerate().expect("a new id");
+            session.release().await.expect("a new id");
+            let new = session.token().expect("a token");
+            assert_eq!(number(&usual, &new, "counter").await, Some(1));
+            assert!(usual.load(&old).await.expect("a load").is_none());
+        }
+    }))
+    .await;
 }
 
 /// The user logs out between the loss and the retry: the session is not revived.

@@ -10,7 +10,7 @@ use session_cookie::CookieProvider;
 use session_core::Secret;
 use session_file::FileProvider;
 use session_memory::MemoryProvider;
-use session_sqlite::{SqliteConfig, SqliteProvider};
+use session_sqlite::{SqliteConfig, SqliteProvider, Synchronous};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tower_sessions_sqlx_store::{SqliteStore, sqlx as older_sqlx};
 
@@ -90,22 +90,28 @@ pub fn file(effort: Effort) -> std::io::Result<Vec<Section>> {
     Ok(vec![Section::of_rows("file", "File", rows)])
 }
 
-/// Sessions in SQLite, each subject in its own file, in WAL mode and with `synchronous = NORMAL`.
+/// Sessions in SQLite, each subject in its own file and in WAL mode.
 pub fn sqlite(effort: Effort) -> std::io::Result<Vec<Section>> {
     let directory = tempfile::tempdir()?;
-    let rows = usual("sqlite", effort, |thread, job| {
-        let place = directory.path().join(job.title("sqlite"));
+    let subjects = |name, synchronous, thread: &Thread, job: Job| {
+        let place = directory.path().join(job.title(name));
         std::fs::create_dir(&place).expect("a directory");
-        on_sqlite(thread, &place, job)
-    });
+        on_sqlite(thread, &place, synchronous, job)
+    };
+    let mut rows =
+        usual("sqlite", effort, |thread, job| subjects("sqlite", Synchronous::Normal, thread, job));
+    let (name, thread) = ("sqlite synchronous=full", Thread::new());
+    let job = Job::of(Work::Create).clients(16);
+    let on_disk = subjects(name, Synchronous::Full, &thread, job);
+    rows.push(Row::measured(&job.title(name), on_disk, effort));
     let version = Thread::new().block_on(async {
         let pool = SqlitePoolOptions::new().connect("sqlite::memory:").await?;
         sqlx::query_scalar::<_, String>("SELECT sqlite_version()").fetch_one(&pool).await
     });
     let version = version.map_err(std::io::Error::other)?;
     let note = format!(
-        "SQLite {version} in WAL mode with `synchronous = NORMAL`, so that no write waits for the disk. \
-        Only one connection can write at a time: the clients of the raw driver share one for writes and \
+        "SQLite {version} in WAL mode, with `synchronous = NORMAL`, so that no write waits for the disk, \
+        except in the last row, where each does. Only one connection can write at a time: the clients of the raw driver share one for writes and \
         have one each for reads. With 16 clients, tower-sessions is measured with a pool of \
          {CONNECTIONS} connections and with a single one; axum_session has a single one."
     );
@@ -113,13 +119,21 @@ pub fn sqlite(effort: Effort) -> std::io::Result<Vec<Section>> {
 }
 
 /// All subjects with sessions in SQLite.
-fn on_sqlite(thread: &Thread, place: &Path, job: Job) -> Vec<Subject> {
+fn on_sqlite(thread: &Thread, place: &Path, synchronous: Synchronous, job: Job) -> Vec<Subject> {
+    let (theirs, older, dialect) = match synchronous {
+        Synchronous::Normal => {
+            (SqliteSynchronous::Normal, older_sqlx::sqlite::SqliteSynchronous::Normal, raw::sql::SQLITE)
+        }
+        Synchronous::Full => {
+            (SqliteSynchronous::Full, older_sqlx::sqlite::SqliteSynchronous::Full, raw::sql::SQLITE_FULL)
+        }
+    };
     let tower_sessions = |file: &str, connections| {
         let options = older_sqlx::sqlite::SqliteConnectOptions::new()
             .filename(place.join(file))
             .create_if_missing(true)
             .journal_mode(older_sqlx::sqlite::SqliteJournalMode::Wal)
-            .synchronous(older_sqlx::sqlite::SqliteSynchronous::Normal);
+            .synchronous(older);
         let pool = older_sqlx::sqlite::SqlitePoolOptions::new().max_connections(connections);
         let pool = pool.test_before_acquire(false);
         thread.block_on(async {
@@ -129,12 +143,13 @@ fn on_sqlite(thread: &Thread, place: &Path, job: Job) -> Vec<Subject> {
         })
     };
     let (ours, axum_session) = thread.block_on(async {
-        let ours = SqliteProvider::connect(SqliteConfig::file(place.join("ours.db"))).await;
+        let ours =
+            SqliteProvider::connect(SqliteConfig::file(place.join("ours.db")).synchronous(synchronous)).await;
         let options = SqliteConnectOptions::new()
             .filename(place.join("axum-session.db"))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal);
+            .synchronous(theirs);
         let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false);
         let pool = SessionSqlitePool::from(pool.connect_with(options).await.expect("connected"));
         (ours.expect("a provider"), axum_session::on(pool, job.shape).await)
@@ -151,7 +166,7 @@ fn on_sqlite(thread: &Thread, place: &Path, job: Job) -> Vec<Subject> {
         subjects.push(peers::axum(Role::Peer, "tower-sessions, 1 connection", thread, app, job));
     }
     let url = format!("sqlite://{}?mode=rwc", place.join("raw.db").display());
-    let clients = || raw::sql::clients::<sqlx::Sqlite>(&url, raw::sql::SQLITE, job);
+    let clients = || raw::sql::clients::<sqlx::Sqlite>(&url, dialect, job);
     subjects.extend(raw::subjects(thread, job, clients));
     subjects
 }

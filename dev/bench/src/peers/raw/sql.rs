@@ -51,6 +51,13 @@ pub const SQLITE: Dialect = Dialect {
     one_writer: true,
 };
 
+/// The same, where every write waits for the disk.
+pub const SQLITE_FULL: Dialect = Dialect {
+    table: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+            CREATE TABLE IF NOT EXISTS raw (id TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT",
+    ..SQLITE
+};
+
 /// Reads and writes by the clients, each on its own row.
 pub async fn clients<DB>(url: &str, dialect: Dialect, job: Job) -> Vec<impl Client + use<DB>>
 where
