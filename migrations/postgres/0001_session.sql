@@ -21,12 +21,17 @@ CREATE TABLE IF NOT EXISTS "session" (
 );
 
 -- An existing table without versions gets the missing columns. It is rewritten if types change.
+--
+-- A change that blocks the table waits for only 50 ms. Before it, this file and the next ones take a lock that blocks no
+-- statement of an application, for up to 2 s: autovacuum gives way to it after 1 s (deadlock_timeout).
 DO $$
 BEGIN
     IF NOT EXISTS (
         SELECT FROM pg_attribute
         WHERE attrelid = '"session"'::regclass AND attname = 'version' AND NOT attisdropped
     ) THEN
+        PERFORM set_config('lock_timeout', '2s', true);
+        LOCK TABLE "session" IN SHARE UPDATE EXCLUSIVE MODE;
         PERFORM set_config('lock_timeout', '50ms', true);
         ALTER TABLE "session"
             ALTER COLUMN session_key    TYPE char(64) COLLATE "C",
@@ -39,4 +44,8 @@ BEGIN
     END IF;
 END $$;
 
-COMMENT ON TABLE "session" IS 'session-kit schema 1';
+DO $$
+BEGIN
+    PERFORM set_config('lock_timeout', '2s', true);
+    COMMENT ON TABLE "session" IS 'session-kit schema 1';
+END $$;

@@ -16,6 +16,8 @@ BEGIN
         SELECT FROM pg_attribute
         WHERE attrelid = '"session"'::regclass AND attname = 'collect_after' AND NOT attisdropped
     ) THEN
+        PERFORM set_config('lock_timeout', '2s', true);
+        LOCK TABLE "session" IN SHARE UPDATE EXCLUSIVE MODE;
         PERFORM set_config('lock_timeout', '50ms', true);
         ALTER TABLE "session" ADD COLUMN collect_after timestamptz NOT NULL DEFAULT '-infinity';
     END IF;
@@ -45,33 +47,59 @@ BEGIN
     END LOOP;
 END $$;
 
--- An incomplete index is rebuilt.
+-- An incomplete index is rebuilt. The lock waits for a process that is building it: two builds at the same time could
+-- wait for each other, until the server cancels one.
 DO $$
 DECLARE
-    half regclass := (
-        SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-        WHERE indrelid = '"session"'::regclass AND relname = 'session_by_ending' AND NOT indisvalid
-    );
+    half text;
 BEGIN
+    PERFORM set_config('lock_timeout', '2s', true);
+    LOCK TABLE "session" IN SHARE UPDATE EXCLUSIVE MODE;
+    SELECT indexrelid::regclass INTO half FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE indrelid = '"session"'::regclass AND relname = 'session_by_ending' AND NOT indisvalid;
     IF half IS NOT NULL THEN
         PERFORM set_config('lock_timeout', '50ms', true);
-        EXECUTE format('DROP INDEX %s', half);
+        EXECUTE 'DROP INDEX ' || half;
     END IF;
 END $$;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "session_by_ending" ON "session" (collect_after, moved);
+-- The old index is dropped only when the new one is complete. A table that is renamed keeps the names of its indexes.
+DO $$
+DECLARE
+    complete boolean := (
+        SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE indrelid = '"session"'::regclass AND relname = 'session_by_ending'
+    );
+BEGIN
+    IF complete IS NULL AND EXISTS (
+        SELECT FROM pg_class JOIN pg_class AS own USING (relnamespace)
+        WHERE pg_class.relname = 'session_by_ending' AND own.oid = '"session"'::regclass
+    ) THEN
+        RAISE invalid_table_definition
+            USING MESSAGE = 'another table has an index named session_by_ending: rename that index';
+    ELSIF complete IS NOT TRUE THEN
+        RAISE lock_not_available USING MESSAGE = 'the index session_by_ending is not complete';
+    END IF;
+END $$;
 
 -- Drops the index that is no longer needed, in whatever schema the table is.
 DO $$
 DECLARE
-    old regclass := (
-        SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    old text := (
+        SELECT indexrelid::regclass FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
         WHERE indrelid = '"session"'::regclass AND relname = 'session_by_expiry'
     );
 BEGIN
     IF old IS NOT NULL THEN
+        PERFORM set_config('lock_timeout', '2s', true);
+        LOCK TABLE "session" IN SHARE UPDATE EXCLUSIVE MODE;
         PERFORM set_config('lock_timeout', '50ms', true);
-        EXECUTE format('DROP INDEX %s', old);
+        EXECUTE 'DROP INDEX IF EXISTS ' || old;
     END IF;
 END $$;
 
-COMMENT ON TABLE "session" IS 'session-kit schema 2';
+DO $$
+BEGIN
+    PERFORM set_config('lock_timeout', '2s', true);
+    COMMENT ON TABLE "session" IS 'session-kit schema 2';
+END $$;

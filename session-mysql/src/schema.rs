@@ -33,7 +33,8 @@ const COLUMNS: [(&str, &str); 8] = [
     ("owner", "binary(32)"),
 ];
 
-/// The name of the lock that lets one process migrate while the others wait.
+/// The beginning of the name of the lock that lets one process migrate a table while the others
+/// wait. All databases of a server share these names.
 const LOCK: &str = "session-kit migration";
 
 /// How long the lock of another process is waited for.
@@ -46,9 +47,10 @@ const BATCH: u64 = 100;
 pub(crate) async fn migrate(client: &Client<MySql>, table: &TableName) -> Result<()> {
     let not_connected = |error| client.not_connected("migrate", error);
     let mut lease = client.pool().lease().await.map_err(not_connected)?;
+    // Its settings are changed, and it holds the lock.
+    lease.never_reuse();
     let connection = lease.connection().map_err(not_connected)?;
     let done = run(connection, table).await;
-    // Closed because its settings have changed and it may hold the lock.
     lease.close();
     done.map_err(|error| client.failed("migrate", Effect::Write, error))
 }
@@ -63,7 +65,7 @@ async fn run(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Resul
     {
         return Err(error);
     }
-    one_at_a_time(connection).await?;
+    one_at_a_time(connection, table).await?;
     let name = table.quoted('`');
     for migration in MIGRATIONS.iter().skip(version(connection, table).await?) {
         // Only the checked table name is inserted into the file.
@@ -76,7 +78,7 @@ async fn run(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Resul
             match step.as_slice() {
                 [update] if update.starts_with("UPDATE") => in_batches(connection, &name, update).await?,
                 step => {
-                    let mut patience = Patience::new();
+                    let mut patience = Patience::default();
                     while let Err(error) = run_step(connection, table, step).await {
                         patience.after(error, may_pass).await?;
                     }
@@ -112,11 +114,11 @@ async fn nobody_holds(connection: &mut MySqlConnection, table: &TableName) -> sq
 /// Updates the rows in the order of their keys, each batch in a transaction of its own.
 async fn in_batches(connection: &mut MySqlConnection, table: &str, update: &str) -> sqlx::Result<()> {
     let update = update.replacen(" SET ", " FORCE INDEX (PRIMARY) SET ", 1);
-    let (mut first, mut patience) = (String::new(), Patience::new());
+    let (mut first, mut patience) = (String::new(), Patience::default());
     loop {
         match batch(connection, table, &update, &first).await {
             Ok(None) => return Ok(()),
-            Ok(Some(end)) => (first, patience) = (end, Patience::new()),
+            Ok(Some(end)) => (first, patience) = (end, Patience::default()),
             Err(error) => patience.after(error, may_pass).await?,
         }
         sleep(Duration::from_millis(2)).await;
@@ -156,11 +158,14 @@ async fn execute(connection: &mut MySqlConnection, statement: &str) -> sqlx::Res
 
 /// Waits without a running statement. Clusters that refuse such a lock work without it: concurrent
 /// steps then fail with retryable errors.
-async fn one_at_a_time(connection: &mut MySqlConnection) -> sqlx::Result<()> {
+async fn one_at_a_time(connection: &mut MySqlConnection, table: &TableName) -> sqlx::Result<()> {
+    let schema = table.schema().map_or_else(|| "DATABASE()".to_owned(), |schema| format!("'{schema}'"));
+    // A name may have 64 characters.
+    let place = format!("LEFT(SHA2(CONCAT({schema}, '.', '{}'), 256), 40)", table.table());
+    let lock = format!("SELECT CAST(GET_LOCK(CONCAT('{LOCK} ', {place}), 0) AS SIGNED)");
     let begun = Instant::now();
     loop {
-        let lock = format!("SELECT CAST(GET_LOCK('{LOCK}', 0) AS SIGNED)");
-        let row = match sqlx::raw_sql(AssertSqlSafe(lock)).fetch_one(&mut *connection).await {
+        let row = match sqlx::raw_sql(AssertSqlSafe(lock.as_str())).fetch_one(&mut *connection).await {
             Err(error) if number(&error).is_some() => return Ok(()),
             row => row?,
         };

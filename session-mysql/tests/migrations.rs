@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use session_core::engine::Condition;
 use session_core::{ConnectOptions, ErrorKind, Provider};
+use session_mysql::MySqlProvider;
 use session_servers::compose;
 use session_servers::mariadb::MariaDb;
 use session_servers::packages::find;
+use sqlx::mysql::MySqlPoolOptions;
 use sqlx::{Connection, MySqlConnection};
 use support::*;
 
@@ -102,7 +104,14 @@ async fn a_table_of_version_1_is_upgraded_in_place() {
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn ten_processes_may_migrate_at_once() {
-    for (place, before) in [("ten_new", "DO 0".to_owned()), ("ten_seed", seed("ten_seed"))] {
+    let first = FILES[0].replace("`session`", "`ten_first`").replace("'session'", "'ten_first'");
+    let rows = "INSERT INTO ten_first (session_key, session_expiry) \
+                SELECT CONCAT('k', seq), 4000000000000 + seq FROM seq_1_to_3000";
+    for (place, before) in [
+        ("ten_new", "DO 0".to_owned()),
+        ("ten_seed", seed("ten_seed")),
+        ("ten_first", format!("{first}{rows}")),
+    ] {
         let url = empty(place).await;
         sql(&url, &before).await;
         let tasks = (0..10).map(|_| {
@@ -118,6 +127,9 @@ async fn ten_processes_may_migrate_at_once() {
         );
         let indexes = ask(&url, &indexes).await;
         assert_eq!(indexes.len(), 3, "{indexes:?}");
+        let late =
+            format!("SELECT CAST(session_key AS CHAR) FROM {place} WHERE collect_after <> session_expiry");
+        assert_eq!(ask(&url, &late).await, [""; 0]);
     }
 }
 
@@ -326,4 +338,47 @@ async fn connecting_can_check_the_table_without_changing_it() {
     assert!(checked().await.unwrap_err().to_string().contains("collect_after"));
     connect(&url).await.migrate().await.unwrap();
     checked().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_migration_that_is_given_up_keeps_no_lock_and_no_settings() {
+    let server = MariaDb::start().unwrap();
+    let (url, admin) = (server.url(), server.admin_url());
+    sql(&url, FILES[0]).await;
+    let mut idle = MySqlConnection::connect(&admin).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT COUNT(*) FROM session").execute(&mut idle).await.unwrap();
+    let pool = MySqlPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+    let (own, given) = (connect(&url).await, MySqlProvider::with_pool(pool.clone(), "session").unwrap());
+    for sessions in [&own, &given] {
+        let migrating = tokio::time::timeout(Duration::from_secs(1), sessions.migrate()).await;
+        assert!(migrating.is_err(), "the table is held");
+    }
+    let waits: i64 =
+        sqlx::query_scalar("SELECT CAST(@@lock_wait_timeout AS SIGNED)").fetch_one(&pool).await.unwrap();
+    assert!(waits > 1, "the application's own statements would wait for {waits} s only");
+    sqlx::raw_sql("COMMIT").execute(&mut idle).await.unwrap();
+    let another = connect(&url).await;
+    tokio::time::timeout(Duration::from_secs(20), another.migrate())
+        .await
+        .expect("it gets the lock")
+        .unwrap();
+}
+
+/// The names of locks are shared by all databases of a server.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_migration_does_not_wait_for_that_of_another_table() {
+    let (one, other) = (empty("one_of_two").await, empty("other_of_two").await);
+    sql(&one, &FILES[0].replace("`session`", "`one_of_two`").replace("'session'", "'one_of_two'")).await;
+    let mut idle = MySqlConnection::connect(&one).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT COUNT(*) FROM one_of_two").execute(&mut idle).await.unwrap();
+    let sessions = connect(&one).await;
+    let migrating = tokio::spawn(async move { sessions.migrate().await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let sessions = connect(&other).await;
+    tokio::time::timeout(Duration::from_secs(20), sessions.migrate()).await.expect("it waits").unwrap();
+    assert!(!migrating.is_finished(), "the table is still held");
+    sqlx::raw_sql("COMMIT").execute(&mut idle).await.unwrap();
+    migrating.await.unwrap().unwrap();
 }

@@ -65,6 +65,7 @@ fn by_code(code: &str, severity: PgSeverity) -> Failure {
             "prepared statements get lost on the way to the server, but no pooler was recognized: set \
              prepared_statements=false",
         ),
+        "42P16" => config("the table, or an index of another one, is in the way of the migration"),
         "42501" => {
             config("the user needs SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema")
         }

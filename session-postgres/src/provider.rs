@@ -120,7 +120,7 @@ impl PostgresProvider {
     /// The same for a table with a `timestamp` without a time zone, in the local time of this zone,
     /// for example `Europe/Berlin`.
     pub async fn migrate_from(&self, time_zone: &str) -> Result<()> {
-        schema::migrate(&self.client, &self.table, time_zone).await
+        schema::migrate(&self.client, &self.table, time_zone, || self.connector.is_pooled()).await
     }
 
     /// Compares the table with the expected one, and reports the first difference; one round trip.

@@ -26,8 +26,17 @@ const MARK: &str = "session-kit schema ";
 /// The longest table name with which the names of its indexes fit into 63 characters.
 const LONGEST: usize = 63 - "_by_expiry".len();
 
-/// The key of the advisory lock, by which one process migrates while the others wait.
+/// Part of the key of the advisory lock, by which one process migrates a table while the others
+/// wait.
 const LOCK: i64 = 7_094_703_411_062_235_961;
+
+/// A step that blocks other transactions limits itself; the others take the time that they need.
+/// Only the newest servers have the last of these settings.
+const NO_LIMITS: &str = "SELECT set_config(name, '0', false) FROM pg_settings \
+                         WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')";
+
+/// The beginning of the change that reads an expiry without a time zone in that of the connection.
+const RETYPE: &str = "ALTER TABLE \"session\"\n            ALTER COLUMN session_key ";
 
 /// How long the lock of another process is waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -50,41 +59,55 @@ const COLUMNS: [(&str, &str); 8] = [
 /// The description of the index on owners. It may have any name.
 const INDEX: &str = "index on (owner, session_key)";
 
-/// Runs the migrations that the table lacks.
-pub(crate) async fn migrate(client: &Client<Postgres>, table: &TableName, time_zone: &str) -> Result<()> {
+/// Runs the migrations that the table lacks. Behind a pooler every statement may be run on another
+/// connection, which keeps settings and locks for the clients after this one: there are none.
+pub(crate) async fn migrate(
+    client: &Client<Postgres>,
+    table: &TableName,
+    time_zone: &str,
+    is_pooled: impl Fn() -> bool,
+) -> Result<()> {
     if table.table().len() > LONGEST {
         let message =
             format!("indexes are named after the table, so its name may have at most {LONGEST} characters");
         return Err(Error::config(message).in_engine(ENGINE).during("migrate"));
     }
+    // A dollar sign could end the block that the name becomes a part of.
+    if time_zone.contains('$') {
+        return Err(Error::config("there is no such time zone").in_engine(ENGINE).during("migrate"));
+    }
     let not_connected = |error| client.not_connected("migrate", error);
     let mut lease = client.pool().lease().await.map_err(not_connected)?;
+    // Its settings are changed, and it holds the lock.
+    lease.never_reuse();
     let connection = lease.connection().map_err(not_connected)?;
-    let done = run(connection, table, time_zone).await;
-    // The connection's settings have changed, and it may hold the lock.
+    let done = run(connection, table, time_zone, is_pooled()).await;
     lease.close();
     done.map_err(|error| client.failed("migrate", Effect::Write, error))
 }
 
-async fn run(connection: &mut PgConnection, table: &TableName, time_zone: &str) -> sqlx::Result<()> {
+async fn run(
+    connection: &mut PgConnection,
+    table: &TableName,
+    time_zone: &str,
+    is_pooled: bool,
+) -> sqlx::Result<()> {
     let name = table.quoted('"');
     if version(connection, &name).await? >= MIGRATIONS.len() {
         return Ok(());
     }
-    // A step that blocks other transactions limits itself; the others take the time that they need.
-    let settings = Statement(
-        "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false), \
-                              set_config('TimeZone', $1, false)"
-            .into(),
-    );
-    sqlx::query(AssertSqlSafe(settings.text(&[Arg::Text(time_zone)]))).fetch_one(&mut *connection).await?;
-    one_at_a_time(connection).await?;
+    if !is_pooled {
+        sqlx::raw_sql(NO_LIMITS).execute(&mut *connection).await?;
+        one_at_a_time(connection, table).await?;
+    }
+    let in_zone = Statement(format!("PERFORM set_config('TimeZone', $1, true); {RETYPE}").into());
+    let in_zone = in_zone.text(&[Arg::Text(time_zone)]);
     for migration in MIGRATIONS.iter().skip(version(connection, &name).await?) {
-        // Only the validated name is inserted into the file.
-        let sql =
-            migration.replace("\"session\"", &name).replace("session_by_", &format!("{}_by_", table.table()));
+        // Only the validated name and the quoted zone are inserted into the file.
+        let sql = migration.replace("session_by_", &format!("{}_by_", table.table()));
+        let sql = sql.replace(RETYPE, &in_zone).replace("\"session\"", &name);
         for step in steps_of(&sql) {
-            let mut patience = Patience::new();
+            let mut patience = Patience::default();
             while let Err(error) = run_step(connection, &step).await {
                 patience.after(error, may_pass).await?;
             }
@@ -103,8 +126,10 @@ async fn run_step(connection: &mut PgConnection, step: &[String]) -> sqlx::Resul
 /// Takes the lock by polling, without a pending statement, because a concurrent index build waits
 /// for all statements. Servers without such locks, and poolers, go without it: concurrent steps of
 /// several processes then cause errors that are retried.
-async fn one_at_a_time(connection: &mut PgConnection) -> sqlx::Result<()> {
-    let lock = format!("SELECT pg_try_advisory_lock({LOCK})::text");
+async fn one_at_a_time(connection: &mut PgConnection, table: &TableName) -> sqlx::Result<()> {
+    let schema = table.schema().map_or_else(|| "current_schema()".to_owned(), |schema| format!("'{schema}'"));
+    let place = format!("hashtextextended(concat({schema}, '.', '{}'), 0)", table.table());
+    let lock = format!("SELECT pg_try_advisory_lock({LOCK} # {place})::text");
     let begun = Instant::now();
     loop {
         let row = match sqlx::raw_sql(AssertSqlSafe(lock.clone())).fetch_one(&mut *connection).await {

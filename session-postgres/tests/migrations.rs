@@ -12,7 +12,10 @@ use std::time::Duration;
 use session_core::accounts::Owner;
 use session_core::engine::{Condition, Indexed};
 use session_core::{ConnectOptions, ErrorKind, Provider};
+use session_postgres::PostgresProvider;
 use session_servers::packages::find;
+use session_servers::postgres::Postgres as Server;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 use support::*;
 
@@ -136,7 +139,11 @@ async fn a_table_of_version_2_lacks_the_index_on_owners_and_gets_it() {
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn ten_processes_may_migrate_at_once() {
-    for (schema, before) in [("ten_new", ""), ("ten_seed", SEED)] {
+    let first = format!(
+        "{FIRST} INSERT INTO session (session_key, session_expiry) \
+         SELECT 'k' || n, now() + interval '1 hour' FROM generate_series(1, 3000) AS n"
+    );
+    for (schema, before) in [("ten_new", ""), ("ten_seed", SEED), ("ten_first", &first)] {
         let url = empty(schema).await;
         sql(&url, before).await;
         let tasks = (0..10).map(|_| {
@@ -151,6 +158,8 @@ async fn ten_processes_may_migrate_at_once() {
                        AND schemaname = current_schema() ORDER BY 1";
         let indexes = ask(&url, indexes).await;
         assert_eq!(indexes.len(), 3, "{indexes:?}");
+        let late = "SELECT session_key::text FROM session WHERE collect_after <> session_expiry LIMIT 3";
+        assert_eq!(ask(&url, late).await, [""; 0]);
     }
 }
 
@@ -394,4 +403,106 @@ async fn connecting_can_check_the_table_without_changing_it() {
     assert!(checked().await.unwrap_err().to_string().contains("collect_after"));
     connect(&url).await.migrate().await.unwrap();
     checked().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_migration_that_is_given_up_keeps_no_lock_and_no_settings() {
+    let url = empty("given_up").await;
+    sql(&url, FIRST).await;
+    let mut idle = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM session").execute(&mut idle).await.unwrap();
+    let options = url.parse::<PgConnectOptions>().unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let (own, given) = (connect(&url).await, PostgresProvider::with_pool(pool.clone(), "session").unwrap());
+    for sessions in [&own, &given] {
+        let migrating = sessions.migrate_from("Europe/Berlin");
+        let migrating = tokio::time::timeout(Duration::from_secs(1), migrating).await;
+        assert!(migrating.is_err(), "the table is held");
+    }
+    let zone: String =
+        sqlx::query_scalar("SELECT current_setting('TimeZone')").fetch_one(&pool).await.unwrap();
+    assert_ne!(zone, "Europe/Berlin", "the application's own statements would use it");
+    sqlx::raw_sql("COMMIT").execute(&mut idle).await.unwrap();
+    let another = connect(&url).await;
+    tokio::time::timeout(Duration::from_secs(20), another.migrate())
+        .await
+        .expect("it gets the lock")
+        .unwrap();
+}
+
+/// The name of an index is unique in its schema, and a table that is renamed keeps its indexes.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn an_index_that_another_table_has_under_its_name_is_explained() {
+    let (url, sessions) = start("renamed_away").await;
+    sql(&url, "ALTER TABLE session RENAME TO session_of_yesterday").await;
+    let error = sessions.migrate().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(format!("{error:?}").contains("session_by_ending"), "{error:?}");
+    sql(&url, "ALTER INDEX session_by_ending RENAME TO yesterday_by_ending").await;
+    sql(&url, "ALTER INDEX session_by_user RENAME TO yesterday_by_user").await;
+    sessions.migrate().await.unwrap();
+    sessions.check().await.unwrap();
+    let indexes = "SELECT indexname::text FROM pg_indexes WHERE tablename = 'session' \
+                   AND schemaname = current_schema() ORDER BY 1";
+    assert_eq!(ask(&url, indexes).await, ["session_by_ending", "session_by_user", "session_pkey1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn autovacuum_gives_way_to_a_migration() {
+    // It runs all the time, and pauses after every page.
+    let server = Server::start_with(&[
+        "autovacuum_naptime=1s",
+        "autovacuum_vacuum_threshold=1",
+        "autovacuum_vacuum_scale_factor=0",
+        "autovacuum_vacuum_cost_limit=1",
+        "autovacuum_vacuum_cost_delay=100ms",
+    ])
+    .unwrap();
+    let url = server.url();
+    sql(&url, FIRST).await;
+    let rows = "INSERT INTO session (session_key, session_data, session_expiry) \
+                SELECT 'k' || n, '\\x00', now() + interval '1 hour' FROM generate_series(1, 20000) n; \
+                DELETE FROM session WHERE session_key LIKE 'k%7'";
+    sql(&url, rows).await;
+    let vacuums = "SELECT pid::text FROM pg_stat_progress_vacuum WHERE relid = 'session'::regclass";
+    while ask(&url, vacuums).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let sessions = connect(&url).await;
+    tokio::time::timeout(Duration::from_secs(30), sessions.migrate()).await.expect("it waits").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_migration_does_not_wait_for_that_of_another_table() {
+    let (one, other) = (empty("one_of_two").await, empty("other_of_two").await);
+    sql(&one, FIRST).await;
+    let mut idle = PgConnection::connect(&one).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM session").execute(&mut idle).await.unwrap();
+    let sessions = connect(&one).await;
+    let migrating = tokio::spawn(async move { sessions.migrate().await });
+    let locks = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND granted";
+    while ask(&one, locks).await == ["0"] {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let sessions = connect(&other).await;
+    tokio::time::timeout(Duration::from_secs(20), sessions.migrate()).await.expect("it waits").unwrap();
+    assert!(!migrating.is_finished(), "the table is still held");
+    sqlx::raw_sql("COMMIT").execute(&mut idle).await.unwrap();
+    migrating.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn the_time_limits_of_requests_do_not_end_a_migration() {
+    let url = empty("limited").await;
+    sql(&url, FIRST).await;
+    let rows = "INSERT INTO session (session_key, session_expiry) \
+                SELECT 'k' || n, now() + interval '1 hour' FROM generate_series(1, 30000) AS n";
+    sql(&url, rows).await;
+    let limits = "%20-c%20statement_timeout%3D100ms%20-c%20lock_timeout%3D100ms";
+    connect(&format!("{url}{limits}")).await.migrate().await.unwrap();
 }

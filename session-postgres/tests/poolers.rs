@@ -133,3 +133,40 @@ async fn an_operation_through_a_pooler_is_one_round_trip() {
     }
     assert_eq!(proxy.counts().round_trips - before, 5);
 }
+
+/// Settings, locks and prepared statements of one client would stay on a connection that the pooler
+/// gives to others.
+#[tokio::test]
+#[ignore = "needs a server: cargo xtask test"]
+async fn a_migration_leaves_nothing_on_the_connections_of_a_pooler() {
+    let server = Server::start_with(&["lock_timeout=7s", "statement_timeout=9s"]).unwrap();
+    let pooler = PgBouncer::start(server.process().port(), &[MODES[1], "default_pool_size=1"]).unwrap();
+    connect(&format!("{}?migrate=true", pooler.url())).await;
+    let locks = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory'";
+    assert_eq!(ask(&server.url(), locks).await, ["0"]);
+    let options = pooler.url().parse::<sqlx::postgres::PgConnectOptions>().unwrap().extra_float_digits(None);
+    let mut other = PgConnection::connect_with(&options).await.unwrap();
+    let left = "SELECT concat_ws(' ', current_setting('lock_timeout'), current_setting('statement_timeout'), \
+                (SELECT count(*) FROM pg_prepared_statements))";
+    let left = sqlx::raw_sql(left).fetch_one(&mut other).await.unwrap();
+    assert_eq!(left.get::<String, _>(0), "7s 9s 0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server: cargo xtask test"]
+async fn ten_processes_may_migrate_through_a_pooler_of_transactions() {
+    for size in ["default_pool_size=2", "default_pool_size=20"] {
+        let server = Server::start().unwrap();
+        let pooler = PgBouncer::start(server.process().port(), &[MODES[1], size]).unwrap();
+        let tasks = (0..10).map(|_| {
+            let url = format!("{}?migrate=true", pooler.url());
+            tokio::spawn(async move { connect_result(&url).await.map(drop) })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap().unwrap();
+        }
+        connect(&pooler.url()).await.check().await.unwrap();
+        let valid = "SELECT count(*)::text FROM pg_index WHERE indrelid = 'session'::regclass AND indisvalid";
+        assert_eq!(ask(&server.url(), valid).await, ["3"]);
+    }
+}

@@ -4,7 +4,7 @@
 //! record that was read is its compare token. Only small records without an owner have one: a
 //! write over a record with an owner also changes the owner's index, which takes a script.
 
-use redis::{Cmd, ServerError};
+use redis::{Cmd, ServerError, Value};
 use session_core::record::Record;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -25,6 +25,11 @@ pub(crate) fn set(key: &str, value: &[u8], digest: u64, ttl: i64) -> Cmd {
     let digest = format!("{digest:016x}");
     command.arg("SET").arg(key).arg(value).arg("IFDEQ").arg(digest).arg("PX").arg(ttl);
     command
+}
+
+/// Returns whether a stored record has this version, which is at the same place in every format.
+pub(crate) fn has_version(stored: &Value, version: &[u8]) -> bool {
+    matches!(stored, Value::BulkString(bytes) if bytes.get(8..16) == Some(version))
 }
 
 /// Returns whether a server refuses the options of a command.

@@ -18,7 +18,7 @@ pub(crate) const NO_ANSWER: &str =
 /// applied.
 #[derive(Debug, Clone)]
 pub(crate) enum Failure {
-    /// There was no connection to send it on.
+    /// There was no connection to send it on, or an earlier answer showed that it changes nothing.
     NotSent(Fault),
     /// The server refused the command. It has changed nothing.
     Refused(ServerError),

@@ -52,17 +52,24 @@ impl RedisProvider {
         self.route.compares_digests() && !self.no_digests.load(Ordering::Relaxed)
     }
 
-    /// One `SET … IFDEQ`, and a `GET` if another record is stored. Without digests one script; for
-    /// a large record on a single server, a `SET` and a script in one packet.
+    /// One `SET … IFDEQ`, and a `GET` if it is refused. Without digests one script; for a large
+    /// record on a single server, a `SET` and a script in one packet.
     async fn replace(&self, replacement: &Replacement<'_>) -> Result<Value, Failure> {
-        let &Replacement { key, value, ttl, entry, .. } = replacement;
+        let &Replacement { key, over, value, ttl, entry, .. } = replacement;
         if let (1.., None) = (replacement.digest, entry)
             && self.compares_digests()
         {
             match self.route.send(key, &compare::set(key, value, replacement.digest, ttl)).await {
                 Ok(Value::Nil) => {
                     let mut get = cmd("GET");
-                    return self.route.send(key, get.arg(key)).await;
+                    // Nothing was changed, even if this answer is lost.
+                    let unchanged = |failure: Failure| Failure::NotSent(failure.into_fault());
+                    let stored = self.route.send(key, get.arg(key)).await.map_err(unchanged)?;
+                    if !compare::has_version(&stored, over) {
+                        return Ok(stored);
+                    }
+                    // The server computes another digest, and would refuse this write for ever.
+                    self.no_digests.store(true, Ordering::Relaxed);
                 }
                 Ok(Value::Okay) => return Ok(Value::Int(0)),
                 Err(Failure::Refused(error)) if compare::is_unknown(&error) => {

@@ -19,6 +19,9 @@ use support::{IDLE, config, connect, id, next, session, stored};
 mod on_redis {
     use super::*;
 
+    /// A script looks for the record first, which is not a write.
+    const OVER_NOTHING: Option<ErrorKind> = None;
+
     fn start(options: &[&str]) -> Redis {
         Redis::start_with(options).unwrap()
     }
@@ -26,8 +29,23 @@ mod on_redis {
     include!("refusals/cases.rs");
 }
 
+/// Where writes compare digests.
+mod on_redis_8_6 {
+    use super::*;
+
+    const OVER_NOTHING: Option<ErrorKind> = Some(ErrorKind::Unavailable);
+
+    fn start(options: &[&str]) -> Redis {
+        Redis::start_8_6(options).unwrap()
+    }
+
+    include!("refusals/cases.rs");
+}
+
 mod on_valkey {
     use super::*;
+
+    const OVER_NOTHING: Option<ErrorKind> = None;
 
     fn start(options: &[&str]) -> Redis {
         Redis::start_valkey(options).unwrap()
@@ -49,7 +67,8 @@ fn large(record: &Record) -> Record {
 
 /// The error of each operation on this id: read, create, replace, destroy, exists.
 async fn errors(provider: &RedisProvider, id: &StorageId) -> [Option<Error>; 5] {
-    let (old, new) = (session(1), session(2));
+    let (mut old, new) = (session(1), session(2));
+    old.cas = 7; // as if it had been read from a server that compares digests
     [
         provider.read(id, IDLE).await.err(),
         provider.write(id, &new, Condition::Absent, IDLE).await.err(),

@@ -5,26 +5,29 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long a step is repeated.
+/// How long a step is repeated after its first failure.
 const LONGEST: Duration = Duration::from_mins(2);
 
 /// The pauses of one step. Steps before it are not repeated: they may have taken hours.
 #[derive(Debug)]
 pub struct Patience {
-    begun: Instant,
+    /// When the step failed first. A try may itself have taken hours.
+    failed: Option<Instant>,
     pause: Duration,
 }
 
-impl Patience {
-    /// Begins with the first try of the step.
-    #[expect(clippy::new_without_default, reason = "it reads the clock")]
-    pub fn new() -> Self {
-        Self { begun: Instant::now(), pause: Duration::from_millis(100) }
+impl Default for Patience {
+    fn default() -> Self {
+        Self { failed: None, pause: Duration::from_millis(100) }
     }
+}
 
-    /// Waits before the next try. Returns the error if it cannot pass, or two minutes are over.
+impl Patience {
+    /// Waits before the next try. Returns the error if it cannot pass, or if the first one was more
+    /// than two minutes ago.
     pub async fn after<E: Display>(&mut self, error: E, may_pass: impl Fn(&E) -> bool) -> Result<(), E> {
-        if !may_pass(&error) || self.begun.elapsed() >= LONGEST {
+        let failed = self.failed.get_or_insert_with(Instant::now);
+        if !may_pass(&error) || failed.elapsed() >= LONGEST {
             return Err(error);
         }
         tracing::debug!("a migration waits for other transactions: {error}");
@@ -41,10 +44,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_error_that_may_pass_is_returned_after_two_minutes_and_others_at_once() {
         let may_pass = |error: &&str| *error == "locked";
-        let (begun, mut patience) = (Instant::now(), Patience::new());
+        let (begun, mut patience) = (Instant::now(), Patience::default());
         assert_eq!(patience.after("no right", may_pass).await, Err("no right"));
         assert!(begun.elapsed().is_zero());
-        let mut tries = 0;
+        // A first try that took long is repeated, too.
+        let mut patience = Patience::default();
+        sleep(Duration::from_hours(1)).await;
+        let (begun, mut tries) = (Instant::now(), 0);
         while patience.after("locked", may_pass).await.is_ok() {
             tries += 1;
         }

@@ -34,8 +34,19 @@ const INDEX: &str = "SELECT 1 FROM pragma_index_list(?1) AS list WHERE \
                      (SELECT name FROM pragma_index_info(list.name) WHERE seqno = 0) = 'owner' AND \
                      (SELECT name FROM pragma_index_info(list.name) WHERE seqno = 1) = 'session_key'";
 
+/// Finds an index of another table that has the name of one of ours: a table that is renamed keeps
+/// the names of its indexes.
+const TAKEN: &str = "SELECT name FROM sqlite_schema WHERE type = 'index' AND lower(tbl_name) <> lower(?1) \
+                     AND lower(name) IN (lower(?1) || '_by_ending', lower(?1) || '_by_user')";
+
 /// Creates the table and its indexes if they are missing.
 pub(crate) async fn migrate(connection: &mut SqliteConnection, table: &TableName) -> Result<()> {
+    let taken = sqlx::query_scalar(TAKEN).bind(table.table().to_owned()).fetch_optional(&mut *connection);
+    let taken: Option<String> = taken.await.map_err(|error| failed("migrate", Effect::Read, error))?;
+    if let Some(name) = taken {
+        let error = Error::config(format!("another table has an index named {name}: drop that index"));
+        return Err(error.in_engine(ENGINE).during("migrate"));
+    }
     // Only the checked table name is inserted into the file.
     let sql = MIGRATION
         .replace("\"session\"", &table.quoted('"'))

@@ -144,3 +144,15 @@ async fn durability_is_declared() {
         assert_eq!((capabilities.durability, capabilities.time_source), (durability, TimeSource::Core));
     }
 }
+
+/// A table that is renamed keeps the names of its indexes.
+#[tokio::test]
+async fn an_index_that_another_table_has_under_its_name_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", file(&directory).display());
+    drop(connect(&url).await.unwrap());
+    sql(&file(&directory), "ALTER TABLE session RENAME TO session_of_yesterday").await;
+    assert!(refused(&url).await.message().contains("session_by_"));
+    sql(&file(&directory), "DROP INDEX session_by_ending; DROP INDEX session_by_user").await;
+    connect(&url).await.unwrap().check().await.unwrap();
+}

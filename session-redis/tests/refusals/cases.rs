@@ -1,4 +1,5 @@
-// Tests for both Redis and Valkey; `start` starts one of them.
+// Tests for each kind of server; `start` starts one. `OVER_NOTHING` is the error of a write over a
+// record that is not there, on a server that accepts no writes.
 
 use session_core::engine::{DestroyOutcome, Rename};
 use session_core::record::State;
@@ -60,8 +61,7 @@ async fn a_replica_takes_no_writes_until_it_is_the_master() {
     let provider = connect(&replica.url()).await;
     let unavailable = Some(ErrorKind::Unavailable);
     let errors = errors(&provider, &id()).await;
-    // No session exists, and checking for it is not a write.
-    assert_eq!(kinds(&errors), [unavailable, unavailable, None, None, None], "{errors:?}");
+    assert_eq!(kinds(&errors), [unavailable, unavailable, OVER_NOTHING, None, None], "{errors:?}");
     assert!(errors[0].as_ref().unwrap().to_string().contains("replica"), "{errors:?}");
     replica.cli(&["REPLICAOF", "NO", "ONE"]).unwrap();
     stored(&provider).await;
@@ -88,7 +88,8 @@ async fn a_session_that_was_evicted_is_not_found() {
 async fn a_server_that_evicts_nothing_is_full_and_still_reads_and_destroys() {
     let server = start(&[]);
     let provider = connect(&server.url()).await;
-    let (id, record) = stored(&provider).await;
+    let (id, _) = stored(&provider).await;
+    let record = provider.read(&id, IDLE).await.unwrap().unwrap();
     server.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1"]).unwrap();
     let create = provider.write(&support::id(), &session(1), Condition::Absent, IDLE).await;
     assert_eq!(create.unwrap_err().kind(), ErrorKind::Full);
@@ -103,11 +104,12 @@ async fn a_server_that_evicts_nothing_is_full_and_still_reads_and_destroys() {
 async fn a_server_without_enough_replicas_or_a_disk_is_unavailable() {
     let server = start(&[]);
     let provider = connect(&server.url()).await;
-    let (id, record) = stored(&provider).await;
+    let (id, _) = stored(&provider).await;
+    let record = provider.read(&id, IDLE).await.unwrap().unwrap();
     let unavailable = Some(ErrorKind::Unavailable);
     server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]).unwrap();
     // A read that extends the lifetime is a write for the server.
-    assert_eq!(kinds(&errors(&provider, &id).await), [unavailable, unavailable, None, None, None]);
+    assert_eq!(kinds(&errors(&provider, &id).await), [unavailable, unavailable, OVER_NOTHING, None, None]);
     let replace = provider.write(&id, &next(&record, 2), Condition::Over(record.stamp()), IDLE).await;
     assert_eq!(replace.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(provider.destroy(&id, None).await.unwrap_err().kind(), ErrorKind::Unavailable);

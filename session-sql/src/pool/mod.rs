@@ -115,7 +115,7 @@ impl<DB: Database> Pool<DB> {
             Source::Own(own) => Held::Own(Box::pin(own.get()).await.map_err(closed)?),
             Source::Given(given) => Held::Given(Box::pin(given.lease()).await?, Arc::clone(&given.connect)),
         };
-        Ok(Lease { held: Some(held) })
+        Ok(Lease { held: Some(held), reusable: true })
     }
 
     /// The state of the pool.
@@ -181,6 +181,7 @@ impl<DB: Database> Given<DB> {
 pub struct Lease<DB: Database> {
     /// Taken when it is returned or closed.
     held: Option<Held<DB>>,
+    reusable: bool,
 }
 
 enum Held<DB: Database> {
@@ -198,8 +199,17 @@ impl<DB: Database> Lease<DB> {
         }
     }
 
+    /// Makes the connection one that is closed after its use, also when the lease is dropped: its
+    /// settings are changed, or it holds a lock of the session.
+    pub const fn never_reuse(&mut self) {
+        self.reusable = false;
+    }
+
     /// Returns the connection. Call it only after the complete response was read.
     pub fn keep(mut self) {
+        if !self.reusable {
+            return self.close();
+        }
         match self.held.take() {
             Some(Held::Own(entry)) => give_back(entry),
             Some(Held::Given(connection, _)) => drop(connection),
@@ -264,13 +274,13 @@ impl<DB: Database> Held<DB> {
     }
 
     /// Waits until the server has responded to the last statement.
-    async fn drain(mut self) {
+    async fn drain(mut self, reusable: bool) {
         match timeout(DRAIN_TIMEOUT, self.is_in_step()).await {
-            Ok(true) => match self {
+            Ok(true) if reusable => match self {
                 Self::Own(entry) => give_back(entry),
                 Self::Given(connection, _) => drop(connection),
             },
-            Ok(false) => self.close().await,
+            Ok(_) => self.close().await,
             // The server does not respond; a clean close might take as long.
             Err(_) => self.cut(),
         }
@@ -318,7 +328,7 @@ impl<DB: Database> Drop for Lease<DB> {
             pool.manager().0.doubt();
         }
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(held.drain())),
+            Ok(runtime) => drop(runtime.spawn(held.drain(self.reusable))),
             Err(_) => held.cut(),
         }
     }
