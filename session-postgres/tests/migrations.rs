@@ -56,6 +56,10 @@ const FIRST: &str = "
 const ROWS: &str = "SELECT session_key::text || ' ' || coalesce(encode(session_data, 'hex'), '-') || ' ' || \
                     session_expiry::text || ' ' || version || ' ' || (owner IS NULL) FROM session ORDER BY 1";
 
+/// So many that filling the new column takes longer than the time limits of requests.
+const MANY_ROWS: &str = "INSERT INTO session (session_key, session_expiry) \
+                         SELECT 'k' || n, now() + interval '1 hour' FROM generate_series(1, 30000) AS n";
+
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_table_of_beego_is_upgraded_with_its_rows_in_place() {
@@ -304,9 +308,7 @@ async fn no_right_to_change_the_table_is_needed_at_run_time() {
 async fn a_step_that_waits_does_not_repeat_the_steps_before_it() {
     let url = empty("waiting_step").await;
     sql(&url, FIRST).await;
-    let rows = "INSERT INTO session (session_key, session_expiry) \
-                SELECT 'k' || n, now() + interval '1 hour' FROM generate_series(1, 30000) AS n";
-    sql(&url, rows).await;
+    sql(&url, MANY_ROWS).await;
     let scans = async || {
         let scans = "SELECT idx_scan::text FROM pg_stat_user_indexes WHERE indexrelname = 'session_pkey' \
                      AND schemaname = 'waiting_step'";
@@ -500,9 +502,7 @@ async fn a_migration_does_not_wait_for_that_of_another_table() {
 async fn the_time_limits_of_requests_do_not_end_a_migration() {
     let url = empty("limited").await;
     sql(&url, FIRST).await;
-    let rows = "INSERT INTO session (session_key, session_expiry) \
-                SELECT 'k' || n, now() + interval '1 hour' FROM generate_series(1, 30000) AS n";
-    sql(&url, rows).await;
+    sql(&url, MANY_ROWS).await;
     let limits = "%20-c%20statement_timeout%3D100ms%20-c%20lock_timeout%3D100ms";
     connect(&format!("{url}{limits}")).await.migrate().await.unwrap();
 }

@@ -167,7 +167,7 @@ async fn every_read_returns_the_token_of_the_stored_record() {
 #[ignore = "needs a server: cargo xtask test"]
 async fn a_digest_may_begin_with_zeros() {
     let server = Redis::start_8_6(&[]).unwrap();
-    // In both protocols, which announce the version in two ways.
+    // RESP2 announces the version in another form than RESP3, which the other tests use.
     let provider = connect(&format!("{}?protocol=resp2", server.url())).await;
     let (id, _) = stored(&provider).await;
     let mut base = read(&provider, &id).await;

@@ -45,10 +45,9 @@
 //! connection, one for each reading one. An operation is one message to such a thread and one back;
 //! statements are prepared once per connection, and nothing is sent between uses. Writes that find
 //! the writer busy are stored together, up to 64 in one transaction: with [`Synchronous::Full`] they
-//! share one wait for the disk. After a conflict
-//! a write needs a second round trip, which reads the current record. `count` reads an index; `gc`
-//! removes 50 rows per statement, with a pause of 5 ms in between, and shrinks the file if more
-//! than a quarter of it is empty.
+//! share one wait for the disk. After a conflict a write needs a second round trip, which reads the
+//! current record. `count` reads an index; `gc` removes 50 rows per statement, with a pause of 5 ms
+//! in between, and shrinks the file if more than a quarter of it is empty.
 
 mod collect;
 mod config;
