@@ -118,8 +118,8 @@ fn linked(name: &str) -> Option<(&'static Engine, &'static str)> {
         .find_map(|engine| Some((engine, *engine.names.iter().find(|known| **known == name)?)))
 }
 
-/// The engines of this project, with the crates that provide them. These crates depend on this one,
-/// so the list is kept by hand.
+/// The engines of this project, with the features of session-kit that provide them: a crate, and a
+/// feature of it after the hyphen. These crates depend on this one, so the list is kept by hand.
 const KNOWN: [(&str, &str); 15] = [
     ("memory", "memory"),
     ("file", "file"),
@@ -130,8 +130,8 @@ const KNOWN: [(&str, &str); 15] = [
     ("postgres", "postgres"),
     ("redis", "redis"),
     ("valkey", "redis"),
-    ("redis_cluster", "redis"),
-    ("redis_sentinel", "redis"),
+    ("redis_cluster", "redis-cluster"),
+    ("redis_sentinel", "redis-sentinel"),
     ("sqlite", "sqlite"),
     ("memcache", "memcache"),
     ("memcached", "memcache"),
@@ -142,10 +142,16 @@ fn unknown(name: &str) -> Error {
     let linked = engines();
     let have = if linked.is_empty() { "none".to_owned() } else { linked.join(", ") };
     Error::config(match KNOWN.iter().find(|(known, _)| *known == name) {
-        Some((_, feature)) => format!(
-            "the engine `{name}` is not linked: enable the feature `{feature}` of session-kit, \
-             or depend on session-{feature} and write `use session_{feature} as _;` (linked: {have})"
-        ),
+        Some((_, feature)) => {
+            let (engine, part) = match feature.split_once('-') {
+                Some((engine, part)) => (engine, format!(" with its feature `{part}`")),
+                None => (*feature, String::new()),
+            };
+            format!(
+                "the engine `{name}` is not linked: enable the feature `{feature}` of session-kit, or depend \
+                 on session-{engine}{part} and write `use session_{engine} as _;` (linked: {have})"
+            )
+        }
         None => format!(
             "there is no engine named `{name}` (linked: {have}); register your own with session_core::engine::register"
         ),
@@ -167,7 +173,10 @@ mod tests {
         let message = |error: Error| error.message().to_owned();
         let of = async |name: &str| message(connect(name, ConnectOptions::new("")).await.unwrap_err());
         assert_eq!(of("linked").await, "reached");
-        assert!(of("redis_cluster").await.contains("use session_redis as _;"));
+        let cluster = of("redis_cluster").await;
+        assert!(cluster.contains("the feature `redis-cluster` of session-kit"), "{cluster}");
+        let line = "depend on session-redis with its feature `cluster` and write `use session_redis as _;`";
+        assert!(cluster.contains(line), "{cluster}");
         assert!(of("redis").await.contains("feature `redis`"));
         assert!(of("nope").await.contains("no engine named `nope`"));
 

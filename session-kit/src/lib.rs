@@ -45,6 +45,7 @@
 //! | `memcache` | `memcache` | many machines, and a session may be lost when a server restarts |
 //! | `couchbase` | `couchbase` | there is a Couchbase already |
 //!
+//! TLS, clusters and sentinels of Redis are features of their own: `redis-tls`, `redis-cluster` and `redis-sentinel`.
 //! The table of the README and [`Capabilities`] say what each guarantees; [`guide::choosing_an_engine`] helps with the choice.
 //!
 //! # An engine by name

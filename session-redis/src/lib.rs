@@ -21,8 +21,8 @@
 //! # }
 //! ```
 //!
-//! By name, with a Beego-compatible string or a URL, as `redis`, `redis_cluster` and
-//! `redis_sentinel`:
+//! By name, with a Beego-compatible string or a URL, as `redis`, and with the features of a cluster
+//! and of sentinels as `redis_cluster` and `redis_sentinel`:
 //!
 //! ```no_run
 //! use session_core::ConnectOptions;
@@ -76,17 +76,21 @@ pub use config::{Count, RedisConfig, Tls, Topology};
 pub use provider::RedisProvider;
 
 session_core::register_engine!(["redis", "valkey"], standalone);
+#[cfg(feature = "cluster")]
 session_core::register_engine!(["redis_cluster"], cluster_of);
+#[cfg(feature = "sentinel")]
 session_core::register_engine!(["redis_sentinel"], watched);
 
 async fn standalone(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
     connect(Topology::Standalone, options).await
 }
 
+#[cfg(feature = "cluster")]
 async fn cluster_of(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
     connect(Topology::Cluster, options).await
 }
 
+#[cfg(feature = "sentinel")]
 async fn watched(options: ConnectOptions) -> Result<Arc<dyn Provider>> {
     connect(Topology::Sentinel, options).await
 }

@@ -44,10 +44,15 @@ impl Route {
             Topology::Cluster => Ok(Self::Cluster(Cluster::new(config)?)),
             #[cfg(feature = "sentinel")]
             Topology::Sentinel => Ok(Self::One(Link::new(Sentinels::new(config)?))),
-            #[cfg(not(all(feature = "cluster", feature = "sentinel")))]
-            _ => Err(Error::config(
-                "this topology is not compiled in: enable the feature `cluster` or `sentinel` of \
-                 session-redis",
+            #[cfg(not(feature = "cluster"))]
+            Topology::Cluster => Err(Error::config(
+                "clusters are not compiled in: enable the feature `cluster` of session-redis, or \
+                 `redis-cluster` of session-kit",
+            )),
+            #[cfg(not(feature = "sentinel"))]
+            Topology::Sentinel => Err(Error::config(
+                "Sentinel is not compiled in: enable the feature `sentinel` of session-redis, or \
+                 `redis-sentinel` of session-kit",
             )),
         }
     }

@@ -38,7 +38,9 @@ pub(crate) fn template(tls: &Tls) -> Result<ConnectionAddr> {
 
 #[cfg(not(feature = "tls"))]
 pub(crate) fn template(_tls: &Tls) -> Result<ConnectionAddr> {
-    Err(Error::config("TLS is not compiled in: enable the feature `tls` of session-redis"))
+    Err(Error::config(
+        "TLS is not compiled in: enable the feature `tls` of session-redis, or `redis-tls` of session-kit",
+    ))
 }
 
 /// Completes the template with an address; the host is the name that the certificate must have.

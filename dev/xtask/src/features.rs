@@ -1,5 +1,6 @@
-//! `cargo xtask features`: session-kit builds with each feature alone, and links no other engine.
-//! With `--no-check` only what it links is compared, which takes a second instead of minutes.
+//! `cargo xtask features`: session-kit builds with each feature alone, knows the engines of that
+//! feature, and links no other. With `--no-check` only what it links is compared, which takes a second
+//! instead of minutes.
 
 use crate::tools::{cargo, list, metadata, output, text};
 use serde_json::Value;
@@ -38,14 +39,14 @@ pub fn run(arguments: &[&str]) -> io::Result<ExitCode> {
     let mut wrong = 0;
     for feature in single_features(kit) {
         let only = ["--package", "session-kit", "--no-default-features", "--features", &feature];
-        let built = arguments == [NO_CHECK] || builds(&only)?;
+        let works = arguments == [NO_CHECK] || (builds(&only)? && knows_its_engines(&only)?);
         let tree =
             output(cargo(&["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}"]).args(only))?;
         let linked: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
         let strangers = strangers(&feature, &linked);
-        let verdict = match (built, strangers.is_empty()) {
+        let verdict = match (works, strangers.is_empty()) {
             (true, true) => "ok".to_owned(),
-            (false, _) => "does not build without warnings".to_owned(),
+            (false, _) => "does not build without warnings, or knows other engines".to_owned(),
             (true, false) => format!("links {}", strangers.join(", ")),
         };
         wrong += u32::from(verdict != "ok");
@@ -59,6 +60,10 @@ fn builds(only: &[&str]) -> io::Result<bool> {
     let messages = String::from_utf8_lossy(&check.stderr);
     eprint!("{messages}");
     Ok(check.status.success() && !messages.contains("warning: "))
+}
+
+fn knows_its_engines(only: &[&str]) -> io::Result<bool> {
+    Ok(cargo(&["test", "--quiet", "--test", "registry"]).args(only).status()?.success())
 }
 
 /// The features for one engine or framework: without `default` and those that enable several

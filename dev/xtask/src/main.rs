@@ -24,7 +24,7 @@ cargo xtask bench [ARGUMENTS] measure against the peers, with the servers they n
                               name shows all), --quick, --save DIR (benchmarks.md and its plots; DIR is docs)
 cargo xtask instructions      count the instructions of a request, and compare with dev/instructions/budget.toml;
                               --update writes it
-cargo xtask features          check that session-kit builds with each feature alone and links no other engine
+cargo xtask features          check that session-kit builds with each feature alone, and has no other engine
                               (--no-check: without the builds)
 cargo xtask dependencies      check that no dependency needs a newer Rust than its crate declares
 cargo xtask publish           package every published crate and build each package; nothing is uploaded

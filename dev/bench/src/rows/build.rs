@@ -84,9 +84,8 @@ pub fn rows(_effort: Effort) -> io::Result<Vec<Section>> {
     let note = "A service that counts visits: axum, and sessions in Redis by session-kit with the \
                 features `redis` and `tower`, or by tower-sessions with its store for Redis. Profile \
                 `release`, stripped, in an empty target folder, after the download. The crates are \
-                those that the binary links and those that run while it is built. Session-kit's \
-                feature `redis` includes TLS, clusters and Sentinel; tower-sessions' store has its \
-                default features, without TLS.";
+                those that the binary links and those that run while it is built. Neither \
+                has TLS, which session-kit has with the feature `redis-tls`.";
     Ok(vec![Section::new("build", "Building an application", table).note(note.into())])
 }
 
