@@ -1,4 +1,6 @@
-//! The same system calls as the file engine's, each operation in one `spawn_blocking`.
+//! The system calls that replace a file under a lock, each operation in one `spawn_blocking`. The
+//! files are spread over directories as the file engine's are, since a file in another directory than
+//! the last one takes the file system longer.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,9 +11,15 @@ use crate::measure::{Calls, Role, Subject};
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
+/// The file engine has as many directories of sessions: one for two hexadecimal digits.
+const LEAVES: u64 = 256;
+
 /// Reads and writes in that directory.
 pub fn subject(thread: &Thread, directory: PathBuf, job: Job) -> Subject {
-    let (path, lock) = (directory.join("record"), directory.join("lock"));
+    for number in 0..LEAVES {
+        fs::create_dir_all(leaf(&directory, number)).expect("a directory");
+    }
+    let (path, lock) = (leaf(&directory, 0).join("record"), directory.join("lock"));
     let stored = job.shape.bytes();
     fs::write(&path, &stored).expect("a file");
     fs::write(&lock, []).expect("a lock file");
@@ -21,7 +29,7 @@ pub fn subject(thread: &Thread, directory: PathBuf, job: Job) -> Subject {
         let (path, lock, stored) = (path.clone(), lock.clone(), stored.clone());
         match job.work {
             Work::Create => {
-                let path = directory.join(format!("new-{number}"));
+                let path = leaf(&directory, number % LEAVES).join(format!("new-{number}"));
                 blocking(move || replace(&lock, &path, &stored)).await;
             }
             Work::Read => blocking(move || assert!(fs::read(path).is_ok_and(|read| read == stored))).await,
@@ -38,6 +46,11 @@ pub fn subject(thread: &Thread, directory: PathBuf, job: Job) -> Subject {
         }
     };
     Subject::of(Role::Raw, "raw system calls", thread, vec![Calls(call)])
+}
+
+/// One of the directories of files, out of [`LEAVES`].
+fn leaf(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{:x}/{:x}", number / 16, number % 16))
 }
 
 async fn blocking(work: impl FnOnce() + Send + 'static) {
