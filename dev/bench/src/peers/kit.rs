@@ -6,7 +6,7 @@ use axum::routing::get;
 use session_core::Manager;
 use session_tower::{Session, SessionError, SessionLayer};
 
-use crate::work::{Shape, USER, User, Work};
+use crate::work::{Shape, Work};
 
 /// The application over any engine.
 pub fn app(manager: Manager, shape: Shape) -> Router {
@@ -23,8 +23,7 @@ pub fn app(manager: Manager, shape: Shape) -> Router {
 }
 
 async fn anonymous(session: Session) -> Result<&'static str, SessionError> {
-    let user: Option<User> = session.get(USER)?;
-    Ok(if user.is_none() { "ok" } else { "" })
+    Ok(job::anonymous(&session)?)
 }
 
 async fn create(State(shape): State<Shape>, session: Session) -> Result<&'static str, SessionError> {
@@ -40,15 +39,11 @@ async fn read_modify_write(session: Session) -> Result<&'static str, SessionErro
 }
 
 async fn regenerate(session: Session) -> Result<&'static str, SessionError> {
-    let user: User = session.get(USER)?.expect("a user");
-    session.regenerate()?;
-    Ok(if user.id > 0 { "ok" } else { "" })
+    Ok(job::regenerate(&session)?)
 }
 
 async fn destroy(session: Session) -> Result<&'static str, SessionError> {
-    let user: User = session.get(USER)?.expect("a user");
-    session.destroy().await?;
-    Ok(if user.id > 0 { "ok" } else { "" })
+    Ok(job::destroy(&session).await?)
 }
 
 /// The work of the handlers that every framework has.
@@ -56,6 +51,11 @@ pub(super) mod job {
     use session_core::{Result, Session};
 
     use crate::work::{COUNT, Shape, USER, User};
+
+    pub fn anonymous(session: &Session) -> Result<&'static str> {
+        let user: Option<User> = session.get(USER)?;
+        Ok(if user.is_none() { "ok" } else { "" })
+    }
 
     pub fn create(session: &Session, shape: Shape) -> Result<&'static str> {
         for key in shape.keys() {
@@ -74,6 +74,18 @@ pub(super) mod job {
     pub fn read_modify_write(session: &Session) -> Result<&'static str> {
         let user: User = session.get(USER)?.expect("a user");
         session.update(COUNT, |count: Option<u64>| count.unwrap_or(0) + 1)?;
+        Ok(if user.id > 0 { "ok" } else { "" })
+    }
+
+    pub fn regenerate(session: &Session) -> Result<&'static str> {
+        let user: User = session.get(USER)?.expect("a user");
+        session.regenerate()?;
+        Ok(if user.id > 0 { "ok" } else { "" })
+    }
+
+    pub async fn destroy(session: &Session) -> Result<&'static str> {
+        let user: User = session.get(USER)?.expect("a user");
+        session.destroy().await?;
         Ok(if user.id > 0 { "ok" } else { "" })
     }
 }

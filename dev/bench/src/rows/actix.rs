@@ -13,7 +13,10 @@ use crate::rows::servers::our_redis;
 use crate::thread::Thread;
 use crate::work::{Job, Work};
 
-/// Requests that do not use their session, and the usual work on cookies and Redis.
+/// Work on Redis besides the usual.
+const OTHER: [Work; 3] = [Work::Anonymous, Work::Regenerate, Work::Destroy];
+
+/// Requests that do not use their session, the usual work on cookies, and all work on Redis.
 pub fn rows(effort: Effort) -> io::Result<Vec<Section>> {
     let server = Redis::start()?;
     let (thread, job) = (Thread::new(), Job::of(Work::Untouched));
@@ -32,7 +35,7 @@ pub fn rows(effort: Effort) -> io::Result<Vec<Section>> {
         ];
         rows.push(Row::measured(&job.title("actix cookie"), subjects, effort));
     }
-    for job in Work::USUAL.map(Job::of) {
+    for job in Work::USUAL.into_iter().chain(OTHER).map(Job::of) {
         let (thread, url) = (Thread::new(), server.url());
         let subjects = vec![
             actix::floor(&thread, job),
