@@ -152,9 +152,15 @@ fn unknown(name: &str) -> Error {
                  on session-{engine}{part} and write `use session_{engine} as _;` (linked: {have})"
             )
         }
-        None => format!(
-            "there is no engine named `{name}` (linked: {have}); register your own with session_core::engine::register"
-        ),
+        None => {
+            // The feature of a cluster has a hyphen, the name of its engine an underscore.
+            let engine = KNOWN.iter().find(|(_, feature)| *feature == name).map(|(engine, _)| engine);
+            let meant = engine.map_or_else(String::new, |engine| format!(": write `{engine}`"));
+            format!(
+                "there is no engine named `{name}`{meant} (linked: {have}); register your own with \
+                 session_core::engine::register"
+            )
+        }
     })
 }
 
@@ -178,7 +184,10 @@ mod tests {
         let line = "depend on session-redis with its feature `cluster` and write `use session_redis as _;`";
         assert!(cluster.contains(line), "{cluster}");
         assert!(of("redis").await.contains("feature `redis`"));
-        assert!(of("nope").await.contains("no engine named `nope`"));
+        assert!(of("nope").await.contains("no engine named `nope` (linked"));
+        assert!(
+            of("redis-cluster").await.contains("no engine named `redis-cluster`: write `redis_cluster` (")
+        );
 
         register("own", nothing).unwrap();
         assert_eq!(of("own").await, "reached");
