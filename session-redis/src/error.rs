@@ -143,8 +143,8 @@ impl Fault {
             _ => match io_kind(error) {
                 Some(io::ErrorKind::InvalidData) => (
                     ErrorKind::Config,
-                    "no TLS with this server: does it speak TLS, do we trust its certificate (`ca`), and has \
-                     that this name (`tls_server_name`)?",
+                    "no TLS with this server: does it speak TLS, do we trust its certificate (`ca`), and is \
+                     its name right (`tls_server_name`)?",
                 ),
                 Some(
                     io::ErrorKind::ConnectionReset
