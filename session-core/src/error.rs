@@ -25,7 +25,8 @@ pub enum ErrorKind {
     Gone,
     /// A stored record cannot be read: damaged, or not written by this library.
     Corrupt,
-    /// A stored record was written by a newer version of this library. It is left as it is.
+    /// A stored record was written by a newer version of this library, and is left as it is; or
+    /// the engine or its server does not have the ability that is asked for.
     Unsupported,
     /// A value could not be encoded, or a stored value does not have the requested type.
     Codec,
@@ -64,7 +65,7 @@ impl ErrorKind {
             Self::Expired => "the session has expired",
             Self::Gone => "the session has ended",
             Self::Corrupt => "the stored record is unreadable",
-            Self::Unsupported => "the stored record has a newer format",
+            Self::Unsupported => "not supported",
             Self::TooManySessions => "too many sessions",
             Self::Codec => "a value could not be encoded or decoded",
             Self::TooLarge => "the session is too large",
@@ -199,5 +200,12 @@ mod tests {
         assert_eq!(error.to_string(), "redis read: the engine is unavailable: no answer within 5 s");
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("connection refused"));
         assert_eq!(error.kind().http_status(), 503);
+    }
+
+    #[test]
+    fn a_missing_ability_is_not_reported_as_a_record() {
+        let error =
+            Error::new(ErrorKind::Unsupported, "notices need RESP3").in_engine("redis").during("listen");
+        assert_eq!(error.to_string(), "redis listen: not supported: notices need RESP3");
     }
 }

@@ -141,21 +141,23 @@ const KNOWN: [(&str, &str); 15] = [
 fn unknown(name: &str) -> Error {
     let linked = engines();
     let have = if linked.is_empty() { "none".to_owned() } else { linked.join(", ") };
-    Error::config(match KNOWN.iter().find(|(known, _)| *known == name) {
-        Some((_, feature)) => {
-            let (engine, part) = match feature.split_once('-') {
-                Some((engine, part)) => (engine, format!(" with its feature `{part}`")),
-                None => (*feature, String::new()),
-            };
-            format!(
-                "the engine `{name}` is not linked: enable the feature `{feature}` of session-kit, or depend \
-                 on session-{engine}{part} and write `use session_{engine} as _;` (linked: {have})"
-            )
-        }
-        None => format!(
-            "there is no engine named `{name}` (linked: {have}); register your own with session_core::engine::register"
-        ),
-    })
+    if let Some((_, feature)) = KNOWN.iter().find(|(known, _)| *known == name) {
+        let (engine, part) = match feature.split_once('-') {
+            Some((engine, part)) => (engine, format!(" with its feature `{part}`")),
+            None => (*feature, String::new()),
+        };
+        return Error::config(format!(
+            "the engine `{name}` is not linked: enable the feature `{feature}` of session-kit, or depend \
+             on session-{engine}{part} and write `use session_{engine} as _;` (linked: {have})"
+        ));
+    }
+    // The feature of a cluster has a hyphen, the name of its engine an underscore.
+    let engine = KNOWN.iter().find(|(_, feature)| *feature == name).map(|(engine, _)| engine);
+    let meant = engine.map_or_else(String::new, |engine| format!(": write `{engine}`"));
+    Error::config(format!(
+        "there is no engine named `{name}`{meant} (linked: {have}); register your own with \
+         session_core::engine::register"
+    ))
 }
 
 #[cfg(test)]
@@ -178,7 +180,10 @@ mod tests {
         let line = "depend on session-redis with its feature `cluster` and write `use session_redis as _;`";
         assert!(cluster.contains(line), "{cluster}");
         assert!(of("redis").await.contains("feature `redis`"));
-        assert!(of("nope").await.contains("no engine named `nope`"));
+        assert!(of("nope").await.contains("no engine named `nope` (linked"));
+        assert!(
+            of("redis-cluster").await.contains("no engine named `redis-cluster`: write `redis_cluster` (")
+        );
 
         register("own", nothing).unwrap();
         assert_eq!(of("own").await, "reached");

@@ -87,7 +87,9 @@ impl File {
                 }
             }
             Head::Ours { .. } => Ok(false),
-            Head::Newer => Err(error(ErrorKind::Unsupported, "a newer version wrote it: finish the upgrade")),
+            Head::Newer => {
+                Err(error(ErrorKind::Unsupported, "a newer version wrote the file: finish the upgrade"))
+            }
             Head::Torn | Head::Foreign => Err(corrupt("it is not a session record")),
         }
     }

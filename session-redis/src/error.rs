@@ -98,6 +98,11 @@ impl Fault {
         joined.unwrap_or_else(|_| Err(Self::unavailable("the runtime is shutting down")))
     }
 
+    /// Names the server in the message, which a caller sees without the event of the attempt.
+    pub fn of_server(self, server: &dyn fmt::Display) -> Self {
+        Self { message: format!("{server}: {}", self.message).into(), ..self }
+    }
+
     pub fn into_error(self) -> Error {
         let error = Error::new(self.kind, self.message);
         match self.detail {
@@ -138,8 +143,15 @@ impl Fault {
             _ => match io_kind(error) {
                 Some(io::ErrorKind::InvalidData) => (
                     ErrorKind::Config,
-                    "no TLS with this server: does it speak TLS, and is its certificate one that we trust (`ca`)?",
+                    "no TLS with this server: does it speak TLS, do we trust its certificate (`ca`), and is \
+                     its name right (`tls_server_name`)?",
                 ),
+                Some(
+                    io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::BrokenPipe,
+                ) => (ErrorKind::Unavailable, CLOSED),
                 _ => (ErrorKind::Unavailable, "the server cannot be reached"),
             },
         };
@@ -183,6 +195,8 @@ fn harmless(details: &str) -> String {
 
 const UNKNOWN: (ErrorKind, &str) = (ErrorKind::Unavailable, "the server refused");
 const WRONG_LOGIN: (ErrorKind, &str) = (ErrorKind::Config, "the server rejected the user or password");
+const CLOSED: &str =
+    "the server closed the connection before it answered: do both sides speak TLS, or neither?";
 const MISSING_RIGHT: (ErrorKind, &str) =
     (ErrorKind::Config, "the user lacks a permission: docs/redis.md lists the required ones");
 const TOO_OLD: (ErrorKind, &str) =
@@ -202,13 +216,15 @@ fn meaning(code: &str, details: &str) -> Option<(ErrorKind, &'static str)> {
             "the server has reached its `maxmemory` and evicts nothing: docs/redis.md says which \
              policy to choose",
         ),
-        "WRONGPASS" | "NOAUTH" => WRONG_LOGIN,
+        "WRONGPASS" => WRONG_LOGIN,
+        "NOAUTH" => (ErrorKind::Config, "the server needs a login, and none is configured: set the password"),
         "NOPERM" if of_script() => (
             ErrorKind::Config,
             "the user may not run scripts, which compare and write in one step: allow `+eval +evalsha`",
         ),
         "NOPERM" => MISSING_RIGHT,
-        "ERR" if says("can't run this command") => MISSING_RIGHT,
+        // The driver drops the code of a refused `SELECT`.
+        "ERR" if says("can't run this command") || says("no permissions to run") => MISSING_RIGHT,
         "MOVED" | "ASK" => {
             (ErrorKind::Config, "the server is a node of a cluster: use `redis_cluster` or redis+cluster://")
         }

@@ -166,6 +166,7 @@ impl Link {
                     tracing::warn!(server = %self.0.connector, error = %fault, "connecting failed; \
                         the next request will retry");
                 }
+                let fault = fault.of_server(&self.0.connector);
                 attempts.failed(&fault);
                 Err(fault)
             }

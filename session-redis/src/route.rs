@@ -46,13 +46,13 @@ impl Route {
             Topology::Sentinel => Ok(Self::One(Link::new(Sentinels::new(config)?))),
             #[cfg(not(feature = "cluster"))]
             Topology::Cluster => Err(Error::config(
-                "clusters are not compiled in: enable the feature `cluster` of session-redis, or \
-                 `redis-cluster` of session-kit",
+                "clusters are not compiled in: enable the feature `redis-cluster` of session-kit, or \
+                 `cluster` of session-redis",
             )),
             #[cfg(not(feature = "sentinel"))]
             Topology::Sentinel => Err(Error::config(
-                "Sentinel is not compiled in: enable the feature `sentinel` of session-redis, or \
-                 `redis-sentinel` of session-kit",
+                "Sentinel is not compiled in: enable the feature `redis-sentinel` of session-kit, or \
+                 `sentinel` of session-redis",
             )),
         }
     }

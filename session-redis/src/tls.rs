@@ -39,7 +39,7 @@ pub(crate) fn template(tls: &Tls) -> Result<ConnectionAddr> {
 #[cfg(not(feature = "tls"))]
 pub(crate) fn template(_tls: &Tls) -> Result<ConnectionAddr> {
     Err(Error::config(
-        "TLS is not compiled in: enable the feature `tls` of session-redis, or `redis-tls` of session-kit",
+        "TLS is not compiled in: enable the feature `redis-tls` of session-kit, or `tls` of session-redis",
     ))
 }
 

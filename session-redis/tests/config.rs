@@ -164,3 +164,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_error_for_an_unknown_option_lists_the_known_ones() {
+    let parse =
+        |option: &str| RedisConfig::parse(Sentinel, &format!("rediss+sentinel://127.0.0.1/m?{option}"));
+    let error = parse("pool=3").unwrap_err();
+    let (_, listed) = error.message().split_once("the options are ").unwrap();
+    let names: Vec<_> = listed.split_once(';').unwrap().0.split(", ").collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let unknown =
+            parse(&format!("{name}=x")).is_err_and(|error| error.message().contains("unknown option"));
+        assert!(!unknown, "{name}");
+    }
+}

@@ -106,11 +106,12 @@ async fn connecting(url: &str) -> Error {
 
 #[tokio::test]
 async fn connecting_reports_a_server_that_is_not_redis() {
-    for (greeting, kind) in [
-        ("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", ErrorKind::Config),
-        ("ERROR\r\n", ErrorKind::Config),
-        ("SSH-2.0-OpenSSH_9.2\r\n", ErrorKind::Config),
-        ("", ErrorKind::Unavailable),
+    for (greeting, kind, says) in [
+        ("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", ErrorKind::Config, "right port?"),
+        ("ERROR\r\n", ErrorKind::Config, "right port?"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", ErrorKind::Config, "right port?"),
+        ("", ErrorKind::Unavailable, "speak TLS"),
+        ("hang up", ErrorKind::Unavailable, "speak TLS"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("redis://:secret@{}", listener.local_addr().unwrap());
@@ -118,6 +119,9 @@ async fn connecting_reports_a_server_that_is_not_redis() {
             let (mut stream, _) = listener.accept().unwrap();
             let mut buffer = [0; 1024];
             let _ = stream.read(&mut buffer);
+            if greeting == "hang up" {
+                return;
+            }
             if greeting.is_empty() {
                 // Sends nothing, and keeps the connection open.
                 std::thread::sleep(Duration::from_secs(2));
@@ -126,6 +130,8 @@ async fn connecting_reports_a_server_that_is_not_redis() {
         });
         let error = connecting(&url).await;
         assert_eq!(error.kind(), kind, "{greeting:?}: {error:?}");
+        assert!(error.message().contains(says), "{greeting:?}: {error:?}");
+        assert!(error.message().starts_with("127.0.0.1:"), "{error:?}");
         server.join().unwrap();
     }
 }

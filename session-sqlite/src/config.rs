@@ -200,7 +200,9 @@ impl SqliteConfig {
                 ("rwc", _) | ("memory", Place::Memory) => {}
                 ("rw", Place::File { create, .. }) => *create = false,
                 ("ro", _) => {
-                    return Err(Error::config("sessions cannot be stored in a read-only file"));
+                    return Err(Error::config(
+                        "sessions cannot be stored in a read-only file: `mode` must be `rwc` or `rw`",
+                    ));
                 }
                 _ => {
                     return Err(Error::config("`mode` must be `rwc`, or `rw` for a file that must exist"));

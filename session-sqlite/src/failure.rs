@@ -32,6 +32,11 @@ pub(crate) fn is_no_access(error: &Sqlx) -> bool {
     code(error).is_some_and(|code| matches!(code & 0xff, 3 | 8 | 14 | 23))
 }
 
+/// Whether the file is something else than a database.
+pub(crate) fn is_no_database(error: &Sqlx) -> bool {
+    code(error).is_some_and(|code| code & 0xff == 26)
+}
+
 /// Whether a row with that key exists; the whole statement was rolled back.
 pub(crate) fn is_duplicate(error: &Sqlx) -> bool {
     const NOT_NULL: i32 = 1299;

@@ -13,7 +13,7 @@ use sqlx::sqlite::{
 
 use crate::config::{Place, SqliteConfig, Synchronous};
 use crate::connections::Connections;
-use crate::failure::{Effect, failed, is_busy, is_no_access};
+use crate::failure::{Effect, failed, is_busy, is_no_access, is_no_database};
 use crate::{ENGINE, schema};
 
 /// The retry interval for locks that SQLite itself does not wait for.
@@ -40,6 +40,10 @@ pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
             };
             let options = options.filename(absolute);
             let unusable = |error| {
+                if is_no_database(&error) {
+                    return refused("is not an SQLite database, or is encrypted: choose another file")
+                        .with_source(error);
+                }
                 if !is_no_access(&error) {
                     return failed("connect", Effect::Read, error);
                 }

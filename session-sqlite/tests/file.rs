@@ -89,7 +89,8 @@ async fn a_file_that_is_not_a_database_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let text = "not a database. ".repeat(1_000);
     fs::write(file(&directory), &text).unwrap();
-    assert!(refused(file(&directory).display()).await.message().contains("not an SQLite database"));
+    let error = refused(file(&directory).display()).await;
+    assert!(error.message().contains("sessions.db` is not an SQLite database"), "{error}");
     assert_eq!(fs::read_to_string(file(&directory)).unwrap(), text);
 }
 

@@ -123,8 +123,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record> {
 }
 
 fn newer(format: u8) -> Error {
-    let message =
-        format!("it has format {format}, this version reads up to {NEWEST_FORMAT}: finish the upgrade");
+    let message = format!(
+        "the record has format {format}, this version reads up to {NEWEST_FORMAT}: finish the upgrade"
+    );
     Error::new(ErrorKind::Unsupported, message)
 }
 

@@ -27,6 +27,11 @@ const FOREIGN: &[(&str, &str)] = &[
     ("sentinelMasterId", "write the master's name as the path"),
 ];
 
+/// The options, for the error about an unknown one.
+const NAMES: &str = "prefix, connect_timeout, response_timeout, ca, cert, key, tls_server_name, address_map, \
+                     sentinel_user, sentinel_password, sentinel_tls, sentinel_ca, sentinel_cert, sentinel_key, \
+                     sentinel_tls_server_name, count, notices, protocol, user, password, db";
+
 /// The TLS files and names of the servers, or of the sentinels.
 #[derive(Default)]
 struct Files {
@@ -142,6 +147,6 @@ fn unknown(name: &str) -> Error {
         Some((foreign, instead)) => {
             wrong(&format!("has the option `{foreign}` of another client: {instead}"))
         }
-        None => wrong("has an unknown option"),
+        None => wrong(&format!("has an unknown option; the options are {NAMES}")),
     }
 }

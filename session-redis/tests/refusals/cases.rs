@@ -155,13 +155,14 @@ async fn connecting_reports_what_is_wrong_with_a_server() {
     let address = server.process().address();
     for (url, kind, says) in [
         (format!("redis://:secret-wrong@{address}"), ErrorKind::Config, "password"),
-        (format!("redis://{address}"), ErrorKind::Config, "password"),
+        (format!("redis://{address}"), ErrorKind::Config, "needs a login"),
+        (format!("redis://app:secret@{address}/1"), ErrorKind::Config, "lacks a permission"),
         (format!("redis://nobody:secret@{address}"), ErrorKind::Config, "password"),
         (format!("redis://:session@{address}/16"), ErrorKind::Config, "database"),
         (format!("redis+cluster://:session@{address}"), ErrorKind::Config, "redis://"),
         (format!("redis+sentinel://:session@{address}/mymaster"), ErrorKind::Config, "password"),
-        ("redis://:secret@127.0.0.1:1".to_owned(), ErrorKind::Unavailable, "reached"),
-        ("redis://:secret@nowhere.invalid".to_owned(), ErrorKind::Unavailable, "reached"),
+        ("redis://:secret@127.0.0.1:1".to_owned(), ErrorKind::Unavailable, "127.0.0.1:1: the server cannot be"),
+        ("redis://:secret@nowhere.invalid".to_owned(), ErrorKind::Unavailable, "nowhere.invalid:6379: the server"),
     ] {
         let error = connecting(&url).await;
         assert_eq!(error.kind(), kind, "{url}: {error:?}");
