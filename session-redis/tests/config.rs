@@ -120,6 +120,10 @@ fn every_form_means_the_same() {
             .unwrap()
             .tls(Tls::new().ca("/ca.pem").client("/c.pem", "/k.pem"))
     );
+    for (word, on) in [("on", true), ("true", true), ("off", false), ("false", false)] {
+        let built = RedisConfig::standalone("a").unwrap().notices(on);
+        assert_eq!(RedisConfig::parse(Standalone, &format!("redis://a?notices={word}")).unwrap(), built);
+    }
     // A specific scheme overrides the name `redis`, and a specific name overrides `redis://`.
     let cluster: RedisConfig = "redis+cluster://a".parse().unwrap();
     assert_eq!(cluster, RedisConfig::parse(Cluster, "redis://a").unwrap());

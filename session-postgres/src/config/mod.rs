@@ -251,6 +251,14 @@ mod tests {
     }
 
     #[test]
+    fn notices_are_written_as_for_redis_too() {
+        for (word, on) in [("true", true), ("on", true), ("false", false), ("off", false)] {
+            let config: PostgresConfig = format!("host=db.example notices={word}").parse().unwrap();
+            assert_eq!(config.notices, on, "{word}");
+        }
+    }
+
+    #[test]
     fn an_unknown_parameter_is_answered_with_all_known_ones() {
         let error = "host=db.example tabel=web_session".parse::<PostgresConfig>().unwrap_err();
         let (_, known) = error.message().split_once("known parameters are ").unwrap();

@@ -107,7 +107,7 @@ impl Parameters {
             | "statement-cache-capacity"
             | "statement_cache_mode"
             | "default_query_exec_mode" => config.unprepared |= unprepared(name, value),
-            "notices" => config.notices = one_of("notices", value, &["true"], &["false"])?,
+            "notices" => config.notices = one_of("notices", value, &["true", "on"], &["false", "off"])?,
             _ if WITHOUT_EFFECT.contains(&name) => {}
             _ if config.settings.set(name, value)? => {}
             _ => return Err(unknown(name)),

@@ -135,8 +135,9 @@ pub(super) fn set(mut config: RedisConfig, name: &str, value: &str) -> Result<Re
 
 fn on_or_off(name: &str, value: &str) -> Result<bool> {
     match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
+        // The other engines write `true`.
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
         _ => Err(wrong(&format!("has a `{name}` other than `on` and `off`"))),
     }
 }
