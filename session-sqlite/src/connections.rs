@@ -6,7 +6,7 @@
 //! transaction it is detached.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use session_core::{Error, ErrorKind, Result};
 use session_sql::TableName;
@@ -119,7 +119,7 @@ impl Own {
             Some(connection) => connection,
             None => self.open().await.map_err(|error| error.during(operation))?,
         };
-        Ok(Taken(Held::Own { connection: Some(connection), lane, _permit: permit }))
+        Ok(Taken(Held::Own { connection: Some(connection), lane, permit: Some(permit) }))
     }
 
     async fn open(&self) -> Result<SqliteConnection> {
@@ -152,7 +152,7 @@ impl Lane {
 pub(crate) struct Taken<'a>(Held<'a>);
 
 enum Held<'a> {
-    Own { connection: Option<SqliteConnection>, lane: &'a Lane, _permit: SemaphorePermit<'a> },
+    Own { connection: Option<SqliteConnection>, lane: &'a Lane, permit: Option<SemaphorePermit<'a>> },
     Given(PoolConnection<Sqlite>),
 }
 
@@ -164,19 +164,16 @@ impl Taken<'_> {
         }
     }
 
-    /// Takes the engine's own connection out. Unless it is [attached](Self::attach) again, the next
-    /// caller opens another one.
-    pub(crate) fn detach(&mut self) -> sqlx::Result<SqliteConnection> {
-        match &mut self.0 {
-            Held::Own { connection, .. } => connection.take().ok_or(sqlx::Error::WorkerCrashed),
-            Held::Given(_) => Err(sqlx::Error::WorkerCrashed),
+    /// Takes the engine's own writer out. It stays in use until the returned [`Writing`] is dropped.
+    pub(crate) fn detach(&mut self, all: &Arc<Connections>) -> sqlx::Result<(Writing, SqliteConnection)> {
+        let Held::Own { connection, permit, .. } = &mut self.0 else {
+            return Err(sqlx::Error::WorkerCrashed);
+        };
+        let connection = connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
+        if let Some(permit) = permit.take() {
+            permit.forget();
         }
-    }
-
-    pub(crate) fn attach(&mut self, detached: SqliteConnection) {
-        if let Held::Own { connection, .. } = &mut self.0 {
-            *connection = Some(detached);
-        }
+        Ok((Writing(Arc::clone(all)), connection))
     }
 
     /// Checks whether an error ended the connection's thread: the next caller then replaces the
@@ -193,6 +190,26 @@ impl Drop for Taken<'_> {
         if let Held::Own { connection, lane, .. } = &mut self.0 {
             // Returned before the permit is dropped.
             lane.idle().extend(connection.take());
+        }
+    }
+}
+
+/// The engine's own writer is in use.
+pub(crate) struct Writing(Arc<Connections>);
+
+impl Writing {
+    /// Returns the detached connection. Otherwise the next caller opens another one.
+    pub(crate) fn attach(&self, detached: SqliteConnection) {
+        if let Connections::Own(own) = &*self.0 {
+            own.writer.idle().push(detached);
+        }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Connections::Own(own) = &*self.0 {
+            own.writer.permits.add_permits(1);
         }
     }
 }

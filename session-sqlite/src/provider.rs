@@ -32,7 +32,7 @@ use crate::{ENGINE, open, schema};
 #[derive(Debug)]
 pub struct SqliteProvider {
     pub(crate) connections: Arc<Connections>,
-    writes: Arc<Writes>,
+    writes: Writes,
     pub(crate) statements: Statements,
     table: TableName,
     durability: Durability,
