@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+use session_core::clock::Clock;
 use session_core::{Error, Result};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Execute as _, SqlStr};
@@ -15,7 +16,7 @@ use crate::ENGINE;
 use crate::connections::{Connections, Taken, Writing};
 use crate::failure::{Effect, failed, is_busy, is_duplicate, is_of_one_statement, is_undone};
 use crate::stored::Bound;
-use crate::writes::{Changed, alone, changed};
+use crate::writes::{Changed, alone, at, changed};
 
 /// A statement that waits, and the channel of its answer. It may be run again after its transaction
 /// was undone; the driver shares the arguments, so that copies are cheap.
@@ -23,6 +24,7 @@ pub(crate) struct Write {
     operation: &'static str,
     sql: SqlStr,
     arguments: SqliteArguments,
+    clock: Arc<dyn Clock>,
     answer: oneshot::Sender<Result<Changed>>,
 }
 
@@ -30,12 +32,13 @@ impl Write {
     pub(crate) fn new(
         operation: &'static str,
         mut query: Bound,
+        clock: Arc<dyn Clock>,
     ) -> Result<(Self, oneshot::Receiver<Result<Changed>>)> {
         let arguments = query.take_arguments().map_err(sqlx::Error::Encode);
         let arguments = arguments.map_err(|error| failed(operation, Effect::Read, error))?;
         let (answer, answered) = oneshot::channel();
         let arguments = arguments.unwrap_or_default();
-        Ok((Self { operation, sql: query.sql(), arguments, answer }, answered))
+        Ok((Self { operation, sql: query.sql(), arguments, clock, answer }, answered))
     }
 
     /// Whether the caller still waits.
@@ -44,7 +47,7 @@ impl Write {
     }
 
     fn query(&self) -> Bound {
-        sqlx::query_with(self.sql.clone(), self.arguments.clone())
+        at(&*self.clock, sqlx::query_with(self.sql.clone(), self.arguments.clone()))
     }
 
     fn answer(self, answer: Result<Changed>) {

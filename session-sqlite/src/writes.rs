@@ -13,6 +13,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use session_core::clock::Clock;
 use session_core::{Error, ErrorKind, Result};
 use sqlx::sqlite::SqliteQueryResult;
 use tokio::sync::oneshot;
@@ -22,7 +23,7 @@ use crate::ENGINE;
 use crate::connections::{Connections, Taken, Work};
 use crate::failure::{Effect, failed, is_duplicate};
 use crate::group::{self, Write};
-use crate::stored::Bound;
+use crate::stored::{Bound, millis};
 
 /// The maximum number of statements in a transaction: a few milliseconds.
 const MOST: usize = 64;
@@ -30,6 +31,7 @@ const MOST: usize = 64;
 /// The statements of a provider that change rows.
 pub(crate) struct Writes {
     connections: Arc<Connections>,
+    pub(crate) clock: Arc<dyn Clock>,
     waiting: Mutex<VecDeque<Write>>,
 }
 
@@ -43,20 +45,20 @@ pub(crate) enum Changed {
 }
 
 impl Writes {
-    pub(crate) fn new(connections: Arc<Connections>) -> Self {
-        Self { connections, waiting: Mutex::default() }
+    pub(crate) fn new(connections: Arc<Connections>, clock: Arc<dyn Clock>) -> Self {
+        Self { connections, clock, waiting: Mutex::default() }
     }
 
-    /// Runs a statement.
+    /// Runs a statement, and adds the current time to its arguments when it does.
     pub(crate) async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
         if !self.connections.groups() {
             let mut taken = self.connections.take(operation, Work::Write).await?;
-            return alone(&mut taken, operation, query).await;
+            return alone(&mut taken, operation, at(&*self.clock, query)).await;
         }
         if let Some(taken) = self.connections.take_free_writer(operation).await {
-            return alone(&mut taken?, operation, query).await;
+            return alone(&mut taken?, operation, at(&*self.clock, query)).await;
         }
-        let (write, answered) = Write::new(operation, query)?;
+        let (write, answered) = Write::new(operation, query, Arc::clone(&self.clock))?;
         self.waiting().push_back(write);
         let mut waiting = Waiting { writes: self, operation, answered };
         loop {
@@ -129,6 +131,11 @@ impl Drop for Waiting<'_> {
         let mut waiting = self.writes.waiting();
         while waiting.pop_front_if(|write| !write.is_wanted()).is_some() {}
     }
+}
+
+/// Adds the current time to the arguments.
+pub(crate) fn at(clock: &dyn Clock, query: Bound) -> Bound {
+    query.bind(millis(clock.now()))
 }
 
 /// Runs a statement as a transaction of its own.

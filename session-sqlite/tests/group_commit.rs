@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use session_core::clock::ManualClock;
 use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::{Error, ErrorKind, Provider as _, Result};
 use session_sqlite::{SqliteConfig, SqliteProvider};
@@ -237,4 +238,34 @@ fn a_runtime_that_ends_leaves_no_transaction_open_and_loses_no_stored_session() 
         }
         unlock(lock(&directory).await).await;
     });
+}
+
+/// The idle deadline is checked when the statement runs, and not when it began to wait.
+#[tokio::test]
+async fn a_session_that_expires_while_its_write_waits_is_not_revived() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+    let config = SqliteConfig::file(file(&directory)).busy_timeout(MINUTE);
+    let provider = SqliteProvider::connect(config).await.unwrap().clock(Arc::new(clock.clone()));
+    let provider = Arc::new(provider);
+    for number in 1..5 {
+        create(&provider, &numbered(number), &record(number), MINUTE).await;
+    }
+    let seen = provider.read(&numbered(2), MINUTE).await.unwrap().unwrap();
+    let other = lock(&directory).await;
+    let first = begin(&provider, 5).await;
+    let writer = Arc::clone(&provider);
+    let over = tokio::spawn(async move {
+        let (over, newer) = (Condition::Over(seen.stamp()), next(&seen, 20));
+        is_stored(&writer.write(&numbered(2), &newer, over, MINUTE).await.unwrap())
+    });
+    let toucher = Arc::clone(&provider);
+    let touch = tokio::spawn(async move { toucher.touch(&numbered(3), &record(3), MINUTE).await.unwrap() });
+    tokio::task::yield_now().await;
+    clock.advance(MINUTE + Duration::from_secs(1));
+    unlock(other).await;
+    assert!(is_stored(&first.await.unwrap().unwrap()));
+    assert!(!over.await.unwrap() && !touch.await.unwrap());
+    for number in 1..5 {
+        assert!(!is_there(&provider, number).await, "{number}");
+    }
 }
