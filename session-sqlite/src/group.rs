@@ -5,49 +5,35 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
+use std::time::Duration;
 
-use session_core::clock::Clock;
 use session_core::{Error, Result};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Execute as _, SqlStr};
+use sqlx::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
 use crate::ENGINE;
 use crate::connections::{Connections, Taken, Writing};
 use crate::failure::{Effect, failed, is_busy, is_duplicate, is_of_one_statement, is_undone};
-use crate::stored::Bound;
-use crate::writes::{Changed, alone, at, changed};
+use crate::stored::{Change, patiently};
+use crate::writes::{Changed, alone, changed};
 
 /// A statement that waits, and the channel of its answer. It may be run again after its transaction
-/// was undone; the driver shares the arguments, so that copies are cheap.
+/// was undone.
 pub(crate) struct Write {
     operation: &'static str,
-    sql: SqlStr,
-    arguments: SqliteArguments,
-    clock: Arc<dyn Clock>,
+    change: Change,
     answer: oneshot::Sender<Result<Changed>>,
 }
 
 impl Write {
-    pub(crate) fn new(
-        operation: &'static str,
-        mut query: Bound,
-        clock: Arc<dyn Clock>,
-    ) -> Result<(Self, oneshot::Receiver<Result<Changed>>)> {
-        let arguments = query.take_arguments().map_err(sqlx::Error::Encode);
-        let arguments = arguments.map_err(|error| failed(operation, Effect::Read, error))?;
+    pub(crate) fn new(operation: &'static str, change: Change) -> (Self, oneshot::Receiver<Result<Changed>>) {
         let (answer, answered) = oneshot::channel();
-        let arguments = arguments.unwrap_or_default();
-        Ok((Self { operation, sql: query.sql(), arguments, clock, answer }, answered))
+        (Self { operation, change, answer }, answered)
     }
 
     /// Whether the caller still waits.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.answer.is_closed()
-    }
-
-    fn query(&self) -> Bound {
-        at(&*self.clock, sqlx::query_with(self.sql.clone(), self.arguments.clone()))
     }
 
     fn answer(self, answer: Result<Changed>) {
@@ -60,11 +46,14 @@ pub(crate) async fn store(mut taken: Taken<'_>, connections: &Arc<Connections>, 
     if group.len() == 1
         && let Some(write) = group.pop()
     {
-        let answer = alone(&mut taken, write.operation, write.query()).await;
+        let answer = alone(&mut taken, write.operation, &write.change, connections.patience()).await;
         return write.answer(answer);
     }
     match taken.detach(connections) {
-        Ok((writing, connection)) => Finished(Some(Box::pin(run(writing, connection, group)))).await,
+        Ok((writing, connection)) => {
+            let patience = connections.patience();
+            Finished(Some(Box::pin(run(writing, connection, group, patience)))).await;
+        }
         Err(error) => refuse(group, failed("write", Effect::Read, error)),
     }
 }
@@ -113,14 +102,14 @@ impl Drop for Finished {
 
 /// Runs a group. The connection belongs to this future: if that is dropped, the connection is
 /// closed, which undoes the transaction.
-async fn run(writing: Writing, mut connection: SqliteConnection, mut group: Vec<Write>) {
-    let usable = match together(&mut connection, &mut group).await {
+async fn run(writing: Writing, mut connection: SqliteConnection, mut group: Vec<Write>, patience: Duration) {
+    let usable = match together(&mut connection, &mut group, patience).await {
         Ok(answers) => {
             group.into_iter().zip(answers).for_each(|(write, answer)| write.answer(answer));
             true
         }
         Err(Failure { error, usable: true, .. }) if is_of_one_statement(&error) => {
-            one_by_one(&mut connection, group).await
+            one_by_one(&mut connection, group, patience).await
         }
         Err(Failure { error, effect, usable }) => {
             refuse(group, failed("write", effect, error));
@@ -146,14 +135,16 @@ struct Failure {
 async fn together(
     connection: &mut SqliteConnection,
     group: &mut Vec<Write>,
+    patience: Duration,
 ) -> std::result::Result<Vec<Result<Changed>>, Failure> {
-    if let Err(error) = run_plain(connection, "BEGIN IMMEDIATE").await {
+    let begin = || sqlx::query("BEGIN IMMEDIATE");
+    if let Err(error) = patiently(connection, patience, begin).await {
         return Err(Failure { usable: is_busy(&error), effect: Effect::Read, error });
     }
     group.retain(Write::is_wanted);
     let mut answers = Vec::with_capacity(group.len());
     for write in &*group {
-        match write.query().execute(&mut *connection).await {
+        match write.change.run(connection, Duration::ZERO).await {
             // SQLite may have undone the whole transaction, after which further statements would be
             // committed one by one.
             Err(error) if !is_duplicate(&error) => return Err(undo(connection, Effect::Read, error).await),
@@ -173,10 +164,10 @@ async fn undo(connection: &mut SqliteConnection, effect: Effect, error: sqlx::Er
 
 /// Runs each statement as a transaction of its own, so that one that cannot be stored does not fail
 /// the others. Returns whether the connection may be used again.
-async fn one_by_one(connection: &mut SqliteConnection, group: Vec<Write>) -> bool {
+async fn one_by_one(connection: &mut SqliteConnection, group: Vec<Write>, patience: Duration) -> bool {
     let mut usable = true;
     for write in group.into_iter().filter(Write::is_wanted) {
-        let done = write.query().execute(&mut *connection).await;
+        let done = write.change.run(connection, patience).await;
         usable &= !matches!(done, Err(sqlx::Error::WorkerCrashed));
         let answer = changed(write.operation, done);
         write.answer(answer);

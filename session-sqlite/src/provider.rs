@@ -83,7 +83,8 @@ impl SqliteProvider {
 
     /// Creates the table if it is missing. Many processes may call it at once.
     pub async fn migrate(&self) -> Result<()> {
-        let mut taken = self.connections.take("migrate", Work::Write).await?;
+        // Connections for writing return early from a lock.
+        let mut taken = self.connections.take("migrate", Work::Read).await?;
         let connection = taken.connection().map_err(|error| failed("migrate", Effect::Read, error))?;
         schema::migrate(connection, &self.table).await
     }

@@ -12,6 +12,7 @@ use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use session_core::clock::Clock;
 use session_core::{Error, ErrorKind, Result};
@@ -23,7 +24,7 @@ use crate::ENGINE;
 use crate::connections::{Connections, Taken, Work};
 use crate::failure::{Effect, failed, is_duplicate};
 use crate::group::{self, Write};
-use crate::stored::{Bound, millis};
+use crate::stored::{Bound, Change};
 
 /// The maximum number of statements in a transaction: a few milliseconds.
 const MOST: usize = 64;
@@ -51,14 +52,17 @@ impl Writes {
 
     /// Runs a statement, and adds the current time to its arguments when it does.
     pub(crate) async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
+        let change = Change::new(query, Arc::clone(&self.clock));
+        let change = change.map_err(|error| failed(operation, Effect::Read, error))?;
+        let patience = self.connections.patience();
         if !self.connections.groups() {
             let mut taken = self.connections.take(operation, Work::Write).await?;
-            return alone(&mut taken, operation, at(&*self.clock, query)).await;
+            return alone(&mut taken, operation, &change, patience).await;
         }
         if let Some(taken) = self.connections.take_free_writer(operation).await {
-            return alone(&mut taken?, operation, at(&*self.clock, query)).await;
+            return alone(&mut taken?, operation, &change, patience).await;
         }
-        let (write, answered) = Write::new(operation, query, Arc::clone(&self.clock))?;
+        let (write, answered) = Write::new(operation, change);
         self.waiting().push_back(write);
         let mut waiting = Waiting { writes: self, operation, answered };
         loop {
@@ -133,15 +137,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Adds the current time to the arguments.
-pub(crate) fn at(clock: &dyn Clock, query: Bound) -> Bound {
-    query.bind(millis(clock.now()))
-}
-
 /// Runs a statement as a transaction of its own.
-pub(crate) async fn alone(taken: &mut Taken<'_>, operation: &'static str, query: Bound) -> Result<Changed> {
+pub(crate) async fn alone(
+    taken: &mut Taken<'_>,
+    operation: &'static str,
+    change: &Change,
+    patience: Duration,
+) -> Result<Changed> {
     let done = match taken.connection() {
-        Ok(connection) => query.execute(connection).await,
+        Ok(connection) => change.run(connection, patience).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &done {

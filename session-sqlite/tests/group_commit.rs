@@ -16,7 +16,7 @@ use support::*;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A provider with a file whose log is never moved into it, so that all commits stay in the log.
 async fn logged() -> (Arc<SqliteProvider>, TempDir) {
@@ -205,6 +205,24 @@ async fn a_locked_file_is_unavailable_to_the_whole_group() {
     assert_eq!(kinds(&write_all(&provider, &directory, 1..4).await), [None; 3]);
 }
 
+/// SQLite itself would look again about 230 and 330 ms after the write began.
+#[tokio::test]
+async fn a_write_uses_the_moment_between_two_transactions_of_another_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = SqliteConfig::file(file(&directory)).busy_timeout(Duration::from_millis(600));
+    let provider = Arc::new(SqliteProvider::connect(config).await.unwrap());
+    let mut other = lock(&directory).await;
+    let writes = [begin(&provider, 1).await, begin(&provider, 2).await, begin(&provider, 3).await];
+    sleep(Duration::from_millis(245)).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    sleep(Duration::from_millis(65)).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    for write in writes {
+        assert!(is_stored(&write.await.unwrap().unwrap()));
+    }
+    unlock(other).await;
+}
+
 /// A runtime may end in the middle of a transaction, while another one uses the same provider.
 #[test]
 fn a_runtime_that_ends_leaves_no_transaction_open_and_loses_no_stored_session() {
@@ -223,7 +241,7 @@ fn a_runtime_that_ends_leaves_no_transaction_open_and_loses_no_stored_session() 
                     stored.lock().unwrap().push(number);
                 });
             }
-            tokio::time::sleep(Duration::from_micros(150 * round)).await;
+            sleep(Duration::from_micros(150 * round)).await;
         });
         drop(short);
         let numbers = round * 100 + 90..round * 100 + 93;
