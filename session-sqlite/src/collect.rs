@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::connections::{Connections, Work};
-use crate::failure::{Effect, failed};
+use crate::failure::{Effect, failed, is_busy};
 
 /// Rows removed by one statement: a millisecond or two.
 pub(crate) const BATCH: usize = 50;
@@ -37,7 +37,11 @@ pub(crate) async fn shrink(connections: &Connections) -> Result<()> {
         // Held only for this step, so that others can write in between.
         let mut taken = connections.take("gc", Work::Write).await?;
         let cut = match taken.connection() {
-            Ok(connection) => cut(connection).await,
+            Ok(connection) => match cut(connection).await {
+                // Another process is writing: a later collection continues.
+                Err(error) if is_busy(&error) => Ok(false),
+                cut => cut,
+            },
             Err(error) => Err(error),
         };
         let more = cut.map_err(|error| {

@@ -6,15 +6,17 @@
 //! transaction it is detached.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use session_core::{Error, ErrorKind, Result};
 use session_sql::TableName;
-use sqlx::ConnectOptions as _;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::config::SqliteConfig;
 use crate::failure::{Effect, failed};
 use crate::{ENGINE, schema};
 
@@ -35,9 +37,16 @@ pub(crate) enum Work {
     Write,
 }
 
+/// How long SQLite itself waits for a lock on a connection for writing, before it is asked again.
+/// It looks more and more seldom, in the end every 100 ms, and so hardly ever finds the moment
+/// between two transactions of a busy process.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Connections opened by this engine.
 pub(crate) struct Own {
     options: SqliteConnectOptions,
+    /// How long a write waits for another process.
+    patience: Duration,
     writer: Lane,
     /// `None` for a database in memory, which has one connection only: it ends with it.
     readers: Option<Lane>,
@@ -52,25 +61,37 @@ struct Lane {
 
 impl Connections {
     /// A database in a file, whose first connection is for writing.
-    pub(crate) fn file(
+    pub(crate) async fn file(
         options: SqliteConnectOptions,
-        first: SqliteConnection,
-        readers: u32,
-        table: TableName,
-    ) -> Self {
-        let readers = Lane::new(readers as usize, Vec::new());
-        Self::Own(Box::new(Own { options, writer: Lane::new(1, vec![first]), readers: Some(readers), table }))
+        mut first: SqliteConnection,
+        config: &SqliteConfig,
+    ) -> Result<Self> {
+        let wait = format!("PRAGMA busy_timeout = {}", config.busy_timeout.min(LOOK_AGAIN).as_millis());
+        let set = sqlx::query(AssertSqlSafe(wait)).persistent(false).execute(&mut first).await;
+        set.map_err(|error| failed("connect", Effect::Read, error))?;
+        let (patience, table) = (config.busy_timeout, config.table.clone());
+        let readers = Some(Lane::new(config.readers as usize, Vec::new()));
+        Ok(Self::Own(Box::new(Own { options, patience, writer: Lane::new(1, vec![first]), readers, table })))
     }
 
     /// A database in memory, which is its only connection.
     pub(crate) fn memory(options: SqliteConnectOptions, only: SqliteConnection, table: TableName) -> Self {
-        Self::Own(Box::new(Own { options, writer: Lane::new(1, vec![only]), readers: None, table }))
+        let writer = Lane::new(1, vec![only]);
+        Self::Own(Box::new(Own { options, patience: Duration::ZERO, writer, readers: None, table }))
     }
 
     /// Returns whether waiting writes may be stored together: in a file that this engine has opened.
     /// A database in memory ends with its connection, which a failed transaction would close.
     pub(crate) fn groups(&self) -> bool {
         matches!(self, Self::Own(own) if own.readers.is_some())
+    }
+
+    /// How long to repeat a statement that finds the file locked.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::Own(own) => own.patience,
+            Self::Given(_) => Duration::ZERO,
+        }
     }
 
     /// Takes the engine's own writer, unless it is in use.
@@ -117,13 +138,17 @@ impl Own {
         let idle = lane.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.open().await.map_err(|error| error.during(operation))?,
+            None => self.open(lane).await.map_err(|error| error.during(operation))?,
         };
-        Ok(Taken(Held::Own { connection: Some(connection), lane, _permit: permit }))
+        Ok(Taken(Held::Own { connection: Some(connection), lane, permit: Some(permit) }))
     }
 
-    async fn open(&self) -> Result<SqliteConnection> {
-        let opened = self.options.connect().await;
+    async fn open(&self, lane: &Lane) -> Result<SqliteConnection> {
+        let opened = if std::ptr::eq(lane, &raw const self.writer) {
+            self.options.clone().busy_timeout(self.patience.min(LOOK_AGAIN)).connect().await
+        } else {
+            self.options.connect().await
+        };
         let mut connection = opened.map_err(|error| failed("connect", Effect::Read, error))?;
         if self.readers.is_none() {
             // The sessions ended with the previous connection.
@@ -152,7 +177,7 @@ impl Lane {
 pub(crate) struct Taken<'a>(Held<'a>);
 
 enum Held<'a> {
-    Own { connection: Option<SqliteConnection>, lane: &'a Lane, _permit: SemaphorePermit<'a> },
+    Own { connection: Option<SqliteConnection>, lane: &'a Lane, permit: Option<SemaphorePermit<'a>> },
     Given(PoolConnection<Sqlite>),
 }
 
@@ -164,19 +189,16 @@ impl Taken<'_> {
         }
     }
 
-    /// Takes the engine's own connection out. Unless it is [attached](Self::attach) again, the next
-    /// caller opens another one.
-    pub(crate) fn detach(&mut self) -> sqlx::Result<SqliteConnection> {
-        match &mut self.0 {
-            Held::Own { connection, .. } => connection.take().ok_or(sqlx::Error::WorkerCrashed),
-            Held::Given(_) => Err(sqlx::Error::WorkerCrashed),
+    /// Takes the engine's own writer out. It stays in use until the returned [`Writing`] is dropped.
+    pub(crate) fn detach(&mut self, all: &Arc<Connections>) -> sqlx::Result<(Writing, SqliteConnection)> {
+        let Held::Own { connection, permit, .. } = &mut self.0 else {
+            return Err(sqlx::Error::WorkerCrashed);
+        };
+        let connection = connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
+        if let Some(permit) = permit.take() {
+            permit.forget();
         }
-    }
-
-    pub(crate) fn attach(&mut self, detached: SqliteConnection) {
-        if let Held::Own { connection, .. } = &mut self.0 {
-            *connection = Some(detached);
-        }
+        Ok((Writing(Arc::clone(all)), connection))
     }
 
     /// Checks whether an error ended the connection's thread: the next caller then replaces the
@@ -193,6 +215,26 @@ impl Drop for Taken<'_> {
         if let Held::Own { connection, lane, .. } = &mut self.0 {
             // Returned before the permit is dropped.
             lane.idle().extend(connection.take());
+        }
+    }
+}
+
+/// The engine's own writer is in use.
+pub(crate) struct Writing(Arc<Connections>);
+
+impl Writing {
+    /// Returns the detached connection. Otherwise the next caller opens another one.
+    pub(crate) fn attach(&self, detached: SqliteConnection) {
+        if let Connections::Own(own) = &*self.0 {
+            own.writer.idle().push(detached);
+        }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Connections::Own(own) = &*self.0 {
+            own.writer.permits.add_permits(1);
         }
     }
 }

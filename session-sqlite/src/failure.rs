@@ -45,10 +45,17 @@ pub(crate) fn is_duplicate(error: &Sqlx) -> bool {
     matches!(code(error), Some(NOT_NULL | PRIMARY_KEY | UNIQUE))
 }
 
-/// Whether a statement violates a constraint of the table: only the statement was rolled back, and
-/// its transaction continues.
-pub(crate) fn is_constraint(error: &Sqlx) -> bool {
-    code(error).is_some_and(|code| code & 0xff == 19)
+/// Whether one statement may be the reason why its transaction cannot be committed: the others may
+/// succeed without it.
+pub(crate) fn is_of_one_statement(error: &Sqlx) -> bool {
+    // A failed statement, a full disk, a value that is too long, a violated constraint, a value of
+    // another type.
+    code(error).is_some_and(|code| matches!(code & 0xff, 1 | 13 | 18 | 19 | 20))
+}
+
+/// Whether a transaction could not be undone because SQLite had already undone it.
+pub(crate) fn is_undone(error: &Sqlx) -> bool {
+    code(error) == Some(1)
 }
 
 /// The extended result code.

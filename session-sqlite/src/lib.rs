@@ -53,6 +53,7 @@ mod collect;
 mod config;
 mod connections;
 mod failure;
+mod group;
 mod open;
 mod owners;
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub(crate) async fn open(config: &SqliteConfig) -> Result<Connections> {
                 schema::migrate(&mut first, &config.table).await?;
             }
             schema::check(&mut first, &config.table).await?;
-            Ok(Connections::file(options, first, config.readers, config.table.clone()))
+            Connections::file(options, first, config).await
         }
     }
 }

@@ -25,8 +25,8 @@ impl Indexed for SqliteProvider {
 
     /// One statement, the only writer while it runs.
     async fn end_owner(&self, owner: &Owner, limit: usize) -> Result<usize> {
-        let query = self.statements.end_owner.query().bind(owner.0.to_vec()).bind(self.now());
-        match self.change("end_owner", query.bind(number(limit))).await? {
+        let query = self.statements.end_owner.query().bind(owner.0.to_vec()).bind(number(limit));
+        match self.change("end_owner", query).await? {
             Changed::Rows(ended) => Ok(usize::try_from(ended).unwrap_or(limit)),
             Changed::Nothing => Ok(0),
         }

@@ -32,7 +32,7 @@ use crate::{ENGINE, open, schema};
 #[derive(Debug)]
 pub struct SqliteProvider {
     pub(crate) connections: Arc<Connections>,
-    writes: Arc<Writes>,
+    writes: Writes,
     pub(crate) statements: Statements,
     table: TableName,
     durability: Durability,
@@ -66,22 +66,25 @@ impl SqliteProvider {
     }
 
     fn on(connections: Connections, table: TableName, durability: Durability) -> Self {
-        let (statements, clock) = (Statements::new(&table), Arc::new(SystemClock));
+        let statements = Statements::new(&table);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let connections = Arc::new(connections);
-        let writes = Writes::new(Arc::clone(&connections));
+        let writes = Writes::new(Arc::clone(&connections), Arc::clone(&clock));
         Self { connections, writes, statements, table, durability, clock }
     }
 
     /// Uses another clock than the system's. All processes that share the file must use the same.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.writes.clock = Arc::clone(&clock);
         self.clock = clock;
         self
     }
 
     /// Creates the table if it is missing. Many processes may call it at once.
     pub async fn migrate(&self) -> Result<()> {
-        let mut taken = self.connections.take("migrate", Work::Write).await?;
+        // Connections for writing return early from a lock.
+        let mut taken = self.connections.take("migrate", Work::Read).await?;
         let connection = taken.connection().map_err(|error| failed("migrate", Effect::Read, error))?;
         schema::migrate(connection, &self.table).await
     }
@@ -132,7 +135,8 @@ impl SqliteProvider {
         })
     }
 
-    /// The number of rows that a statement changes.
+    /// The number of rows that a statement changes. Its last argument, the current time, is added
+    /// when it runs.
     pub(crate) async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
         self.writes.change(operation, query).await
     }
@@ -150,8 +154,8 @@ impl SqliteProvider {
         let expiry = stored.expiry;
         let earliest = expiry - earlier(ttl);
         if (earliest..=expiry).contains(&over.cas.cast_signed()) {
-            let query = stored.bind(&self.statements.replace_data).bind(version(over)).bind(millis(now));
-            if self.change("write", query.bind(earliest)).await? != Changed::Nothing {
+            let query = stored.bind(&self.statements.replace_data).bind(version(over)).bind(earliest);
+            if self.change("write", query).await? != Changed::Nothing {
                 return Ok(WriteOutcome::stored_with_cas(over.cas));
             }
             let current = self.current("write", id).await?;
@@ -161,7 +165,7 @@ impl SqliteProvider {
             // An indexed column differs: the owner, at a sign-in.
             stored = Stored::new(id, record, ttl, now)?;
         }
-        let query = stored.bind(&self.statements.replace).bind(version(over)).bind(millis(now));
+        let query = stored.bind(&self.statements.replace).bind(version(over));
         match self.change("write", query).await? {
             Changed::Rows(_) => Ok(WriteOutcome::stored_with_cas(expiry.cast_unsigned())),
             Changed::Nothing => self.refused("write", id).await,
@@ -204,16 +208,16 @@ impl Provider for SqliteProvider {
         let now = self.clock.now();
         let stored = Stored::new(id, record, ttl, now)?;
         let expiry = stored.expiry;
-        match self.change("write", stored.bind(&self.statements.create).bind(millis(now))).await? {
+        match self.change("write", stored.bind(&self.statements.create)).await? {
             Changed::Rows(_) => Ok(WriteOutcome::stored_with_cas(expiry.cast_unsigned())),
             Changed::Nothing => self.refused("write", id).await,
         }
     }
 
     async fn touch(&self, id: &StorageId, _seen: &Record, ttl: Duration) -> Result<bool> {
-        let now = self.clock.now();
-        let query = self.statements.touch.query().bind(key(id)).bind(millis(now.after(ttl)));
-        let changed = self.change("touch", query.bind(millis(now))).await?;
+        let until = self.clock.now().after(ttl);
+        let query = self.statements.touch.query().bind(key(id)).bind(millis(until));
+        let changed = self.change("touch", query).await?;
         Ok(changed != Changed::Nothing)
     }
 
@@ -223,8 +227,7 @@ impl Provider for SqliteProvider {
         let tombstone = Stored::new(old, tombstone, TOMBSTONE_TTL, now)?;
         let moved = Stored::new(new, record, *ttl, now)?;
         let query = moved.bind_to(tombstone.bind(&self.statements.rename));
-        let query = query.bind(version(*over)).bind(millis(now));
-        if self.change("rename", query).await? != Changed::Nothing {
+        if self.change("rename", query.bind(version(*over))).await? != Changed::Nothing {
             return Ok(WriteOutcome::stored());
         }
         match self.current("rename", new).await? {
@@ -240,10 +243,10 @@ impl Provider for SqliteProvider {
         // Repeated if the record was stored after the removal had found nothing.
         for _ in 0..3 {
             let query = match expected {
-                None => self.statements.destroy.query().bind(key(id)).bind(self.now()),
+                None => self.statements.destroy.query().bind(key(id)),
                 Some(stamp) => {
                     let query = self.statements.destroy_version.query();
-                    query.bind(key(id)).bind(self.now()).bind(version(stamp))
+                    query.bind(key(id)).bind(version(stamp))
                 }
             };
             if self.change("destroy", query).await? != Changed::Nothing {
@@ -286,8 +289,8 @@ impl Provider for SqliteProvider {
                 tokio::time::sleep(PAUSE).await;
             }
             let batch = BATCH.min(limit - removed);
-            let query = self.statements.collect.query().bind(self.now());
-            let rows = match self.change("gc", query.bind(i64::try_from(batch).unwrap_or(0))).await? {
+            let query = self.statements.collect.query().bind(i64::try_from(batch).unwrap_or(0));
+            let rows = match self.change("gc", query).await? {
                 Changed::Rows(rows) => usize::try_from(rows).unwrap_or(batch),
                 Changed::Nothing => 0,
             };

@@ -20,7 +20,8 @@ impl Statement {
 
 /// `?1` is the key, except in statements that find many rows. Statements that store a record
 /// continue with data, idle deadline, absolute deadline, version, owner and the tombstone flag
-/// (`?2` to `?7`). All times are Unix milliseconds by the provider's clock.
+/// (`?2` to `?7`). All times are Unix milliseconds by the provider's clock. The last argument of a
+/// statement that changes rows is the current time, bound when it runs: it may have waited.
 ///
 /// Expired rows are found by `collect_after`, which is indexed and equal to `session_expiry` or a
 /// little earlier: a row between the two is checked and kept.
@@ -69,8 +70,8 @@ impl Statements {
             replace_data: fill(
                 "UPDATE {table} SET session_data = ?2, session_expiry = ?3, session_absolute = ?4, \
                  version = ?5 \
-                 WHERE session_key = ?1 AND version = ?8 AND session_expiry > ?9 \
-                 AND collect_after BETWEEN ?10 AND ?3 AND owner IS ?6 AND moved = ?7",
+                 WHERE session_key = ?1 AND version = ?8 AND session_expiry > ?10 \
+                 AND collect_after BETWEEN ?9 AND ?3 AND owner IS ?6 AND moved = ?7",
             ),
             replace: fill(
                 "UPDATE {table} SET session_data = ?2, session_expiry = ?3, collect_after = ?3, \
@@ -103,7 +104,7 @@ impl Statements {
             destroy: fill("DELETE FROM {table} WHERE session_key = ?1 AND session_expiry > ?2 AND moved = 0"),
             destroy_version: fill(
                 "DELETE FROM {table} \
-                 WHERE session_key = ?1 AND session_expiry > ?2 AND moved = 0 AND version = ?3",
+                 WHERE session_key = ?1 AND session_expiry > ?3 AND moved = 0 AND version = ?2",
             ),
             due: fill("SELECT count(*) FROM {table} WHERE collect_after <= ?1 AND session_expiry <= ?1"),
             exists: fill(
@@ -116,7 +117,7 @@ impl Statements {
             ),
             collect: fill(
                 "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
-                 WHERE collect_after <= ?1 AND session_expiry <= ?1 ORDER BY collect_after LIMIT ?2)",
+                 WHERE collect_after <= ?2 AND session_expiry <= ?2 ORDER BY collect_after LIMIT ?1)",
             ),
             // In the order of the index, so that the cost of a page depends only on its size.
             list: fill(
@@ -126,7 +127,7 @@ impl Statements {
             ),
             end_owner: fill(
                 "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} \
-                 WHERE owner = ?1 AND session_expiry > ?2 AND moved = 0 ORDER BY session_key LIMIT ?3)",
+                 WHERE owner = ?1 AND session_expiry > ?3 AND moved = 0 ORDER BY session_key LIMIT ?2)",
             ),
             // Includes expired rows, so that a page is found quickly even among many of them.
             scan: fill(

@@ -1,18 +1,64 @@
 //! A record with the values of its columns, as the arguments of statements.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use session_core::Result;
-use session_core::clock::Timestamp;
+use session_core::clock::{Clock, Timestamp};
 use session_core::id::StorageId;
 use session_core::record::Record;
 use session_sql::key;
 use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments};
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteQueryResult};
+use sqlx::{Execute as _, SqlStr};
 
+use crate::failure::is_busy;
 use crate::statements::Statement;
 
 pub(crate) type Bound = Query<'static, Sqlite, SqliteArguments>;
+
+/// A statement that changes rows, without its last argument, the current time, which is added each
+/// time it runs. The driver shares the arguments, so that copies are cheap.
+pub(crate) struct Change {
+    sql: SqlStr,
+    arguments: SqliteArguments,
+    clock: Arc<dyn Clock>,
+}
+
+impl Change {
+    pub(crate) fn new(mut query: Bound, clock: Arc<dyn Clock>) -> sqlx::Result<Self> {
+        let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?.unwrap_or_default();
+        Ok(Self { sql: query.sql(), arguments, clock })
+    }
+
+    /// Runs it, repeatedly while another process has locked the file, for this time.
+    pub(crate) async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+        patience: Duration,
+    ) -> sqlx::Result<SqliteQueryResult> {
+        let query = || {
+            let query = sqlx::query_with(self.sql.clone(), self.arguments.clone());
+            query.bind(millis(self.clock.now()))
+        };
+        patiently(connection, patience, query).await
+    }
+}
+
+/// Runs a statement, repeatedly while another process has locked the file, for this time.
+pub(crate) async fn patiently(
+    connection: &mut SqliteConnection,
+    patience: Duration,
+    query: impl Fn() -> Bound,
+) -> sqlx::Result<SqliteQueryResult> {
+    let begun = Instant::now();
+    loop {
+        match query().execute(&mut *connection).await {
+            Err(error) if is_busy(&error) && begun.elapsed() < patience => {}
+            done => return done,
+        }
+    }
+}
 
 /// A record with the values of all its columns: seven arguments in the order of the statements.
 pub(crate) struct Stored {

@@ -1,23 +1,30 @@
 //! Statements that change rows. Those that wait for the writer are stored together, in one
 //! transaction (a group commit): with `synchronous=full` they wait for the disk once.
 //!
-//! While the writer is free, a statement runs alone. Otherwise it joins the waiting ones, and a
-//! task, the leader, stores them as soon as the writer is free. The leader belongs to no caller, so
-//! a caller that gives up does not affect the others; the statement of one that gave up before the
-//! transaction began is not run. An answer is sent after the commit.
+//! While the writer is free, a statement runs alone. Otherwise it joins the waiting ones, and its
+//! caller waits for the answer and for the writer, whichever comes first: a caller that gets the
+//! writer stores all that wait, in the order of their arrival, with its own among them. No task
+//! stores for others, so no runtime that has ended or stands still can stop those of another.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
+use session_core::clock::Clock;
 use session_core::{Error, ErrorKind, Result};
-use sqlx::sqlite::{SqliteConnection, SqliteQueryResult};
+use sqlx::sqlite::SqliteQueryResult;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::ENGINE;
 use crate::connections::{Connections, Taken, Work};
-use crate::failure::{Effect, failed, is_busy, is_constraint, is_duplicate};
-use crate::stored::Bound;
+use crate::failure::{Effect, failed, is_duplicate};
+use crate::group::{self, Write};
+use crate::stored::{Bound, Change};
 
 /// The maximum number of statements in a transaction: a few milliseconds.
 const MOST: usize = 64;
@@ -25,21 +32,8 @@ const MOST: usize = 64;
 /// The statements of a provider that change rows.
 pub(crate) struct Writes {
     connections: Arc<Connections>,
-    queue: Mutex<Queue>,
-}
-
-/// The statements that wait for the writer.
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Write>,
-    /// Whether there is a leader, which takes all that wait.
-    led: bool,
-}
-
-struct Write {
-    operation: &'static str,
-    query: Bound,
-    answer: oneshot::Sender<Result<Changed>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    waiting: Mutex<VecDeque<Write>>,
 }
 
 /// The outcome of a statement.
@@ -52,101 +46,106 @@ pub(crate) enum Changed {
 }
 
 impl Writes {
-    pub(crate) fn new(connections: Arc<Connections>) -> Arc<Self> {
-        Arc::new(Self { connections, queue: Mutex::default() })
+    pub(crate) fn new(connections: Arc<Connections>, clock: Arc<dyn Clock>) -> Self {
+        Self { connections, clock, waiting: Mutex::default() }
     }
 
-    /// Runs a statement.
-    pub(crate) async fn change(self: &Arc<Self>, operation: &'static str, query: Bound) -> Result<Changed> {
+    /// Runs a statement, and adds the current time to its arguments when it does.
+    pub(crate) async fn change(&self, operation: &'static str, query: Bound) -> Result<Changed> {
+        let change = Change::new(query, Arc::clone(&self.clock));
+        let change = change.map_err(|error| failed(operation, Effect::Read, error))?;
+        let patience = self.connections.patience();
         if !self.connections.groups() {
             let mut taken = self.connections.take(operation, Work::Write).await?;
-            return alone(&mut taken, operation, query).await;
+            return alone(&mut taken, operation, &change, patience).await;
         }
         if let Some(taken) = self.connections.take_free_writer(operation).await {
-            return alone(&mut taken?, operation, query).await;
+            return alone(&mut taken?, operation, &change, patience).await;
         }
-        let (answer, answered) = oneshot::channel();
-        if self.queue().add(Write { operation, query, answer }) {
-            tokio::spawn(Arc::clone(self).lead());
-        }
-        answered.await.unwrap_or_else(|_| {
-            let message = "the runtime is shutting down";
-            Err(Error::new(ErrorKind::OutcomeUnknown, message).in_engine(ENGINE).during(operation))
-        })
-    }
-
-    /// Stores what waits, until nothing does.
-    async fn lead(self: Arc<Self>) {
-        let mut leading = Leading { writes: &self, more: true };
+        let (write, answered) = Write::new(operation, change);
+        self.waiting().push_back(write);
+        let mut waiting = Waiting { writes: self, operation, answered };
         loop {
-            let taken = self.connections.take("write", Work::Write).await;
-            let group = self.queue().take();
-            if group.is_empty() {
-                leading.more = false;
-                return;
-            }
-            match taken {
-                Ok(mut taken) => run(&mut taken, group).await,
-                Err(error) => refuse(group.into_iter().map(Write::caller), error),
+            match waiting.next().await {
+                Next::Answer(answer) => return answer,
+                Next::Writer(Ok(taken)) => group::store(taken, &self.connections, self.take()).await,
+                Next::Writer(Err(error)) => group::refuse(self.take(), error),
             }
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The leader. If it is dropped early, which happens when its runtime shuts down, the waiting
-/// callers get an error, and the next write has a new leader.
-struct Leading<'a> {
-    writes: &'a Writes,
-    more: bool,
-}
-
-impl Drop for Leading<'_> {
-    fn drop(&mut self) {
-        if self.more {
-            *self.writes.queue() = Queue::default();
-        }
-    }
-}
-
-impl Queue {
-    /// Adds a statement. Returns whether it needs a leader.
-    fn add(&mut self, write: Write) -> bool {
-        self.waiting.push_back(write);
-        !std::mem::replace(&mut self.led, true)
-    }
-
-    /// Takes the next group. After an empty one there is no leader.
-    fn take(&mut self) -> Vec<Write> {
-        let mut group = Vec::new();
+    /// Takes the next group.
+    fn take(&self) -> Vec<Write> {
+        let (mut waiting, mut group) = (self.waiting(), Vec::new());
         while group.len() < MOST
-            && let Some(write) = self.waiting.pop_front()
+            && let Some(write) = waiting.pop_front()
         {
-            if !write.answer.is_closed() {
+            if write.is_wanted() {
                 group.push(write);
             }
         }
-        self.led = !group.is_empty();
         group
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Write>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A caller that waits: its operation, and the channel of its answer.
-type Caller = (&'static str, oneshot::Sender<Result<Changed>>);
+/// A caller whose statement waits.
+struct Waiting<'a> {
+    writes: &'a Writes,
+    operation: &'static str,
+    answered: oneshot::Receiver<Result<Changed>>,
+}
 
-impl Write {
-    fn caller(self) -> Caller {
-        (self.operation, self.answer)
+/// What a waiting caller gets first.
+enum Next<'a> {
+    Answer(Result<Changed>),
+    Writer(Result<Taken<'a>>),
+}
+
+impl<'a> Waiting<'a> {
+    async fn next(&mut self) -> Next<'a> {
+        let mut writer = pin!(self.writes.connections.take(self.operation, Work::Write));
+        let unanswered = || {
+            let error = Error::new(ErrorKind::OutcomeUnknown, "the transaction was abandoned");
+            Err(error.in_engine(ENGINE).during(self.operation))
+        };
+        poll_fn(|context| {
+            if let Poll::Ready(answer) = Pin::new(&mut self.answered).poll(context) {
+                return Poll::Ready(Next::Answer(answer.unwrap_or_else(|_| unanswered())));
+            }
+            let Poll::Ready(taken) = writer.as_mut().poll(context) else { return Poll::Pending };
+            // Answers are sent before the writer is released, so without one the statement waits.
+            Poll::Ready(match self.answered.try_recv() {
+                Ok(answer) => Next::Answer(answer),
+                Err(TryRecvError::Closed) => Next::Answer(unanswered()),
+                Err(TryRecvError::Empty) => Next::Writer(taken),
+            })
+        })
+        .await
+    }
+}
+
+/// The statement of a caller that gives up is not run, and is not kept either.
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.answered.close();
+        let mut waiting = self.writes.waiting();
+        while waiting.pop_front_if(|write| !write.is_wanted()).is_some() {}
     }
 }
 
 /// Runs a statement as a transaction of its own.
-async fn alone(taken: &mut Taken<'_>, operation: &'static str, query: Bound) -> Result<Changed> {
+pub(crate) async fn alone(
+    taken: &mut Taken<'_>,
+    operation: &'static str,
+    change: &Change,
+    patience: Duration,
+) -> Result<Changed> {
     let done = match taken.connection() {
-        Ok(connection) => query.execute(connection).await,
+        Ok(connection) => change.run(connection, patience).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &done {
@@ -155,7 +154,7 @@ async fn alone(taken: &mut Taken<'_>, operation: &'static str, query: Bound) -> 
     changed(operation, done)
 }
 
-fn changed(operation: &'static str, done: sqlx::Result<SqliteQueryResult>) -> Result<Changed> {
+pub(crate) fn changed(operation: &'static str, done: sqlx::Result<SqliteQueryResult>) -> Result<Changed> {
     match done {
         Ok(done) if done.rows_affected() > 0 => Ok(Changed::Rows(done.rows_affected())),
         Ok(_) => Ok(Changed::Nothing),
@@ -164,80 +163,8 @@ fn changed(operation: &'static str, done: sqlx::Result<SqliteQueryResult>) -> Re
     }
 }
 
-async fn run(taken: &mut Taken<'_>, mut group: Vec<Write>) {
-    if group.len() == 1
-        && let Some(Write { operation, query, answer }) = group.pop()
-    {
-        let _ = answer.send(alone(taken, operation, query).await);
-        return;
-    }
-    // Until the transaction has ended, the connection belongs to this future: if that is dropped,
-    // the connection is closed, which undoes the transaction.
-    match taken.detach() {
-        Ok(mut connection) => {
-            if together(&mut connection, group).await {
-                taken.attach(connection);
-            }
-        }
-        Err(error) => refuse(group.into_iter().map(Write::caller), failed("write", Effect::Read, error)),
-    }
-}
-
-/// Runs the statements of a group in one transaction. Returns whether the connection may be used
-/// again.
-async fn together(connection: &mut SqliteConnection, group: Vec<Write>) -> bool {
-    if let Err(error) = run_plain(connection, "BEGIN IMMEDIATE").await {
-        let usable = is_busy(&error);
-        refuse(group.into_iter().map(Write::caller), failed("write", Effect::Read, error));
-        return usable;
-    }
-    let (mut done, mut group) = (Vec::with_capacity(group.len()), group.into_iter());
-    while let Some(Write { operation, query, answer }) = group.next() {
-        match query.execute(&mut *connection).await {
-            // SQLite may have undone the whole transaction. Since it is not committed, nothing was
-            // changed.
-            Err(error) if !is_constraint(&error) => {
-                let usable = run_plain(connection, "ROLLBACK").await.is_ok();
-                let _ = answer.send(Err(failed(operation, Effect::Read, error)));
-                let message = "another write in the same transaction failed; nothing was changed";
-                let others = done.into_iter().map(|(caller, _)| caller).chain(group.map(Write::caller));
-                refuse(others, Error::new(ErrorKind::Unavailable, message));
-                return usable;
-            }
-            result => done.push(((operation, answer), changed(operation, result))),
-        }
-    }
-    match run_plain(connection, "COMMIT").await {
-        Ok(()) => {
-            for ((_, answer), changed) in done {
-                let _ = answer.send(changed);
-            }
-            true
-        }
-        Err(error) => {
-            let usable = run_plain(connection, "ROLLBACK").await.is_ok();
-            let callers = done.into_iter().map(|(caller, _)| caller);
-            refuse(callers, failed("write", Effect::Write, error));
-            usable
-        }
-    }
-}
-
-async fn run_plain(connection: &mut SqliteConnection, statement: &'static str) -> sqlx::Result<()> {
-    sqlx::query(statement).execute(connection).await.map(drop)
-}
-
-/// Answers all of them with this error.
-fn refuse(callers: impl Iterator<Item = Caller>, error: Error) {
-    let error = Arc::new(error);
-    for (operation, answer) in callers {
-        let same = Error::new(error.kind(), error.message().to_owned()).with_source(Arc::clone(&error));
-        let _ = answer.send(Err(same.in_engine(ENGINE).during(operation)));
-    }
-}
-
 impl fmt::Debug for Writes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writes").field("waiting", &self.queue().waiting.len()).finish_non_exhaustive()
+        f.debug_struct("Writes").field("waiting", &self.waiting().len()).finish_non_exhaustive()
     }
 }

@@ -146,3 +146,32 @@ async fn when_the_disk_fills_up_concurrent_writes_are_stored_or_refused() {
     }
     assert_eq!(provider.count().await.unwrap(), Some(stored.len() as u64));
 }
+
+/// The large one fails when its pages are written to the log, which may be at the commit.
+#[tokio::test]
+async fn a_write_that_does_not_fit_fails_no_other_write_of_its_group() {
+    const TOO_LARGE: u64 = 3;
+    let Some(mounted) = Mounted::new("6m") else { return };
+    let config = SqliteConfig::file(file(&mounted.0)).busy_timeout(MINUTE);
+    let provider = Arc::new(SqliteProvider::connect(config).await.unwrap());
+    let other = lock(&mounted.0).await;
+    let writes: Vec<_> = (0..6)
+        .map(|number| {
+            let filling = if number == TOO_LARGE { 8_000_000 } else { 1_000 };
+            let (provider, record) = (Arc::clone(&provider), with_filling(&record(number), filling));
+            tokio::spawn(async move {
+                provider.write(&numbered(number), &record, Condition::Absent, MINUTE).await
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    unlock(other).await;
+    for (number, write) in (0..).zip(writes) {
+        let outcome = write.await.unwrap();
+        if number == TOO_LARGE {
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Full);
+        } else {
+            assert!(is_stored(&outcome.unwrap()), "{number}");
+        }
+    }
+}

@@ -8,16 +8,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use session_core::engine::{Condition, WriteOutcome};
+use session_core::clock::ManualClock;
+use session_core::engine::{Condition, DestroyOutcome, WriteOutcome};
 use session_core::{Error, ErrorKind, Provider as _, Result};
 use session_sqlite::{SqliteConfig, SqliteProvider};
-use sqlx::Connection as _;
-use sqlx::sqlite::SqliteConnection;
 use support::*;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A provider with a file whose log is never moved into it, so that all commits stay in the log.
 async fn logged() -> (Arc<SqliteProvider>, TempDir) {
@@ -45,18 +44,6 @@ async fn write(provider: &SqliteProvider, number: u64) -> Result<WriteOutcome> {
 
 async fn is_there(provider: &SqliteProvider, number: u64) -> bool {
     provider.read(&numbered(number), DAY).await.unwrap().is_some_and(|found| value(&found) == number)
-}
-
-/// Keeps the file locked, so that a write waits.
-async fn lock(directory: &TempDir) -> SqliteConnection {
-    let mut other = open(&file(directory)).await;
-    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    other
-}
-
-async fn unlock(mut other: SqliteConnection) {
-    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-    other.close().await.unwrap();
 }
 
 type Writing = JoinHandle<Result<WriteOutcome>>;
@@ -148,32 +135,56 @@ async fn a_caller_that_gives_up_while_waiting_changes_nothing_and_the_others_are
     assert!(!is_there(&provider, 2).await);
 }
 
+/// The failures that SQLite limits to the statement, and those that undo the whole transaction.
 #[tokio::test]
-async fn a_violated_constraint_fails_one_write_of_a_group() {
-    let (provider, directory) = logged().await;
-    refuse(&directory, 3, "RAISE(ABORT, 'refused')").await;
-    let outcomes = write_all(&provider, &directory, 1..5).await;
-    assert_eq!(kinds(&outcomes), [None, None, Some(ErrorKind::Config), None]);
-    for number in [1, 2, 4] {
-        assert!(is_there(&provider, number).await, "{number}");
+async fn a_statement_that_fails_fails_no_other_write_of_its_group() {
+    for failing in ["RAISE(ABORT, 'refused')", "RAISE(ROLLBACK, 'refused')", "abs(-9223372036854775807 - 1)"]
+    {
+        let (provider, directory) = logged().await;
+        refuse(&directory, 3, failing).await;
+        let outcomes = write_all(&provider, &directory, 1..5).await;
+        assert_eq!(kinds(&outcomes), [None, None, Some(ErrorKind::Config), None], "{failing}");
+        for number in [1, 2, 4] {
+            assert!(is_there(&provider, number).await, "{failing}: {number}");
+        }
+        assert!(!is_there(&provider, 3).await, "{failing}");
+        sql(&file(&directory), "DROP TRIGGER refuse").await;
+        assert_eq!(kinds(&write_all(&provider, &directory, 5..8).await), [None; 3], "{failing}");
     }
-    assert!(!is_there(&provider, 3).await);
 }
 
+/// The application's own table refers to a session, which SQLite checks at the commit.
 #[tokio::test]
-async fn another_failure_undoes_the_group_and_the_others_may_be_retried() {
+async fn a_commit_that_one_write_makes_impossible_fails_no_other_write_of_the_group() {
     let (provider, directory) = logged().await;
-    refuse(&directory, 3, "abs(-9223372036854775807 - 1)").await;
-    let outcomes = write_all(&provider, &directory, 1..5).await;
-    let refused = Some(ErrorKind::Unavailable);
-    assert_eq!(kinds(&outcomes), [None, refused, Some(ErrorKind::Config), refused]);
-    assert!(outcomes[1].as_ref().unwrap_err().message().contains("nothing was changed"));
-    assert!(is_there(&provider, 1).await);
-    for number in 2..5 {
-        assert!(!is_there(&provider, number).await, "{number}");
+    for number in [1, 2] {
+        write(&provider, number).await.unwrap();
     }
-    sql(&file(&directory), "DROP TRIGGER refuse").await;
-    assert_eq!(kinds(&write_all(&provider, &directory, 2..5).await), [None; 3]);
+    let key = numbered(1).to_text();
+    let cart = format!(
+        "CREATE TABLE cart (of TEXT REFERENCES session (session_key) DEFERRABLE INITIALLY DEFERRED); \
+         INSERT INTO cart VALUES ('{key}')"
+    );
+    sql(&file(&directory), &cart).await;
+    let other = lock(&directory).await;
+    let first = begin(&provider, 3).await;
+    let mut destroying = Vec::new();
+    for number in [1, 2] {
+        let provider = Arc::clone(&provider);
+        destroying.push(tokio::spawn(async move { provider.destroy(&numbered(number), None).await }));
+    }
+    let last = begin(&provider, 4).await;
+    unlock(other).await;
+    let mut destroyed = Vec::new();
+    for destroy in destroying {
+        destroyed.push(destroy.await.unwrap().map_err(|error| error.kind()));
+    }
+    assert!(
+        matches!(destroyed[..], [Err(ErrorKind::Config), Ok(DestroyOutcome::Destroyed)]),
+        "{destroyed:?}"
+    );
+    assert!(is_stored(&first.await.unwrap().unwrap()) && is_stored(&last.await.unwrap().unwrap()));
+    assert!(is_there(&provider, 1).await && !is_there(&provider, 2).await && is_there(&provider, 4).await);
 }
 
 /// Another process keeps the file locked for longer than the timeout.
@@ -194,6 +205,24 @@ async fn a_locked_file_is_unavailable_to_the_whole_group() {
     assert_eq!(kinds(&write_all(&provider, &directory, 1..4).await), [None; 3]);
 }
 
+/// SQLite itself would look again about 230 and 330 ms after the write began.
+#[tokio::test]
+async fn a_write_uses_the_moment_between_two_transactions_of_another_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = SqliteConfig::file(file(&directory)).busy_timeout(Duration::from_millis(600));
+    let provider = Arc::new(SqliteProvider::connect(config).await.unwrap());
+    let mut other = lock(&directory).await;
+    let writes = [begin(&provider, 1).await, begin(&provider, 2).await, begin(&provider, 3).await];
+    sleep(Duration::from_millis(245)).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    sleep(Duration::from_millis(65)).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    for write in writes {
+        assert!(is_stored(&write.await.unwrap().unwrap()));
+    }
+    unlock(other).await;
+}
+
 /// A runtime may end in the middle of a transaction, while another one uses the same provider.
 #[test]
 fn a_runtime_that_ends_leaves_no_transaction_open_and_loses_no_stored_session() {
@@ -212,7 +241,7 @@ fn a_runtime_that_ends_leaves_no_transaction_open_and_loses_no_stored_session() 
                     stored.lock().unwrap().push(number);
                 });
             }
-            tokio::time::sleep(Duration::from_micros(150 * round)).await;
+            sleep(Duration::from_micros(150 * round)).await;
         });
         drop(short);
         let numbers = round * 100 + 90..round * 100 + 93;
@@ -227,4 +256,34 @@ fn a_runtime_that_ends_leaves_no_transaction_open_and_loses_no_stored_session() 
         }
         unlock(lock(&directory).await).await;
     });
+}
+
+/// The idle deadline is checked when the statement runs, and not when it began to wait.
+#[tokio::test]
+async fn a_session_that_expires_while_its_write_waits_is_not_revived() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+    let config = SqliteConfig::file(file(&directory)).busy_timeout(MINUTE);
+    let provider = SqliteProvider::connect(config).await.unwrap().clock(Arc::new(clock.clone()));
+    let provider = Arc::new(provider);
+    for number in 1..5 {
+        create(&provider, &numbered(number), &record(number), MINUTE).await;
+    }
+    let seen = provider.read(&numbered(2), MINUTE).await.unwrap().unwrap();
+    let other = lock(&directory).await;
+    let first = begin(&provider, 5).await;
+    let writer = Arc::clone(&provider);
+    let over = tokio::spawn(async move {
+        let (over, newer) = (Condition::Over(seen.stamp()), next(&seen, 20));
+        is_stored(&writer.write(&numbered(2), &newer, over, MINUTE).await.unwrap())
+    });
+    let toucher = Arc::clone(&provider);
+    let touch = tokio::spawn(async move { toucher.touch(&numbered(3), &record(3), MINUTE).await.unwrap() });
+    tokio::task::yield_now().await;
+    clock.advance(MINUTE + Duration::from_secs(1));
+    unlock(other).await;
+    assert!(is_stored(&first.await.unwrap().unwrap()));
+    assert!(!over.await.unwrap() && !touch.await.unwrap());
+    for number in 1..5 {
+        assert!(!is_there(&provider, number).await, "{number}");
+    }
 }

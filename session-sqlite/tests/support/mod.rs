@@ -50,6 +50,18 @@ pub async fn sql(file: &Path, statements: &str) {
     connection.close().await.unwrap();
 }
 
+/// Keeps the file locked, so that a write waits.
+pub async fn lock(directory: &TempDir) -> SqliteConnection {
+    let mut other = open(&file(directory)).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    other
+}
+
+pub async fn unlock(mut other: SqliteConnection) {
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+}
+
 /// The first column of the first row.
 pub async fn ask<T>(file: &Path, question: &str) -> T
 where
