@@ -38,7 +38,7 @@ pub(crate) enum Work {
 }
 
 /// How long SQLite itself waits for a lock on a connection for writing, before it is asked again.
-/// It looks more and more seldom, in the end every 100 ms, and so hardly ever finds the moment
+/// It checks less and less often, in the end every 100 ms, and so hardly ever finds the moment
 /// between two transactions of a busy process.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 

@@ -70,7 +70,7 @@ pub(crate) fn refuse(group: Vec<Write>, error: Error) {
 
 /// A transaction that runs in place. If the caller that runs it gives up, the rest moves to a
 /// thread: the other statements do not depend on that caller, and no transaction stays open because
-/// a runtime stands still.
+/// a runtime is not running.
 struct Finished(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
 impl Future for Finished {

@@ -4,7 +4,7 @@
 //! While the writer is free, a statement runs alone. Otherwise it joins the waiting ones, and its
 //! caller waits for the answer and for the writer, whichever comes first: a caller that gets the
 //! writer stores all that wait, in the order of their arrival, with its own among them. No task
-//! stores for others, so no runtime that has ended or stands still can stop those of another.
+//! stores for others, so a runtime that has ended or is not running delays only its own.
 
 use std::collections::VecDeque;
 use std::fmt;

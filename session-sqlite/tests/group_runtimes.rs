@@ -1,4 +1,4 @@
-//! Groups of writes whose callers give up, or whose runtimes end or stand still.
+//! Groups of writes whose callers give up, or whose runtimes end or are not running.
 #![allow(clippy::unwrap_used, reason = "a failure fails the test")]
 
 mod support;
