@@ -247,7 +247,13 @@ async fn collectors_at_once_count_no_row_twice() {
     for collector in collectors.collect::<Vec<_>>() {
         removed += collector.await.unwrap();
     }
-    removed += sessions.gc(5000).await.unwrap();
+    // On a busy machine a call ends at its own deadline, and the next one goes on.
+    loop {
+        match sessions.gc(5000).await.unwrap() {
+            0 => break,
+            more => removed += more,
+        }
+    }
     assert_eq!(removed, 5000);
 }
 
