@@ -54,6 +54,19 @@ pub trait Engine: 'static {
     /// The state of the provider's pool.
     fn pool_status(sessions: &Self::Provider) -> PoolStatus;
 
+    /// The expression as text.
+    fn text(expression: &str) -> String {
+        format!("CAST({expression} AS {})", Self::DIALECT.text)
+    }
+    /// The digits of a column of bytes, as text.
+    fn hex(column: &str) -> String;
+    /// A literal of the bytes with these hexadecimal digits.
+    fn bytes(digits: &str) -> String;
+    /// The hash of an expression.
+    fn sha256(expression: &str) -> String;
+    /// Inserts live sessions with this data: so many of the owner `ada`, and so many of others.
+    fn insert_many(table: &str, data: &str, of_ada: usize, of_others: usize) -> String;
+
     /// Runs statements on this connection.
     async fn run(connection: &mut Self::Connection, statements: &str);
     /// The first column of every row, as text.
@@ -66,8 +79,26 @@ pub struct Dialect {
     pub without_tls: &'static str,
     /// The settings of a server with at most ten connections.
     pub few_connections: &'static [&'static str],
+    /// The settings of a server on which a statement waits a second for a locked row.
+    pub short_lock_timeout: &'static [&'static str],
     /// For the administrator: ends all connections of the provider.
     pub kill: &'static str,
+    /// For the administrator: the number of connections of the provider, as text.
+    pub connections: &'static str,
+    /// For the administrator: changes the password to `rotated`.
+    pub rotate_password: &'static str,
+    /// The most connections, for a moment, of an application's pool with a limit of four.
+    pub most_of_a_pool_of_four: usize,
+    /// The type of text in a `CAST`.
+    pub text: &'static str,
+    /// A literal of a deadline long ago.
+    pub past: &'static str,
+    /// A literal of a deadline in many years.
+    pub future: &'static str,
+    /// A literal of the latest deadline that the column can have.
+    pub forever: &'static str,
+    /// The milliseconds until `session_expiry`.
+    pub millis_left: &'static str,
 }
 
 /// Limits of a configuration.

@@ -7,14 +7,21 @@
 //! Deadlocks, migrations and whatever else differs between servers is tested by the engine alone.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // all of it is test code
 
+mod certificates;
 mod engine;
 mod list;
 pub mod records;
 mod server;
+mod shortcuts;
 mod table;
 
 pub mod faults;
+pub mod owners;
+pub mod pool;
+pub mod round_trips;
+pub mod rows;
 
+pub use certificates::certificates;
 pub use engine::{Dialect, Engine, Limits, Mistake};
 pub use server::{Server, behind_proxy};
 pub use table::{Table, ask, sql, with};

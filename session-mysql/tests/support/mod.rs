@@ -5,7 +5,7 @@ use session_core::ErrorKind;
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_servers::compose;
 use session_servers::mariadb::MariaDb;
-use session_sql_tests::{Dialect, Engine, Mistake, Table};
+use session_sql_tests::{Dialect, Engine, Mistake};
 use sqlx::MySqlConnection;
 
 #[allow(unused_imports)]
@@ -14,6 +14,8 @@ pub use session_sql_tests::{behind_proxy, records::*};
 /// MySQL and MariaDB. A test on the shared server has a table with a name of its own.
 pub struct MySql;
 
+session_sql_tests::shortcuts!(MySql);
+
 impl Engine for MySql {
     session_sql_tests::provider!(MySqlProvider, MySqlConfig, MySqlConnection, MariaDb);
 
@@ -21,7 +23,16 @@ impl Engine for MySql {
     const DIALECT: Dialect = Dialect {
         without_tls: "ssl-mode=DISABLED",
         few_connections: &["--max-connections=10"],
+        short_lock_timeout: &["--innodb-lock-wait-timeout=1"],
         kill: "KILL USER session",
+        connections: "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.processlist WHERE user = 'session'",
+        rotate_password: "ALTER USER session@'%' IDENTIFIED BY 'rotated'",
+        most_of_a_pool_of_four: 4,
+        text: "CHAR",
+        past: "1000",
+        future: "4000000000000",
+        forever: "18446744073709551615",
+        millis_left: "session_expiry - UNIX_TIMESTAMP(NOW(3)) * 1000",
     };
 
     async fn empty(name: &str) -> String {
@@ -30,6 +41,31 @@ impl Engine for MySql {
 
     fn table(name: &str) -> String {
         name.to_owned()
+    }
+
+    fn hex(column: &str) -> String {
+        format!("HEX({column})")
+    }
+
+    fn bytes(digits: &str) -> String {
+        format!("x'{digits}'")
+    }
+
+    fn sha256(expression: &str) -> String {
+        format!("UNHEX(SHA2({expression}, 256))")
+    }
+
+    fn insert_many(table: &str, data: &str, of_ada: usize, of_others: usize) -> String {
+        format!(
+            "INSERT INTO {table} (session_key, session_data, session_expiry, collect_after, version, owner)
+             WITH RECURSIVE digit AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM digit WHERE d < 9),
+                 hundred AS (SELECT a.d + 10 * b.d AS h FROM digit a JOIN digit b),
+                 number AS (SELECT a.h + 100 * b.h + 10000 * c.h AS n FROM hundred a JOIN hundred b JOIN hundred c
+                     WHERE c.h < 11)
+             SELECT SHA2(n, 256), {data}, 4000000000000, 4000000000000, n,
+                 UNHEX(SHA2(IF(n < {of_ada}, 'ada', n), 256))
+             FROM number WHERE n < {of_ada} + {of_others}"
+        )
     }
 
     fn mistakes(server: &MariaDb) -> Vec<Mistake> {
@@ -49,13 +85,7 @@ impl Engine for MySql {
     }
 }
 
-/// Creates a table of this name on the shared server and returns its URL.
-pub async fn start(name: &str) -> (String, MySqlProvider) {
-    let (table, sessions) = Table::<MySql>::start(name).await;
-    (table.url().to_owned(), sessions)
-}
-
-/// The same without the table.
+/// Removes the table of this name from the shared server; returns the URL for a new one.
 pub async fn empty(name: &str) -> String {
     let server = compose::MYSQL.address();
     sql(&server, &format!("DROP TABLE IF EXISTS {name}")).await;
@@ -65,27 +95,4 @@ pub async fn empty(name: &str) -> String {
 /// The URL of the table of this name.
 pub fn place(name: &str) -> String {
     format!("{}?table={name}", compose::MYSQL.address())
-}
-
-/// A private server with the table `session`.
-pub async fn start_private(options: &[&str]) -> (MariaDb, MySqlProvider) {
-    Table::<MySql>::private(options).await
-}
-
-pub async fn connect(config: &str) -> MySqlProvider {
-    connect_result(config).await.unwrap()
-}
-
-pub async fn connect_result(config: &str) -> session_core::Result<MySqlProvider> {
-    MySql::connect(config).await
-}
-
-/// Runs statements without the provider.
-pub async fn sql(url: &str, statements: &str) {
-    session_sql_tests::sql::<MySql>(url, statements).await;
-}
-
-/// The first column of every row, as text.
-pub async fn ask(url: &str, question: &str) -> Vec<String> {
-    session_sql_tests::ask::<MySql>(url, question).await
 }
