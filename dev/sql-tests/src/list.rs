@@ -3,8 +3,8 @@
 //! Each macro of a group generates a `#[tokio::test]` for each of its tests. The argument is the
 //! [`Engine`](crate::Engine).
 
-/// Servers that die, hang, restart, are full or lose answers, and configurations that do not
-/// connect.
+/// Servers that die, hang, restart, are full or lose answers, rows that are locked, and
+/// configurations that do not connect.
 #[macro_export]
 macro_rules! faults {
     ($engine:ty) => {
@@ -22,6 +22,7 @@ macro_rules! faults {
                 flavor = "multi_thread"
             ),
             exhausted::a_server_without_a_free_connection_is_unavailable_until_it_has_one(),
+            locked::a_row_that_is_locked_for_a_moment_is_written_when_it_is_free(),
             connecting::connecting_says_at_once_what_is_wrong(),
         }
     };

@@ -25,7 +25,8 @@ impl Engine for MySql {
         few_connections: &["--max-connections=10"],
         short_lock_timeout: &["--innodb-lock-wait-timeout=1"],
         kill: "KILL USER session",
-        connections: "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.processlist WHERE user = 'session'",
+        connections: "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.processlist \
+                      WHERE user = 'session'",
         rotate_password: "ALTER USER session@'%' IDENTIFIED BY 'rotated'",
         most_of_a_pool_of_four: 4,
         text: "CHAR",
@@ -60,8 +61,8 @@ impl Engine for MySql {
             "INSERT INTO {table} (session_key, session_data, session_expiry, collect_after, version, owner)
              WITH RECURSIVE digit AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM digit WHERE d < 9),
                  hundred AS (SELECT a.d + 10 * b.d AS h FROM digit a JOIN digit b),
-                 number AS (SELECT a.h + 100 * b.h + 10000 * c.h AS n FROM hundred a JOIN hundred b JOIN hundred c
-                     WHERE c.h < 11)
+                 number AS (SELECT a.h + 100 * b.h + 10000 * c.h AS n
+                     FROM hundred a JOIN hundred b JOIN hundred c WHERE c.h < 11)
              SELECT SHA2(n, 256), {data}, 4000000000000, 4000000000000, n,
                  UNHEX(SHA2(IF(n < {of_ada}, 'ada', n), 256))
              FROM number WHERE n < {of_ada} + {of_others}"

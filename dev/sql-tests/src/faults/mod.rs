@@ -7,5 +7,6 @@ pub mod connecting;
 pub mod exhausted;
 pub mod hanging;
 pub mod killed;
+pub mod locked;
 pub mod lost_answers;
 pub mod restarts;

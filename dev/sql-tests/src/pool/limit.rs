@@ -12,6 +12,17 @@ use crate::records::{MINUTE, changed, create, id, record};
 use crate::table::lock;
 use crate::{Engine, Server, Table, ask, with};
 
+/// A private server with the table, to which nothing is connected any more.
+async fn without_connections<E: Engine>(settings: &[&str]) -> E::Server {
+    let (server, sessions) = Table::<E>::private(settings).await;
+    E::close(&sessions).await;
+    session_conformance::eventually("no connection is left", async || {
+        ask::<E>(&server.admin_url(), E::DIALECT.connections).await == ["0"]
+    })
+    .await;
+    server
+}
+
 /// Twenty users whose calls are cancelled after a moment, while one row is locked. Returns the
 /// largest number of connections on the server.
 async fn most_connections<E: Engine>(server: &E::Server, sessions: Arc<E::Provider>) -> usize {
@@ -50,8 +61,7 @@ async fn most_connections<E: Engine>(server: &E::Server, sessions: Arc<E::Provid
 }
 
 pub async fn cancelled_calls_never_open_more_connections_than_the_limit<E: Engine>() {
-    let (server, first) = Table::<E>::private(&[]).await;
-    E::close(&first).await;
+    let server = without_connections::<E>(&[]).await;
     let sessions = Arc::new(E::connect(&with(&server.url(), &["max_connections=4"])).await.unwrap());
     let most = most_connections::<E>(&server, Arc::clone(&sessions)).await;
     assert!((2..=4).contains(&most), "{most} connections");
@@ -66,8 +76,7 @@ pub async fn cancelled_calls_never_open_more_connections_than_the_limit<E: Engin
 }
 
 pub async fn an_applications_pool_keeps_its_limit_too<E: Engine>() {
-    let (server, first) = Table::<E>::private(E::DIALECT.short_lock_timeout).await;
-    E::close(&first).await;
+    let server = without_connections::<E>(E::DIALECT.short_lock_timeout).await;
     let sessions = Arc::new(E::with_pool(&server.url(), 4, "session").await);
     let most = most_connections::<E>(&server, Arc::clone(&sessions)).await;
     assert!((2..=E::DIALECT.most_of_a_pool_of_four).contains(&most), "{most} connections");
