@@ -9,7 +9,6 @@ use session_servers::mariadb::MariaDb;
 use session_servers::ports;
 use sqlx::{Connection, MySqlConnection};
 use support::*;
-use tokio::time::{Duration, sleep};
 
 #[tokio::test]
 #[ignore = "needs a server: cargo xtask test"]
@@ -72,23 +71,4 @@ async fn a_node_of_a_cluster_that_is_not_ready_is_left() {
     }
     sqlx::raw_sql("SET GLOBAL wsrep_reject_queries = NONE").execute(&mut admin).await.unwrap();
     assert_eq!(value(&sessions.read(&id("a"), MINUTE).await.unwrap().unwrap()), "a");
-}
-
-#[tokio::test]
-#[ignore = "needs a server: cargo xtask test"]
-async fn a_row_that_is_locked_for_a_moment_is_written_when_it_is_free() {
-    let (server, _) = start_private(&[]).await;
-    let sessions = connect(&format!("{}?lock_timeout=1s", server.url())).await;
-    let first = record("a");
-    create(&sessions, &id("a"), &first).await;
-    let mut lock = MySqlConnection::connect(&server.url()).await.unwrap();
-    sqlx::raw_sql("BEGIN; SELECT * FROM session FOR UPDATE").execute(&mut lock).await.unwrap();
-    let second = changed(&first, "b");
-    let unlock = async {
-        sleep(Duration::from_millis(1_500)).await;
-        sqlx::raw_sql("COMMIT").execute(&mut lock).await.unwrap();
-    };
-    let id = id("a");
-    let ((), written) = tokio::join!(unlock, replace(&sessions, &id, &first, &second));
-    assert!(is_stored(&written), "it was sent once more");
 }

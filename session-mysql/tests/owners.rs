@@ -1,20 +1,19 @@
-//! The sessions of an owner: during concurrent changes, and in large numbers.
+//! The end of an owner's sessions beside an open transaction.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use session_core::accounts::Owner;
-use session_core::engine::{DestroyOutcome, Indexed, Scan};
-use session_core::record::State;
-use session_core::{ErrorKind, Provider};
+use session_core::engine::Indexed;
 use session_mysql::{MySqlConnectOptions, MySqlProvider};
 use session_servers::compose;
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::{Connection, MySqlConnection};
 use support::*;
+
+session_sql_tests::owners!(MySql);
 
 /// A session's id was replaced in an uncommitted transaction when its owner's sessions are ended.
 /// With the engine's own connections, and with an application's pool at `READ COMMITTED`.
@@ -75,183 +74,4 @@ async fn reading_what_is_committed(table: &str) -> MySqlProvider {
         .await
         .unwrap();
     MySqlProvider::with_pool(pool, table).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "needs a server: cargo xtask test"]
-async fn no_session_of_an_owner_is_left_after_zero_while_ids_are_replaced() {
-    let (_, sessions) = start("end_and_rename_many").await;
-    let sessions = Arc::new(sessions);
-    for round in 0..30_u64 {
-        let ada = Owner::of(&format!("ada-{round}"));
-        let first = round * 100;
-        for number in 0..8 {
-            create(&*sessions, &hashed(first + number), &owned("a", ada)).await;
-        }
-        let renames = (0..8).map(|number| {
-            let sessions = Arc::clone(&sessions);
-            tokio::spawn(async move {
-                let over = sessions.read(&hashed(first + number), MINUTE).await.unwrap();
-                let Some(over) = over.filter(session_core::record::Record::is_live) else { return };
-                // Keys before and after those under test.
-                let new =
-                    hashed(if number % 2 == 0 { 1_000_000 + first + number } else { first + 50 - number });
-                let moved = Move::new(&hashed(first + number), &new, &over);
-                sessions.rename(&moved.as_rename()).await.unwrap();
-            })
-        });
-        let renames = renames.collect::<Vec<_>>();
-        let mut ended = 0;
-        loop {
-            let some = sessions.end_owner(&ada, 3).await.unwrap();
-            ended += some;
-            if some == 0 {
-                break;
-            }
-        }
-        for rename in renames {
-            rename.await.unwrap();
-        }
-        assert_eq!(ended, 8, "round {round}");
-        assert!(sessions.list(&ada, None, 10).await.unwrap().sessions.is_empty(), "round {round}");
-    }
-}
-
-#[tokio::test]
-#[ignore = "needs a server: cargo xtask test"]
-async fn unreadable_rows_are_not_listed_but_ended() {
-    let (url, sessions) = start("owner_corrupt").await;
-    let ada = Owner::of("ada");
-    create(&sessions, &hashed(1), &owned("a", ada)).await;
-    create(&sessions, &hashed(2), &owned("b", ada)).await;
-    let first = hashed(1).to_text();
-    sql(&url, &format!("UPDATE owner_corrupt SET session_data = 'x' WHERE session_key = '{first}'")).await;
-    sql(
-        &url,
-        "INSERT INTO owner_corrupt (session_key, session_expiry) VALUES ('for ever', 18446744073709551615)",
-    )
-    .await;
-    let page = sessions.list(&ada, None, 1).await.unwrap();
-    assert!(page.sessions.is_empty());
-    let page = sessions.list(&ada, page.next.as_ref(), 1).await.unwrap();
-    assert_eq!(page.sessions[0].id, hashed(2));
-    let walk = sessions.scan(None, 10).await.unwrap();
-    assert_eq!(walk.sessions.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&hashed(2)]);
-    assert_eq!(sessions.end_owner(&ada, 10).await.unwrap(), 2);
-    let error =
-        sessions.list(&ada, Some(&session_core::engine::Cursor(Box::from(*b"\0"))), 1).await.unwrap_err();
-    assert_eq!((error.kind(), error.engine()), (ErrorKind::Config, Some("mysql")));
-}
-
-#[tokio::test]
-#[ignore = "needs a server: cargo xtask test"]
-async fn a_scan_returns_tombstones_and_nothing_expired() {
-    let (url, sessions) = start("walk").await;
-    let ada = Owner::of("ada");
-    let first = owned("a", ada);
-    create(&sessions, &hashed(1), &first).await;
-    create(&sessions, &hashed(3), &record("expired")).await;
-    let expired = hashed(3).to_text();
-    sql(&url, &format!("UPDATE walk SET session_expiry = 1 WHERE session_key = '{expired}'")).await;
-    let moved = Move::new(&hashed(1), &hashed(2), &first);
-    assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()));
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = sessions.scan(after.as_ref(), 1).await.unwrap();
-        found.extend(page.sessions.into_iter().map(|listed| (listed.id, listed.record.header.state)));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(found, [(hashed(1), State::Moved(hashed(2))), (hashed(2), State::Live)]);
-    let listed = sessions.list(&ada, None, 10).await.unwrap().sessions;
-    assert_eq!(listed.iter().map(|listed| &listed.id).collect::<Vec<_>>(), [&hashed(2)]);
-}
-
-/// Far more sessions than any user should have.
-const MANY: usize = 100_000;
-
-#[tokio::test]
-#[ignore = "needs a server: cargo xtask test"]
-async fn a_hundred_thousand_sessions_of_an_owner_are_listed_and_ended_in_pages() {
-    let (url, sessions) = start("owner_of_many").await;
-    let ada = Owner::of("ada");
-    let data = owned("one of many", ada).encode().unwrap();
-    let rows = format!(
-        "INSERT INTO owner_of_many (session_key, session_data, session_expiry, collect_after, version, owner)
-         WITH RECURSIVE digit AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM digit WHERE d < 9),
-             hundred AS (SELECT a.d + 10 * b.d AS h FROM digit a JOIN digit b),
-             number AS (SELECT a.h + 100 * b.h + 10000 * c.h AS n FROM hundred a JOIN hundred b JOIN hundred c
-                 WHERE c.h < 11)
-         SELECT SHA2(n, 256), x'{}', 4000000000000, 4000000000000, n, UNHEX(SHA2(IF(n < {MANY}, 'ada', n), 256))
-         FROM number WHERE n < {MANY} + 1000",
-        data.iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
-    );
-    sql(&url, &rows).await;
-    let (mut found, mut after) = (BTreeSet::new(), None);
-    loop {
-        let page = sessions.list(&ada, after.as_ref(), 1_000).await.unwrap();
-        assert!(page.sessions.len() <= 1_000);
-        let last = found.last().cloned();
-        assert!(page.sessions.iter().all(|listed| Some(&listed.id) > last.as_ref()), "in order");
-        found.extend(page.sessions.into_iter().map(|listed| listed.id));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(found.len(), MANY);
-    assert_eq!(end_all(&sessions, &ada).await, MANY);
-    assert_eq!(sessions.count().await.unwrap(), Some(1_000));
-}
-
-async fn end_all(sessions: &MySqlProvider, owner: &Owner) -> usize {
-    let mut ended = 0;
-    loop {
-        let some = sessions.end_owner(owner, 5_000).await.unwrap();
-        assert!(some <= 5_000);
-        ended += some;
-        if some == 0 {
-            return ended;
-        }
-    }
-}
-
-/// A logout and the end of all of an owner's sessions count each session once.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a server: cargo xtask test"]
-async fn logouts_sign_ins_and_two_end_all_calls_do_not_block_each_other() {
-    let (_, sessions) = start("end_twice").await;
-    let sessions = Arc::new(sessions);
-    for round in 0..20_u64 {
-        let ada = Owner::of(&format!("ada-{round}"));
-        let of_round = move |number: u64| hashed(round * 100 + number);
-        for number in 0..20 {
-            create(&*sessions, &of_round(number), &owned("a", ada)).await;
-        }
-        let enders = (0..2).map(|_| {
-            let sessions = Arc::clone(&sessions);
-            tokio::spawn(async move { end_all(&sessions, &ada).await })
-        });
-        let logouts = {
-            let sessions = Arc::clone(&sessions);
-            tokio::spawn(async move {
-                let mut ended = 0;
-                for number in (0..20).rev() {
-                    let outcome = sessions.destroy(&of_round(number), None).await.unwrap();
-                    ended += usize::from(matches!(outcome, DestroyOutcome::Destroyed));
-                    create(&*sessions, &of_round(number + 50), &owned("b", ada)).await;
-                }
-                ended
-            })
-        };
-        let mut ended = 0;
-        for ender in enders.collect::<Vec<_>>() {
-            ended += ender.await.unwrap();
-        }
-        ended += logouts.await.unwrap();
-        ended += end_all(&sessions, &ada).await;
-        assert_eq!(ended, 40, "round {round}");
-    }
 }

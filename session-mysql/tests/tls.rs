@@ -6,10 +6,10 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use session_core::{ErrorKind, Provider};
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_servers::mariadb::MariaDb;
+use session_sql_tests::certificates;
 use support::{ask, connect, id};
 use tempfile::TempDir;
 
@@ -17,22 +17,7 @@ use tempfile::TempDir;
 fn with_certificate() -> (MariaDb, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let authority = |name: &str| {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-    };
-    let (ours, other) = (authority("ours"), authority("other"));
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
-    for (name, text) in [
-        ("ours.pem", ours.pem()),
-        ("other.pem", other.pem()),
-        ("cert.pem", certificate.pem()),
-        ("key.pem", key.serialize_pem()),
-    ] {
+    for (name, text) in certificates() {
         fs::write(dir.path().join(name), text).unwrap();
     }
     let option = |name: &str, file: &str| format!("--{name}={}", dir.path().join(file).display());

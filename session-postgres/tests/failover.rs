@@ -4,14 +4,11 @@
 mod support;
 
 use std::fs;
-use std::time::Duration;
 
 use session_core::engine::Condition;
 use session_core::{ErrorKind, Provider};
 use session_servers::postgres::Postgres as Server;
-use sqlx::{Connection, PgConnection};
 use support::*;
-use tokio::time::sleep;
 
 /// Restarts the server as a standby, until it is promoted.
 fn demote(server: &Server) {
@@ -75,23 +72,4 @@ async fn connections_that_turn_read_only_are_replaced() {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.to_string().contains("read-only"), "{error}");
     assert_eq!(read_only.pool_status().idle, 0, "the connection is not kept");
-}
-
-#[tokio::test]
-#[ignore = "needs a server: cargo xtask test"]
-async fn a_row_that_is_locked_for_a_moment_is_written_when_it_is_free() {
-    let (server, _) = start_private(&[]).await;
-    let sessions = connect(&format!("{}?lock_timeout=500ms", server.url())).await;
-    let first = record("a");
-    create(&sessions, &id("a"), &first).await;
-    let mut lock = PgConnection::connect(&server.url()).await.unwrap();
-    sqlx::raw_sql("BEGIN; SELECT FROM session FOR UPDATE").execute(&mut lock).await.unwrap();
-    let second = changed(&first, "b");
-    let unlock = async {
-        sleep(Duration::from_millis(700)).await;
-        sqlx::raw_sql("COMMIT").execute(&mut lock).await.unwrap();
-    };
-    let id = id("a");
-    let ((), written) = tokio::join!(unlock, replace(&sessions, &id, &first, &second));
-    assert!(is_stored(&written), "it was sent once more");
 }

@@ -6,10 +6,10 @@ mod support;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use session_core::{ErrorKind, Provider};
 use session_postgres::{PostgresConfig, PostgresProvider};
 use session_servers::postgres::Postgres as Server;
+use session_sql_tests::certificates;
 use support::{ask, connect, id, sql, start_private};
 
 /// Installs a certificate for `localhost`, and writes its authority and another one to files.
@@ -17,26 +17,13 @@ async fn with_certificate() -> Server {
     let (server, _) = start_private(&[]).await;
     let dir = server.process().place().dir().to_owned();
     let owner = fs::metadata(&dir).unwrap();
-    let write = |name: &str, text: String, mode: u32| {
+    for (name, text) in certificates() {
         let file = dir.join(name);
         fs::write(&file, text).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        // The server refuses a key that others can read.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
-    };
-    let authority = |name: &str| {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-    };
-    let (ours, other) = (authority("ours"), authority("other"));
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
-    write("ours.pem", ours.pem(), 0o644);
-    write("other.pem", other.pem(), 0o644);
-    write("cert.pem", certificate.pem(), 0o644);
-    write("key.pem", key.serialize_pem(), 0o600);
+    }
     let path = |name: &str| dir.join(name).display().to_string();
     for (name, value) in
         [("ssl_cert_file", path("cert.pem")), ("ssl_key_file", path("key.pem")), ("ssl", "on".into())]

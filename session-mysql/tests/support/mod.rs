@@ -1,33 +1,92 @@
-//! Shared by the tests: a table on a server, a provider for it, and direct access to its rows.
+//! Shared by the tests: this engine for `session_sql_tests`, and that crate's functions on it.
 #![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part of it
 
-use std::net::ToSocketAddrs;
-use std::time::Duration;
-
-use session_core::Provider;
-use session_core::accounts::Owner;
-use session_core::clock::{Clock, SystemClock};
-use session_core::engine::{Condition, Rename, WriteOutcome};
-use session_core::id::StorageId;
-use session_core::record::{Body, Header, Record, Value};
+use session_core::ErrorKind;
 use session_mysql::{MySqlConfig, MySqlProvider};
 use session_servers::compose;
 use session_servers::mariadb::MariaDb;
-use session_servers::proxy::Proxy;
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
+use session_sql_tests::{Dialect, Engine, Mistake};
+use sqlx::MySqlConnection;
 
-pub const MINUTE: Duration = Duration::from_mins(1);
-pub const DAY: Duration = Duration::from_hours(24);
+#[allow(unused_imports)]
+pub use session_sql_tests::{behind_proxy, records::*};
 
-/// Creates a table of this name on the shared server and returns its URL.
-pub async fn start(name: &str) -> (String, MySqlProvider) {
-    let url = empty(name).await;
-    let sessions = connect(&url).await;
-    sessions.migrate().await.unwrap();
-    (url, sessions)
+/// MySQL and MariaDB. A test on the shared server has a table with a name of its own.
+pub struct MySql;
+
+session_sql_tests::shortcuts!(MySql);
+
+impl Engine for MySql {
+    session_sql_tests::provider!(MySqlProvider, MySqlConfig, MySqlConnection, MariaDb);
+
+    const NAME: &'static str = "mysql";
+    const DIALECT: Dialect = Dialect {
+        without_tls: "ssl-mode=DISABLED",
+        few_connections: &["--max-connections=10"],
+        short_lock_timeout: &["--innodb-lock-wait-timeout=1"],
+        kill: "KILL USER session",
+        connections: "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.processlist \
+                      WHERE user = 'session'",
+        rotate_password: "ALTER USER session@'%' IDENTIFIED BY 'rotated'",
+        most_of_a_pool_of_four: 4,
+        text: "CHAR",
+        past: "1000",
+        future: "4000000000000",
+        forever: "18446744073709551615",
+        millis_left: "session_expiry - UNIX_TIMESTAMP(NOW(3)) * 1000",
+    };
+
+    async fn empty(name: &str) -> String {
+        empty(name).await
+    }
+
+    fn table(name: &str) -> String {
+        name.to_owned()
+    }
+
+    fn hex(column: &str) -> String {
+        format!("HEX({column})")
+    }
+
+    fn bytes(digits: &str) -> String {
+        format!("x'{digits}'")
+    }
+
+    fn sha256(expression: &str) -> String {
+        format!("UNHEX(SHA2({expression}, 256))")
+    }
+
+    fn insert_many(table: &str, data: &str, of_ada: usize, of_others: usize) -> String {
+        format!(
+            "INSERT INTO {table} (session_key, session_data, session_expiry, collect_after, version, owner)
+             WITH RECURSIVE digit AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM digit WHERE d < 9),
+                 hundred AS (SELECT a.d + 10 * b.d AS h FROM digit a JOIN digit b),
+                 number AS (SELECT a.h + 100 * b.h + 10000 * c.h AS n
+                     FROM hundred a JOIN hundred b JOIN hundred c WHERE c.h < 11)
+             SELECT SHA2(n, 256), {data}, 4000000000000, 4000000000000, n,
+                 UNHEX(SHA2(IF(n < {of_ada}, 'ada', n), 256))
+             FROM number WHERE n < {of_ada} + {of_others}"
+        )
+    }
+
+    fn mistakes(server: &MariaDb) -> Vec<Mistake> {
+        let right = server.url();
+        let config = |config, says| Mistake::new(config, ErrorKind::Config, says);
+        let unavailable = |config| Mistake::new(config, ErrorKind::Unavailable, "no connection");
+        vec![
+            config(right.replace(":session@", ":hunter2@"), "user and password"),
+            config(right.replace("//session:session", "//nobody:hunter2"), "user and password"),
+            config(format!("{right}x"), "user and password"),
+            config(format!("{}x", server.admin_url()), "no such database"),
+            config(format!("{right}?tls=skip-verify"), "TLS"),
+            unavailable("session:hunter2@tcp(127.0.0.1:1)/session"),
+            unavailable("session:hunter2@unix(/nowhere/mysql.sock)/session"),
+            unavailable("mysql://session:hunter2@nowhere.invalid/session"),
+        ]
+    }
 }
 
-/// The same without the table.
+/// Removes the table of this name from the shared server; returns the URL for a new one.
 pub async fn empty(name: &str) -> String {
     let server = compose::MYSQL.address();
     sql(&server, &format!("DROP TABLE IF EXISTS {name}")).await;
@@ -37,153 +96,4 @@ pub async fn empty(name: &str) -> String {
 /// The URL of the table of this name.
 pub fn place(name: &str) -> String {
     format!("{}?table={name}", compose::MYSQL.address())
-}
-
-/// A private server with the table `session`.
-pub async fn start_private(options: &[&str]) -> (MariaDb, MySqlProvider) {
-    let server = MariaDb::start_with(options).unwrap();
-    let sessions = connect(&server.url()).await;
-    sessions.migrate().await.unwrap();
-    (server, sessions)
-}
-
-pub async fn connect(config: &str) -> MySqlProvider {
-    connect_result(config).await.unwrap()
-}
-
-pub async fn connect_result(config: &str) -> session_core::Result<MySqlProvider> {
-    MySqlProvider::connect(config.parse::<MySqlConfig>().unwrap()).await
-}
-
-/// All operations on one session, checked step by step.
-pub async fn a_life(sessions: &impl Provider, number: u64) {
-    let (old, new) = (hashed(number), hashed(number + 1_000_000));
-    let first = record(&format!("it's \\ {number} ä"));
-    assert!(is_stored(&create(sessions, &old, &first).await));
-    assert!(!is_stored(&create(sessions, &old, &record("another")).await), "it is there");
-    let read = sessions.read(&old, MINUTE).await.unwrap().unwrap();
-    assert_eq!(read.body, first.body);
-    let second = changed(&read, "b");
-    assert!(is_stored(&replace(sessions, &old, &first, &second).await));
-    assert!(!is_stored(&replace(sessions, &old, &first, &changed(&first, "late")).await));
-    assert!(sessions.touch(&old, &second, MINUTE).await.unwrap());
-    assert!(sessions.exists(&old).await.unwrap());
-    let moved = Move::new(&old, &new, &second);
-    assert!(is_stored(&sessions.rename(&moved.as_rename()).await.unwrap()));
-    assert!(!sessions.exists(&old).await.unwrap());
-    assert_eq!(value(&sessions.read(&new, MINUTE).await.unwrap().unwrap()), "b");
-    let destroyed = sessions.destroy(&new, None).await.unwrap();
-    assert!(matches!(destroyed, session_core::engine::DestroyOutcome::Destroyed));
-    assert!(sessions.read(&new, MINUTE).await.unwrap().is_none());
-    sessions.gc(10).await.unwrap();
-    sessions.count().await.unwrap();
-}
-
-/// A proxy in front of the server of this URL, and the URL through it.
-pub fn behind_proxy(url: &str) -> (Proxy, String) {
-    let place = url.split_once('@').unwrap().1;
-    let place = &place[..place.find('/').unwrap()];
-    let address = place.to_socket_addrs().unwrap().next().unwrap();
-    let proxy = Proxy::start(address).unwrap();
-    let url = url.replace(place, &proxy.address().to_string());
-    (proxy, url)
-}
-
-/// Runs statements behind the provider's back.
-pub async fn sql(url: &str, statements: &str) {
-    let mut connection = MySqlConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
-/// The first column of every row, as text.
-pub async fn ask(url: &str, question: &str) -> Vec<String> {
-    let mut connection = MySqlConnection::connect(url).await.unwrap();
-    let rows = sqlx::query(AssertSqlSafe(question)).fetch_all(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    rows.iter().map(|row| row.try_get::<String, _>(0).unwrap()).collect()
-}
-
-pub fn id(name: &str) -> StorageId {
-    StorageId::plain(name).unwrap()
-}
-
-/// A hashed id, as a manager gives it.
-pub fn hashed(number: u64) -> StorageId {
-    let mut hash = [7; 32];
-    hash[..8].copy_from_slice(&number.to_be_bytes());
-    StorageId::from_hash(hash)
-}
-
-/// A first record with one value and an absolute lifetime of a day.
-pub fn record(value: &str) -> Record {
-    let now = SystemClock.now();
-    let mut body = Body::default();
-    body.insert("value", Value::encode(value).unwrap());
-    Record::new(Header::new(now, now.after(DAY), now.after(MINUTE)), body)
-}
-
-/// The same for a session with an owner.
-pub fn owned(value: &str, owner: Owner) -> Record {
-    let mut record = record(value);
-    record.header.owner = Some(owner);
-    record
-}
-
-/// The record that a request would write over this one.
-pub fn changed(record: &Record, value: &str) -> Record {
-    let mut body = record.body.clone();
-    body.insert("value", Value::encode(value).unwrap());
-    Record::new(record.header.next(), body)
-}
-
-pub fn value(record: &Record) -> String {
-    record.body.get("value").unwrap().decode().unwrap()
-}
-
-pub async fn create(sessions: &impl Provider, id: &StorageId, record: &Record) -> WriteOutcome {
-    sessions.write(id, record, Condition::Absent, MINUTE).await.unwrap()
-}
-
-pub async fn replace(sessions: &impl Provider, id: &StorageId, old: &Record, new: &Record) -> WriteOutcome {
-    sessions.write(id, new, Condition::Over(old.stamp()), MINUTE).await.unwrap()
-}
-
-/// A rename that owns its arguments.
-pub struct Move {
-    pub old: StorageId,
-    pub new: StorageId,
-    pub over: Record,
-    pub record: Record,
-    pub tombstone: Record,
-}
-
-impl Move {
-    pub fn new(old: &StorageId, new: &StorageId, over: &Record) -> Self {
-        let record = Record::new(over.header.next(), over.body.clone());
-        let tombstone = tombstone(over, new);
-        Self { old: old.clone(), new: new.clone(), over: over.clone(), record, tombstone }
-    }
-
-    pub fn as_rename(&self) -> Rename<'_> {
-        Rename::new((&self.old, self.over.stamp()), (&self.new, &self.record, MINUTE), &self.tombstone)
-    }
-}
-
-pub fn tombstone(over: &Record, new: &StorageId) -> Record {
-    let mut tombstone = Record::new(over.header.next(), Body::default());
-    tombstone.header.state = session_core::record::State::Moved(new.clone());
-    tombstone
-}
-
-pub fn is_stored(outcome: &WriteOutcome) -> bool {
-    matches!(outcome, WriteOutcome::Stored(_))
-}
-
-/// The record found by a conflicting write.
-pub fn found(outcome: WriteOutcome) -> Option<Record> {
-    match outcome {
-        WriteOutcome::Refused(refusal) => refusal.current.map(|record| *record),
-        WriteOutcome::Stored(_) => panic!("it was stored"),
-    }
 }
