@@ -52,7 +52,7 @@ struct Flight {
     readers: AtomicUsize,
 }
 
-/// What is under way, by session.
+/// The reads and writes in progress, by session.
 type Shard = HashMap<StorageId, Busy<Arc<Flight>>>;
 
 pub(crate) struct Entries {

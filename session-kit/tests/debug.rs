@@ -1,4 +1,4 @@
-//! What `{:?}` prints of a manager fits into a line of a log, whatever its engine stores.
+//! The `{:?}` of a manager fits into a line of a log, with any engine and any contents.
 #![cfg(all(feature = "memory", feature = "file", feature = "cookie", feature = "sqlite"))]
 
 use session_kit::{ConnectOptions, Manager, connect};

@@ -72,7 +72,7 @@ fn uses_module(code: &str, module: &str) -> bool {
     names(code, &format!("session_kit::{module}::")) || code.lines().any(|line| grouped(line) == Some(true))
 }
 
-/// What is missing on a page, in words.
+/// The parts that are missing on a page, in words.
 fn missing(page: &str) -> Vec<String> {
     let blocks = blocks(page);
     let mut missing = Vec::new();

@@ -226,7 +226,7 @@ async fn a_second_attempt_that_was_not_needed_leaves_no_session() {
     assert_eq!(memory.count().await.unwrap(), Some(1));
 }
 
-/// What could not be ended with a client's other sessions is ended by its logout.
+/// A session that could not be ended with a client's other sessions is ended by its logout.
 #[tokio::test(start_paused = true)]
 async fn a_logout_ends_the_other_session_that_a_save_could_not_end() {
     let (manager, faulty) = manager();

@@ -1,4 +1,4 @@
-//! What a timeout and a deadlock are on this server, beside the faults that all servers share.
+//! Timeouts and deadlocks of this server, and the faults that all servers share.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;

@@ -1,4 +1,4 @@
-//! What is specific to poem: extractors that hide errors, and errors that pass through middleware.
+//! Behaviour of poem only: extractors that hide errors, and errors that pass through middleware.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt;

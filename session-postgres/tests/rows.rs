@@ -1,5 +1,5 @@
-//! What a write costs in indexes, and how strict transactions behave, beside the rows and columns that
-//! are the same on all servers.
+//! The cost of a write in indexes, strict transactions, and the rows and columns that are the same on
+//! all servers.
 #![allow(clippy::unwrap_used)] // helpers are test code too
 
 mod support;

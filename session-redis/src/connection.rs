@@ -64,7 +64,7 @@ impl State {
 }
 
 impl Connection {
-    /// Wraps the driver's connection. Whoever sees it end closes the state.
+    /// Wraps the driver's connection. The code that sees it end must close the state.
     pub const fn new(driver: MultiplexedConnection, state: Arc<State>) -> Self {
         Self { driver, state }
     }

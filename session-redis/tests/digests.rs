@@ -255,7 +255,7 @@ async fn the_nodes_of_a_cluster_may_have_several_versions() {
     }
 }
 
-/// What is changed between client and server.
+/// A change of the traffic between client and server.
 #[derive(Clone, Copy)]
 enum Change {
     /// The server's version 7 is announced as 8.7.

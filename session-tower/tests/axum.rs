@@ -1,4 +1,4 @@
-//! What is specific to axum: route layers, `ConnectInfo`, other layers, tasks of handlers, HTTP/2.
+//! Behaviour of axum only: route layers, `ConnectInfo`, other layers, tasks of handlers, HTTP/2.
 #![allow(clippy::unwrap_used)]
 
 mod support;

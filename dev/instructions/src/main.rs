@@ -21,7 +21,7 @@ use session_memory::MemoryProvider;
 use session_tower::{Session, SessionError, SessionLayer};
 use tower::ServiceExt as _;
 
-/// What is done, over which engine, at which path of the application, and whether with a session.
+/// The name, the engine, the path in the application, and whether the client has a session.
 const PATHS: [(&str, Engine, &str, bool); 9] = [
     ("untouched", Engine::Memory, "/untouched", true),
     ("anonymous", Engine::Memory, "/read", false),

@@ -14,11 +14,11 @@ use std::fmt::{Debug, Write as _};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
 
-/// What can happen, and what must hold.
+/// The possible steps, and the properties that must hold.
 pub trait Model {
     /// All that the future depends on.
     type State: Clone + Eq + Hash;
-    /// What happens next; shown to those who read a counterexample.
+    /// A step; counterexamples show it.
     type Step: Clone + Debug;
 
     /// The state that everything begins with.

@@ -1,4 +1,4 @@
-//! What an engine tells about itself, so that the tests can run on it.
+//! The parts of an engine that the tests need.
 
 use std::sync::Arc;
 use std::time::Duration;

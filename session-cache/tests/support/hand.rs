@@ -27,7 +27,7 @@ struct State {
     before: Hook,
 }
 
-/// What a test looks at before a notice is passed on.
+/// A check that a test makes before a notice is passed on.
 #[derive(Default)]
 struct Hook(Mutex<Option<Box<dyn Fn() + Send>>>);
 

@@ -55,7 +55,7 @@ pub async fn a_destroy_with_an_old_stamp_is_refused(context: Context) {
     is_gone(&context, &id).await;
 }
 
-/// Whatever its version.
+/// Also if its version is a later one.
 pub async fn a_destroy_without_a_stamp_removes_any_version(context: Context) {
     let (id, first) = context.stored("first", LONG).await;
     let second = context.next(&first, "second", LONG);

@@ -11,7 +11,7 @@ use super::nothing::presenting;
 use crate::layers::{ByWrites, Fault, Faulty, Slow};
 use crate::{Context, begin, eventually, fails, number, open, side_by_side};
 
-/// What a busy machine may add to the operation timeout.
+/// The time that a busy machine may add to the operation timeout.
 const GRACE: Duration = Duration::from_secs(10);
 
 const DOWN: [Fault; 2] = [Fault::Refused, Fault::Hangs];

@@ -39,7 +39,7 @@ pub(crate) struct Client {
     added: u64,
 }
 
-/// What a request does with its session.
+/// The work of a request with its session.
 #[derive(Debug, Clone, Copy)]
 struct Intent {
     adds: bool,

@@ -64,7 +64,7 @@ pub fn answer<B>(response: ServiceResponse<B>) -> Answer {
     Answer { status, cookies: response.headers().get_all(SET_COOKIE).cloned().collect() }
 }
 
-/// What a browser looks at.
+/// The parts of a response that a browser uses.
 pub struct Answer {
     status: u16,
     cookies: Vec<HeaderValue>,

@@ -57,7 +57,7 @@ fn section(
     let how_long = Duration::from_millis(how_long);
     for per_second in rates.iter().copied().map(f64::from) {
         eprintln!("measuring {name}, {per_second} requests/s");
-        // Whatever was overloaded at the last rate is not measured at this one.
+        // A library that was overloaded at the last rate is not measured at this one.
         let is_overloaded = |line: &Line| line.last().is_some_and(|(_, p99)| *p99 > OVERLOADED / 1e3);
         let mut measured: Vec<_> = subjects
             .iter_mut()

@@ -36,7 +36,7 @@ pub fn cookies(bytes: &[u8]) {
     }
 }
 
-/// Whatever the host, the result is one line without attributes from the client.
+/// For every host, the result is one line without attributes from the client.
 fn answer(host: &[u8]) {
     let domains = Domains::by(|host| Some(host.split_once('.')?.1.to_owned()));
     let transport = Transport::cookie(CookieSettings::named("id").domains(domains));

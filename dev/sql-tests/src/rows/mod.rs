@@ -1,4 +1,4 @@
-//! What a session is in SQL: its row and its columns, its deadlines, and the row that a rename leaves.
+//! A session in SQL: its row and its columns, its deadlines, and the row that a rename leaves.
 #![allow(missing_docs)] // a test's name says what it shows
 
 pub mod collecting;

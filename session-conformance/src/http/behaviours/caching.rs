@@ -46,7 +46,7 @@ pub async fn cache_headers_of_the_application_are_respected<A: Adapter>() {
     assert_eq!(vary, ["Accept", "Cookie"]);
 }
 
-/// Whatever the application sets.
+/// Also if the application sets other headers.
 pub async fn a_response_that_carries_a_token_is_never_kept_by_a_shared_cache<A: Adapter>() {
     let cached = async |session: Session| {
         session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)?;

@@ -17,7 +17,7 @@ thread_local! {
     static OWNED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What is done.
+/// The kinds of visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visit {
     /// A session begins.
